@@ -1,0 +1,42 @@
+"""TensorFlow and Keras, imported quietly and set up so that the same seed gives the same bits.
+
+Everything that computes with them calls `tensorflow()` first, and nothing imports them at the top of a module: a
+command that needs neither must not spend the seconds and the memory.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence file descriptor 2: TensorFlow's C++ parts announce themselves there, past Python's sys.stderr."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+@cache
+def tensorflow() -> ModuleType:
+    """TensorFlow, silent, on the Keras backend of that name, with deterministic kernels.
+
+    enable_op_determinism: https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _no_stderr():
+        import keras
+        import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.disable_interactive_logging()
+    module: ModuleType = tf
+    return module

@@ -1,0 +1,80 @@
+"""Batches for training and for measuring: a stream whose content is a pure function of (seed, epoch, step).
+
+Nothing here remembers anything between epochs, so a training that was cut off meets the very batches that it would have
+met. Indices are batched first and images fetched per batch: one call fetches a batch, not one call an image.
+"""
+
+import math
+from typing import Any
+
+from components.augment import augmenter
+from components.backend import tensorflow
+from components.params import Train
+from components.splits import Split
+
+IN_MEMORY_BYTES = 2**30
+MEASURING_BATCH = 500
+
+
+class Feed:
+    """One split as batches: (uint8 images (B, H, W, C), labels).
+
+    Labels are int64 (B,), or float32 one-hot (B, classes) where label smoothing needs them.
+    """
+
+    def __init__(self, split: Split, classes: int, params: Train) -> None:
+        self._tf = tensorflow()
+        self._split, self._classes, self._params = split, classes, params
+        self._labels = self._tf.constant(split.labels)
+        fits = len(split) * math.prod(split.shape) <= IN_MEMORY_BYTES
+        self._images = self._tf.constant(split.images()) if fits else None
+
+    @property
+    def steps(self) -> int:
+        """How many batches a training epoch has; the last one may be smaller."""
+        return math.ceil(len(self._split) / self._params.batch_size)
+
+    def training(self, first_epoch: int) -> Any:
+        """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled anew."""
+        tf, params = self._tf, self._params
+        augment = augmenter(self._split.shape, params)
+
+        def epoch(number: Any) -> Any:
+            order = shuffled(len(self._split), params.seed, number)
+            batches = tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size).enumerate()
+            return batches.map(lambda step, indices: (_seed(params.seed, number, step + 1), indices))
+
+        def load(seed: Any, indices: Any) -> Any:
+            images, labels = self._fetch(indices)
+            return augment(images, seed) if augment else images, labels
+
+        epochs = tf.data.Dataset.range(first_epoch, params.epochs)
+        return epochs.flat_map(epoch).map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+    def measuring(self) -> Any:
+        """Every image once, in order, unchanged."""
+        indices = self._tf.data.Dataset.range(len(self._split)).batch(MEASURING_BATCH)
+        return indices.map(self._fetch, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+    def _fetch(self, indices: Any) -> Any:
+        """Images and labels at *indices*: out of memory where the images fit, else out of the memory maps."""
+        tf = self._tf
+        labels = tf.gather(self._labels, indices)
+        if self._params.label_smoothing:
+            labels = tf.one_hot(labels, self._classes)
+        if self._images is not None:
+            return tf.gather(self._images, indices), labels
+        images = tf.numpy_function(self._split.take, [indices], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, (None, *self._split.shape)), labels
+
+
+def shuffled(count: int, seed: int, epoch: Any) -> Any:
+    """The numbers below *count*, int64 (count,), in the order of that epoch."""
+    tf = tensorflow()
+    return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), _seed(seed, epoch, 0))
+
+
+def _seed(seed: int, epoch: Any, step: Any) -> Any:
+    """Two int64 that no other (epoch, step) has; step 0 is the epoch's order."""
+    tf = tensorflow()
+    return tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64) * 2**32 + tf.cast(step, tf.int64)])

@@ -1,0 +1,129 @@
+"""What happens around each epoch: random state set, divergence caught, the best weights kept, the state saved.
+
+Order matters: what judges an epoch comes before what records it, and the backup is last, so that it never holds an
+epoch whose best weights are not on disk yet.
+"""
+
+import math
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components import resume
+from components.errors import ModelRejected
+from components.events import Events
+from components.params import Train
+from components.progress import progress, say
+
+MONITOR = "val_loss"
+FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end")
+
+Logs = dict[str, float]
+
+
+class Reseed:
+    """Sets the random state of every dropout layer from (seed, epoch, layer), whatever was drawn before."""
+
+    def __init__(self, model: Any, seed: int) -> None:
+        self._model, self._seed = model, seed
+
+    def on_epoch_begin(self, epoch: int, _: Logs) -> None:
+        for number, layer in enumerate(self._model.layers):
+            if generator := getattr(layer, "seed_generator", None):
+                words = np.random.SeedSequence([self._seed, epoch, number]).generate_state(2)
+                generator.state.assign(words.astype(generator.state.dtype))
+
+
+class Divergence:
+    """Raises ModelRejected as soon as a loss is no longer a number."""
+
+    def __init__(self, learning_rate: float) -> None:
+        self._rate, self._epoch = learning_rate, 0
+
+    def on_epoch_begin(self, epoch: int, _: Logs) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, _: int, logs: Logs) -> None:
+        self._judge("loss", logs["loss"])
+
+    def on_epoch_end(self, _: int, logs: Logs) -> None:
+        self._judge("val_loss", logs["val_loss"])
+
+    def _judge(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise ModelRejected(
+                f"training diverged in epoch {self._epoch}: {name} is {value}; lower train.learning_rate "
+                f"({self._rate:g} now): python -m pipeline run --set train.learning_rate={self._rate / 10:g}"
+            )
+
+
+class Narrator:
+    """A bar over the steps of each epoch, then a line with its figures; `seconds` holds each epoch's wall time."""
+
+    def __init__(self, epochs: int, steps: int, shown: ExitStack) -> None:
+        self._epochs, self._steps, self._shown = epochs, steps, shown
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, _: Logs) -> None:
+        self._start = time.monotonic()
+        self._advance = self._shown.enter_context(progress(f"epoch {epoch + 1}/{self._epochs}", self._steps))
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        self._advance(batch + 1, f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        self._shown.close()
+        self.seconds.append(round(time.monotonic() - self._start, 3))
+        figures = "  ".join(f"{name} {logs[name]:.4f}" for name in FIGURES)
+        say(f"  epoch {epoch + 1}/{self._epochs}  {figures}  ({self.seconds[-1]:.0f} s)")
+
+
+class Backup:
+    """Keeps the history, writes TensorBoard's events and saves the whole state: the last of the callbacks."""
+
+    def __init__(self, model: Any, work: Path, others: list[Any], state: resume.State, events: Events) -> None:
+        self._model, self._work, self._others, self._state, self._events = model, work, others, state, events
+
+    def on_train_begin(self, _: Logs) -> None:
+        resume.remind(self._others, self._state)  # only now: each of them has just begun anew
+
+    def on_epoch_begin(self, _: int, __: Logs) -> None:
+        self._rate = float(self._model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        figures = {name: float(logs[name]) for name in FIGURES} | {"learning_rate": self._rate}
+        self._state["rows"].append({"epoch": epoch + 1, **figures})
+        self._state["stopped"] = bool(self._model.stop_training)
+        self._events.write(epoch, figures, {weight.path: weight.numpy() for weight in self._model.weights})
+        resume.save(self._work, self._model, self._others, self._state)
+
+
+def callbacks(
+    model: Any, params: Train, work: Path, state: resume.State, narrator: Narrator, events: Events
+) -> list[Any]:
+    """Every callback of a training, in order; *state* is kept up to date in memory and in *work*."""
+    import keras
+
+    keepers: list[Any] = [
+        keras.callbacks.EarlyStopping(MONITOR, patience=params.patience),
+        keras.callbacks.ModelCheckpoint(
+            str(resume.best_weights(work)), MONITOR, save_best_only=True, save_weights_only=True
+        ),
+    ]
+    if params.schedule == "plateau":
+        patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
+        keepers.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
+    before = [Reseed(model, params.seed), Divergence(params.learning_rate), narrator]
+    backup = Backup(model, work, keepers, state, events)
+    return [*map(_hooked, before), *keepers, _hooked(backup)]
+
+
+def _hooked(listener: object) -> Any:
+    """A plain object as a Keras callback, so that this module can be imported without Keras."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(**{hook: getattr(listener, hook, None) for hook in HOOKS})

@@ -1,0 +1,89 @@
+"""Every failure that a person is told about, as one sentence: the thing, the value, what was expected, what to type.
+
+    Failure                         exit  a rerun of the same run ...
+      PipelineError                       ... fails in the same way: do not retry
+        ConfigError                  2    a setting or an argument is wrong
+        SourceError                  2    the source of the images is not there or cannot be used
+        DataRejected                 3    the images were read and are not fit for training
+        ModelRejected                4    the model diverged or is below the gate
+          ExportRejected             4    an exported file disagrees with the model
+          PromotionRejected          4    the challenger may not become the champion
+        ArtifactMissing              1    a stage was asked for before the stage that it reads
+        ArtifactCorrupt              1    a stored file is not what its maker wrote
+      Unavailable                    1    ... may succeed: retry
+        SourceUnreachable            1    the network, or a file that changed while it was read
+        RegistryUnreachable          1    the MLflow server or its database
+        StorageFailed                1    the disk is full or not writable
+
+Whatever else is raised is a bug and keeps its traceback.
+"""
+
+
+class Failure(Exception):
+    """A failure whose text can be shown to a person as it is; `exit_code` is the status of the process."""
+
+    exit_code = 1
+
+
+class PipelineError(Failure):
+    """The same run would fail in the same way: a retry is in vain."""
+
+
+class ConfigError(PipelineError):
+    """Settings or arguments are wrong; carries every problem found, so that all are mended in one go."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class SourceError(PipelineError):
+    """The source of the images is not there, or is of no known kind."""
+
+    exit_code = 2
+
+
+class DataRejected(PipelineError):
+    """The images or labels were read and are not fit for training."""
+
+    exit_code = 3
+
+
+class ModelRejected(PipelineError):
+    """The model diverged while training, or was measured and is below the gate."""
+
+    exit_code = 4
+
+
+class ExportRejected(ModelRejected):
+    """An exported file does not compute what the model computes."""
+
+
+class PromotionRejected(ModelRejected):
+    """The challenger may not take the champion's place."""
+
+
+class ArtifactMissing(PipelineError):
+    """A stage was asked for before the stage that it reads had run."""
+
+
+class ArtifactCorrupt(PipelineError):
+    """A stored file is missing or its bytes are not those that were published."""
+
+
+class Unavailable(Failure):
+    """Something outside the run failed; the same run may succeed later."""
+
+
+class SourceUnreachable(Unavailable):
+    """The network did not answer, or the source changed while it was read."""
+
+
+class RegistryUnreachable(Unavailable):
+    """MLflow did not answer."""
+
+
+class StorageFailed(Unavailable):
+    """The disk is full or may not be written to."""

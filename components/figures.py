@@ -1,0 +1,190 @@
+"""The pictures of an evaluation, as PNG files: equal numbers give equal bytes.
+
+Blue is right, training or the ideal; orange is wrong, validation or the measured (Okabe and Ito's palette, told apart
+by colour-blind readers: https://jfly.uni-koeln.de/color/), and no two lines differ by colour alone.
+"""
+
+import csv
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, INK, PALE = "#0072B2", "#D55E00", "#222222", "#D9D9D9"
+DOTS_PER_INCH = 192  # shown at half of that, 96, where 10 points are 13 pixels; twice for sharp screens
+MOST_NUMBERED = 20  # classes up to which every cell of the confusion matrix bears its number
+RC: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 10,
+    "text.parse_math": False,  # a class may be called "$5"
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#888888",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "legend.frameon": False,
+    "savefig.dpi": DOTS_PER_INCH,
+}
+
+
+@contextmanager
+def _canvas(path: Path, width: float, height: float, *, arranged: bool = True) -> Iterator["Figure"]:
+    """A figure of *width* by *height* inches, saved to *path* without the version that made it."""
+    import matplotlib
+    from matplotlib.figure import Figure  # not pyplot: it keeps a global state and looks for a screen
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box for a name in another script
+        matplotlib.rcdefaults()  # whatever style the user has set up must not reach the bytes
+        matplotlib.rcParams.update(RC)
+        figure = Figure(figsize=(width, height), layout="constrained" if arranged else None)
+        yield figure
+        figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def short(name: str, most: int = 12) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
+    """Rows are the truth, columns the prediction; the shade tells the share of the row, blue where right, else orange.
+
+    The mistakes' shades go up to the largest share among them (or 5 %), so that the few of a good model are seen.
+    """
+    from matplotlib.colors import to_rgb
+
+    counts = np.asarray(matrix)
+    n = len(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right = np.eye(n, dtype=bool)
+    most = max(float(np.where(right, 0, share).max()), 0.05)
+    strength = np.where(right, 0.85 * share, 0.85 * np.sqrt(share / most))[..., None]
+    hue = np.where(right[..., None], to_rgb(BLUE), to_rgb(ORANGE))
+    side = min(8.5, 1.4 + 0.4 * n)
+    with _canvas(path, side + 0.3, side) as figure:
+        axes = figure.add_subplot()
+        axes.imshow(1 - strength * (1 - hue), interpolation="nearest")
+        axes.set(xlabel="predicted", ylabel="truth")
+        _class_ticks(axes, classes)
+        if n <= MOST_NUMBERED:
+            _cell_numbers(axes, counts, strength[..., 0])
+
+
+def _class_ticks(axes: "Axes", classes: Sequence[str]) -> None:
+    step = math.ceil(len(classes) / 50)
+    names = [short(name) for name in classes[::step]]
+    size = 10 if len(classes) <= MOST_NUMBERED else 7
+    turned = 0 if max(map(len, names)) <= 3 and len(names) <= MOST_NUMBERED else 90
+    axes.set_xticks(range(0, len(classes), step), names, rotation=turned, fontsize=size)
+    axes.set_yticks(range(0, len(classes), step), names, fontsize=size)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if len(classes) <= MOST_NUMBERED:
+        axes.set_xticks(np.arange(len(classes) - 1) + 0.5, minor=True)
+        axes.set_yticks(np.arange(len(classes) - 1) + 0.5, minor=True)
+        axes.grid(which="minor", color=PALE, linewidth=0.6)
+        axes.tick_params(which="minor", length=0)
+
+
+def _cell_numbers(axes: "Axes", counts: NDArray[np.int64], strength: NDArray[np.float64]) -> None:
+    size = 9 if len(counts) <= 12 and counts.max() < 10_000 else 7
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        ink = "white" if row == column and strength[row, column] > 0.6 else INK  # orange bears dark ink at any shade
+        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=ink, fontsize=size)
+
+
+def learning_curves(history: Path, best_epoch: int, path: Path) -> None:
+    """Loss and accuracy per epoch of *history* (CSV), on training and validation images; the best epoch is marked."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    with history.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = [int(row["epoch"]) for row in rows]
+    with _canvas(path, 9, 3.4) as figure:
+        for axes, name, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
+            axes.axvline(best_epoch, color=PALE, linewidth=6, zorder=0, label=f"best epoch ({best_epoch})")
+            for column, colour, mark, label in (
+                (name, BLUE, "o", "training"),
+                (f"val_{name}", ORANGE, "s", "validation"),
+            ):
+                values = [float(row[column]) for row in rows]
+                axes.plot(epochs, values, color=colour, marker=mark, markersize=4, linewidth=1.6, label=label)
+            axes.set(title=title, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.grid(axis="y", color="#EEEEEE")
+            axes.set_axisbelow(True)
+            axes.legend()
+        figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def mistakes(images: NDArray[np.uint8], wrong: Sequence[dict[str, Any]], classes: Sequence[str], path: Path) -> None:
+    """The *wrong* images, uint8 (n, H, W, C), the most confident first, each under "truth -> predicted, confidence"."""
+    if not wrong:
+        _sentence("No mistakes: every test image was classified correctly.", path)
+        return
+    captions = [_caption(mistake, classes) for mistake in wrong]
+    lines = 1 if max(map(len, captions)) <= 11 else 2
+    columns = min(len(wrong), 9)
+    rows = math.ceil(len(wrong) / columns)
+    height = 1.08 + 0.17 * lines  # of a cell one unit wide: the image, 0.92 high, and its caption
+    with _canvas(path, max(columns, 3), rows * height, arranged=False) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.axis("off")
+        for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
+            x, y = i % columns, (i // columns) * height
+            grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
+            axes.imshow(
+                image.squeeze(-1) if image.shape[-1] == 1 else image,
+                extent=(x + 0.04, x + 0.96, y + 0.96, y + 0.04),
+                **grey,
+            )
+            text = caption if lines == 1 else "\n".join(caption.rsplit("  ", 1))
+            axes.text(x + 0.5, y + 1.01, text, ha="center", va="top", fontsize=9, linespacing=1.15)
+        axes.set(xlim=(0, max(columns, 3)), ylim=(rows * height, 0), aspect="auto")
+
+
+def _caption(mistake: dict[str, Any], classes: Sequence[str]) -> str:
+    percent = int(100 * mistake["probability"])  # down: 99.7 % is not yet certain
+    return f"{short(classes[mistake['truth']], 8)} → {short(classes[mistake['predicted']], 8)}  {percent} %"
+
+
+def _sentence(text: str, path: Path) -> None:
+    with _canvas(path, 6, 0.6, arranged=False) as figure:
+        figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=11)
+
+
+def calibration(bins: Sequence[dict[str, float]], error: float, path: Path) -> None:
+    """A reliability diagram: accuracy against confidence per bin, and below it how many images each bin holds."""
+    from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+
+    filled = [entry for entry in bins if entry["count"]]
+    width = bins[0]["high"] - bins[0]["low"]
+    lows = [entry["low"] for entry in filled]
+    bars: dict[str, Any] = {"width": width, "align": "edge", "color": BLUE, "edgecolor": "white"}
+    with _canvas(path, 4.6, 5) as figure:
+        top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        top.bar(lows, [entry["accuracy"] for entry in filled], alpha=0.35, **bars)
+        top.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfectly calibrated")
+        points = [entry["confidence"] for entry in filled], [entry["accuracy"] for entry in filled]
+        top.plot(*points, color=ORANGE, marker="o", markersize=4, linewidth=1.6, label="this model")
+        top.set(title=f"Calibration error {100 * error:.2f} %", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+        top.legend(loc="upper left")
+        below.bar(lows, [entry["count"] for entry in filled], **bars)
+        below.set(xlabel="confidence", ylabel="images", yscale="log", ylim=(0.5, None))
+        below.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        for axis in (top.xaxis, top.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))

@@ -1,0 +1,96 @@
+"""Measures of a classifier, and how sure a finite test split lets one be of them.
+
+Arrays: `truth` and `predicted` are integer labels (N,), `probabilities` float (N, classes). Nothing here reads a file.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution: both tails of a 95 % interval
+TINY = 1e-7  # the least probability in a logarithm, as Keras has it (keras.config.epsilon)
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """The score interval of a share *correct* / *n*: honest near 0 and 1, where the usual +- interval is not.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927) 209-212.
+    """
+    share, z2 = correct / n, z * z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # at the ends the interval touches 0 or 1 exactly; rounding would miss by 1e-17
+    return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p that two classifiers are equally good, from the images that only one of them gets right.
+
+    Under "equally good" each such image is a toss of a fair coin, so p is twice a binomial tail. Whole numbers
+    throughout: one rounding, at the end. Q. McNemar, Psychometrika 12 (1947) 153-157.
+    """
+    n = only_first + only_second
+    term = tail = 1
+    for k in range(1, min(only_first, only_second) + 1):
+        term = term * (n - k + 1) // k
+        tail += term
+    return 1.0 if only_first == only_second else 2 * tail / 2**n
+
+
+def discordant(truth: Integers, first: Integers, second: Integers) -> tuple[int, int]:
+    """How many images only *first* gets right, and how many only *second* does: the two counts of `mcnemar`."""
+    right_first, right_second = first == truth, second == truth
+    return int(np.sum(right_first & ~right_second)), int(np.sum(right_second & ~right_first))
+
+
+def confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
+    """Counts, int64 (classes, classes): row is the true class, column the predicted one."""
+    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def scores(matrix: Integers) -> tuple[Floats, Floats, Floats]:
+    """Precision, recall and F1 of each class, each (classes,); 0 where a class was never predicted or never true."""
+    hits = np.diagonal(matrix).astype(np.float64)
+    predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
+    return (
+        hits / np.maximum(predicted, 1),
+        hits / np.maximum(support, 1),
+        2 * hits / np.maximum(predicted + support, 1),
+    )
+
+
+def macro_f1(matrix: Integers) -> float:
+    """Mean F1 of the classes that occur, as truth or as prediction: a class that the split lacks says nothing."""
+    occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return float(scores(matrix)[2][occurs].mean())
+
+
+def log_loss(truth: Integers, probabilities: NDArray[np.float32]) -> float:
+    """Mean negative logarithm of the probability given to the true class, in nats."""
+    given = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.clip(given, TINY, 1.0)).mean())
+
+
+def calibration(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> tuple[float, list[dict[str, float]]]:
+    """Expected calibration error and its bins: does "90 % sure" come true nine times in ten?
+
+    Bin m holds the confidences in ((m-1)/bins, m/bins]; the error is the mean distance of confidence to accuracy over
+    the bins, weighted by their counts. An empty bin has a count of 0 and neither confidence nor accuracy.
+    Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks, 2017: https://arxiv.org/abs/1706.04599
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    members = np.searchsorted(edges[1:-1], confidence, side="left")
+    error, table = 0.0, []
+    for m in range(bins):
+        here = members == m
+        entry: dict[str, float] = {"low": float(edges[m]), "high": float(edges[m + 1]), "count": int(here.sum())}
+        if entry["count"]:
+            entry |= {"confidence": float(confidence[here].mean()), "accuracy": float(right[here].mean())}
+            error += entry["count"] * abs(entry["confidence"] - entry["accuracy"]) / len(confidence)
+        table.append(entry)
+    return error, table

@@ -1,0 +1,189 @@
+"""Every setting of the pipeline: one frozen dataclass per stage, checked on creation.
+
+A setting is declared once, with its default, its help text and its bounds; the command line, the README's table and
+the form in the Airflow UI are made from these declarations. Standard library only: a DAG file may import this.
+"""
+
+import math
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from components.errors import ConfigError
+
+MODELS = ("cnn", "dense")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+SCHEDULES = ("plateau", "cosine", "constant")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    in_key: bool = True,
+) -> Any:
+    """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes)."""
+    bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "in_key": in_key}
+    return field(default=default, metadata=bounds)
+
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
+    """What is wrong with *value* for the setting *name* ("train.epochs"), as a sentence; None where nothing is."""
+    kind: type = type(spec.default)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (isinstance(value, kind) if kind in (bool, str) else whole or (kind is float and isinstance(value, float))):
+        return f"{name} is {value!r}; expected {KINDS[kind]}, such as {spec.default!r}"
+    bounds = spec.metadata
+    low, high, choices = bounds["minimum"], bounds["maximum"], bounds["choices"]
+    if choices and value not in choices:
+        return f"{name} is {value!r}; expected one of {', '.join(choices)}"
+    if kind in (int, float) and not (
+        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    ):
+        span = f"at least {low}" if high is None else f"{low} to {high}"
+        hint = f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else ""
+        return f"{name} is {value!r}; expected {span}{hint}"
+    return None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stage's settings; raises ConfigError with every problem found when it is created."""
+
+    def __post_init__(self) -> None:
+        section = type(self).__name__.lower()
+        problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
+        if found := [p for p in problems if p]:
+            raise ConfigError(*found)
+        for f in fields(self):
+            if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
+                object.__setattr__(self, f.name, float(getattr(self, f.name)))
+
+
+@dataclass(frozen=True)
+class Ingest(Section):
+    source: str = setting("auto", "auto, mnist, digits, tfds:NAME or a folder of images or IDX files", in_key=False)
+    data_dir: str = setting("", "folder with MNIST's four IDX files (environment: MNIST_DIR)", in_key=False)
+    tfds_dir: str = setting("", "folder of tensorflow-datasets (environment: TFDS_DATA_DIR)", in_key=False)
+    mirror: str = setting("", "address to download from instead of the data set's own", in_key=False)
+    image_size: int = setting(0, "height and width in pixels; 0 keeps the images' own", minimum=0, maximum=1024)
+    channels: int = setting(0, "1 grey, 3 colour; 0 keeps the images' own", minimum=0, maximum=3)
+    test_share: float = setting(
+        0.15, "share of the images to test on, where the folder has no split of its own", minimum=0.01, maximum=0.9
+    )
+
+
+@dataclass(frozen=True)
+class Validate(Section):
+    """Bounds that the check applies to what was measured; a new bound judges again and runs nothing again."""
+
+    schema: str = setting("", "schema file to hold the data to; empty: the one inferred from them", in_key=False)
+    min_images: int = setting(100, "fewest images in the training split", minimum=1, in_key=False)
+    max_class_share_change: float = setting(
+        0.05, "class share off the schema's by more than this is an anomaly", minimum=0, maximum=1, in_key=False
+    )
+    max_constant_share: float = setting(
+        0.01, "largest share of images of one colour", minimum=0, maximum=1, in_key=False
+    )
+    max_duplicate_share: float = setting(
+        0.02, "largest share of test images that are in training too", minimum=0, maximum=1, in_key=False
+    )
+    max_class_drift: float = setting(
+        0.1, "largest Jensen-Shannon distance of class shares to the champion's data", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
+    max_brightness_drift: float = setting(
+        0.1, "largest change of mean brightness (of 0..1) to the champion's data", minimum=0, maximum=1, in_key=False
+    )
+
+
+@dataclass(frozen=True)
+class Normalize(Section):
+    validation_share: float = setting(0.1, "share of the training images held out", minimum=0.01, maximum=0.5)
+    seed: int = setting(0, "seed of the choice of validation images", minimum=0)
+
+
+@dataclass(frozen=True)
+class Train(Section):
+    model: str = setting("cnn", "the network", choices=MODELS)
+    epochs: int = setting(12, "most epochs", minimum=1, maximum=10_000)
+    batch_size: int = setting(128, "images per step", minimum=1, maximum=65_536)
+    learning_rate: float = setting(0.001, "Adam's first learning rate", minimum=1e-7, maximum=10)
+    schedule: str = setting("plateau", "how the learning rate falls", choices=SCHEDULES)
+    dropout: float = setting(0.4, "share of units dropped before the last layer", minimum=0, maximum=0.95)
+    label_smoothing: float = setting(0.0, "share of each label spread over the other classes", minimum=0, maximum=0.5)
+    patience: int = setting(3, "epochs without a better validation loss before stopping", minimum=1)
+    rotate: float = setting(0.0, "augmentation: largest rotation in degrees", minimum=0, maximum=180)
+    shift: float = setting(0.0, "augmentation: largest shift as a share of the side", minimum=0, maximum=0.5)
+    zoom: float = setting(0.0, "augmentation: largest change of scale", minimum=0, maximum=0.9)
+    precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
+    seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
+
+
+@dataclass(frozen=True)
+class Evaluate(Section):
+    mistakes: int = setting(36, "how many mistakes to draw", minimum=1, maximum=400)
+
+
+@dataclass(frozen=True)
+class Gate(Section):
+    """Bounds that the checks after training apply; a new bound judges again and runs nothing again."""
+
+    min_accuracy: float = setting(
+        0.98, "lowest accuracy on the test split, a share of 1", minimum=0, maximum=1, in_key=False
+    )
+    max_overfit: float = setting(
+        0.03, "training accuracy above test accuracy by more than this is a warning", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
+    max_export_loss: float = setting(
+        0.001, "largest loss of accuracy by int8, a share of 1", minimum=0, maximum=1, in_key=False
+    )
+    max_regression: float = setting(
+        0.001, "largest loss of accuracy against the champion, a share of 1", minimum=0, maximum=1, in_key=False
+    )
+
+
+@dataclass(frozen=True)
+class Register(Section):
+    name: str = setting("", "registered model; empty: SOURCE-classifier", in_key=False)
+    experiment: str = setting("", "MLflow experiment; empty: the registered model's name", in_key=False)
+
+
+@dataclass(frozen=True)
+class Export(Section):
+    calibration_images: int = setting(500, "training images that set the int8 ranges", minimum=10, maximum=10_000)
+
+
+@dataclass(frozen=True)
+class Promote(Section):
+    automatic: bool = setting(True, "move the alias champion; false leaves that to a person", in_key=False)
+
+
+@dataclass(frozen=True)
+class Params:
+    """All settings of one run."""
+
+    ingest: Ingest = field(default_factory=Ingest)
+    validate: Validate = field(default_factory=Validate)
+    normalize: Normalize = field(default_factory=Normalize)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    gate: Gate = field(default_factory=Gate)
+    register: Register = field(default_factory=Register)
+    export: Export = field(default_factory=Export)
+    promote: Promote = field(default_factory=Promote)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    kind.__name__.lower(): kind
+    for kind in (Ingest, Validate, Normalize, Train, Evaluate, Gate, Register, Export, Promote)
+}
+
+# Settings recommended for a source; what a person sets wins.
+RECIPES: dict[str, dict[str, Any]] = {}

@@ -1,0 +1,100 @@
+"""Labelled images on disk: written and read block by block, so memory does not grow with the data.
+
+SPLIT/
+  images-00000.npy   uint8 (n, H, W, C), C 1 or 3; every shard but the last holds as many images as fit SHARD_BYTES
+  images-00001.npy   ...
+  labels.npy         int64 (N,)
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARD_BYTES = 32 * 2**20
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+class SplitWriter:
+    """Collects blocks of images into shards: `with SplitWriter(folder, shape) as out: out.add(images, labels)`."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+        """*shape* is (H, W, C) of one image."""
+        folder.mkdir(parents=True)
+        self._folder, self._shape = folder, shape
+        self._room = max(1, SHARD_BYTES // math.prod(shape))
+        self._blocks: list[Images] = []
+        self._held = self._shards = 0
+        self._labels: list[Labels] = []
+
+    def add(self, images: Images, labels: Labels) -> None:
+        """Append *images*, uint8 (n, H, W, C), and their *labels*, int64 (n,)."""
+        if images.shape[1:] != self._shape or images.dtype != np.uint8 or len(images) != len(labels):
+            raise ValueError(f"{images.dtype} {images.shape} and {len(labels)} labels; expected uint8 {self._shape}")
+        self._labels.append(labels.astype(np.int64))
+        while len(images):
+            part, images = images[: self._room - self._held], images[self._room - self._held :]
+            self._blocks.append(part.copy())
+            self._held += len(part)
+            if self._held == self._room:
+                self._flush()
+
+    def _flush(self) -> None:
+        np.save(self._folder / f"images-{self._shards:05}.npy", np.concatenate(self._blocks))
+        self._blocks, self._held, self._shards = [], 0, self._shards + 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            if self._held or not self._shards:
+                self._blocks.append(np.empty((0, *self._shape), np.uint8))
+                self._flush()
+            np.save(self._folder / "labels.npy", np.concatenate([np.empty(0, np.int64), *self._labels]))
+
+
+class Split:
+    """A written split: labels in memory, images as one memory map per shard, opened when they are read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(folder.glob("images-*.npy"))
+        self.labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
+        first = self._open(0)
+        self.shape: tuple[int, int, int] = first.shape[1:]
+        self._room = len(first)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def _open(self, shard: int) -> Images:
+        images: Images = np.load(self._paths[shard], mmap_mode="r", allow_pickle=False)
+        return images
+
+    def blocks(self, size: int = 4096) -> Iterator[tuple[Images, Labels]]:
+        """Yield (images, labels) of at most *size* images in order; the images are copies, free to be changed."""
+        start = 0
+        for shard in range(len(self._paths)):
+            images = self._open(shard)
+            for offset in range(0, len(images), size):
+                block = np.array(images[offset : offset + size])
+                yield block, self.labels[start + offset : start + offset + len(block)]
+            start += len(images)
+
+    def take(self, indices: NDArray[np.int64]) -> Images:
+        """The images at *indices*, in that order: uint8 (len(indices), H, W, C)."""
+        out = np.empty((len(indices), *self.shape), np.uint8)
+        shards = indices // self._room
+        for shard in np.unique(shards):
+            here = shards == shard
+            out[here] = self._open(int(shard))[indices[here] - shard * self._room]
+        return out
+
+    def images(self) -> Images:
+        """Every image in one array: uint8 (N, H, W, C)."""
+        return np.concatenate([self._open(shard) for shard in range(len(self._paths))])

@@ -1,0 +1,138 @@
+"""Train: fit the network to the training split and keep the weights that did best on the validation split."""
+
+import csv
+import json
+import re
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from components import models, resume
+from components.archive import write_model
+from components.backend import tensorflow
+from components.batches import Feed
+from components.callbacks import MONITOR, Narrator, callbacks
+from components.events import Events
+from components.params import Train
+from components.progress import say
+from components.splits import Split
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> dict[str, Any]:
+    """Write the best model and how it came about to *out*.
+
+    out/
+      model.keras   uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
+      history.csv   epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
+      summary.json  parameters, layers, epochs, best_epoch, stopped_early, precision, accuracies
+
+    *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
+    moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
+    Raises ModelRejected when a loss is no longer a number.
+    """
+    start = time.monotonic()
+    tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(params.seed)
+    data = json.loads((normalize / "data.json").read_text())
+    precision = resolve(params.precision)
+    feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
+    model = _model(data, params, precision)
+    _compile(model, params, feed.steps)
+    rows, facts = _fit(model, feed, held_out, work, logs, params)
+
+    model.load_weights(resume.best_weights(work))
+    final = _model(data, params, precision)
+    final.set_weights(model.get_weights())
+    write_model(final, out / "model.keras")
+    _write_history(rows, out / "history.csv")
+    loss, accuracy = model.evaluate(feed.measuring(), verbose=0)
+    summary = _summary(final, rows, params) | {"precision": precision, "train_accuracy": accuracy, "train_loss": loss}
+    (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+    headline = {
+        key: summary[key] for key in ("epochs", "best_epoch", "precision", "train_accuracy", "validation_accuracy")
+    }
+    return headline | facts | {"seconds": round(time.monotonic() - start, 3)}
+
+
+def resolve(precision: str) -> str:
+    """What "auto" means here: bfloat16 where this processor computes in it, as it is slower than float32 elsewhere."""
+    if precision != "auto":
+        return precision
+    flags = CPUINFO.read_text() if CPUINFO.exists() else ""
+    return "mixed_bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16)\b", flags) else "float32"
+
+
+def _model(data: dict[str, Any], params: Train, precision: str) -> Any:
+    return models.build(
+        params.model,
+        data["shape"],
+        len(data["classes"]),
+        mean=data["mean"],
+        std=data["std"],
+        dropout=params.dropout,
+        precision=precision,
+    )
+
+
+def _compile(model: Any, params: Train, steps: int) -> None:
+    """Adam (arXiv:1412.6980) on cross-entropy; the optimizer's variables exist afterwards, ready to be restored."""
+    import keras
+
+    rate: Any = params.learning_rate
+    if params.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, params.epochs * steps)
+    loss: Any = keras.losses.SparseCategoricalCrossentropy()
+    if params.label_smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+
+
+def _fit(
+    model: Any, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train
+) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """Train from where *work* left off to the end; returns the history and facts about this very run."""
+    state = resume.load(work, model)
+    done = len(state["rows"])
+    if done:
+        say(f"  epoch {done} of {params.epochs} is done already: going on from there")
+    with ExitStack() as shown, Events(logs) as events:
+        narrator = Narrator(params.epochs, feed.steps, shown)
+        if not state["stopped"] and done < params.epochs:
+            model.fit(
+                feed.training(done),
+                shuffle=False,  # the feed does it
+                initial_epoch=done,
+                epochs=params.epochs,
+                steps_per_epoch=feed.steps,
+                validation_data=held_out.measuring(),
+                callbacks=callbacks(model, params, work, state, narrator, events),
+                verbose=0,
+            )
+    return state["rows"], {"resumed_after_epoch": done, "epoch_seconds": narrator.seconds}
+
+
+def _write_history(rows: list[dict[str, float]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in rows)
+
+
+def _summary(model: Any, rows: list[dict[str, float]], params: Train) -> dict[str, Any]:
+    best = min(rows, key=lambda row: row[MONITOR])
+    return {
+        "model": params.model,
+        "parameters": model.count_params(),
+        "layers": [layer.name for layer in model.layers],
+        "epochs": len(rows),
+        "best_epoch": int(best["epoch"]),
+        "stopped_early": len(rows) < params.epochs,
+        "validation_accuracy": best["val_accuracy"],
+        "validation_loss": best["val_loss"],
+    }

@@ -1,0 +1,126 @@
+"""Settings from where people write them: defaults < recipe of the source < TOML file < environment < --set.
+
+    [train]                       PIPELINE_TRAIN_EPOCHS=3        --set train.epochs=3
+    epochs = 3
+
+Every problem is told at once, before anything runs.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError
+from components.params import RECIPES, SECTIONS, Ingest, Params, problem
+
+FROM_ENVIRONMENT = {"MNIST_DIR": "ingest.data_dir", "TFDS_DATA_DIR": "ingest.tfds_dir"}
+SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def load(
+    file: str = "",
+    overrides: Iterable[str] = (),
+    source: str = "",
+    environment: Mapping[str, str] | None = None,
+    have: Callable[[Ingest], bool] = lambda _: False,
+) -> tuple[Params, str]:
+    """The settings of a run, and what a person must be told about the choice of the source ("" for nothing).
+
+    *file* is a TOML file, *overrides* are texts "train.epochs=3", *source* is short for ingest.source; *have* tells
+    whether a source's images were ingested before (then "auto" need not look for them). Raises ConfigError with every
+    problem found.
+    """
+    environment = os.environ if environment is None else environment
+    layers = [*_file(file), *_environment(environment), *_overrides(overrides)]
+    if source:
+        layers.append(("ingest.source", source))
+    if problems := [text for name, value in layers if (text := _problem(name, value))]:
+        raise ConfigError(*problems)
+    return settle(dict(layers), have)
+
+
+def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[Params, str]:
+    """Complete *values* ("train.epochs" -> 3): choose the source where it is "auto", add what is recommended for it."""
+    from components import sources
+
+    ingest = Ingest(**_section(values, "ingest"))
+    mnist = replace(ingest, source="mnist")
+    ingest, notice = (mnist, "") if ingest.source == "auto" and have(mnist) else sources.choose(ingest)
+    values = {**RECIPES.get(ingest.source, {}), **values, "ingest.source": ingest.source}
+    values.setdefault("register.name", f"{sources.name(ingest)}-classifier")
+    values.setdefault("register.experiment", values["register.name"])
+    sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
+    return Params(**sections), notice
+
+
+def chosen(params: Params) -> dict[str, Any]:
+    """The settings that a person chose: those that differ from what the source alone would give."""
+    usual, _ = settle({"ingest.source": params.ingest.source}, lambda _: False)
+    return {name: value for name, value in flat(params).items() if value != flat(usual)[name]}
+
+
+def flat(params: Params) -> dict[str, Any]:
+    """Every setting by its full name: {"train.epochs": 12, ...}."""
+    return {f"{section}.{name}": value for section, values in asdict(params).items() for name, value in values.items()}
+
+
+def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
+    return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{section}.")}
+
+
+def _problem(name: str, value: Any) -> str | None:
+    if name not in SETTINGS:
+        near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+        return f"no setting is called '{name}'; " + (
+            f"did you mean '{near[0]}'?" if near else "python -m pipeline settings lists them all"
+        )
+    return problem(name, SETTINGS[name], value)
+
+
+def _file(path: str) -> Iterator[tuple[str, Any]]:
+    if not path:
+        return
+    try:
+        document = tomllib.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"there is no settings file {path}; give --config a TOML file that exists") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
+    for section, values in document.items():
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: '{section}' stands outside a section; write it under one, such as [train]")
+        yield from ((f"{section}.{name}", value) for name, value in values.items())
+
+
+def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for variable, name in FROM_ENVIRONMENT.items():
+        if environment.get(variable):
+            yield name, environment[variable]
+    for variable, text in sorted(environment.items()):
+        section, _, name = variable.removeprefix("PIPELINE_").lower().partition("_")
+        if variable.startswith("PIPELINE_") and section in SECTIONS and name:
+            yield f"{section}.{name}", parse(f"{section}.{name}", text)
+
+
+def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text} has no value; write it as --set train.epochs=3")
+        yield name.strip(), parse(name.strip(), value.strip())
+
+
+def parse(name: str, text: str) -> Any:
+    """*text* as the type of the setting *name*; the text itself where it is none, so that the check can quote it."""
+    kind: type = type(SETTINGS[name].default) if name in SETTINGS else str
+    if kind is bool:
+        return WORDS.get(text.lower(), text)
+    try:
+        return kind(text)
+    except ValueError:
+        return text

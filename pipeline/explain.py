@@ -1,0 +1,62 @@
+"""Why a stage would run, or would not: the difference between two recipes, in words."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.errors import ArtifactCorrupt, ArtifactMissing
+from pipeline import key as keys
+from pipeline.graph import STAGES
+from pipeline.runner import Runner
+from pipeline.store import MANIFEST, Store
+
+
+@dataclass(frozen=True)
+class Explanation:
+    stage: str
+    verdict: str  # "reuse", "run", "act" (looks at the registry each time) or "wait" (depends on what runs before)
+    key: str
+    reasons: list[str]
+
+
+def explain(runner: Runner) -> Iterator[Explanation]:
+    """What a run with these settings would do, stage by stage. Nothing is made."""
+    for stage in STAGES:
+        yield _explain(stage, runner)
+
+
+def _explain(stage: str, runner: Runner) -> Explanation:
+    try:
+        recipe = runner.recipe(stage)
+    except (ArtifactMissing, ArtifactCorrupt):
+        missing = [name for name in STAGES[stage].reads if not _there(name, runner)]
+        return Explanation(stage, "wait", "", [f"reads {name}, which has to run first" for name in missing])
+    name = keys.key(recipe)
+    if STAGES[stage].effect:
+        return Explanation(stage, "act", name, ["looks at the registry and does what is missing there"])
+    try:
+        if runner.store.get(stage, name):
+            return Explanation(stage, "reuse", name, [])
+    except ArtifactCorrupt as error:
+        return Explanation(stage, "run", name, [str(error).partition(";")[0]])
+    last = _last_recipe(stage, runner.store)
+    return Explanation(stage, "run", name, keys.differences(last, recipe) if last else ["it has not run yet"])
+
+
+def _there(stage: str, runner: Runner) -> bool:
+    try:
+        return runner.find("train" if STAGES[stage].effect else stage) is not None
+    except (ArtifactMissing, ArtifactCorrupt):
+        return False
+
+
+def _last_recipe(stage: str, store: Store) -> keys.Recipe | None:
+    """The recipe of the artifact of *stage* that was made last."""
+    manifests = sorted((store.root / stage).glob(f"[!.]*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in manifests:
+        try:
+            recipe: keys.Recipe = json.loads(path.read_bytes())["recipe"]
+            return recipe
+        except (ValueError, KeyError):
+            continue
+    return None

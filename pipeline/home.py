@@ -1,0 +1,100 @@
+"""Where the pipeline keeps its things.
+
+$PIPELINE_HOME/              default ./workspace
+  artifacts/STAGE/KEY/       what the stages made (pipeline/store.py)
+  runs/RUN/                  run.json and report.html of each run
+  promotions.jsonl           who moved the alias champion, when, from, to, why
+  mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
+  tensorboard/KEY/           events of each training
+  work/STAGE-KEY/            what a killed stage goes on from; gone when it is finished
+  cache/  locks/             hashes of source files; one lock per artifact in the making
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.progress import say
+from pipeline.store import Store, storage_errors
+
+
+@dataclass(frozen=True)
+class Home:
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        return cls(Path(os.environ.get("PIPELINE_HOME") or "workspace").expanduser().absolute())
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root / "artifacts")
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def promotions(self) -> Path:
+        return self.root / "promotions.jsonl"
+
+    @property
+    def tracking_uri(self) -> str:
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def work(self, stage: str, key: str) -> Path:
+        return self.root / "work" / f"{stage}-{key}"
+
+    def logs(self, key: str) -> Path:
+        return self.root / "tensorboard" / key
+
+    def prepare(self) -> None:
+        """Make the folder, or say in one sentence why that cannot be."""
+        with storage_errors(self.root):
+            for folder in (self.root / "artifacts", self.runs, self.cache, self.root / "locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock *name*, waiting while another process has it; the system frees it when its holder dies.
+
+        It saves work (two runs do not train the same model side by side); what makes that harmless is the store.
+        """
+        with storage_errors(self.root):
+            self.prepare()
+            handle = os.open(self.root / "locks" / name, os.O_RDWR | os.O_CREAT)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"  another run is making {name}; waiting for it")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def clear_work(self, stage: str, key: str) -> None:
+        shutil.rmtree(self.work(stage, key), ignore_errors=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a live process holds the lock on the file *path*."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)

@@ -1,0 +1,146 @@
+"""What a person reads of a run: a line per stage while it goes on, a summary at its end, the contents of its report."""
+
+import json
+from importlib import metadata
+from typing import Any
+
+from components.errors import DataRejected, ModelRejected, PromotionRejected
+from components.report import Report, Verdict
+from pipeline.config import flat
+from pipeline.graph import STAGES
+from pipeline.runner import Done, Runner
+from pipeline.runs import Record
+
+VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
+
+
+def line(done: Done, facts: dict[str, Any]) -> str:
+    """ "[4/8] train      made in 63.1 s   val_accuracy 0.9911" """
+    number = list(STAGES).index(done.stage) + 1
+    what = f"made in {duration(done.seconds)}" if done.made else "reused"
+    return f"[{number}/{len(STAGES)}] {done.stage:<10} {what:<16} {facts.get('headline', '')}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02} s"
+
+
+def metrics(runner: Runner) -> dict[str, Any]:
+    """metrics.json of the evaluation, {} where the run did not come so far."""
+    if "evaluate" not in runner.facts:
+        return {}
+    measured: dict[str, Any] = json.loads((runner.artifact("evaluate").path / "metrics.json").read_bytes())
+    return measured
+
+
+def text(record: Record, runner: Runner) -> str:
+    """The last lines of a successful run: what came out, where it lies, how long it took, what to type next."""
+    rows = [("accuracy", _accuracy(metrics(runner))), ("model", _model(record.model))]
+    export = runner.artifact("export").path if "export" in runner.facts else None
+    if export:
+        rows += [("SavedModel", str(export / "saved_model"))]
+        rows += [("TFLite", str(path)) for path in sorted(export.glob("*.tflite"))]
+    rows += [("report", record.report), ("stages", _stages(record))]
+    rows += [("next", command) for command in next_commands(record)]
+    width = max(len(name) for name, _ in rows) + 2
+    last = ""
+    lines = []
+    for name, value in rows:
+        if value:
+            lines.append(f"{'' if name == last else name:<{width}}{value}")
+            last = name
+    return "\n".join(lines)
+
+
+def _accuracy(measured: dict[str, Any]) -> str:
+    if not measured:
+        return ""
+    low, high = measured["wilson_low"], measured["wilson_high"]
+    return (
+        f"{measured['accuracy']:.2%} on {measured['n']:,} test images "
+        f"(95 % interval {low * 100:.2f} to {high * 100:.2f} %, {measured['n'] - measured['correct']:,} mistakes)"
+    )
+
+
+def _model(model: dict[str, Any]) -> str:
+    if not model:
+        return ""
+    aliases = ", ".join(f"@{alias}" for alias in model["aliases"]) or "no alias"
+    return f"{model['name']} version {model['version']} ({aliases})"
+
+
+def _stages(record: Record) -> str:
+    made = [f"{s['stage']} {duration(s['seconds'])}" for s in record.stages if s["made"]]
+    reused = [s["stage"] for s in record.stages if not s["made"]]
+    if not made:
+        return f"nothing to do: all {len(reused)} reused, in {duration(record.seconds)}"
+    return (
+        f"made {', '.join(made)}"
+        + (f"; reused {', '.join(reused)}" if reused else "")
+        + f"; {duration(record.seconds)} in all"
+    )
+
+
+def next_commands(record: Record) -> list[str]:
+    commands = ["python -m pipeline models", "make mlflow", "make tensorboard"]
+    if "champion" in record.model.get("aliases", []):
+        commands.append("python -m pipeline rollback")
+    return commands
+
+
+def page(record: Record, runner: Runner, error: BaseException | None) -> Report:
+    """The contents of the HTML report of a run that ended, well or with *error*."""
+    done = [stage for stage in STAGES if stage in {s["stage"] for s in record.stages}]
+    artifacts = {stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect}
+    findings = [finding for stage in record.findings.values() for finding in stage]
+    failed_at = next((stage for stage in STAGES if stage not in done), "")
+    return Report(
+        run=record.run,
+        started=record.started,
+        source=record.source,
+        verdict=verdict(record, error),
+        at=record.stopped_at or failed_at,
+        reasons=str(error).splitlines() if error else [],
+        warnings=[finding["text"] for finding in findings if finding["severity"] == "warning"],
+        model_name=record.model.get("name"),
+        model_version=record.model.get("version"),
+        aliases=record.model.get("aliases", []),
+        artifacts=artifacts,
+        stages=record.stages,
+        settings=flat(runner.params),
+        facts=runner.facts,
+        versions=versions(),
+        git_commit=record.git_commit,
+        commands=_commands(record),
+        comparison=runner.facts.get("promote", {}).get("comparison"),
+    )
+
+
+def verdict(record: Record, error: BaseException | None) -> Verdict:
+    if isinstance(error, DataRejected):
+        return "data rejected"
+    if isinstance(error, PromotionRejected):
+        return "not promoted"
+    if isinstance(error, ModelRejected):
+        return "refused"
+    if error or "promote" not in {s["stage"] for s in record.stages}:
+        return "unfinished"
+    return "promoted" if "champion" in record.model["aliases"] else "registered"
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commands(record: Record) -> list[str]:
+    """What makes this run again, for the report."""
+    source = f" --source {record.source}" if record.source else ""
+    commands = [f"git checkout {record.git_commit.partition('+')[0]}"] if record.git_commit else []
+    changed = [f" --set {name}={value}" for name, value in record.chosen.items() if name != "ingest.source"]
+    return [*commands, f"python -m pipeline run{source}{''.join(changed)}"]

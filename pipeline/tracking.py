@@ -1,0 +1,178 @@
+"""One MLflow run per pipeline run that made something or was refused, and what the registry knows of earlier ones.
+
+A run with nothing to do leaves no MLflow run: importing MLflow's client and opening its database alone would take
+longer than everything else it does. Its record names the version it found, and the version names the run that made it.
+"""
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from components.errors import ArtifactCorrupt, RegistryUnreachable
+from components.lookups import ModelVersion
+from components.params import Params
+from components.progress import say
+from components.promotions import person
+from components.registry import CHAMPION, Registry
+from pipeline.home import Home
+from pipeline.runs import Record
+from pipeline.store import Artifact, digest_of
+
+RUN_TAG = "pipeline.run"
+ENDED = {"succeeded": "FINISHED", "interrupted": "KILLED"}
+KEYED = ("ingest", "validate", "normalize", "train", "evaluate")
+BATCH = 1000  # metrics that MLflow takes in one request
+
+
+class Tracking:
+    """The MLflow side of one run; nothing is imported or asked of a server before it is needed."""
+
+    def __init__(self, params: Params, home: Home, record: Record, artifact: Callable[[str], Artifact]) -> None:
+        self.params, self.home, self.record, self.artifact = params, home, record, artifact
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.home.tracking_uri)
+
+    def providers(self) -> dict[str, Callable[[], Any]]:
+        """What the stages that act on the registry may ask for by the names of their parameters."""
+        return {
+            "registry": lambda: self.registry,
+            "name": lambda: self.params.register.name,
+            "mlflow_run": lambda: self.run_id,
+            "tags": self.tags,
+            "champion_evaluate": self.champion_evaluate,
+            "log": lambda: self.home.promotions,
+            "who": person,
+        }
+
+    # Lineage: what a version is tagged with, and what is found again by these tags
+
+    def tags(self) -> dict[str, str]:
+        """The tags of a new version: the key and digest of every artifact it stands on, where and how it was made."""
+        made = {stage: self.artifact(stage) for stage in KEYED}
+        metrics = json.loads((made["evaluate"].path / "metrics.json").read_bytes())
+        keys = {f"{stage}.key": artifact.key for stage, artifact in made.items()}
+        digests = {f"{stage}.digest": artifact.digest for stage, artifact in made.items()}
+        return {
+            **keys,
+            **digests,
+            "data_digest": made["ingest"].digest,
+            "test_digest": test_digest(made["normalize"]),
+            "accuracy": f"{metrics['accuracy']:.6f}",
+            "source": self.params.ingest.source,
+            "git_commit": self.record.git_commit,
+            RUN_TAG: self.record.run,
+        }
+
+    def champion_statistics(self) -> dict[str, Any] | None:
+        """statistics.json of the images that the champion was trained on; None where that is not known."""
+        try:
+            artifact = self._of_champion("validate")
+        except RegistryUnreachable as error:
+            say(f"  warning: drift against the champion's data is not judged: {str(error).partition(';')[0]}")
+            return None
+        return json.loads((artifact.path / "statistics.json").read_bytes()) if artifact else None
+
+    def champion_evaluate(self) -> Path | None:
+        """The champion's evaluation on these very test images; None where there is none that can be relied on."""
+        champion = self.registry.alias(self.params.register.name, CHAMPION)
+        if champion is None or champion.tags.get("test_digest") != test_digest(self.artifact("normalize")):
+            return None
+        artifact = self._of_champion("evaluate")
+        return artifact.path if artifact else None
+
+    def _of_champion(self, stage: str) -> Artifact | None:
+        champion: ModelVersion | None = self.registry.alias(self.params.register.name, CHAMPION)
+        store = self.home.store
+        try:
+            artifact = store.get(stage, champion.tags.get(f"{stage}.key", "none")) if champion else None
+            if artifact:
+                store.verify(artifact)
+        except ArtifactCorrupt as error:
+            say(f"  warning: the champion's {stage} cannot be used: {str(error).partition(';')[0]}")
+            return None
+        return artifact
+
+    def model(self, name: str, number: str) -> dict[str, Any]:
+        """The registered version as the record and the answers tell it."""
+        version = self.registry.version(name, number)
+        return {"name": name, "version": number, "aliases": list(version.aliases) if version else []}
+
+    # The run
+
+    def run_id(self) -> str:
+        """The MLflow run of this pipeline run; found again by its tag where another process of the run made it."""
+        if not self.record.mlflow_run:
+            client, experiment = self.registry.client, self._experiment()
+            found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{self.record.run}'", max_results=1)
+            run = found[0] if found else client.create_run(experiment, run_name=self.record.run, tags=self._run_tags())
+            self.record.mlflow_run = run.info.run_id
+        return self.record.mlflow_run
+
+    def _run_tags(self) -> dict[str, str]:
+        commit, note = self.record.git_commit, "a run of the pipeline; see the report among the artifacts"
+        return {RUN_TAG: self.record.run, "mlflow.source.git.commit": commit, "mlflow.note.content": note}
+
+    def _experiment(self) -> str:
+        client, name = self.registry.client, self.params.register.experiment
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        beside = (self.home.root / "mlartifacts").as_uri()
+        location = beside if self.home.tracking_uri.startswith("sqlite:") else None
+        return str(client.create_experiment(name, artifact_location=location))
+
+    def finish(self, artifacts: Mapping[str, Artifact]) -> None:
+        """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
+        made = any(stage["made"] for stage in self.record.stages)
+        if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):
+            return
+        client, run = self.registry.client, self.run_id()
+        params = {name: str(value)[:500] for name, value in self.record.settings.items()}
+        tags = {"state": self.record.state, "error": self.record.error[:4000]}
+        for stage, artifact in artifacts.items():
+            tags |= {f"{stage}.key": artifact.key, f"{stage}.digest": artifact.digest}
+        self._log_batch(run, list(_metrics(artifacts)), params, tags)
+        for stage, artifact in artifacts.items():
+            if (artifact.path / "pictures").is_dir():
+                client.log_artifacts(run, str(artifact.path / "pictures"), f"pictures/{stage}")
+        if self.record.report:
+            client.log_artifact(run, self.record.report)
+        client.set_terminated(run, ENDED.get(self.record.state, "FAILED"))
+
+    def _log_batch(
+        self, run: str, metrics: list[tuple[str, float, int]], params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        logged = [Metric(name, value, now, step) for name, value, step in metrics]
+        self.registry.client.log_batch(
+            run, logged[:BATCH], [Param(*p) for p in params.items()], [RunTag(*t) for t in tags.items()]
+        )
+        for start in range(BATCH, len(logged), BATCH):
+            self.registry.client.log_batch(run, logged[start : start + BATCH])
+
+
+def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, int]]:
+    """(name, value, step): each column of the training history by epoch, each number of the evaluation."""
+    if train := artifacts.get("train"):
+        with (train.path / "history.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                epoch = int(row.pop("epoch"))
+                yield from ((name, float(value), epoch) for name, value in row.items())
+    if evaluate := artifacts.get("evaluate"):
+        measured = json.loads((evaluate.path / "metrics.json").read_bytes())
+        for name, value in measured.items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                yield f"test_{name}", float(value), 0
+
+
+def test_digest(normalize: Artifact) -> str:
+    """The identity of the test images and labels alone: what two evaluations must share to be compared."""
+    return digest_of({name: sha for name, sha in normalize.files.items() if name.startswith("test/")})

@@ -1,0 +1,259 @@
+import csv
+import json
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from components import figures
+from components.backend import tensorflow
+from components.errors import ModelRejected
+from components.evaluate import BLOCK, check, evaluate
+from components.gate import errors, warnings
+from components.params import Evaluate, Gate
+from components.splits import SplitWriter
+
+# Keras saves through h5py by an array protocol that NumPy 2 is about to drop
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+N = BLOCK + 37  # a whole block and a part of one
+CLASSES = ["dark", "bright", "never"]
+COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content))
+
+
+def write_training(folder: Path, model: Any, epochs: int = 2) -> None:
+    folder.mkdir()
+    model.save(folder / "model.keras")
+    with (folder / "history.csv").open("w", newline="") as file:
+        rows = [(epoch, 1 / epoch, 0.9, 1.1 / epoch, 0.88, 0.001) for epoch in range(1, epochs + 1)]
+        csv.writer(file).writerows([COLUMNS, *rows])
+    summary = {"train_accuracy": 0.99, "validation_accuracy": 0.98, "best_epoch": epochs, "epochs": epochs}
+    write_json(folder / "summary.json", summary | {"stopped_early": False, "parameters": 1, "layers": 2})
+
+
+def brightness_model(gain: float) -> Any:
+    """A model without training: class 1 from mid-grey upwards, class 0 below, class 2 never."""
+    tensorflow()
+    import keras
+
+    layers = [keras.Input((4, 4, 1), dtype="uint8"), keras.layers.Rescaling(2 / 255, -1.0), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")])
+    weights = np.tile(np.array([-gain, gain, 0], np.float32) / 16, (16, 1))
+    model.layers[-1].set_weights([weights, np.array([0, 0, -30], np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Artifacts of normalize and train: N images of even grey; every tenth bright image is labelled dark."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, N, dtype=np.uint8)
+    labels = (grey >= 128).astype(np.int64)
+    labels[np.flatnonzero(labels)[::10]] = 0
+    (folder / "normalize").mkdir()
+    with SplitWriter(folder / "normalize" / "test", (4, 4, 1)) as split:
+        split.add(np.broadcast_to(grey[:, None, None, None], (N, 4, 4, 1)), labels)
+    write_json(folder / "normalize" / "data.json", {"classes": CLASSES})
+    write_training(folder / "train", brightness_model(4.0))
+    return folder / "normalize", folder / "train"
+
+
+@pytest.fixture(scope="module")
+def evaluated(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("evaluate")
+    evaluate(*inputs, out, Evaluate(mistakes=5))
+    return out
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return content
+
+
+def truth_of(normalize: Path) -> NDArray[np.int64]:
+    labels: NDArray[np.int64] = np.load(normalize / "test" / "labels.npy")
+    return labels
+
+
+def test_the_whole_test_split_is_predicted_in_its_order(inputs: tuple[Path, Path], evaluated: Path) -> None:
+    """N is no multiple of the block, and every image has its own row of probabilities."""
+    probabilities = np.load(evaluated / "predictions.npy")
+    assert (probabilities.dtype, probabilities.shape) == (np.float32, (N, 3))
+    grey = np.load(inputs[0] / "test" / "images-00000.npy")[:, 0, 0, 0].astype(float)
+    odds = 1 / (1 + np.exp(-8 * (2 * grey / 255 - 1)))
+    np.testing.assert_allclose(probabilities[:, 1], odds, atol=0.001)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_figures_follow_from_the_predictions(inputs: tuple[Path, Path], evaluated: Path) -> None:
+    """Counts, confusion and per-class figures are those of the stored predictions; train's are copied."""
+    metrics, truth = metrics_of(evaluated), truth_of(inputs[0])
+    predicted = np.load(evaluated / "predictions.npy").argmax(axis=1)
+    assert metrics["n"] == N
+    assert metrics["correct"] == int((predicted == truth).sum()) == round(metrics["accuracy"] * N)
+    assert metrics["wilson_low"] < metrics["accuracy"] < metrics["wilson_high"]
+    assert np.sum(metrics["confusion"]) == N
+    assert [row["name"] for row in metrics["per_class"]] == CLASSES
+    assert [row["support"] for row in metrics["per_class"]] == np.bincount(truth, minlength=3).tolist()
+    assert metrics["gap"] == pytest.approx(0.99 - metrics["accuracy"])
+    assert len(metrics["calibration"]) == 15
+
+
+def test_the_mistakes_are_the_most_confident_ones(inputs: tuple[Path, Path], evaluated: Path) -> None:
+    """As many as were asked for, the surest first, each with the label, the prediction and its probability."""
+    probabilities, truth = np.load(evaluated / "predictions.npy"), truth_of(inputs[0])
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != truth)
+    mistakes = metrics_of(evaluated)["mistakes"]
+    assert [m["probability"] for m in mistakes] == sorted(probabilities.max(axis=1)[wrong], reverse=True)[:5]
+    for mistake in mistakes:
+        assert truth[mistake["index"]] == mistake["truth"] == 0
+        assert probabilities[mistake["index"]].argmax() == mistake["predicted"] == 1
+
+
+def test_the_same_inputs_give_the_same_bytes_in_another_process(
+    inputs: tuple[Path, Path], evaluated: Path, tmp_path: Path
+) -> None:
+    """A second evaluation, in a fresh process, writes every file alike, pictures included."""
+    script = (
+        "import sys; from pathlib import Path; from components.evaluate import evaluate\n"
+        "from components.params import Evaluate\n"
+        "evaluate(*map(Path, sys.argv[1:4]), Evaluate(mistakes=5))"
+    )
+    subprocess.run([sys.executable, "-c", script, *map(str, (*inputs, tmp_path))], check=True)
+
+    def digests(folder: Path) -> dict[str, str]:
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
+
+    assert digests(tmp_path) == digests(evaluated)
+    assert set(digests(tmp_path)) == {
+        "metrics.json", "predictions.npy", "pictures/calibration.png", "pictures/confusion.png",
+        "pictures/learning-curves.png", "pictures/mistakes.png",
+    }  # fmt: skip
+
+
+def test_a_model_that_gives_no_numbers_is_rejected(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Not a number is no wrong answer: the evaluation stops instead of measuring an accuracy."""
+    write_training(tmp_path / "train", brightness_model(float("nan")))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ModelRejected, match=r"gives nan or inf for 1,061 of 1,061 test images \(the first: image 0\)"):
+        evaluate(inputs[0], tmp_path / "train", tmp_path / "out", Evaluate())
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+# --- the check
+
+
+def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[str]]:
+    """Errors and warnings about an evaluation of 9,800 right out of 10,000, but for *changes*."""
+    metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826}
+    metrics |= {"training": {"best_epoch": 3, "epochs": 12, "stopped_early": False}, "train_accuracy": 0.985} | changes
+    metrics["accuracy"] = metrics["correct"] / metrics["n"]
+    write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
+    findings = check(folder, gate)
+    return errors(findings), warnings(findings)
+
+
+def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:
+    """9,800 of 10,000 is 0.98 and passes; 9,799 is refused, and so is one image too few of any other number."""
+    assert judged(tmp_path, Gate()) == ([], [])
+    assert judged(tmp_path, Gate(), correct=9_799)[0]
+    for n in (100, 300, 1_797, 59_999, 70_000):
+        for gate in (0.7, 0.9, 0.98, 0.993):
+            least = -(-n * round(gate * 1000) // 1000)
+            assert not judged(tmp_path, Gate(min_accuracy=gate), n=n, correct=least)[0]
+            assert judged(tmp_path, Gate(min_accuracy=gate), n=n, correct=least - 1)[0]
+
+
+def test_the_refusal_names_value_interval_distance_setting_and_next_command(tmp_path: Path) -> None:
+    """One sentence tells what was measured, what was expected, and what to type."""
+    texts, _ = judged(tmp_path, Gate(), correct=9_731, wilson_low=0.96974, wilson_high=0.97609)
+    assert texts == [
+        "accuracy 97.31 % (9,731 of 10,000; 95 % interval 96.97 to 97.61) is 0.69 points below the gate of 98 % "
+        "(gate.min_accuracy); train longer with --set train.epochs=24, or look at the mistakes: "
+        "python -m pipeline report"
+    ]
+
+
+def test_a_training_that_had_stopped_improving_is_not_told_to_go_on(tmp_path: Path) -> None:
+    """After early stopping, more epochs would change nothing: varied images may."""
+    stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
+    (text,), _ = judged(tmp_path, Gate(), correct=9_000, training=stopped)
+    assert "train.shift" in text
+    assert "train.epochs" not in text
+
+
+def test_a_miss_by_a_hair_is_not_told_as_no_miss(tmp_path: Path) -> None:
+    """One image of a million below the gate is neither "98.00 %" nor "0.00 points"."""
+    (text,), _ = judged(tmp_path, Gate(), n=1_000_000, correct=979_999)
+    assert "accuracy 97.9999 %" in text
+    assert "is 0.0001 points below the gate of 98 %" in text
+
+
+def test_overfitting_is_a_warning_from_above_the_bound_on(tmp_path: Path) -> None:
+    """1.0 against 0.97 is a gap of 0.03 and passes (in floats it is 0.030000000000000027); more is told, and passes."""
+    assert judged(tmp_path, Gate(min_accuracy=0.9), correct=9_700, train_accuracy=1.0) == ([], [])
+    refused, (text,) = judged(tmp_path, Gate(min_accuracy=0.9), correct=9_699, train_accuracy=1.0)
+    assert not refused
+    assert "3.01 points above" in text
+    assert "gate.max_overfit" in text
+
+
+def test_the_check_loads_neither_numpy_nor_anything_heavier() -> None:
+    """It runs on every run with nothing to do, so importing it must cost next to nothing."""
+    script = (
+        "import sys, components.evaluate; print([m for m in sys.modules if m in ('numpy', 'tensorflow', 'matplotlib')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
+
+
+# --- the pictures
+
+
+def is_picture(path: Path) -> bool:
+    with Image.open(path) as image:
+        return bool(image.width > 100 and np.asarray(image.convert("L")).std() > 1) and "Software" not in image.info
+
+
+@pytest.mark.parametrize("n", [2, 13, 200])
+def test_confusion_is_drawn_for_few_and_for_many_classes(n: int, tmp_path: Path) -> None:
+    """Two classes and two hundred, with empty rows, long names, mathematics and other scripts in the names."""
+    names = ["$\\alpha$", "a very long name of a class", "猫", *map(str, range(n))][:n]
+    matrix = np.random.default_rng(0).integers(0, 30, (n, n))
+    matrix[0] = 0
+    figures.confusion(matrix.tolist(), names, tmp_path / "confusion.png")
+    assert is_picture(tmp_path / "confusion.png")
+
+
+@pytest.mark.parametrize(("count", "channels"), [(0, 1), (1, 1), (2, 3), (40, 3)])
+def test_mistakes_are_drawn_grey_and_in_colour_many_and_none(count: int, channels: int, tmp_path: Path) -> None:
+    """No mistake at all is a sentence, one is one picture, and long names stand on a line of their own."""
+    images = np.random.default_rng(0).integers(0, 256, (count, 8, 6, channels), dtype=np.uint8)
+    wrong = [{"index": i, "truth": 0, "predicted": 1, "probability": 0.99} for i in range(count)]
+    figures.mistakes(images, wrong, ["short", "rather long"], tmp_path / "mistakes.png")
+    assert is_picture(tmp_path / "mistakes.png")
+
+
+def test_one_epoch_gives_a_picture_and_an_evaluation_without_mistakes_too(tmp_path: Path) -> None:
+    """A training of one epoch has points for curves; a model that is always right has an accuracy of 1."""
+    (tmp_path / "normalize").mkdir()
+    with SplitWriter(tmp_path / "normalize" / "test", (4, 4, 1)) as split:
+        split.add(np.full((3, 4, 4, 1), 255, np.uint8), np.ones(3, np.int64))
+    write_json(tmp_path / "normalize" / "data.json", {"classes": CLASSES})
+    write_training(tmp_path / "train", brightness_model(4.0), epochs=1)
+    (tmp_path / "out").mkdir()
+    facts = evaluate(tmp_path / "normalize", tmp_path / "train", tmp_path / "out", Evaluate())
+    assert (facts["accuracy"], metrics_of(tmp_path / "out")["mistakes"]) == (1.0, [])
+    assert all(is_picture(path) for path in (tmp_path / "out" / "pictures").iterdir())
