@@ -12,7 +12,7 @@ from types import ModuleType
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
+def no_stderr() -> Iterator[None]:
     """Silence file descriptor 2: TensorFlow's C++ parts announce themselves there, past Python's sys.stderr."""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -32,7 +32,7 @@ def tensorflow() -> ModuleType:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _no_stderr():
+    with no_stderr():
         import keras
         import tensorflow as tf
 

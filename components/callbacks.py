@@ -1,4 +1,4 @@
-"""What happens around each epoch: random state set, divergence caught, the best weights kept, the state saved.
+"""What happens around each epoch: divergence is caught, the best weights are kept, the whole state is saved.
 
 Order matters: what judges an epoch comes before what records it, and the backup is last, so that it never holds an
 epoch whose best weights are not on disk yet.
@@ -9,8 +9,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from components import resume
 from components.errors import ModelRejected
@@ -23,19 +21,6 @@ FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end")
 
 Logs = dict[str, float]
-
-
-class Reseed:
-    """Sets the random state of every dropout layer from (seed, epoch, layer), whatever was drawn before."""
-
-    def __init__(self, model: Any, seed: int) -> None:
-        self._model, self._seed = model, seed
-
-    def on_epoch_begin(self, epoch: int, _: Logs) -> None:
-        for number, layer in enumerate(self._model.layers):
-            if generator := getattr(layer, "seed_generator", None):
-                words = np.random.SeedSequence([self._seed, epoch, number]).generate_state(2)
-                generator.state.assign(words.astype(generator.state.dtype))
 
 
 class Divergence:
@@ -117,7 +102,7 @@ def callbacks(
     if params.schedule == "plateau":
         patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
         keepers.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
-    before = [Reseed(model, params.seed), Divergence(params.learning_rate), narrator]
+    before = [Divergence(params.learning_rate), narrator]
     backup = Backup(model, work, keepers, state, events)
     return [*map(_hooked, before), *keepers, _hooked(backup)]
 

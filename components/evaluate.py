@@ -49,8 +49,10 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
     metrics["gap"] = metrics["train_accuracy"] - metrics["accuracy"]
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
     _draw(metrics, test, train / "history.csv", out / "pictures")
-    headline = {name: metrics[name] for name in ("accuracy", "n", "loss", "macro_f1", "expected_calibration_error")}
-    return headline | {"predict_seconds": round(seconds, 3)}
+    facts = {name: metrics[name] for name in ("accuracy", "n", "loss", "macro_f1", "expected_calibration_error")}
+    low, high = 100 * metrics["wilson_low"], 100 * metrics["wilson_high"]
+    headline = f"accuracy {100 * metrics['accuracy']:.2f} % ({low:.2f} to {high:.2f})"
+    return facts | {"headline": headline, "predict_seconds": round(seconds, 3)}
 
 
 def _predict(model_file: Path, test: "Split", classes: int) -> "NDArray[np.float32]":
@@ -87,8 +89,6 @@ def _measure(test: "Split", probabilities: "NDArray[np.float32]", classes: list[
     low, high = metrics.wilson(correct, n)
     error, bins = metrics.calibration(confidence, right)
     columns = zip(classes, *metrics.scores(matrix), matrix.sum(axis=1), strict=True)
-    wrong = np.flatnonzero(~right)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:mistakes]  # stable: equal ones in the split's order
     return {
         "n": n,
         "correct": correct,
@@ -105,16 +105,21 @@ def _measure(test: "Split", probabilities: "NDArray[np.float32]", classes: list[
             for name, p, r, f, s in columns
         ],
         "confusion": matrix.tolist(),
-        "mistakes": [
-            {
-                "index": int(i),
-                "truth": int(truth[i]),
-                "predicted": int(predicted[i]),
-                "probability": float(confidence[i]),
-            }
-            for i in worst
-        ],
+        "mistakes": _worst(truth, predicted, confidence, mistakes),
     }
+
+
+def _worst(
+    truth: "NDArray[np.int64]", predicted: "NDArray[np.int64]", confidence: "NDArray[np.float64]", most: int
+) -> list[dict[str, Any]]:
+    """The *most* confident mistakes, the surest first; of equal ones the first in the split."""
+    import numpy as np
+
+    wrong = np.flatnonzero(predicted != truth)
+    return [
+        {"index": int(i), "truth": int(truth[i]), "predicted": int(predicted[i]), "probability": float(confidence[i])}
+        for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    ]
 
 
 def _training(train: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _canvas(path: Path, width: float, height: float, *, arranged: bool = True) -
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def short(name: str, most: int = 12) -> str:
+def short(name: str, most: int = 11) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -74,7 +74,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], path: Pat
     most = max(float(np.where(right, 0, share).max()), 0.05)
     strength = np.where(right, 0.85 * share, 0.85 * np.sqrt(share / most))[..., None]
     hue = np.where(right[..., None], to_rgb(BLUE), to_rgb(ORANGE))
-    side = min(8.5, 1.4 + 0.4 * n)
+    side = min(8.5, max(3.4, 1.4 + 0.4 * n))
     with _canvas(path, side + 0.3, side) as figure:
         axes = figure.add_subplot()
         axes.imshow(1 - strength * (1 - hue), interpolation="nearest")
@@ -136,30 +136,33 @@ def mistakes(images: NDArray[np.uint8], wrong: Sequence[dict[str, Any]], classes
     if not wrong:
         _sentence("No mistakes: every test image was classified correctly.", path)
         return
-    captions = [_caption(mistake, classes) for mistake in wrong]
-    lines = 1 if max(map(len, captions)) <= 11 else 2
+    captions = _captions(wrong, classes)
     columns = min(len(wrong), 9)
-    rows = math.ceil(len(wrong) / columns)
-    height = 1.08 + 0.17 * lines  # of a cell one unit wide: the image, 0.92 high, and its caption
-    with _canvas(path, max(columns, 3), rows * height, arranged=False) as figure:
+    width, rows = max(columns, 3), math.ceil(len(wrong) / columns)
+    height = 1.08 + 0.17 * (1 + captions[0].count("\n"))  # of a cell that is 1 wide: the image and its caption
+    with _canvas(path, width, rows * height, arranged=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
-            x, y = i % columns, (i // columns) * height
-            grey: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
-            axes.imshow(
-                image.squeeze(-1) if image.shape[-1] == 1 else image,
-                extent=(x + 0.04, x + 0.96, y + 0.96, y + 0.04),
-                **grey,
-            )
-            text = caption if lines == 1 else "\n".join(caption.rsplit("  ", 1))
-            axes.text(x + 0.5, y + 1.01, text, ha="center", va="top", fontsize=9, linespacing=1.15)
-        axes.set(xlim=(0, max(columns, 3)), ylim=(rows * height, 0), aspect="auto")
+            x, y = i % columns + 0.5, (i // columns) * height + 0.5
+            _paste(axes, image, x, y)
+            axes.text(x, y + 0.51, caption, ha="center", va="top", fontsize=9, linespacing=1.15)
+        axes.set(xlim=(0, width), ylim=(rows * height, 0), aspect="auto")
 
 
-def _caption(mistake: dict[str, Any], classes: Sequence[str]) -> str:
-    percent = int(100 * mistake["probability"])  # down: 99.7 % is not yet certain
-    return f"{short(classes[mistake['truth']], 8)} → {short(classes[mistake['predicted']], 8)}  {percent} %"
+def _paste(axes: "Axes", image: NDArray[np.uint8], x: float, y: float) -> None:
+    """Draw *image* (H, W, C) in its own proportions, its middle at (x, y), its longer side 0.92."""
+    half = [0.46 * side / max(image.shape[:2]) for side in image.shape[:2]]
+    pixels = image.squeeze(-1) if image.shape[-1] == 1 else image
+    axes.imshow(pixels, extent=(x - half[1], x + half[1], y + half[0], y - half[0]), cmap="gray", vmin=0, vmax=255)
+
+
+def _captions(wrong: Sequence[dict[str, Any]], classes: Sequence[str]) -> list[str]:
+    """One line, as in "7 → 1  99 %", or three where any name is longer than two digits."""
+    pairs = [(short(classes[one["truth"]]), short(classes[one["predicted"]])) for one in wrong]
+    percents = [int(100 * one["probability"]) for one in wrong]  # down: 99.7 % is not yet certain
+    joint = "{} → {}  {} %" if all(len(a + b) <= 4 for a, b in pairs) else "{}\n→ {}\n{} %"
+    return [joint.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
 
 
 def _sentence(text: str, path: Path) -> None:

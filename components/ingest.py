@@ -9,7 +9,7 @@ from typing import Any
 from components import sources
 from components.errors import DataRejected, SourceUnreachable
 from components.params import Ingest
-from components.progress import progress
+from components.progress import progress, say
 from components.sources.contents import Contents, Shape, two_classes, wanted
 from components.sources.pictures import fit
 from components.splits import SplitWriter
@@ -49,6 +49,8 @@ def ingest(out: Path, params: Ingest, fingerprint: str) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "sha256": contents.sha256,
     })  # fmt: skip
+    for warning in contents.facts.get("warnings", []):
+        say(f"  warning: {warning}")
     if contents.files:
         _dump(out / "files.json", contents.files)
     return {**contents.facts, "images": counts, "seconds": round(time.perf_counter() - started, 3)}

@@ -13,7 +13,8 @@ from components import promotions
 from components.errors import ArtifactMissing, ConfigError, PromotionRejected
 from components.gate import Finding, require
 from components.lookups import ModelVersion
-from components.params import Gate
+from components.params import Gate, Promote
+from components.progress import say
 from components.registry import CHAMPION, ROLLED_BACK_TAG, Registry, model_digest
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 REJECTION = PromotionRejected
+AUTOMATIC = Promote()
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,13 @@ def promote(
     log: Path,
     who: str,
     champion_evaluate: Path | None = None,
+    params: Promote = AUTOMATIC,
 ) -> dict[str, Any]:
     """Make the registered version of *train* the champion, unless it is worse than the present one.
 
     *champion_evaluate* is the champion's own evaluation on the same test split, where it is at hand; otherwise the
-    champion is fetched from the registry and asked. Facts: name, version, before, made, comparison. Raises
+    champion is fetched from the registry and asked. With params.automatic false it judges and leaves the alias.
+    Facts: name, version, before, made, comparison. Raises
     PromotionRejected with the numbers, or with who rolled back from this model, when and why.
     """
     recover(registry, name, log, who)
@@ -102,6 +106,9 @@ def promote(
         require(judge(comparison, gate), REJECTION)
     reason = f"version {challenger.version} has {comparison}" if comparison else "there was no champion"
     told = asdict(comparison) if comparison else None
+    if not params.automatic:
+        say(f"  left to a person: python -m pipeline promote {challenger.version} --force --reason TEXT")
+        return facts | {"made": False, "comparison": told, "reason": "left to a person"}
     _crown(registry, champion, challenger, log, "promote", reason, who, told)
     return facts | {"made": True, "comparison": told, "reason": reason}
 
@@ -205,7 +212,6 @@ def _ask(registry: Registry, champion: ModelVersion, normalize: Path) -> "Probab
     import numpy as np
 
     from components.archive import read_model
-    from components.progress import say
     from components.splits import Split
 
     say(f"  asking the champion, version {champion.version}, about the same test images")

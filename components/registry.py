@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components import lookups
-from components.errors import Failure, RegistryUnreachable
+from components.errors import ArtifactCorrupt, Failure, RegistryUnreachable
 from components.lookups import ModelVersion, Unknown
 from components.progress import say
 
@@ -38,7 +38,11 @@ EXISTS = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 def model_digest(train: Path) -> str:
     """The sha256 of the trained model's file: what the registry knows a model by, and what `sha256sum` shows."""
-    with (train / "model.keras").open("rb") as file:
+    return _sha256(train / "model.keras")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -50,7 +54,7 @@ class Registry:
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version of the model *name*, the oldest first; empty where there is no such model."""
-        with _answering(self.uri):
+        with answering(self.uri):
             try:
                 return lookups.versions(self.uri, name)
             except Unknown:  # a database or a way of logging in that only MLflow itself knows
@@ -58,7 +62,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Every registered model, in alphabetical order."""
-        with _answering(self.uri):
+        with answering(self.uri):
             try:
                 return lookups.names(self.uri)
             except Unknown:
@@ -83,7 +87,7 @@ class Registry:
         if (path := lookups.database(self.uri)) and not path.exists():
             say(f"  making MLflow's database {path.name}, once; takes some seconds")
             path.parent.mkdir(parents=True, exist_ok=True)
-        with _answering(self.uri):
+        with answering(self.uri):
             from mlflow import MlflowClient
 
             # it tells of each table that it makes, and warns of a pip that it misses and does not need
@@ -94,7 +98,7 @@ class Registry:
         """Make the registered model *name* unless it is there."""
         from mlflow.exceptions import MlflowException
 
-        with _answering(self.uri):
+        with answering(self.uri):
             try:
                 self.client.create_registered_model(name, description=description)
             except MlflowException as error:
@@ -103,7 +107,7 @@ class Registry:
 
     def create_version(self, name: str, logged: Any, tags: dict[str, str], description: str) -> str:
         """Make a version of *name* from *logged*, a LoggedModel of MLflow's; its number."""
-        with _answering(self.uri):
+        with answering(self.uri):
             # by its location: `models:/ID` would be looked up in whatever registry this process has set as its default
             made = self.client.create_model_version(
                 name,
@@ -116,19 +120,19 @@ class Registry:
         return str(made.version)
 
     def delete_version(self, name: str, number: str) -> None:
-        with _answering(self.uri):
+        with answering(self.uri):
             self.client.delete_model_version(name, number)
 
     def set_alias(self, name: str, alias: str, number: str) -> None:
-        with _answering(self.uri):
+        with answering(self.uri):
             self.client.set_registered_model_alias(name, alias, number)
 
     def set_tag(self, name: str, number: str, key: str, value: str) -> None:
-        with _answering(self.uri):
+        with answering(self.uri):
             self.client.set_model_version_tag(name, number, key, value)
 
     def delete_tag(self, name: str, number: str, key: str) -> None:
-        with _answering(self.uri):
+        with answering(self.uri):
             self.client.delete_model_version_tag(name, number, key)
 
     def model_file(self, version: ModelVersion, folder: Path) -> Path | None:
@@ -136,18 +140,28 @@ class Registry:
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        with _answering(self.uri):
+        with answering(self.uri):
             location = self.client.get_model_version_download_uri(version.name, version.version)
             try:
-                return Path(download_artifacts(f"{location}/{MODEL_FILE}", dst_path=str(folder), tracking_uri=self.uri))
+                found = download_artifacts(f"{location}/{MODEL_FILE}", dst_path=str(folder), tracking_uri=self.uri)
             except (MlflowException, OSError) as error:
                 if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in GONE:
                     return None
                 raise
+        return _sound(Path(found), version)
+
+
+def _sound(file: Path, version: ModelVersion) -> Path:
+    if version.digest and (found := _sha256(file)) != version.digest:
+        raise ArtifactCorrupt(
+            f"the model of {version.name} version {version.version} in the registry has sha256 {found[:16]}..., "
+            f"expected {version.digest[:16]}...; go back to another version with python -m pipeline rollback"
+        )
+    return file
 
 
 @contextmanager
-def _answering(uri: str) -> Iterator[None]:
+def answering(uri: str) -> Iterator[None]:
     """Turn whatever says that MLflow cannot be reached into RegistryUnreachable."""
     start = time.monotonic()
     try:

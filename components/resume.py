@@ -4,7 +4,8 @@ Keras' own BackupAndRestore keeps weights and optimizer alone: early stopping, t
 weights and the history would begin anew, and the same seed would end in other bytes.
 
 WORK/
-  state.npz         the variables of model and optimizer; JSON: the history, what the callbacks remember, stopped or not
+  state.npz         the variables of model (dropout's random state among them) and optimizer; JSON: the history, what
+                    the callbacks remember, whether training stopped early
   best.weights.h5   the weights of the best epoch so far, written before the state that knows of it
 """
 
@@ -58,7 +59,7 @@ def save(work: Path, model: Any, callbacks: Sequence[Any], state: State) -> None
 def load(work: Path, model: Any) -> State:
     """Put *model* (compiled) where the last training in *work* left off; a fresh state where there is none to read."""
     path = work / "state.npz"
-    if not path.exists():
+    if not (path.exists() and best_weights(work).exists()):
         return fresh()
     try:
         return _restore(path, model)

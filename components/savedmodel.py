@@ -4,10 +4,11 @@
         serving_default    images: uint8   (N, H, W, C)  ->  probabilities: float32 (N, classes)
         serving_float      images: float32 (N, H, W, C), 0..255  ->  the same
 
-Keras' ExportArchive and tf.saved_model.save put counters of the process into the names of functions, iterate over sets of
-variables, keep random seeds of dropout and add a random fingerprint: two exports of one model never agree. A frozen graph in
-TensorFlow 1's layout of a SavedModel has no functions, variables or fingerprint, is half the size, and is read by whatever
-reads a SavedModel (tf.saved_model.load, TensorFlow Serving, the TFLite converter). A protobuf holds at most 2 GB.
+Keras' ExportArchive and tf.saved_model.save put counters of the process into the names of functions, walk over sets of
+variables, keep the random seeds of dropout and add a random fingerprint: two exports of one model never agree. A frozen
+graph in TensorFlow 1's layout of a SavedModel has no functions, variables or fingerprint, is half the size, and is read
+by whatever reads a SavedModel (tf.saved_model.load, TensorFlow Serving, the TFLite converter). At most 2 GB, as every
+protobuf.
 """
 
 from collections.abc import Iterator
@@ -48,11 +49,9 @@ def _freeze(model: Any) -> Any:
     tf = tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")])
-    def probabilities(images: Any) -> Any:
-        return model(images, training=False)
-
-    return convert_variables_to_constants_v2(probabilities.get_concrete_function())
+    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")
+    function = tf.function(lambda images: model(images, training=False), autograph=False)
+    return convert_variables_to_constants_v2(function.get_concrete_function(images))
 
 
 def _as_float(pixels: Any) -> Any:

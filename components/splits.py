@@ -27,8 +27,7 @@ class SplitWriter:
         """*shape* is (H, W, C) of one image."""
         folder.mkdir(parents=True)
         self._folder, self._shape = folder, shape
-        self._room = max(1, SHARD_BYTES // math.prod(shape))
-        self._blocks: list[Images] = []
+        self._shard = np.empty((max(1, SHARD_BYTES // math.prod(shape)), *shape), np.uint8)
         self._held = self._shards = 0
         self._labels: list[Labels] = []
 
@@ -38,15 +37,16 @@ class SplitWriter:
             raise ValueError(f"{images.dtype} {images.shape} and {len(labels)} labels; expected uint8 {self._shape}")
         self._labels.append(labels.astype(np.int64))
         while len(images):
-            part, images = images[: self._room - self._held], images[self._room - self._held :]
-            self._blocks.append(part.copy())
+            part = images[: len(self._shard) - self._held]
+            self._shard[self._held : self._held + len(part)] = part
             self._held += len(part)
-            if self._held == self._room:
+            images = images[len(part) :]
+            if self._held == len(self._shard):
                 self._flush()
 
     def _flush(self) -> None:
-        np.save(self._folder / f"images-{self._shards:05}.npy", np.concatenate(self._blocks))
-        self._blocks, self._held, self._shards = [], 0, self._shards + 1
+        np.save(self._folder / f"images-{self._shards:05}.npy", self._shard[: self._held])
+        self._held, self._shards = 0, self._shards + 1
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +54,6 @@ class SplitWriter:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             if self._held or not self._shards:
-                self._blocks.append(np.empty((0, *self._shape), np.uint8))
                 self._flush()
             np.save(self._folder / "labels.npy", np.concatenate([np.empty(0, np.int64), *self._labels]))
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.backend import _no_stderr, tensorflow
+from components.backend import no_stderr, tensorflow
 from components.splits import Split
 
 
@@ -65,6 +65,6 @@ def _convert(converter: Any) -> bytes:
         # the calibration inside TensorFlow uses the interpreter that TensorFlow itself calls outdated
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
-        with _no_stderr():
+        with no_stderr():
             converted: bytes = converter.convert()
     return converted

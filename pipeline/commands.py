@@ -19,19 +19,21 @@ from pipeline import config, execute, garbage, summary
 from pipeline import key as keys
 from pipeline.home import Home
 from pipeline.runner import Runner
-from pipeline.runs import Record, find, new_run, now, records
+from pipeline.runs import Record, find, load, new_run, now, records
 from pipeline.tracking import RUN_TAG
 
 
 def run(options: Namespace) -> int:
     home, params = _home(), _params(options)
     say(f"{params.ingest.source} -> {params.register.name}, in {home.root}")
-    runner = execute.run(params, home, until=options.until, force=options.force)
-    record = runner.record
-    if options.json:
-        _print_json(answer(record))
-    else:
-        print("\n" + summary.text(record, runner))
+    name = new_run()
+    try:
+        runner = execute.run(params, home, name, until=options.until, force=options.force)
+    finally:
+        if options.json and (record := load(home.runs / name)):
+            _print_json(answer(record))
+    if not options.json:
+        print("\n" + summary.text(runner.record, runner))
     return 0
 
 

@@ -18,14 +18,16 @@ from pipeline.runs import Journal, Record, git_commit, new_run, now
 from pipeline.store import storage_errors
 
 
-def run(params: Params, home: Home, *, until: str = "", force: Iterable[str] = ()) -> Runner:
-    """Run every stage up to *until*, the stages in *force* anew; returns the runner, whose record tells what was done.
+def run(params: Params, home: Home, name: str = "", *, until: str = "", force: Iterable[str] = ()) -> Runner:
+    """Run every stage up to *until*, the stages in *force* anew, as the run *name*.
+
+    Returns the runner, whose record tells what was done.
 
     Raises the Failure that ended the run, after its record, its report and its MLflow run were written.
     """
     home.prepare()
     home.store.sweep()
-    with recorded(params, home, new_run()) as runner:
+    with recorded(params, home, name or new_run()) as runner:
         for stage in STAGES:
             done = runner.run_stage(stage, force=stage in force)
             say(summary.line(done, runner.facts[stage]))

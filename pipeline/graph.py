@@ -28,7 +28,8 @@ class Stage:
 
 STAGES: dict[str, Stage] = {
     "ingest": Stage(runtime=("numpy", "pillow")),
-    "validate": Stage(reads=("ingest",), runtime=("numpy", "pillow")),
+    # matplotlib brings the font of the pictures
+    "validate": Stage(reads=("ingest",), runtime=("numpy", "pillow", "matplotlib")),
     "normalize": Stage(reads=("ingest",), after=("validate",), runtime=("numpy",)),
     "train": Stage(reads=("normalize",), runtime=TENSORFLOW),
     "evaluate": Stage(reads=("normalize", "train"), runtime=(*TENSORFLOW, "matplotlib")),

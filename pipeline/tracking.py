@@ -18,7 +18,7 @@ from components.lookups import ModelVersion
 from components.params import Params
 from components.progress import say
 from components.promotions import person
-from components.registry import CHAMPION, Registry
+from components.registry import CHAMPION, Registry, answering
 from pipeline.home import Home
 from pipeline.runs import Record
 from pipeline.store import Artifact, digest_of
@@ -109,9 +109,11 @@ class Tracking:
     def run_id(self) -> str:
         """The MLflow run of this pipeline run; found again by its tag where another process of the run made it."""
         if not self.record.mlflow_run:
-            client, experiment = self.registry.client, self._experiment()
-            found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{self.record.run}'", max_results=1)
-            run = found[0] if found else client.create_run(experiment, run_name=self.record.run, tags=self._run_tags())
+            name = self.record.run
+            with answering(self.registry.uri):
+                client, experiment = self.registry.client, self._experiment()
+                found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
+                run = found[0] if found else client.create_run(experiment, run_name=name, tags=self._run_tags())
             self.record.mlflow_run = run.info.run_id
         return self.record.mlflow_run
 
@@ -132,7 +134,12 @@ class Tracking:
         made = any(stage["made"] for stage in self.record.stages)
         if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):
             return
-        client, run = self.registry.client, self.run_id()
+        run = self.run_id()
+        with answering(self.registry.uri):
+            self._log(run, artifacts)
+
+    def _log(self, run: str, artifacts: Mapping[str, Artifact]) -> None:
+        client = self.registry.client
         params = {name: str(value)[:500] for name, value in self.record.settings.items()}
         tags = {"state": self.record.state, "error": self.record.error[:4000]}
         for stage, artifact in artifacts.items():

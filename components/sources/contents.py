@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from components.errors import DataRejected, SourceError
+from components.errors import DataRejected
 from components.params import Ingest
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ def is_test(digest: str, share: float) -> bool:
 
 def wanted(own: Shape, params: Ingest) -> Shape:
     """The (H, W, C) that the settings ask for, where the images' own is *own*."""
-    if params.channels == 2:
-        raise SourceError("ingest.channels is 2; expected 1 (grey), 3 (colour) or 0 (the images' own)")
     height, width = (params.image_size, params.image_size) if params.image_size else own[:2]
     return height, width, params.channels or own[2]
 

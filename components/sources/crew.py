@@ -16,13 +16,12 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components import errors
-from components.sources import pictures
 
 if TYPE_CHECKING:
     from components.sources.contents import Shape
@@ -48,6 +47,11 @@ class Done:
     sha256: list[str] = field(default_factory=list)
 
 
+def cores() -> int:
+    """How many processes may compute at once here."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def work(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
     """Do *jobs*, yielding in their order what came of each; at most two for each process are under way or waiting."""
     if processes < 2 or len(jobs) <= FEW:
@@ -68,7 +72,21 @@ def work(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
             yield pending.popleft().result()
 
 
-def _child() -> subprocess.Popen[bytes]:
+@contextmanager
+def _child() -> Iterator[subprocess.Popen[bytes]]:
+    child = _start()
+    try:
+        yield child
+    finally:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with suppress(BrokenPipeError):  # it may have died with a job still in its pipe
+            child.stdin.close()
+        child.stdout.close()
+        child.wait()
+
+
+def _start() -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "components.sources.crew"]
     return subprocess.Popen(
@@ -100,6 +118,8 @@ def _ask(idle: "queue.SimpleQueue[subprocess.Popen[bytes]]", job: Job) -> Done:
 
 
 def _do(job: Job) -> Done:
+    from components.sources import pictures
+
     if job.shape is None:
         return Done(pictures.survey(job.paths))
     pixels, sha256 = pictures.decode(job.paths, job.shape)

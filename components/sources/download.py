@@ -61,11 +61,15 @@ def silence(url: str, seconds: float) -> Exception | None:
 def _ask(url: str, seconds: float) -> Exception | None:
     """Open *url*, by the proxies of the environment, and read nothing; returns what went wrong."""
     import http.client
+    import urllib.error
     import urllib.request
 
     try:
         with urllib.request.urlopen(url, timeout=seconds):  # noqa: S310 - `address` lets web addresses through alone
             return None
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error
     except (OSError, http.client.HTTPException, ValueError) as error:
         return error
 

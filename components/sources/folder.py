@@ -1,7 +1,6 @@
 """A folder of PNG and JPEG files, a folder for each class; the test split is the folder's own or by hash of content."""
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ def read(params: Ingest) -> Contents:
     shapes = _survey(found)
     shape = _shape(found, shapes, params)
     pixels = max(height * width for height, width, _ in shapes)
-    processes = max(1, min(len(os.sched_getaffinity(0)), SHARED_BYTES // (BYTES_PER_PIXEL * pixels)))
+    processes = max(1, min(crew.cores(), SHARED_BYTES // (BYTES_PER_PIXEL * pixels)))
     hashes: dict[str, str] = {}
     files: dict[str, list[str]] = {"train": [], "test": []}
     return Contents(
@@ -56,7 +55,7 @@ def _survey(found: Listing) -> list[Shape]:
     jobs = [crew.Job(paths) for paths in _paths(found, JOB_FILES)]
     shapes: list[Shape] = []
     with progress("look at pictures", len(found.images)) as advance:
-        for done in crew.work(jobs, len(os.sched_getaffinity(0))):
+        for done in crew.work(jobs, crew.cores()):
             shapes.extend(done.shapes)
             advance(len(shapes))
     return shapes

@@ -61,18 +61,22 @@ class IdxFile:
         """Yield whole items in blocks, uint8 (n, ...); raises DataRejected unless all that was promised is there."""
         import numpy as np
 
-        item = self.shape[1:]
-        together = max(1, BLOCK_BYTES // math.prod(item))
+        for block in self.raw_blocks():
+            yield np.frombuffer(block, np.uint8).reshape(-1, *self.shape[1:])
+
+    def raw_blocks(self) -> Iterator[bytes]:
+        """The same as plain bytes."""
+        item = math.prod(self.shape[1:])
+        together = max(1, BLOCK_BYTES // item)
         self._hash = hashlib.sha256()
         with self._open() as stream:
             self._read(stream, self._header_bytes)
             for start in range(0, self.shape[0], together):
-                count = min(together, self.shape[0] - start)
-                yield np.frombuffer(self._read(stream, count * math.prod(item)), np.uint8).reshape(count, *item)
+                yield self._read(stream, min(together, self.shape[0] - start) * item)
             self._end(stream)
 
     def sha256(self) -> str:
-        """The hash of the decompressed bytes, once `blocks` came to its end."""
+        """The hash of the decompressed bytes, once the blocks came to their end."""
         return self._hash.hexdigest()
 
     def _open(self) -> IO[bytes]:
@@ -126,8 +130,8 @@ def pair_blocks(split: str, images: IdxFile, labels: IdxFile) -> "Iterator[Block
     """Yield (split, images (n, H, W, 1), labels (n,)) of two files of equal length."""
     import numpy as np
 
-    known = np.concatenate(list(labels.blocks())).astype(np.int64)
+    known = np.concatenate(list(labels.blocks()))
     start = 0
     for block in images.blocks():
-        yield split, block[..., None], known[start : start + len(block)]
+        yield split, block[..., None], known[start : start + len(block)].astype(np.int64)
         start += len(block)

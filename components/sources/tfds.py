@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TOGETHER = 256
 SECONDS_TO_ANSWER = 8.0
-MESSAGE = 300
+MESSAGE, NAMED = 300, 10
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
@@ -64,8 +64,16 @@ def _builder(name: str, params: Ingest) -> Any:
         hint = f"did you mean 'tfds:{near[0]}'?" if near else "https://www.tensorflow.org/datasets/catalog lists all"
         raise SourceError(f"tensorflow-datasets has no set '{name}'; {hint}") from None
     except (ValueError, AssertionError) as error:  # a configuration or version that the set does not have
-        reason = " ".join(str(error).rpartition('}": ')[2].split())
-        raise SourceError(f"tfds:{name} cannot be opened: {reason[:MESSAGE]}") from None
+        reason = " ".join(str(error).rpartition('}": ')[2].partition(" Here are ")[0].split())
+        raise SourceError(f"tfds:{name} cannot be opened: {reason[:MESSAGE]}{_configurations(name)}") from None
+
+
+def _configurations(name: str) -> str:
+    """What the set of "SET/CONFIGURATION" has, as a hint."""
+    import tensorflow_datasets as tfds
+
+    configurations = list(tfds.builder_cls(name.partition("/")[0].partition(":")[0]).builder_configs)
+    return f" Expected one of {', '.join(configurations[:NAMED])}." if "/" in name and configurations else ""
 
 
 def _features(name: str, builder: Any) -> tuple[Any, Any]:

@@ -117,12 +117,13 @@ def test_test_images_are_taken_out_of_training(tmp_path: Path) -> None:
 
 
 def test_seed_chooses_the_validation_images(tmp_path: Path) -> None:
-    """The same seed holds out the same images, another seed others."""
+    """The same seed holds out the same images, another seed others, and each class those of other places."""
     keys, labels = np.arange(300, dtype=np.uint64), np.arange(300) % 3
     nothing, names = np.empty(0, np.uint64), ["a", "b", "c"]
     first, again, other = (assign(keys, nothing, labels, names, Normalize(seed=seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+    assert not np.array_equal(first[labels == 0], first[labels == 1])
 
 
 def test_a_growing_class_leaves_the_others_alone() -> None:

@@ -1,0 +1,50 @@
+"""The digits inside scikit-learn."""
+
+from pathlib import Path
+
+import numpy as np
+
+from components.params import Ingest
+from components.sources import digits
+
+PARAMS = Ingest(source="digits")
+
+
+def splits() -> dict[str, tuple["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[int]]]:
+    return {split: (images, labels.tolist()) for split, images, labels in digits.read(PARAMS).blocks}
+
+
+def test_every_digit_is_there_once() -> None:
+    """1,797 images of 28 x 28, a fifth of them for testing, none in both splits."""
+    read = splits()
+    assert {split: images.shape for split, (images, _) in read.items()} == {
+        "train": (1437, 28, 28, 1),
+        "test": (360, 28, 28, 1),
+    }
+    distinct = {image.tobytes() for images, _ in read.values() for image in images}
+    assert len(distinct) == 1797
+
+
+def test_the_split_is_fixed_and_every_class_has_its_share() -> None:
+    """Two readings are equal, and each digit has 34 to 38 test images."""
+    first, second = splits(), splits()
+    assert all((first[split][0] == second[split][0]).all() for split in first)
+    counts = np.bincount(first["test"][1])
+    assert len(counts) == 10
+    assert 34 <= counts.min() <= counts.max() <= 38
+
+
+def test_the_enlargement_is_smooth_and_uses_the_whole_range() -> None:
+    """Pixels span 0 to 255, with far more greys than the 17 of the originals."""
+    images = splits()["train"][0]
+    assert images.dtype == np.uint8
+    assert (images.min(), images.max()) == (0, 255)
+    assert len(np.unique(images)) > 200
+
+
+def test_the_fingerprint_names_what_makes_the_pixels() -> None:
+    """Another scikit-learn or Pillow is another source."""
+    fingerprint = digits.fingerprint(PARAMS, Path())
+    assert "scikit-learn" in fingerprint
+    assert "pillow" in fingerprint
+    assert digits.read(PARAMS).fingerprint() == fingerprint

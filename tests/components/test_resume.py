@@ -1,0 +1,161 @@
+"""Resume: wherever a training ends, the next one completes it with the bytes of an undisturbed one."""
+
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainings import SMALL, digests, folders, history, run, write_normalized
+
+from components import resume
+
+# Keras hands NumPy 2 a tensor whose __array__ knows no `copy`; theirs to mend
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+@pytest.fixture(scope="module")
+def normalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_normalized(tmp_path_factory.mktemp("normalize"))
+
+
+CHILD = """
+import json, sys
+from pathlib import Path
+from components.params import Train
+from components.train import train
+train(*map(Path, sys.argv[1:5]), params=Train(**json.loads(sys.argv[5])))
+"""
+
+
+def child(normalized: Path, folder: Path, **settings: Any) -> "subprocess.Popen[str]":
+    """What `run` does, in a process of its own."""
+    paths = map(str, (normalized, *folders(folder)))
+    command = [sys.executable, "-c", CHILD, *paths, json.dumps(SMALL | settings)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training(
+    normalized: Path, tmp_path: Path
+) -> None:
+    """kill -9 in the third epoch, then again: every file equals that of another process, which was left in peace."""
+    run(normalized, tmp_path / "undisturbed", model="cnn")
+
+    killed = child(normalized, tmp_path / "killed", model="cnn")
+    assert killed.stderr
+    while not (line := killed.stderr.readline()).startswith("  epoch 2/5"):
+        assert line, "it ended before its second epoch"
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    killed.stderr.close()
+    assert not any((tmp_path / "killed/out").iterdir())
+
+    again = child(normalized, tmp_path / "killed", model="cnn")
+    _, told = again.communicate()
+    assert again.returncode == 0, told
+    assert "of 5 is done already" in told
+    assert "epoch 1/5" not in told
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(normalized, folder)
+    return folder
+
+
+def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | None = None) -> Callable[..., Any]:
+    """*function*, whose call number *at* is the last thing that the training does; it may leave half a file behind.
+
+    KeyboardInterrupt stands for any end here: nothing of what the process held lives on in the next training.
+    """
+    calls = 0
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        result = function(*arguments, **options)
+        if calls == at:
+            if leaving_half:
+                [path] = Path.cwd().rglob(leaving_half)
+                os.truncate(path, path.stat().st_size // 2)
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+MOMENTS = {
+    "in an epoch": ("components.callbacks.Narrator.on_train_batch_end", 15, None),
+    "while the best weights are written": ("keras.Model.save_weights", 2, "best.weights.h5"),
+    "while the state is written": ("numpy.savez", 2, "state.npz.part"),
+    "after the last epoch": ("components.resume.save", 5, None),
+    "while the model is written": ("components.train.write_model", 1, "model.keras"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_wherever_a_training_ends_the_next_one_completes_it(
+    normalized: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A training cut off at any moment, files half-written, is completed with the bytes of an undisturbed one."""
+    target, at, half = MOMENTS[moment]
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, interrupted(pkgutil.resolve_name(target), at, leaving_half=half))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path)
+    run(normalized, tmp_path)
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+def test_an_unreadable_state_is_told_and_training_starts_again(
+    normalized: Path, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged state file costs the epochs done so far, and is told; it never changes the result."""
+    run(normalized, tmp_path)
+    os.truncate(tmp_path / "work/state.npz", 5000)
+    capsys.readouterr()
+    run(normalized, tmp_path)
+    assert "state.npz cannot be read" in capsys.readouterr().err
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+STOPPING = {"epochs": 12, "patience": 3, "learning_rate": 0.5}
+
+
+@pytest.fixture(scope="module")
+def stopped(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that early stopping ended, its learning rate lowered on the way."""
+    folder = tmp_path_factory.mktemp("stopped")
+    run(normalized, folder, **STOPPING)
+    rates = [row["learning_rate"] for row in history(folder)]
+    assert len(rates) < STOPPING["epochs"]
+    assert rates[-1] < rates[0]
+    return folder
+
+
+def test_early_stopping_and_the_schedule_remember_across_a_resume(
+    normalized: Path, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off one epoch before it stops, a training stops there and not later: the epochs waited were not forgotten."""
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "save", interrupted(resume.save, len(history(stopped)) - 1))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path, **STOPPING)
+    run(normalized, tmp_path, **STOPPING)
+    assert digests(tmp_path) == digests(stopped)
+
+
+def test_a_training_that_stopped_early_is_not_taken_up_again(normalized: Path, stopped: Path) -> None:
+    """A state that says "stopped" is the end, though epochs are left."""
+    before = digests(stopped)
+    facts = run(normalized, stopped, **STOPPING)
+    assert facts["epoch_seconds"] == []
+    assert digests(stopped) == before

@@ -1,0 +1,189 @@
+"""The command line: answers on standard output, exit statuses, and no second wasted."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CLEAN, QUICK, ROOT, command
+
+SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
+HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "tensorflow_datasets", "airflow"}
+
+
+def answer(home: Path, *arguments: str) -> Any:
+    done = command(home, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_run_prints_one_object_and_everything_else_on_standard_error(finished: Path) -> None:
+    """A program can read the answer: the run, its stages, accuracy and model."""
+    done = command(finished, "run", "--json", "--source", "digits", *SETTINGS)
+    found = json.loads(done.stdout)
+    assert {"run", "stages", "accuracy", "model"} <= found.keys()
+    assert {"stage", "key", "digest", "path", "made", "seconds"} == found["stages"][0].keys()
+    assert found["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
+    assert "[8/8] promote    reused" in done.stderr
+
+
+def test_a_refused_run_prints_its_object_too(home: Path) -> None:
+    """With the state, the error and exit status 4."""
+    done = command(home, "run", "--json", "--source", "digits", *SETTINGS, "--set", "gate.min_accuracy=0.9999")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["state"]) == (4, "refused")
+    assert found["error"] in done.stderr
+
+
+def test_the_summary_names_everything_that_a_person_looks_for(finished: Path) -> None:
+    """Accuracy with its interval, version and aliases, files, report, times, and what to type next."""
+    text = command(finished, "run", "--source", "digits", *SETTINGS).stdout
+    for part in (
+        "95 % interval",
+        "@champion",
+        "saved_model",
+        "model-int8.tflite",
+        "report.html",
+        "nothing to do",
+        "next",
+    ):
+        assert part in text
+
+
+def test_explain_tells_what_would_run_and_why(finished: Path) -> None:
+    """A changed setting is named with both values; what depends on it has to wait."""
+    rows = answer(finished, "explain", "--source", "digits", *SETTINGS, "--set", "train.dropout=0.1")
+    found = {row["stage"]: (row["verdict"], row["reasons"]) for row in rows}
+    assert found["normalize"] == ("reuse", [])
+    assert found["train"] == ("run", ["train.dropout 0.4 -> 0.1"])
+    assert found["evaluate"] == ("wait", ["reads train, which has to run first"])
+
+
+def test_explain_makes_nothing(finished: Path, tmp_path: Path) -> None:
+    """Asked about an empty home it leaves it without artifacts."""
+    rows = answer(tmp_path, "explain", "--source", "digits")
+    assert rows[0]["reasons"] == ["it has not run yet"]
+    assert not list(tmp_path.glob("artifacts/*/*"))
+
+
+def test_the_tables_show_what_the_json_says(finished: Path) -> None:
+    """models, runs, show, settings and verify print a table for people and the same facts for programs."""
+    (version,) = answer(finished, "models")
+    assert version["name"] in command(finished, "models").stdout
+    (run, *_) = answer(finished, "runs")
+    assert run["run"] in command(finished, "runs").stdout
+    assert answer(finished, "show", run["run"]) == run
+    assert run["stages"][0]["key"] in command(finished, "show").stdout
+    assert answer(finished, "settings", "--source", "digits")["train.model"] == "cnn"
+    assert "train.model" in command(finished, "settings", "--source", "digits").stdout
+    assert "0 damaged" in command(finished, "verify").stdout
+
+
+def test_verify_exits_with_one_and_names_the_damaged_file(home: Path) -> None:
+    """So that a nightly job can watch the store."""
+    path = next((home / "artifacts" / "train").glob("[!.]*/model.keras"))
+    path.write_bytes(path.read_bytes()[:-1])
+    done = command(home, "verify")
+    assert done.returncode == 1
+    assert f"{path} was changed" in done.stdout
+
+
+def test_gc_keeps_what_the_aliases_and_the_last_runs_need(home: Path) -> None:
+    """What an older run made and nobody points to goes; a dry run only tells; the champion's things stay."""
+    changed = command(home, "run", "--source", "digits", *SETTINGS, "--set", "normalize.seed=7", "--until", "normalize")
+    assert changed.returncode == 0
+    for _ in range(2):
+        command(home, "run", "--source", "digits", *SETTINGS)
+    dry = answer(home, "gc", "--keep", "2", "--dry-run")
+    assert dry == answer(home, "gc", "--keep", "2")
+    assert [path.partition("/")[0] for path in dry["artifacts"]] == ["normalize"]
+    assert answer(home, "gc", "--keep", "1") == {"artifacts": [], "bytes": 0}
+    nothing = json.loads(command(home, "run", "--json", "--source", "digits", *SETTINGS).stdout)
+    assert not any(stage["made"] for stage in nothing["stages"])
+
+
+def test_rollback_without_an_earlier_champion_says_so(home: Path) -> None:
+    """Exit status 2 and the command for crowning by hand."""
+    done = command(home, "rollback")
+    assert done.returncode == 2
+    assert "has had no champion before version 1" in done.stderr
+
+
+def test_promoting_by_hand_takes_force_and_a_reason(home: Path) -> None:
+    """Passing the gates by must be meant."""
+    done = command(home, "promote", "1")
+    assert done.returncode == 2
+    assert "--force --reason TEXT" in done.stderr
+    assert "has no version '9'" in command(home, "promote", "9", "--force", "--reason", "x").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["models"], ["report"], ["show"], ["rollback"], ["promote", "1", "--force", "--reason", "x"]]
+)
+def test_on_an_empty_home_each_command_says_what_to_do_first(tmp_path: Path, arguments: list[str]) -> None:
+    """Nothing there yet is a sentence with `make pipeline`, not a traceback."""
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "make pipeline" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_exits_with_two_before_anything_runs(tmp_path: Path) -> None:
+    """All problems, a line each, and an empty home."""
+    done = command(tmp_path, "run", "--source", "digits", "--set", "train.epoch=3", "--set", "gate.min_accuracy=98")
+    assert done.returncode == 2
+    assert done.stderr.count("error:") == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_source_that_cannot_be_reached_names_three_ways_out(tmp_path: Path) -> None:
+    """A closed port as the mirror: told within ten seconds."""
+    start = time.monotonic()
+    done = command(tmp_path, "run", "--source", "mnist", "--set", "ingest.mirror=http://127.0.0.1:9/")
+    assert time.monotonic() - start < 20
+    assert done.returncode == 1
+    for way in ("MNIST_DIR", "ingest.mirror", "SOURCE=digits"):
+        assert way in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs"],
+        ["models"],
+        ["show"],
+        ["verify"],
+        ["gc", "--dry-run"],
+        ["settings"],
+        ["explain", "--source", "digits"],
+        ["run", "--source", "digits", *SETTINGS],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_that_only_looks_loads_anything_heavy(finished: Path, arguments: list[str]) -> None:
+    """Not even a run with nothing to do, which passes every check and asks the registry."""
+    script = (
+        "import sys; from pipeline.__main__ import main; status = main(sys.argv[1:]);"
+        f"print('loaded:', sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        env={**CLEAN, "PIPELINE_HOME": str(finished)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "loaded: []"
+
+
+def test_the_runner_the_graph_and_the_key_are_imported_without_numpy() -> None:
+    """A DAG file that imports them parses in a blink."""
+    script = f"import sys, pipeline.runner; print(sorted(({HEAVY!r} | {{'numpy', 'PIL', 'rich'}}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,218 @@
+"""The runner: what ran and what did not, and that every way in passes the same guards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from components.errors import ArtifactMissing, DataRejected, ModelRejected
+from pipeline import config, execute
+from pipeline.graph import STAGES
+from pipeline.home import Home
+from pipeline.runner import Runner
+from pipeline.runs import find
+from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
+
+
+def run(home: Path, *overrides: str, source: str = "digits", until: str = "", force: tuple[str, ...] = ()) -> Runner:
+    params, _ = config.load("", (*QUICK, *overrides), source, {})
+    return execute.run(params, Home(home), until=until, force=force)
+
+
+def made(runner: Runner) -> list[str]:
+    return [stage["stage"] for stage in runner.record.stages if stage["made"]]
+
+
+def digests(runner: Runner) -> dict[str, str]:
+    return {stage["stage"]: stage["digest"] for stage in runner.record.stages}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with two classes of eighty grey images each."""
+    folder = tmp_path / "pictures"
+    for label, name in enumerate(("cats", "dogs")):
+        (folder / name).mkdir(parents=True)
+        for number in range(80):
+            image = Image.new("L", (12, 12), 40 + 100 * label)
+            image.putpixel((number % 12, number // 12), 255)
+            image.save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_run_with_nothing_changed_makes_nothing(home: Path) -> None:
+    """All eight are reused, and the answer names the same artifacts."""
+    first, second = run(home), run(home)
+    assert made(first) == made(second) == []
+    assert [s["stage"] for s in second.record.stages] == list(STAGES)
+    assert digests(first) == digests(second)
+
+
+def test_a_new_gate_judges_the_reused_evaluation_and_makes_nothing(home: Path) -> None:
+    """A raised gate refuses at once, without training again, and leaves champion and challenger where they are."""
+    before = command(home, "models", "--json").stdout
+    with pytest.raises(ModelRejected, match=r"below the gate of 99\.99 %"):
+        run(home, "gate.min_accuracy=0.9999")
+    record = find(Home(home))
+    assert record.state == "refused"
+    assert [(s["stage"], s["made"]) for s in record.stages][-1] == ("evaluate", False)
+    assert command(home, "models", "--json").stdout == before
+
+
+@pytest.mark.parametrize("stage", ["register", "export", "promote"])
+def test_no_stage_after_a_refusal_can_be_run_by_itself(home: Path, stage: str) -> None:
+    """The guard stands where the harm would be: `stage promote` does not pass what `run` would not."""
+    params, _ = config.load("", (*QUICK, "gate.min_accuracy=0.9999"), "digits", {})
+    with execute.recorded(params, Home(home), "try") as runner, pytest.raises(ModelRejected):
+        runner.run_stage(stage)
+
+
+def test_a_stage_asked_for_too_early_says_which_to_run_first(tmp_path: Path) -> None:
+    """Not a file-not-found error three calls deep."""
+    params, _ = config.load("", (), "digits", {})
+    with (
+        execute.recorded(params, Home(tmp_path), "try") as runner,
+        pytest.raises(ArtifactMissing, match="run 'python -m pipeline stage ingest' first"),
+    ):
+        runner.run_stage("train")
+
+
+def test_stages_run_one_by_one_make_what_a_run_makes(tmp_path: Path) -> None:
+    """Each process finds its inputs by recomputing their keys: nothing is handed over, and the digests are the same."""
+    params, _ = config.load("", QUICK, "digits", {})
+    one_by_one = {}
+    for stage in ("ingest", "validate", "normalize"):
+        with execute.recorded(params, Home(tmp_path / "a"), "same-run") as runner:
+            one_by_one[stage] = runner.run_stage(stage).digest
+    assert one_by_one == digests(run(tmp_path / "b", until="normalize"))
+
+
+def test_until_stops_after_a_stage_and_a_later_run_goes_on_there(tmp_path: Path) -> None:
+    """What was made is kept for the run that goes further."""
+    assert made(run(tmp_path, until="validate")) == ["ingest", "validate"]
+    assert made(run(tmp_path, until="normalize")) == ["normalize"]
+
+
+def test_force_makes_a_stage_anew_with_the_same_bytes(tmp_path: Path) -> None:
+    """What depends on it stays, because the bytes are the same."""
+    before = run(tmp_path, until="normalize")
+    again = run(tmp_path, until="normalize", force=("ingest",))
+    assert made(again) == ["ingest"]
+    assert digests(again) == digests(before)
+
+
+def test_touching_the_source_makes_nothing_again(tmp_path: Path, pictures: Path) -> None:
+    """A new time on a file is no new image; a peer that keys on times ingests and trains anew."""
+    run(tmp_path / "home", source=str(pictures), until="normalize")
+    for path in pictures.rglob("*.png"):
+        os.utime(path)
+    assert made(run(tmp_path / "home", source=str(pictures), until="normalize")) == []
+
+
+def test_a_source_that_moved_is_the_same_source(tmp_path: Path, pictures: Path) -> None:
+    """Images are known by what they show, not by where they lie."""
+    before = run(tmp_path / "home", source=str(pictures), until="normalize")
+    (tmp_path / "elsewhere").mkdir()
+    moved = pictures.rename(tmp_path / "elsewhere" / "pictures")
+    after = run(tmp_path / "home", source=str(moved), until="normalize")
+    assert made(after) == []
+    assert digests(after) == digests(before)
+
+
+def test_a_new_image_makes_everything_that_reads_it(tmp_path: Path, pictures: Path) -> None:
+    """One more file in the folder is other data."""
+    run(tmp_path / "home", source=str(pictures), until="normalize")
+    Image.new("L", (12, 12), 77).save(pictures / "cats" / "new.png")
+    assert made(run(tmp_path / "home", source=str(pictures), until="normalize")) == ["ingest", "validate", "normalize"]
+
+
+def test_rejected_data_end_the_run_with_the_report_kept(tmp_path: Path, pictures: Path) -> None:
+    """Too few images: exit status 3, nothing is trained, and the report shows what was measured."""
+    with pytest.raises(DataRejected, match=r"validate\.min_images"):
+        run(tmp_path / "home", "validate.min_images=1000", source=str(pictures))
+    record = find(Home(tmp_path / "home"))
+    assert (record.state, [s["stage"] for s in record.stages]) == ("refused", ["ingest", "validate"])
+    assert "validate.min_images" in Path(record.report).read_text()
+
+
+def checkout(tmp_path: Path) -> Path:
+    for package in ("components", "pipeline"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def made_in(checkout: Path, home: Path) -> list[str]:
+    """The stages up to normalize that a process of the code in *checkout* makes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "run", "--json", "--source", "digits", "--until", "normalize"],
+        cwd=checkout,
+        env={**CLEAN, "PIPELINE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [stage["stage"] for stage in json.loads(done.stdout)["stages"] if stage["made"]]
+
+
+def test_changed_code_that_yields_the_same_bytes_stops_there(tmp_path: Path) -> None:
+    """An edited stage runs again; what reads it does not, because its bytes did not change."""
+    code, home = checkout(tmp_path / "code"), tmp_path / "home"
+    assert made_in(code, home) == ["ingest", "validate", "normalize"]
+    module = code / "components" / "ingest.py"
+    module.write_text(module.read_text() + "\nUNUSED = 1\n")
+    assert made_in(code, home) == ["ingest"]
+    module.write_text(module.read_text() + "\n# a comment\n")
+    assert made_in(code, home) == []
+
+
+@pytest.mark.parametrize("damaged", ["train/labels.npy", "manifest.json"])
+def test_a_damaged_artifact_is_found_before_use_named_and_made_again(
+    home: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flipped bit in what a stage is about to read does not reach the next artifact."""
+    artifact = next((home / "artifacts" / "ingest").glob("[!.]*"))
+    content = bytearray((artifact / damaged).read_bytes())
+    content[len(content) // 2] ^= 1
+    (artifact / damaged).write_bytes(content)
+    assert made(run(home, "normalize.seed=5", until="normalize")) == ["normalize"]
+    assert "making ingest again" in capsys.readouterr().err
+    assert command(home, "verify").returncode == 0
+
+
+def test_a_wiped_registry_gets_its_version_back_and_nothing_else_runs(home: Path) -> None:
+    """Register and promote look for their effect; where it is gone they make it again from what is stored."""
+    (home / "mlflow.db").unlink()
+    answer = quick_run(home)
+    assert [s["stage"] for s in answer["stages"] if s["made"]] == ["register", "promote"]
+    assert answer["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
+
+
+def test_an_unreachable_registry_keeps_what_was_made_and_the_run_is_taken_up_again(home: Path) -> None:
+    """MLflow away: one sentence and exit status 1; once it is back, only what needs it runs."""
+    settings = [part for setting in QUICK for part in ("--set", setting)]
+    away = command(
+        home,
+        "run",
+        "--source",
+        "digits",
+        *settings,
+        "--set",
+        "evaluate.mistakes=9",
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+    )
+    assert away.returncode == 1
+    assert "MLflow at http://127.0.0.1:9 did not answer" in away.stderr
+    assert "Traceback" not in away.stderr
+    assert [s["stage"] for s in quick_run(home, "--set", "evaluate.mistakes=9")["stages"] if s["made"]] == []
+
+
+def test_a_person_may_keep_the_last_step_to_themselves(home: Path) -> None:
+    """promote.automatic=false registers, exports and leaves the champion alone."""
+    (home / "mlflow.db").unlink()
+    answer = quick_run(home, "--set", "promote.automatic=false")
+    assert answer["model"]["aliases"] == ["challenger"]

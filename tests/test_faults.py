@@ -1,0 +1,181 @@
+"""What a run must withstand: kill -9 anywhere, two runs at once, a full disk, a stop by hand."""
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.store import Store
+from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
+
+SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
+RUN = ["run", "--json", "--source", "digits", *SETTINGS]
+DATA_STAGES = [*RUN, "--until", "normalize"]
+SEED = 20261122
+
+
+def killed_at(point: int, home: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "tests.killer", str(point), *arguments],
+        cwd=ROOT,
+        env={**CLEAN, "PIPELINE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *(arguments or RUN)],
+        cwd=ROOT,
+        env={**CLEAN, "PIPELINE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def assert_whole(home: Path) -> None:
+    """Nothing that a reader could take for an artifact is incomplete."""
+    store = Store(home / "artifacts")
+    for stage, key in store.list():
+        artifact = store.get(stage, key)
+        assert artifact
+        store.verify(artifact)
+
+
+def digests(answer: dict[str, object]) -> dict[str, str]:
+    return {stage["stage"]: stage["digest"] for stage in answer["stages"]}  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(finished: Path) -> dict[str, str]:
+    """Stage -> digest of a run that nobody disturbed."""
+    return digests(quick_run(finished))
+
+
+def test_killed_at_every_point_of_the_data_stages_a_run_goes_on_to_the_same_artifacts(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    """Dead before each single change on disk, one process after the other: every store in between is whole, and the
+    run that is let live ends with the bytes of an undisturbed one."""
+    points = int(re.findall(r"points: (\d+)", killed_at(0, tmp_path / "count", DATA_STAGES).stderr)[-1])
+    assert points > 40
+    for point in range(1, points + 1, 3):
+        home = tmp_path / str(point)
+        assert killed_at(point, home, DATA_STAGES).returncode == -signal.SIGKILL
+        if (home / "artifacts").exists():
+            assert_whole(home)
+        done = command(home, *DATA_STAGES)
+        assert done.returncode == 0, done.stderr
+        assert digests(json.loads(done.stdout)).items() <= undisturbed.items()
+        assert not list((home / "artifacts").glob("*/.draft-*"))
+
+
+def test_killed_again_and_again_a_run_ends_in_the_same_artifacts_and_one_version(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    """One home, one run after the other killed at later and later points of what is left to do, through training,
+    registration, export and promotion; then one is let live."""
+    home = tmp_path / "home"
+    deaths = 0
+    for point in itertools.chain([60], itertools.count(20, 9)):
+        died = killed_at(point, home, RUN)
+        assert_whole(home)
+        if died.returncode == 0:
+            break
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        deaths += 1
+    assert deaths >= 5
+    assert digests(quick_run(home)) == undisturbed
+    assert [v["version"] for v in json.loads(command(home, "models", "--json").stdout)] == ["1"]
+
+
+def test_killed_at_random_times_a_run_ends_in_the_same_artifacts_and_one_version(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
+    """Clocks know no points: death falls into computing, into libraries' own writing, into MLflow's database."""
+    home = tmp_path / "home"
+    dice = random.Random(SEED)
+    for _ in range(6):
+        process = start(home)
+        time.sleep(dice.uniform(2, 16))
+        process.kill()
+        process.communicate()
+        if (home / "artifacts").exists():
+            assert_whole(home)
+    assert digests(quick_run(home)) == undisturbed
+    assert [v["version"] for v in json.loads(command(home, "models", "--json").stdout)] == ["1"]
+
+
+def test_two_runs_at_once_make_each_artifact_once_and_one_version(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+    """Started together on an empty home: one makes, the other waits and takes, and both succeed."""
+    both = [start(tmp_path), start(tmp_path)]
+    outputs = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    answers = [json.loads(out) for out, _ in outputs]
+    assert [digests(answer) for answer in answers] == [undisturbed, undisturbed]
+    for first, second in zip(answers[0]["stages"], answers[1]["stages"], strict=True):
+        assert first["made"] + second["made"] == 1, first["stage"]
+    assert [v["version"] for v in json.loads(command(tmp_path, "models", "--json").stdout)] == ["1"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_stopped_by_hand_leaves_nothing_half_done(tmp_path: Path, number: int) -> None:
+    """Ctrl-C and the stop of a service manager: status 130, one sentence, no draft."""
+    process = start(tmp_path, "run", "--source", "digits")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "work").glob("train-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().endswith("interrupted: what was finished is kept; run it again to go on")
+    assert "Traceback" not in err
+    assert not list((tmp_path / "artifacts").glob("*/.draft-*"))
+    assert json.loads(command(tmp_path, "show", "--json").stdout)["state"] == "interrupted"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False).returncode
+    ):
+        pytest.skip("making a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_half_published(small_disk: Path) -> None:
+    """Every stage before is kept; what did not fit leaves no trace."""
+    done = command(small_disk / "home", "run", "--source", "digits", "--set", "train.epochs=1")
+    assert done.returncode == 1
+    assert "is full; free some space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_whole(small_disk / "home")
+    assert not list((small_disk / "home" / "artifacts").glob("*/.draft-*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """PIPELINE_HOME inside a file."""
+    (tmp_path / "file").write_text("")
+    done = command(tmp_path / "file" / "home", "run", "--source", "digits")
+    assert done.returncode == 1
+    assert re.fullmatch(r"(?s).*error: cannot write to .*PIPELINE_HOME[^\n]*\n", done.stderr)
+    assert "Traceback" not in done.stderr
