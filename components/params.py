@@ -166,6 +166,26 @@ class Promote(Section):
 
 
 @dataclass(frozen=True)
+class Schedule(Section):
+    """When Airflow retrains and how it goes about failures; no stage reads any of it."""
+
+    cron: str = setting(
+        "@weekly", "when to retrain: a cron expression or @daily, @weekly...; empty: by hand only", in_key=False
+    )
+    watch: str = setting("*/5 * * * *", "when to look for new images; empty: never", in_key=False)
+    retries: int = setting(
+        3, "how often a task is tried again after what a retry can cure", minimum=0, maximum=100, in_key=False
+    )
+    retry_seconds: float = setting(
+        60.0, "wait before the first retry, doubled for each further one", minimum=1, maximum=86_400, in_key=False
+    )
+    task_hours: float = setting(
+        2.0, "longest time for a task other than train", minimum=0.01, maximum=1000, in_key=False
+    )
+    train_hours: float = setting(24.0, "longest time for the task train", minimum=0.01, maximum=1000, in_key=False)
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of one run."""
 
@@ -178,11 +198,12 @@ class Params:
     register: Register = field(default_factory=Register)
     export: Export = field(default_factory=Export)
     promote: Promote = field(default_factory=Promote)
+    schedule: Schedule = field(default_factory=Schedule)
 
 
 SECTIONS: dict[str, type[Section]] = {
     kind.__name__.lower(): kind
-    for kind in (Ingest, Validate, Normalize, Train, Evaluate, Gate, Register, Export, Promote)
+    for kind in (Ingest, Validate, Normalize, Train, Evaluate, Gate, Register, Export, Promote, Schedule)
 }
 
 # Settings recommended for a source; what a person sets wins.

@@ -69,6 +69,11 @@ def load(work: Path, model: Any) -> State:
         return fresh()
 
 
+def forget(work: Path) -> None:
+    """Let the next training begin anew."""
+    (work / "state.npz").unlink()
+
+
 def remind(callbacks: Sequence[Any], state: State) -> None:
     """Give the callbacks back what they knew."""
     for callback in callbacks:

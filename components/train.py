@@ -1,8 +1,9 @@
 """Train: fit the network to the training split and keep the weights that did best on the validation split.
 
-Measured on MNIST's 10,000 test images with the default settings: 99.33 % (99.36, 99.32, 99.30 with seeds 0, 1, 2).
+Measured on MNIST's 10,000 test images with the default settings: 99.3 %, the mean of seeds 0, 1 and 2.
 """
 
+import contextlib
 import csv
 import json
 import re
@@ -16,12 +17,14 @@ from components.archive import write_model
 from components.backend import tensorflow
 from components.batches import Feed
 from components.callbacks import MONITOR, Narrator, callbacks
+from components.errors import StorageFailed
 from components.events import Events
 from components.params import Train
 from components.progress import say
 from components.splits import Split
 
 CPUINFO = Path("/proc/cpuinfo")
+SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
 
 
 def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
 
     *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
     moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
-    Raises ModelRejected when a loss is no longer a number.
+    Raises ModelRejected when a loss is no longer a number, StorageFailed when the best weights were lost.
     """
     start = time.monotonic()
     tensorflow()
@@ -48,8 +51,8 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     _compile(model, params, feed.steps)
     rows, facts = _fit(model, feed, held_out, work, logs, params)
 
-    model.load_weights(resume.best_weights(work))
-    final = _model(data, params, precision)
+    _restore_best(model, held_out, rows, work)
+    final = _model(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
     write_model(final, out / "model.keras")
     _write_history(rows, out / "history.csv")
@@ -120,6 +123,24 @@ def _fit(
     return state["rows"], {"resumed_after_epoch": done, "epoch_seconds": narrator.seconds}
 
 
+def _restore_best(model: Any, held_out: Feed, rows: list[dict[str, float]], work: Path) -> None:
+    """Load the best epoch's weights, and see that they do on the validation split what that epoch did."""
+    path, best, accuracy = resume.best_weights(work), _best(rows), float("nan")
+    with contextlib.suppress(*resume.UNREADABLE):
+        model.load_weights(path)
+        _, accuracy = model.evaluate(held_out.measuring(), verbose=0)
+    if not abs(accuracy - best["val_accuracy"]) <= SAME_ACCURACY:
+        resume.forget(work)
+        raise StorageFailed(
+            f"{path} does not hold the weights of epoch {best['epoch']}: their validation accuracy is {accuracy:.4f}, "
+            f"not {best['val_accuracy']:.4f}. Run it again: training starts from its first epoch"
+        )
+
+
+def _best(rows: list[dict[str, float]]) -> dict[str, float]:
+    return min(rows, key=lambda row: row[MONITOR])
+
+
 def _write_history(rows: list[dict[str, float]], path: Path) -> None:
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
@@ -128,7 +149,7 @@ def _write_history(rows: list[dict[str, float]], path: Path) -> None:
 
 
 def _summary(model: Any, rows: list[dict[str, float]], params: Train) -> dict[str, Any]:
-    best = min(rows, key=lambda row: row[MONITOR])
+    best = _best(rows)
     return {
         "model": params.model,
         "parameters": model.count_params(),

@@ -44,13 +44,9 @@ def answer(record: Record) -> dict[str, Any]:
 
 
 def stage(options: Namespace) -> int:
-    home, params = _home(), _params(options)
-    home.prepare()
-    with execute.recorded(params, home, options.run or new_run()) as runner:
-        done = runner.run_stage(options.stage)
-        say(summary.line(done, runner.facts[options.stage]))
+    done = execute.run_stage(_params(options), _home(), options.stage, options.run)
     if options.json:
-        _print_json(asdict(done))
+        _print_json(done)
     return 0
 
 

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from components import report
 from components.errors import Failure, PipelineError
@@ -11,19 +13,18 @@ from components.params import Params
 from components.progress import say
 from pipeline import summary
 from pipeline.config import chosen, flat
-from pipeline.graph import STAGES
+from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.runner import Runner
-from pipeline.runs import Journal, Record, git_commit, new_run, now
+from pipeline.runs import Journal, Record, git_commit, load, new_run, now
 from pipeline.store import storage_errors
 
 
 def run(params: Params, home: Home, name: str = "", *, until: str = "", force: Iterable[str] = ()) -> Runner:
     """Run every stage up to *until*, the stages in *force* anew, as the run *name*.
 
-    Returns the runner, whose record tells what was done.
-
-    Raises the Failure that ended the run, after its record, its report and its MLflow run were written.
+    Returns the runner, whose record tells what was done. Raises the Failure that ended the run, after its record, its
+    report and its MLflow run were written.
     """
     home.prepare()
     home.store.sweep()
@@ -36,52 +37,87 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     return runner
 
 
+def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str, Any]:
+    """Do *stage* as a part of the run *run*, whose stages may each have a process of their own.
+
+    Returns what became of it (Done), its headline and metrics, and what the run has come to; raises as `run` does.
+    """
+    home.prepare()
+    with recorded(params, home, run or new_run(), part=stage) as runner:
+        done = runner.run_stage(stage)
+        say(summary.line(done, runner.facts[stage]))
+    facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
+    told = ("run", "source", "accuracy", "model", "mlflow_run", "report")
+    return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in told}}
+
+
 @contextmanager
-def recorded(params: Params, home: Home, run: str) -> Iterator[Runner]:
-    """A runner whose record, report and MLflow run are finished, however the block ends."""
-    record = Record(
-        run=run,
-        started=now(),
-        source=params.ingest.source,
-        settings=flat(params),
-        chosen=chosen(params),
-        git_commit=git_commit(),
-    )
-    journal = Journal(home, record)
-    runner = Runner(params, home, record, save=journal.save)
-    start = time.monotonic()
-    error: BaseException | None = None
-    try:
-        yield runner
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        record.state, record.finished = _state(error), now()
-        record.seconds = round(time.monotonic() - start, 3)
-        record.error = str(error or "")
-        _finish(runner, journal.folder / "report.html", error)
-        journal.save()
-        journal.close()
+def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterator[Runner]:
+    """A runner for the run *run*; its record, report and MLflow run are written however the block ends.
+
+    *part* is the one stage that this process does of a run of several processes: it goes on from the record that the
+    stages before it left, and the MLflow run is closed by the last stage, or by the one that fails.
+    """
+    record = Record(run=run, started=now(), source=params.ingest.source)
+    record.settings, record.chosen, record.git_commit = flat(params), chosen(params), git_commit()
+    earlier = load(home.runs / run) if part else None
+    if earlier:
+        _go_on(record, earlier, part)
+    with Journal(home, record) as journal:
+        runner = Runner(params, home, record, save=journal.save)
+        if earlier and (fingerprint := _fingerprint(runner, earlier)):
+            runner.fingerprint = fingerprint
+        before, start = record.seconds, time.monotonic()
+        error: BaseException | None = None
+        try:
+            yield runner
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            record.state, record.error = _state(error, part), str(error or "")
+            record.finished, record.seconds = now(), round(before + time.monotonic() - start, 3)
+            _finish(runner, journal.folder / "report.html", error)
+            journal.save()
 
 
-def _state(error: BaseException | None) -> str:
+def _go_on(record: Record, earlier: Record, part: str) -> None:
+    """Take over what the stages before *part* left in the record; what came after it is done anew."""
+    before = ancestors(part)
+    record.stages = [done for done in earlier.stages if done["stage"] in before]
+    record.findings = {stage: found for stage, found in earlier.findings.items() if stage in before}
+    record.mlflow_run = earlier.mlflow_run
+    if record.stages:
+        record.started, record.seconds, record.model = earlier.started, earlier.seconds, earlier.model
+
+
+def _fingerprint(runner: Runner, earlier: Record) -> str:
+    """What identifies the images that the run began with: those that arrive while it goes on are the next run's."""
+    record = runner.record
+    key = next((done["key"] for done in record.stages if done["stage"] == "ingest"), "")
+    same = all(earlier.settings.get(n) == v for n, v in record.settings.items() if n.startswith("ingest."))
+    artifact = runner.store.get("ingest", key) if key and same else None
+    return str(artifact.recipe["inputs"]["source"]) if artifact else ""
+
+
+def _state(error: BaseException | None, part: str) -> str:
     if error is None:
-        return "succeeded"
+        return "succeeded" if part in ("", list(STAGES)[-1]) else "unfinished"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"
 
 
-def _finish(runner: Runner, path: Path, error: BaseException | None) -> None:
+def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
     """Write the report and log the run; what fails here must not hide how the run itself ended."""
     record = runner.record
     try:
         record.accuracy = summary.metrics(runner).get("accuracy")
         with storage_errors(runner.home.root):
-            report.render(summary.page(record, runner, error), path)
-        record.report = str(path)
-        runner.tracking.finish(runner.artifacts())
+            report.render(summary.page(record, runner, error), page)
+        record.report = str(page)
+        if record.state != "unfinished":
+            runner.tracking.finish(runner.artifacts())
     except Failure as failure:
         if error is None:
             raise

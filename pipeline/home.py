@@ -7,6 +7,7 @@ $PIPELINE_HOME/              default ./workspace
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
   tensorboard/KEY/           events of each training
   work/STAGE-KEY/            what a killed stage goes on from; gone when it is finished
+  airflow/                   Airflow's database, logs and login, where `make airflow` runs it
   cache/  locks/             hashes of source files; one lock per artifact in the making
 """
 
@@ -49,6 +50,10 @@ class Home:
     @property
     def tracking_uri(self) -> str:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def airflow(self) -> Path:
+        return self.root / "airflow"
 
     def work(self, stage: str, key: str) -> Path:
         return self.root / "work" / f"{stage}-{key}"

@@ -14,7 +14,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from components.errors import ConfigError
 from pipeline.home import Home, is_locked
@@ -26,11 +26,10 @@ class Record:
     run: str
     started: str
     source: str = ""
-    state: str = "running"  # succeeded, refused, failed, interrupted, killed
+    state: str = "running"  # succeeded, refused, failed, interrupted, killed; unfinished between two stages
     finished: str = ""
     seconds: float = 0.0
     error: str = ""
-    stopped_at: str = ""
     git_commit: str = ""
     report: str = ""
     mlflow_run: str = ""
@@ -83,7 +82,10 @@ class Journal:
             part.write_text(json.dumps(asdict(self.record), indent=2) + "\n")
             part.replace(self.folder / "run.json")
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         os.close(self._alive)
 
 

@@ -15,10 +15,34 @@ VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge
 
 
 def line(done: Done, facts: dict[str, Any]) -> str:
-    """ "[4/8] train      made in 63.1 s   val_accuracy 0.9911" """
+    """ "[5/8] evaluate   made in 6.7 s    accuracy 99.34 % (99.16 to 99.48)" """
     number = list(STAGES).index(done.stage) + 1
     what = f"made in {duration(done.seconds)}" if done.made else "reused"
-    return f"[{number}/{len(STAGES)}] {done.stage:<10} {what:<16} {facts.get('headline', '')}".rstrip()
+    return f"[{number}/{len(STAGES)}] {done.stage:<10} {what:<20} {headline(done.stage, facts)}".rstrip()
+
+
+def headline(stage: str, facts: dict[str, Any]) -> str:
+    """The numbers of a stage that are worth a line."""
+    if stage in ("ingest", "normalize"):
+        return ", ".join(f"{count:,} {split}" for split, count in sorted(facts["images"].items(), reverse=True))
+    if stage == "validate":
+        return f"{facts['leaked']:,} test images in training, {sum(facts['duplicates'].values()):,} duplicates"
+    if stage == "train":
+        return f"best epoch {facts['best_epoch']} of {facts['epochs']}, validation {facts['validation_accuracy']:.2%}"
+    if stage == "export":
+        return ", ".join(f"{name} {told['bytes'] / 1024:,.0f} KiB" for name, told in facts.items())
+    if STAGES[stage].effect:
+        return facts.get("reason") or f"{facts['name']} version {facts['version']}"
+    return str(facts["headline"])
+
+
+def numbers(facts: dict[str, Any]) -> dict[str, float]:
+    """The numbers among *facts*, those a level down named as in "test.accuracy"."""
+    found: dict[str, Any] = {}
+    for name, value in facts.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        found |= {f"{name}.{key}".rstrip("."): v for key, v in inner.items() if isinstance(v, int | float)}
+    return {name: value for name, value in found.items() if not isinstance(value, bool)}
 
 
 def duration(seconds: float) -> str:
@@ -93,14 +117,13 @@ def page(record: Record, runner: Runner, error: BaseException | None) -> Report:
     done = [stage for stage in STAGES if stage in {s["stage"] for s in record.stages}]
     artifacts = {stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect}
     findings = [finding for stage in record.findings.values() for finding in stage]
-    failed_at = next((stage for stage in STAGES if stage not in done), "")
     return Report(
         run=record.run,
         started=record.started,
         source=record.source,
         verdict=verdict(record, error),
-        at=record.stopped_at or failed_at,
-        reasons=str(error).splitlines() if error else [],
+        at=_refused_at(record, error),
+        reasons=_reasons(runner, error),
         warnings=[finding["text"] for finding in findings if finding["severity"] == "warning"],
         model_name=record.model.get("name"),
         model_version=record.model.get("version"),
@@ -114,6 +137,22 @@ def page(record: Record, runner: Runner, error: BaseException | None) -> Report:
         commands=_commands(record),
         comparison=runner.facts.get("promote", {}).get("comparison"),
     )
+
+
+def _reasons(runner: Runner, error: BaseException | None) -> list[str]:
+    if error:
+        return str(error).splitlines()
+    promoted = runner.facts.get("promote", {})
+    return [f"version {promoted['version']} is the champion: {promoted['reason']}"] if promoted.get("made") else []
+
+
+def _refused_at(record: Record, error: BaseException | None) -> str:
+    """The stage whose check refused, or the one that the run did not get past."""
+    for stage, findings in record.findings.items():
+        if error and any(finding["severity"] == "error" for finding in findings):
+            return stage
+    done = {stage["stage"] for stage in record.stages}
+    return next((stage for stage in STAGES if stage not in done), "")
 
 
 def verdict(record: Record, error: BaseException | None) -> Verdict:

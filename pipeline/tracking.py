@@ -132,6 +132,8 @@ class Tracking:
     def finish(self, artifacts: Mapping[str, Artifact]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
         made = any(stage["made"] for stage in self.record.stages)
+        if not self.record.stages:  # it failed before it had anything to tell
+            return
         if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):
             return
         run = self.run_id()
@@ -144,7 +146,11 @@ class Tracking:
         tags = {"state": self.record.state, "error": self.record.error[:4000]}
         for stage, artifact in artifacts.items():
             tags |= {f"{stage}.key": artifact.key, f"{stage}.digest": artifact.digest}
-        self._log_batch(run, list(_metrics(artifacts)), params, tags)
+        there = client.get_run(run).data  # of a run that was cleared in Airflow and is done again
+        changed = {f"changed.{n}": v for n, v in params.items() if there.params.get(n, v) != v}
+        params = {n: v for n, v in params.items() if n not in there.params}
+        same = "evaluate" in artifacts and there.tags.get("evaluate.digest") == artifacts["evaluate"].digest
+        self._log_batch(run, [] if same else list(_metrics(artifacts)), params, tags | changed)
         for stage, artifact in artifacts.items():
             if (artifact.path / "pictures").is_dir():
                 client.log_artifacts(run, str(artifact.path / "pictures"), f"pictures/{stage}")

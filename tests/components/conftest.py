@@ -19,18 +19,7 @@ for _name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 
-# Warnings of libraries about each other, which nobody here can mend; every other one is an error.
-FOREIGN = (
-    r"The ``noload`` loader strategy is deprecated",  # SQLAlchemy of MLflow's tables
-    r"__array__ implementation doesn't accept a copy keyword",  # NumPy of TensorFlow's tensors
-)
-
 SHAPE, CLASSES = (8, 8, 1), 4
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    for message in FOREIGN:
-        config.addinivalue_line("filterwarnings", f"ignore:{message}")
 
 
 @dataclass(frozen=True)

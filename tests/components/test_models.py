@@ -12,9 +12,6 @@ from components.archive import read_model, write_model
 from components.errors import ArtifactCorrupt
 from components.params import MODELS
 
-# Keras hands NumPy 2 a tensor whose __array__ knows no `copy`; theirs to mend
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (9, 13, 3)])

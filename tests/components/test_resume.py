@@ -3,6 +3,7 @@
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainings import SMALL, digests, folders, history, run, write_normalized
 
 from components import resume
-
-# Keras hands NumPy 2 a tensor whose __array__ knows no `copy`; theirs to mend
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+from components.errors import StorageFailed
+from tests.components.trainings import SMALL, digests, folders, history, run, write_normalized
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +123,24 @@ def test_an_unreadable_state_is_told_and_training_starts_again(
     capsys.readouterr()
     run(normalized, tmp_path)
     assert "state.npz cannot be read" in capsys.readouterr().err
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "cut off"])
+def test_weights_that_are_not_those_of_the_best_epoch_are_noticed(
+    normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
+) -> None:
+    """Other weights in the place of the best ones never become the model; the next training begins anew."""
+    run(normalized, tmp_path)
+    best = Path("work/best.weights.h5")
+    if kind == "foreign":
+        run(normalized, tmp_path / "other", epochs=1, learning_rate=1e-7)
+        shutil.copy(tmp_path / "other" / best, tmp_path / best)
+    else:
+        os.truncate(tmp_path / best, 3000)
+    with pytest.raises(StorageFailed, match="does not hold the weights of epoch"):
+        run(normalized, tmp_path)
+    run(normalized, tmp_path)
     assert digests(tmp_path) == digests(undisturbed)
 
 

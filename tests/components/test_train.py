@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trainings import history, run, write_normalized
 
 from components.archive import read_model
 from components.callbacks import Divergence
 from components.errors import ModelRejected
 from components.splits import Split
 from components.train import resolve
-
-# Keras hands NumPy 2 a tensor whose __array__ knows no `copy`; theirs to mend
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+from tests.components.trainings import history, run, write_normalized
 
 
 @pytest.fixture(scope="module")

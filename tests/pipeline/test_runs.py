@@ -25,17 +25,17 @@ def journal(home: Home, run: str, started: str = "2026-11-22T04:00:00Z") -> Jour
 
 def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:
     """What a run notes is what `show` tells."""
-    kept = journal(home, "a")
-    kept.record.state, kept.record.accuracy = "succeeded", 0.99
-    kept.save()
-    kept.close()
+    with journal(home, "a") as kept:
+        kept.record.state, kept.record.accuracy = "succeeded", 0.99
+        kept.save()
     assert load(home.runs / "a") == kept.record
 
 
 def test_the_newest_run_comes_first_and_is_found_by_the_first_letters_of_its_name(home: Home) -> None:
     """`show` without a name is the last run; a few letters are enough for another."""
     for run, started in (("20260101-x", "2026-01-01T00:00:00Z"), ("20260202-y", "2026-02-02T00:00:00Z")):
-        journal(home, run, started).close()
+        with journal(home, run, started):
+            ...
     assert [r.run for r in records(home)] == ["20260202-y", "20260101-x"]
     assert find(home).run == "20260202-y"
     assert find(home, "202601").run == "20260101-x"
@@ -45,7 +45,8 @@ def test_a_run_that_is_not_there_is_told_in_a_sentence(home: Home) -> None:
     """With the command that lists them, or the one that makes the first."""
     with pytest.raises(ConfigError, match="nothing has run yet: make pipeline"):
         find(home)
-    journal(home, "a").close()
+    with journal(home, "a"):
+        ...
     with pytest.raises(ConfigError, match="no run is called 'b'; python -m pipeline runs"):
         find(home, "b")
 

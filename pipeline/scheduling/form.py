@@ -1,0 +1,70 @@
+"""The form in Airflow's UI, made from the settings' declarations, and the way back: what a person filled in.
+
+A field left empty says nothing: the settings file and what is recommended for the source then decide, as they do on the
+command line. What is filled in goes through `--set`, so both are judged by the same code.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field
+from typing import Any
+
+from airflow.sdk import Param
+
+from components.errors import Failure
+from components.params import SECTIONS, Params
+from pipeline import config
+
+FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
+NOT_OF_A_RUN = ("schedule",)
+TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+def settings_file() -> str:
+    return os.environ.get("PIPELINE_CONFIG", "")
+
+
+def settings() -> tuple[Params, str]:
+    """The settings that a DAG is drawn with, and what is wrong with them ("" for nothing).
+
+    A DAG that cannot be read would silently stop retraining; drawn with the defaults it runs, and fails at its first
+    task with the list of all problems. The network is not asked which source is at hand.
+    """
+    try:
+        return config.load(settings_file(), have=lambda _: True)[0], ""
+    except Failure as error:
+        return Params(), str(error)
+
+
+def form(params: Params) -> dict[str, Param]:
+    """One field per setting, those that people change first; *params* are what an empty field stands for."""
+    usual = config.flat(params)
+    names = [name for name in config.SETTINGS if name.partition(".")[0] not in NOT_OF_A_RUN and name not in FIRST]
+    return {name: _field(name, config.SETTINGS[name], usual[name]) for name in (*FIRST, *names)}
+
+
+def _field(name: str, spec: "Field[Any]", usual: Any) -> Param:
+    section = name.partition(".")[0]
+    limits = {"minimum": spec.metadata["minimum"], "maximum": spec.metadata["maximum"]}
+    schema = {key: value for key, value in limits.items() if value is not None}
+    if choices := spec.metadata["choices"]:
+        schema["enum"] = [*choices, None]
+    told = f"{spec.metadata['help']} — empty: {usual!r}, or what is recommended for the source"
+    return Param(
+        None,
+        type=["null", TYPES[type(spec.default)]],
+        title=name,
+        description=told,
+        section=None if name in FIRST else f"{section}: {_first_line(SECTIONS[section].__doc__)}".rstrip(": "),
+        **schema,
+    )
+
+
+def _first_line(text: str | None) -> str:
+    line = (text or "").partition("\n")[0]
+    return "" if "(" in line else line  # a dataclass without a docstring has its signature there
+
+
+def overrides(filled: Mapping[str, Any]) -> list[str]:
+    """What a person filled in, as `--set` takes it."""
+    return [f"{name}={value}" for name, value in filled.items() if value is not None]

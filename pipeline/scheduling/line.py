@@ -1,0 +1,66 @@
+"""The eight stages as Airflow tasks in a line: one per entry of the graph, edges from the graph."""
+
+import ast
+from datetime import timedelta
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+from components.params import Params
+from pipeline.graph import edges, order
+from pipeline.scheduling import notify
+from pipeline.scheduling.assets import CHAMPIONS, Promote
+from pipeline.scheduling.task import StageTask
+
+OWNER = "mlops"
+LONGEST_WAIT = timedelta(hours=1)
+REFUSALS = {
+    "validate": "Fails at once where the images are not fit for training; the log and the report name them. "
+    "Mend the data, or the bounds in the settings file's section [validate], and clear this task.",
+    "train": "Fails at once where the loss is no number any more. A killed training is taken up by the next try at the "
+    "last finished epoch.",
+    "evaluate": "Fails at once where the model is below the gate (gate.min_accuracy). The registry is then untouched "
+    "and the champion stays.",
+    "register": "Retried while MLflow does not answer. Finds the version of a model that it registered before.",
+    "export": "Fails at once where an exported file disagrees with the model (gate.max_export_loss).",
+    "promote": "Fails at once where the model is worse than the champion on the same test images "
+    "(gate.max_regression). By hand: python -m pipeline promote VERSION --force --reason TEXT.",
+}
+
+
+def stages(params: Params) -> dict[str, StageTask]:
+    """The tasks of the DAG that is being drawn, by stage."""
+    tasks = {stage: task(stage, params) for stage in order()}
+    for before, after in edges():
+        tasks[before] >> tasks[after]
+    return tasks
+
+
+def task(stage: str, params: Params, kind: type[StageTask] = StageTask, **more: Any) -> StageTask:
+    """One stage as a task. What a retry can cure is tried again after a wait that doubles each time."""
+    schedule = params.schedule
+    if stage == "promote":
+        kind, more = Promote, {"outlets": [CHAMPIONS], "on_success_callback": notify.succeeded}
+    return kind(
+        stage=stage,
+        task_id=stage,
+        owner=OWNER,
+        doc_md=doc(stage),
+        retries=schedule.retries,
+        retry_delay=timedelta(seconds=schedule.retry_seconds),
+        retry_exponential_backoff=2,
+        max_retry_delay=LONGEST_WAIT,
+        execution_timeout=timedelta(hours=schedule.train_hours if stage == "train" else schedule.task_hours),
+        on_failure_callback=notify.failed,
+        **more,
+    )
+
+
+def doc(stage: str) -> str:
+    """The text of the stage's own module, read without importing it, and what a failure of it means."""
+    spec = util.find_spec(f"components.{stage}")
+    assert spec
+    assert spec.origin
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
+    first, _, rest = text.partition("\n")
+    return "\n\n".join(part for part in (f"**{first}**", rest.strip(), REFUSALS.get(stage, "")) if part)

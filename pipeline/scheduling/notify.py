@@ -1,0 +1,70 @@
+"""Tell people: one line of JSON per failure and per promotion, in the task's log, in a file, and to a webhook.
+
+$PIPELINE_HOME/notifications.jsonl     every line so far
+$NOTIFY_WEBHOOK_URL                    where set, each line is posted there; what goes wrong with it fails no run
+"""
+
+import json
+import os
+import urllib.request
+from typing import Any
+
+from airflow.sdk import Context
+
+from components.progress import say
+from pipeline.home import Home
+from pipeline.runs import Record, now
+from pipeline.scheduling.links import model_url, record_of, report_url, run_url
+
+SECONDS = 5
+
+
+def failed(context: Context) -> None:
+    """Airflow's callback for a task that failed for good."""
+    error = str(context.get("exception") or "the task's process died")
+    tell(_event("failed", context) | {"error": error})
+
+
+def succeeded(context: Context) -> None:
+    """Airflow's callback for `promote`: tells of it where the champion changed."""
+    done = context["ti"].xcom_pull(task_ids=context["ti"].task_id)
+    if done and done["made"]:
+        tell(_event("promoted", context) | {"reason": done["headline"]})
+
+
+def tell(event: dict[str, Any]) -> None:
+    line = json.dumps(event)
+    say(line)
+    try:
+        with (Home.from_environment().root / "notifications.jsonl").open("a") as file:
+            file.write(line + "\n")
+        if url := os.environ.get("NOTIFY_WEBHOOK_URL"):
+            _post(url, line)
+    except (OSError, ValueError) as error:  # URLError is an OSError; ValueError is an address that is none
+        say(f"warning: the notification did not get through: {error}")
+
+
+def _post(url: str, line: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"NOTIFY_WEBHOOK_URL is {url!r}; expected an address that begins with http:// or https://")
+    request = urllib.request.Request(url, line.encode(), {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is judged above
+        answer.read()
+
+
+def _event(what: str, context: Context) -> dict[str, Any]:
+    ti = context["ti"]
+    event = {"time": now(), "event": what, "dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "try": ti.try_number}
+    record = record_of(ti)
+    return event | (_facts(record) if record else {})
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    return {
+        "source": record.source,
+        "accuracy": record.accuracy,
+        "model": record.model,
+        "report": report_url(record),
+        "mlflow_run": run_url(record),
+        "model_version": model_url(record),
+    }

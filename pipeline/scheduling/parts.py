@@ -1,0 +1,102 @@
+"""The processes of a local Airflow, each in a process group of its own, and how all of them are ended.
+
+`airflow standalone` is not used: its log servers listen on every interface, and ending it leaves processes behind.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+SECONDS_TO_END = 15
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Parts:
+    """Processes by name, in the order in which they were started; they end in the reverse order."""
+
+    logs: Path
+    environment: Mapping[str, str]
+    started: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+
+    def start(self, name: str, arguments: Sequence[str]) -> None:
+        """Start `python -m ARGUMENTS`; what it says goes to a file of its own."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with (self.logs / f"{name}.log").open("wb") as log:
+            self.started[name] = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environment),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no threads yet
+            )
+
+    def dead(self) -> list[str]:
+        """The names of those that have ended by themselves."""
+        return [name for name, process in self.started.items() if process.poll() is not None]
+
+    def last_words(self, name: str, lines: int = 5) -> str:
+        text = (self.logs / f"{name}.log").read_text(errors="replace").strip()
+        return "\n".join(text.splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """End every part and every process that one of them started, tasks included; the API server comes last, so
+        that a task that is ended can still say how it ended."""
+        family = self._family()
+        for process in reversed(self.started.values()):
+            _signal(process.pid, signal.SIGTERM)
+            _wait([process.pid], SECONDS_TO_END)
+        left = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        for process in left:
+            process.terminate()
+        _, left = psutil.wait_procs(left, SECONDS_TO_END)
+        for process in left:
+            process.kill()
+        for part in self.started.values():
+            part.wait()
+
+    def _family(self) -> list[psutil.Process]:
+        found = []
+        for process in self.started.values():
+            try:
+                parent = psutil.Process(process.pid)
+                found += [parent, *parent.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _wait(pids: Sequence[int], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(_alive(pid) for pid in pids):
+        time.sleep(0.1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_with_parent() -> None:
+    """Have the system end the part where its starter is killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

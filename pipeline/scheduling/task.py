@@ -1,0 +1,86 @@
+"""A stage of the pipeline as an Airflow task."""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from components.errors import Failure, PipelineError
+from pipeline.home import Home
+from pipeline.scheduling.child import Child
+from pipeline.scheduling.form import overrides, settings_file
+from pipeline.scheduling.links import LINKS
+
+KEPT = ("stage", "key", "digest", "made", "seconds", "headline", "metrics", "run", "source", "accuracy", "model")
+ENDED = "the task was ended from outside; its next try goes on from the last finished epoch"
+
+
+class StageTask(BaseOperator):
+    """Does one stage in this process, or in one of $PIPELINE_PYTHON, and pushes what became of it as its one XCom.
+
+    Fails at once with what a retry cannot cure (PipelineError); anything else is left to the task's retries.
+    """
+
+    operator_extra_links = LINKS
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, stage: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.stage = stage
+        self._child: Child | None = None
+        self._here = False
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        run = run_name(context["ti"].dag_id, context["ti"].run_id)
+        try:
+            answer = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
+        except PipelineError as error:
+            raise AirflowFailException(str(error)) from None
+        except Failure as error:
+            raise AirflowException(str(error)) from None
+        except KeyboardInterrupt:
+            raise AirflowException(ENDED) from None
+        return {name: answer[name] for name in KEPT}
+
+    def perform(self, settings: Sequence[str], run: str) -> dict[str, Any]:
+        """Do the stage; what it says goes to the task's log. Raises Failure, or what a bug raises."""
+        with contextlib.redirect_stderr(sys.stdout):  # Airflow shows what comes by standard error as errors
+            if python := os.environ.get("PIPELINE_PYTHON"):
+                self._child = Child(python)
+                return self._child.stage(self.stage, settings, run)
+            self._here = True
+            try:
+                return _in_process(self.stage, settings, run)
+            finally:
+                self._here = False
+
+    def on_kill(self) -> None:
+        """End the stage; Airflow calls this in the task's main thread, from its handler of SIGTERM."""
+        if self._child:
+            self._child.end()
+        if self._here:
+            raise KeyboardInterrupt
+
+
+def _in_process(stage: str, settings: Sequence[str], run: str) -> dict[str, Any]:
+    from pipeline import commands, execute
+
+    return execute.stage(commands.settings_of_run(settings_file(), settings), Home.from_environment(), stage, run)
+
+
+def _settled(context: Context, stage: str) -> list[str]:
+    """The source that the run's first task settled on: "auto" must mean one thing for a whole run."""
+    if stage == "ingest":
+        return []
+    first = context["ti"].xcom_pull(task_ids="ingest")
+    return [f"ingest.source={first['source']}"] if first else []
+
+
+def run_name(dag: str, run: str) -> str:
+    """The pipeline's name for the DAG run *run*, the same in each of its tasks and tries: a folder's name."""
+    return f"{dag}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run)}"

@@ -1,0 +1,77 @@
+"""The README says what is true: each setting, command, exit status and make target is in it, and nothing else is."""
+
+import json
+import re
+from pathlib import Path
+
+from components import errors
+from components.params import RECIPES
+from pipeline import config
+from pipeline.__main__ import parser
+from pipeline.graph import STAGES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def rows(pattern: str) -> set[str]:
+    return set(re.findall(pattern, README, re.MULTILINE))
+
+
+def test_every_setting_stands_with_its_default_and_its_meaning() -> None:
+    """The table of settings is the declarations, marked where a change makes nothing again."""
+    declared = {
+        f"`{name}`{'' if spec.metadata['in_key'] else ' *'} | `{json.dumps(spec.default)}` | {spec.metadata['help']} |"
+        for name, spec in config.SETTINGS.items()
+    }
+    assert rows(r"^\| (`[a-z]+\.[a-z_]+`.*)$") == declared
+
+
+def test_every_setting_that_is_recommended_for_a_source_is_told() -> None:
+    """With the value that a run takes."""
+    for source, recipe in RECIPES.items():
+        told = next(line for line in README.splitlines() if line.startswith(f"For `{source}`:"))
+        assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", told)) == recipe.keys()
+        assert all(f"`{name}={value}`" in told for name, value in recipe.items())
+
+
+def test_every_make_target_stands_with_its_help() -> None:
+    """The table of targets is the Makefile."""
+    targets = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert rows(r"^\| (`make .*)$") == {f"`make {name}` | {help} |" for name, help in targets}
+
+
+def test_every_command_is_listed() -> None:
+    """`python -m pipeline COMMAND`, all of them."""
+    (subparsers,) = (action for action in parser()._actions if action.dest == "command")
+    listed = rows(r"^    python -m pipeline ([a-z]+)")
+    assert listed == set(subparsers.choices or ())
+
+
+def test_every_exit_status_is_told() -> None:
+    """Those of the errors, of success and of an interruption."""
+    statuses = {
+        error.exit_code
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.Failure)
+    }
+    assert rows(r"^\| (\d+) \|") == {str(status) for status in statuses | {0, 130}}
+
+
+def test_every_stage_is_in_the_table_and_in_the_picture() -> None:
+    """In the order in which they run."""
+    assert [name for name in re.findall(r"^\| (\w+) \| ", README, re.MULTILINE) if name in STAGES] == list(STAGES)
+    assert " --> ".join(STAGES) in README
+
+
+def test_every_file_that_is_shown_exists() -> None:
+    """Pictures and links."""
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_nothing_names_the_machine_it_was_written_on() -> None:
+    """No absolute path of somebody's checkout and no address of a package registry in what is committed."""
+    lock = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|--index|--find-links", lock)
+    assert lock.count("==") <= lock.count("--hash=sha256:")

@@ -1,0 +1,115 @@
+"""From images to a champion that answers through MLflow's own client, by the one command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CLEAN, command
+
+ASK = """
+import json, sys, numpy as np, mlflow
+name, images = sys.argv[1], np.load(sys.argv[2])
+model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+print(json.dumps(np.asarray(model.predict(images[:200])).argmax(axis=1).tolist()))
+"""
+
+
+def champions_answers(home: Path, name: str) -> tuple[list[int], list[int]]:
+    """What the champion says of the first 200 test images, asked through mlflow.pyfunc alone, and the labels."""
+    normalize = next((home / "artifacts" / "normalize").glob("[!.]*"))
+    labels = normalize / "test" / "labels.npy"
+    environment = {**CLEAN, "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    arguments = [sys.executable, "-c", ASK, name, str(normalize / "test" / "images-00000.npy")]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    import numpy as np
+
+    return json.loads(done.stdout.splitlines()[-1]), np.load(labels)[:200].tolist()
+
+
+def right(answers: list[int], labels: list[int]) -> float:
+    return sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("digits")
+    done = command(home, "run", "--source", "digits")
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def test_digits_pass_the_gate_with_their_own_recipe(digits: Path) -> None:
+    """The defaults, no network, the real gate of 98 %: half a point above it, promoted, exported, reported."""
+    (run,) = json.loads(command(digits, "runs", "--json").stdout)
+    assert run["accuracy"] >= 0.985
+    assert run["model"]["aliases"] == ["challenger", "champion"]
+    export = next((digits / "artifacts" / "export").glob("[!.]*"))
+    assert {path.name for path in export.iterdir()} >= {
+        "saved_model",
+        "model.tflite",
+        "model-int8.tflite",
+        "parity.json",
+    }
+    assert "<html" in Path(run["report"]).read_text()
+
+
+def test_the_registry_answers_with_the_champion_from_raw_pixels(digits: Path) -> None:
+    """models:/digits-classifier@champion takes uint8 images, as they lie on disk, and is right about them."""
+    assert right(*champions_answers(digits, "digits-classifier")) >= 0.97
+
+
+def test_one_mlflow_run_holds_the_whole_run(digits: Path) -> None:
+    """Settings, metrics of every epoch and of the test, keys and digests, pictures, report, commit."""
+    script = """
+import json; from mlflow import MlflowClient
+client = MlflowClient(); (experiment,) = [e for e in client.search_experiments() if e.name == "digits-classifier"]
+(run,) = client.search_runs([experiment.experiment_id])
+history = client.get_metric_history(run.info.run_id, "val_accuracy")
+files = [f.path for f in client.list_artifacts(run.info.run_id)]
+print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.tags, len(history), files]))
+"""
+    environment = {**CLEAN, "MLFLOW_TRACKING_URI": f"sqlite:///{digits}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    status, params, metrics, tags, epochs, files = json.loads(done.stdout.splitlines()[-1])
+    assert status == "FINISHED"
+    assert params["train.model"] == "cnn"
+    assert metrics["test_accuracy"] >= 0.985
+    assert epochs > 1
+    assert {"train.key", "train.digest", "pipeline.run"} <= tags.keys()
+    assert {"pictures", "report.html"} <= set(files)
+
+
+def test_a_second_champion_takes_over_and_one_command_goes_back(digits: Path) -> None:
+    """Another seed, another version; `rollback` gives the alias back, and no later run takes it again by itself."""
+    again = ("run", "--source", "digits", "--set", "train.seed=1", "--set", "gate.max_regression=1")
+    done = command(digits, *again)
+    assert done.returncode == 0, done.stderr
+    assert aliases(digits) == {"1": [], "2": ["challenger", "champion"]}
+    back = command(digits, "rollback", "--reason", "customers complained")
+    assert back.returncode == 0, back.stderr
+    assert "the champion of digits-classifier is version 1 (it was version 2)" in back.stdout
+    refused = command(digits, *again)
+    assert refused.returncode == 4
+    assert "customers complained" in refused.stderr
+    assert aliases(digits) == {"1": ["champion"], "2": ["challenger"]}
+
+
+def aliases(home: Path) -> dict[str, list[str]]:
+    return {v["version"]: v["aliases"] for v in json.loads(command(home, "models", "--json").stdout)}
+
+
+@pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="real MNIST: set MNIST_DIR")
+def test_real_mnist_passes_the_gate_after_two_epochs(tmp_path: Path) -> None:
+    """All 70,000 images: 98 % and more, exported, and answered by the registry as mnist-classifier."""
+    done = command(
+        tmp_path, "run", "--json", "--source", "mnist", "--set", "train.epochs=2", MNIST_DIR=os.environ["MNIST_DIR"]
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["accuracy"] >= 0.98
+    assert answer["model"] == {"name": "mnist-classifier", "version": "1", "aliases": ["challenger", "champion"]}
+    assert right(*champions_answers(tmp_path, "mnist-classifier")) >= 0.97
