@@ -5,6 +5,7 @@ SOURCE ?=
 CONFIG ?=
 ARGS ?=
 HOST ?= 127.0.0.1
+PORT ?= 8080
 MLFLOW_PORT ?= 5000
 TENSORBOARD_PORT ?= 6006
 PIPELINE_HOME ?= workspace
@@ -17,7 +18,7 @@ export PIPELINE_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test check mlflow tensorboard bench lock clean
+.PHONY: help setup pipeline test check airflow mlflow tensorboard bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ check: setup ## ruff, mypy, import contracts, then all tests with coverage
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
+	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.scheduling --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 mlflow: setup ## the MLflow UI on the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"

@@ -64,7 +64,7 @@ def _predict(model_file: Path, test: "Split", classes: int) -> "NDArray[np.float
     model = read_model(model_file)
     out = np.empty((len(test), classes), np.float32)
     done = 0
-    for images, _ in test.blocks(BLOCK):
+    for images, _ in test.blocks(BLOCK, "evaluate"):
         out[done : done + len(images)] = model.predict_on_batch(images)
         done += len(images)
     broken = np.flatnonzero(~np.isfinite(out).all(axis=1))

@@ -115,7 +115,7 @@ def _expect_float32(model: Any) -> None:
 def _keras(model: Any, test: Any) -> "Probabilities":
     import numpy as np
 
-    return np.concatenate([model.predict_on_batch(images) for images, _ in test.blocks(1000)])
+    return np.concatenate([model.predict_on_batch(images) for images, _ in test.blocks(1000, "export: Keras")])
 
 
 def _bytes(path: Path) -> int:

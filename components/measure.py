@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.pixels import hashes, histogram, moments
+from components.progress import progress
 
 EXAMPLES = 10
 BLOCK = 4096
@@ -55,12 +56,14 @@ def measure_split(folder: Path, classes: list[str], shape: list[int]) -> tuple[d
     tally = Tally(shape)
     unreadable = []
     shards = sorted(folder.glob("images-*.npy"))
-    for path in shards:
-        if (images := _open(path)) is None:
-            unreadable.append(path.name)
-            continue
-        for start in range(0, len(images), BLOCK):
-            tally.add(np.array(images[start : start + BLOCK]))
+    with progress(f"validate: shards of {folder.name}", len(shards)) as advance:
+        for number, path in enumerate(shards, 1):
+            if (images := _open(path)) is None:
+                unreadable.append(path.name)
+                continue
+            for start in range(0, len(images), BLOCK):
+                tally.add(np.array(images[start : start + BLOCK]))
+            advance(number)
     labels = _open(folder / "labels.npy")
     if labels is None:
         unreadable.append("labels.npy")

@@ -59,14 +59,16 @@ def _require_known(name: str, labels: Labels, classes: list[str]) -> None:
 def _copy_test(test: Split, folder: Path) -> NDArray[np.uint64]:
     found = [np.empty(0, np.uint64)]
     with SplitWriter(folder, test.shape) as writer:
-        for images, labels in test.blocks():
+        for images, labels in test.blocks(label="normalize: test images"):
             writer.add(images, labels)
             found.append(hashes(images))
     return np.concatenate(found)
 
 
 def _hashes(split: Split) -> NDArray[np.uint64]:
-    return np.concatenate([np.empty(0, np.uint64), *(hashes(images) for images, _ in split.blocks())])
+    return np.concatenate(
+        [np.empty(0, np.uint64), *(hashes(images) for images, _ in split.blocks(label="normalize: looking for copies"))]
+    )
 
 
 def assign(
@@ -101,7 +103,7 @@ def _write(train: Split, sides: NDArray[np.int8], out: Path) -> NDArray[np.int64
     counts, start = np.zeros((train.shape[-1], 256), np.int64), 0
     shape = train.shape
     with SplitWriter(out / "train", shape) as training, SplitWriter(out / "validation", shape) as validation:
-        for images, labels in train.blocks():
+        for images, labels in train.blocks(label="normalize: training images"):
             here = sides[start : start + len(images)]
             kept = images[here == TRAIN]
             counts += histogram(kept)

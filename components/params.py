@@ -182,6 +182,9 @@ class Schedule(Section):
     task_hours: float = setting(
         2.0, "longest time for a task other than train", minimum=0.01, maximum=1000, in_key=False
     )
+    python: str = setting(
+        "", "interpreter that Airflow's tasks run the stages in; empty: Airflow's own (PIPELINE_PYTHON)", in_key=False
+    )
     train_hours: float = setting(24.0, "longest time for the task train", minimum=0.01, maximum=1000, in_key=False)
 
 

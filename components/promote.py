@@ -104,7 +104,7 @@ def promote(
         theirs = _predictions(champion_evaluate) if champion_evaluate else _ask(registry, champion, normalize)
         comparison = compare(_predictions(evaluate), theirs, _labels(normalize))
         require(judge(comparison, gate), REJECTION)
-    reason = f"version {challenger.version} has {comparison}" if comparison else "there was no champion"
+    reason = f"version {challenger.version} has {comparison}" if comparison else "there was no champion before"
     told = asdict(comparison) if comparison else None
     if not params.automatic:
         say(f"  left to a person: python -m pipeline promote {challenger.version} --force --reason TEXT")

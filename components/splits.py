@@ -8,11 +8,14 @@ SPLIT/
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from components.progress import progress
 
 SHARD_BYTES = 32 * 2**20
 
@@ -75,15 +78,21 @@ class Split:
         images: Images = np.load(self._paths[shard], mmap_mode="r", allow_pickle=False)
         return images
 
-    def blocks(self, size: int = 4096) -> Iterator[tuple[Images, Labels]]:
-        """Yield (images, labels) of at most *size* images in order; the images are copies, free to be changed."""
+    def blocks(self, size: int = 4096, label: str = "") -> Iterator[tuple[Images, Labels]]:
+        """Yield (images, labels) of at most *size* images in order; the images are copies, free to be changed.
+
+        With a *label* a person sees how far the reading has come.
+        """
         start = 0
-        for shard in range(len(self._paths)):
-            images = self._open(shard)
-            for offset in range(0, len(images), size):
-                block = np.array(images[offset : offset + size])
-                yield block, self.labels[start + offset : start + offset + len(block)]
-            start += len(images)
+        with progress(label, len(self)) if label else nullcontext() as advance:
+            for shard in range(len(self._paths)):
+                images = self._open(shard)
+                for offset in range(0, len(images), size):
+                    block = np.array(images[offset : offset + size])
+                    yield block, self.labels[start + offset : start + offset + len(block)]
+                    if advance:
+                        advance(start + offset + len(block))
+                start += len(images)
 
     def take(self, indices: NDArray[np.int64]) -> Images:
         """The images at *indices*, in that order: uint8 (len(indices), H, W, C)."""

@@ -1,29 +1,26 @@
 """Retrain on a schedule, or by hand with the form: eight tasks in a line, one for each stage of the pipeline."""
 
-from datetime import UTC, datetime
-
 from airflow.sdk import dag
 
-from pipeline.scheduling import line
-from pipeline.scheduling.form import form, settings
-from pipeline.scheduling.texts import retrain_doc
+from pipeline.scheduling import form, line, texts
+from pipeline.scheduling.times import at
 
-params, problem = settings()
+settings, problem = form.usual()
+schedule = form.schedule(settings)
 
 
 @dag(
-    schedule=params.schedule.cron or None,
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule=at("schedule.cron", schedule.cron),
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    params=form(params),
+    params=form.form(settings),
     tags=["pipeline", "training"],
     description=__doc__,
-    doc_md=retrain_doc(problem),
+    doc_md=texts.page(texts.RETRAIN, problem),
 )
 def retrain() -> None:
-    line.stages(params)
+    line.stages(schedule)
 
 
 retrain()

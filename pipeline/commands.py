@@ -107,7 +107,9 @@ def runs(options: Namespace) -> int:
 
 
 def settings(options: Namespace) -> int:
-    params = _params(options)
+    # nothing is going to run, so there is no need to look for the images
+    file = options.config or os.environ.get("PIPELINE_CONFIG", "")
+    params, _ = config.load(file, options.set, options.source, have=lambda ingest: True)
     specs = [(name, value, config.SETTINGS[name].metadata) for name, value in config.flat(params).items()]
     if options.json:
         _print_json({name: value for name, value, _ in specs})
@@ -232,8 +234,12 @@ def _home() -> Home:
 
 
 def _params(options: Namespace) -> Params:
-    file = options.config or os.environ.get("PIPELINE_CONFIG", "")
-    params, notice = config.load(file, options.set, options.source, have=_ingested)
+    return settings_of_run(options.config or os.environ.get("PIPELINE_CONFIG", ""), options.set, options.source)
+
+
+def settings_of_run(file: str, overrides: Sequence[str], source: str = "") -> Params:
+    """The settings, and a notice where a person must know how "auto" was settled."""
+    params, notice = config.load(file, overrides, source, have=_ingested)
     if notice:
         say(notice)
     return params

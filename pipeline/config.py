@@ -17,7 +17,11 @@ from typing import Any
 from components.errors import ConfigError
 from components.params import RECIPES, SECTIONS, Ingest, Params, problem
 
-FROM_ENVIRONMENT = {"MNIST_DIR": "ingest.data_dir", "TFDS_DATA_DIR": "ingest.tfds_dir"}
+FROM_ENVIRONMENT = {
+    "MNIST_DIR": "ingest.data_dir",
+    "TFDS_DATA_DIR": "ingest.tfds_dir",
+    "PIPELINE_PYTHON": "schedule.python",
+}
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -67,6 +71,21 @@ def chosen(params: Params) -> dict[str, Any]:
 def flat(params: Params) -> dict[str, Any]:
     """Every setting by its full name: {"train.epochs": 12, ...}."""
     return {f"{section}.{name}": value for section, values in asdict(params).items() for name, value in values.items()}
+
+
+def written(file: str = "", environment: Mapping[str, str] | None = None) -> tuple[dict[str, Any], list[str]]:
+    """What the settings file and the environment say, by full name, and what is wrong with the rest of it.
+
+    For a DAG file, which has to be drawn even where a setting is wrong: `load` refuses it when the run begins.
+    """
+    environment = os.environ if environment is None else environment
+    layers, problems = list(_environment(environment)), list[str]()
+    try:
+        layers = [*_file(file), *layers]
+    except ConfigError as error:
+        problems = list(error.problems)
+    wrong = {name: text for name, value in layers if (text := _problem(name, value))}
+    return {name: value for name, value in layers if name not in wrong}, [*problems, *wrong.values()]
 
 
 def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:

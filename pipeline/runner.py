@@ -112,9 +112,15 @@ class Runner:
     def _heal(self, stage: str, error: ArtifactCorrupt) -> Artifact:
         say(f"  {str(error).partition(';')[0]}; making {stage} again")
         self._found.pop(stage, None)
-        recipe = self.recipe(stage)
+        recipe = self._sound_recipe(stage)
         with self.home.lock(f"{stage}-{keys.key(recipe)}"):
             return self._make(stage, recipe, replace=True)
+
+    def _sound_recipe(self, stage: str) -> keys.Recipe:
+        """The recipe of *stage*, once every byte of what it is going to read was found as it was published."""
+        for name in STAGES[stage].reads:
+            self._verify(name)
+        return self.recipe(stage)
 
     def artifacts(self) -> dict[str, Artifact]:
         """What this run made or took so far, by stage."""
@@ -137,21 +143,23 @@ class Runner:
         return done
 
     def _obtain(self, stage: str, force: bool) -> Done:
-        artifact = None if force else self.find(stage)
+        before = self.find(stage)
+        artifact = None if force else before
         made = artifact is None
         if artifact is None:
-            recipe = self.recipe(stage)
+            recipe = self._sound_recipe(stage)
             with self.home.lock(f"{stage}-{keys.key(recipe)}"):
                 # another run may have made it while this one waited for the lock
                 artifact = None if force else self.store.get(stage, keys.key(recipe))
                 made = artifact is None
                 artifact = artifact or self._make(stage, recipe, replace=force)
             self._keep(artifact)
+            if before:
+                say(f"  {stage} was made anew: {'the same' if before.digest == artifact.digest else 'OTHER'} bytes")
         return Done(stage, artifact.key, artifact.digest, str(artifact.path), made, 0.0)
 
     def _make(self, stage: str, recipe: keys.Recipe, *, replace: bool = False) -> Artifact:
-        for read in STAGES[stage].reads:
-            self._verify(read)
+        say(f"  {stage} ...")
         name, start = keys.key(recipe), time.monotonic()
         work = self.home.work(stage, name)
         with self.store.draft(stage, name) as out:
@@ -165,8 +173,11 @@ class Runner:
         return artifact
 
     def _act(self, stage: str) -> Done:
-        """Let a stage act on the registry; it looks for its effect first and makes what is missing."""
-        recipe = self.recipe(stage)
+        """Let a stage act on the registry; it looks for its effect first and makes what is missing.
+
+        What it reads is verified even where it will have nothing to do: a damaged model is another model to it.
+        """
+        recipe = self._sound_recipe(stage)
         with self.home.lock(f"registry-{self.params.register.name}"):
             function = getattr(importlib.import_module(f"components.{stage}"), stage)
             facts = self._call(function, stage, self.tracking.providers())

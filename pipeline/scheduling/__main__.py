@@ -5,7 +5,6 @@ and the login, and ends them all on Ctrl-C.
 """
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence

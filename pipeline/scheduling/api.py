@@ -25,6 +25,13 @@ class Api:
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         return self._ask("PATCH", path, body)
 
+    def read(self, url: str) -> bytes:
+        """A page of the server, for whoever is signed in."""
+        request = urllib.request.Request(url, headers=self._signed())  # noqa: S310
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+            page: bytes = answer.read()
+        return page
+
     def health(self) -> dict[str, Any]:
         """What the parts say of themselves, {} while the API server does not answer."""
         try:
@@ -34,9 +41,12 @@ class Api:
             return {}
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._send(method, f"/api/v2/{path}", body, self._signed())
+
+    def _signed(self) -> dict[str, str]:
         if not self._token:
             self._token = self._send("POST", "/auth/token", self._login, {})["access_token"]
-        return self._send(method, f"/api/v2/{path}", body, {"Authorization": f"Bearer {self._token}"})
+        return {"Authorization": f"Bearer {self._token}"}
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         data = None if body is None else json.dumps(body).encode()

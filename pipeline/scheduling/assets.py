@@ -7,17 +7,14 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 
-from components.params import Params
 from pipeline.scheduling.task import StageTask
 
 # Which model a run makes is known when it runs (the form may name another source), so the task declares an alias.
 CHAMPIONS = AssetAlias("champions", group="model")
 
 
-def images(params: Params) -> Asset:
-    """The images of the source that the settings name."""
-    name = params.register.name.removesuffix("-classifier") or "default"
-    return Asset(f"images of {name}", uri=f"images://{name}", group="images", extra={"source": params.ingest.source})
+# The images of the source that the settings file names, whichever it is.
+IMAGES = Asset("images of the source", uri="images://source", group="images")
 
 
 def champion(name: str) -> Asset:

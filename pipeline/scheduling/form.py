@@ -6,13 +6,12 @@ command line. What is filled in goes through `--set`, so both are judged by the 
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field
+from dataclasses import Field, fields
 from typing import Any
 
 from airflow.sdk import Param
 
-from components.errors import Failure
-from components.params import SECTIONS, Params
+from components.params import SECTIONS, Schedule
 from pipeline import config
 
 FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
@@ -24,23 +23,25 @@ def settings_file() -> str:
     return os.environ.get("PIPELINE_CONFIG", "")
 
 
-def settings() -> tuple[Params, str]:
-    """The settings that a DAG is drawn with, and what is wrong with them ("" for nothing).
+def usual() -> tuple[dict[str, Any], str]:
+    """Every setting that the DAGs are drawn with, and what is wrong with those that were written ("" for nothing).
 
-    A DAG that cannot be read would silently stop retraining; drawn with the defaults it runs, and fails at its first
-    task with the list of all problems. The network is not asked which source is at hand.
+    A DAG that cannot be read would silently stop retraining: drawn without what is wrong it runs, and fails at its
+    first task with the list of all problems. Neither the network nor the source's folder is looked at.
     """
-    try:
-        return config.load(settings_file(), have=lambda _: True)[0], ""
-    except Failure as error:
-        return Params(), str(error)
+    written, problems = config.written(settings_file())
+    return {**{name: spec.default for name, spec in config.SETTINGS.items()}, **written}, "\n".join(problems)
 
 
-def form(params: Params) -> dict[str, Param]:
-    """One field per setting, those that people change first; *params* are what an empty field stands for."""
-    usual = config.flat(params)
+def schedule(values: Mapping[str, Any]) -> Schedule:
+    """The section [schedule] of *values*."""
+    return Schedule(**{f.name: values[f"schedule.{f.name}"] for f in fields(Schedule)})
+
+
+def form(values: Mapping[str, Any]) -> dict[str, Param]:
+    """One field per setting, those that people change first; *values* is what an empty field stands for."""
     names = [name for name in config.SETTINGS if name.partition(".")[0] not in NOT_OF_A_RUN and name not in FIRST]
-    return {name: _field(name, config.SETTINGS[name], usual[name]) for name in (*FIRST, *names)}
+    return {name: _field(name, config.SETTINGS[name], values[name]) for name in (*FIRST, *names)}
 
 
 def _field(name: str, spec: "Field[Any]", usual: Any) -> Param:

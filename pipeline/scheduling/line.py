@@ -6,7 +6,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
-from components.params import Params
+from components.params import Schedule
 from pipeline.graph import edges, order
 from pipeline.scheduling import notify
 from pipeline.scheduling.assets import CHAMPIONS, Promote
@@ -28,32 +28,33 @@ REFUSALS = {
 }
 
 
-def stages(params: Params) -> dict[str, StageTask]:
+def stages(schedule: Schedule) -> dict[str, StageTask]:
     """The tasks of the DAG that is being drawn, by stage."""
-    tasks = {stage: task(stage, params) for stage in order()}
+    tasks = {stage: task(stage, schedule) for stage in order()}
     for before, after in edges():
         tasks[before] >> tasks[after]
     return tasks
 
 
-def task(stage: str, params: Params, kind: type[StageTask] = StageTask, **more: Any) -> StageTask:
-    """One stage as a task. What a retry can cure is tried again after a wait that doubles each time."""
-    schedule = params.schedule
+def task(stage: str, schedule: Schedule) -> StageTask:
+    """One stage as a task."""
+    arguments = {"stage": stage, "doc_md": doc(stage), "on_failure_callback": notify.failed, **usual(stage, schedule)}
     if stage == "promote":
-        kind, more = Promote, {"outlets": [CHAMPIONS], "on_success_callback": notify.succeeded}
-    return kind(
-        stage=stage,
-        task_id=stage,
-        owner=OWNER,
-        doc_md=doc(stage),
-        retries=schedule.retries,
-        retry_delay=timedelta(seconds=schedule.retry_seconds),
-        retry_exponential_backoff=2,
-        max_retry_delay=LONGEST_WAIT,
-        execution_timeout=timedelta(hours=schedule.train_hours if stage == "train" else schedule.task_hours),
-        on_failure_callback=notify.failed,
-        **more,
-    )
+        return Promote(**arguments, outlets=[CHAMPIONS], on_success_callback=notify.succeeded)
+    return StageTask(**arguments)
+
+
+def usual(name: str, schedule: Schedule) -> dict[str, Any]:
+    """What every task has: what a retry can cure is tried again after a wait that doubles each time."""
+    return {
+        "task_id": name,
+        "owner": OWNER,
+        "retries": schedule.retries,
+        "retry_delay": timedelta(seconds=schedule.retry_seconds),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": LONGEST_WAIT,
+        "execution_timeout": timedelta(hours=schedule.train_hours if name == "train" else schedule.task_hours),
+    }
 
 
 def doc(stage: str) -> str:

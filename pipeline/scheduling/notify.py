@@ -7,6 +7,7 @@ $NOTIFY_WEBHOOK_URL                    where set, each line is posted there; wha
 import json
 import os
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Context
@@ -25,6 +26,13 @@ def failed(context: Context) -> None:
     tell(_event("failed", context) | {"error": error})
 
 
+def failed_anew(context: Context) -> None:
+    """As `failed`, for a task that runs every few minutes: the same failure is told once."""
+    error = str(context.get("exception") or "")
+    if error != _last_error():
+        failed(context)
+
+
 def succeeded(context: Context) -> None:
     """Airflow's callback for `promote`: tells of it where the champion changed."""
     done = context["ti"].xcom_pull(task_ids=context["ti"].task_id)
@@ -32,11 +40,22 @@ def succeeded(context: Context) -> None:
         tell(_event("promoted", context) | {"reason": done["headline"]})
 
 
+def _file() -> Path:
+    return Home.from_environment().root / "notifications.jsonl"
+
+
+def _last_error() -> str:
+    try:
+        return str(json.loads(_file().read_text().splitlines()[-1])["error"])
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
 def tell(event: dict[str, Any]) -> None:
     line = json.dumps(event)
     say(line)
     try:
-        with (Home.from_environment().root / "notifications.jsonl").open("a") as file:
+        with _file().open("a") as file:
             file.write(line + "\n")
         if url := os.environ.get("NOTIFY_WEBHOOK_URL"):
             _post(url, line)

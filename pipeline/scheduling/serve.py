@@ -23,7 +23,12 @@ PARTS = {
     "dag-processor": ("airflow", "dag-processor"),
     "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }
-REPORTED = {"api-server": "metadatabase", "scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+REPORTED = {
+    "api-server": "metadatabase",
+    "scheduler": "scheduler",
+    "dag-processor": "dag_processor",
+    "triggerer": "triggerer",
+}
 SECONDS_TO_START = 180
 DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 

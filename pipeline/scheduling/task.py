@@ -1,19 +1,19 @@
 """A stage of the pipeline as an Airflow task."""
 
 import contextlib
-import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from components.errors import Failure, PipelineError
+from components.params import Params
 from pipeline.home import Home
 from pipeline.scheduling.child import Child
-from pipeline.scheduling.form import overrides, settings_file
+from pipeline.scheduling.form import overrides, schedule, settings_file, usual
 from pipeline.scheduling.links import LINKS
 
 KEPT = ("stage", "key", "digest", "made", "seconds", "headline", "metrics", "run", "source", "accuracy", "model")
@@ -21,7 +21,7 @@ ENDED = "the task was ended from outside; its next try goes on from the last fin
 
 
 class StageTask(BaseOperator):
-    """Does one stage in this process, or in one of $PIPELINE_PYTHON, and pushes what became of it as its one XCom.
+    """Does one stage, in this process or in a child of the interpreter schedule.python, and pushes what became of it.
 
     Fails at once with what a retry cannot cure (PipelineError); anything else is left to the task's retries.
     """
@@ -37,20 +37,14 @@ class StageTask(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
-        try:
+        with failures():
             answer = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
-        except PipelineError as error:
-            raise AirflowFailException(str(error)) from None
-        except Failure as error:
-            raise AirflowException(str(error)) from None
-        except KeyboardInterrupt:
-            raise AirflowException(ENDED) from None
         return {name: answer[name] for name in KEPT}
 
     def perform(self, settings: Sequence[str], run: str) -> dict[str, Any]:
         """Do the stage; what it says goes to the task's log. Raises Failure, or what a bug raises."""
         with contextlib.redirect_stderr(sys.stdout):  # Airflow shows what comes by standard error as errors
-            if python := os.environ.get("PIPELINE_PYTHON"):
+            if python := schedule(usual()[0]).python:
                 self._child = Child(python)
                 return self._child.stage(self.stage, settings, run)
             self._here = True
@@ -67,10 +61,30 @@ class StageTask(BaseOperator):
             raise KeyboardInterrupt
 
 
-def _in_process(stage: str, settings: Sequence[str], run: str) -> dict[str, Any]:
-    from pipeline import commands, execute
+@contextlib.contextmanager
+def failures() -> Iterator[None]:
+    """Say in Airflow's words what a retry cannot cure, and what it may. A bug keeps its name, and is retried."""
+    try:
+        yield
+    except PipelineError as error:
+        raise AirflowFailException(str(error)) from None
+    except Failure as error:
+        raise AirflowException(str(error)) from None
+    except KeyboardInterrupt:
+        raise AirflowException(ENDED) from None
 
-    return execute.stage(commands.settings_of_run(settings_file(), settings), Home.from_environment(), stage, run)
+
+def load(overrides: Sequence[str]) -> Params:
+    """The settings of a run, by the code of the command line."""
+    from pipeline import commands
+
+    return commands.settings_of_run(settings_file(), overrides)
+
+
+def _in_process(stage: str, settings: Sequence[str], run: str) -> dict[str, Any]:
+    from pipeline import execute
+
+    return execute.run_stage(load(settings), Home.from_environment(), stage, run)
 
 
 def _settled(context: Context, stage: str) -> list[str]:

@@ -23,20 +23,9 @@ copied are left for the next look.
 """
 
 
-def retrain_doc(problem: str) -> str:
-    return _warning(problem) + RETRAIN
-
-
-def on_new_data_doc(problem: str) -> str:
-    return _warning(problem) + ON_NEW_DATA
-
-
-def watch_doc(problem: str) -> str:
-    return _warning(problem) + WATCH
-
-
-def _warning(problem: str) -> str:
+def page(text: str, problem: str) -> str:
+    """The page of a DAG: what is wrong with the settings comes first."""
     if not problem:
-        return ""
+        return text
     listed = "\n".join(f"> * {line}" for line in problem.splitlines())
-    return f"> **The settings are wrong, so every run fails at its first task:**\n{listed}\n\n"
+    return f"> **The settings are wrong, so every run fails at its first task:**\n{listed}\n\n{text}"

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,12 @@ def pipeline(home: Path, *arguments: str) -> tuple[Timed, dict[str, Any]]:
     return done, json.loads(done.out)
 
 
-def cold_runs(folder: Path, rounds: int, settings: list[str]) -> dict[str, Any]:
-    """The whole pipeline on an empty home against the plain script, by turns, another seed each round."""
-    rows = []
+def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[str, Any]]:
+    """The whole pipeline on an empty home against the plain script, by turns, another seed each round.
+
+    Yields what is known after each round, so that an end before the last one leaves something.
+    """
+    rows: list[dict[str, Any]] = []
     for seed in range(rounds):
         home = folder / f"cold-{seed}"
         ours, answer = pipeline(home, "--source", "mnist", "--set", f"train.seed={seed}", *settings)
@@ -81,11 +85,8 @@ def cold_runs(folder: Path, rounds: int, settings: list[str]) -> dict[str, Any]:
         row["stages"] = {stage["stage"]: stage["seconds"] for stage in answer["stages"]}
         tell(f"round {seed}: {ours.seconds:.1f} s, plain {plain.seconds:.1f} s, accuracy {answer['accuracy']:.4f}")
         rows.append(row)
-    return {
-        "rounds": rows,
-        "ratio": spread([r["ratio"] for r in rows]),
-        "accuracy": spread([r["accuracy"] for r in rows]),
-    }
+        ratio, accuracy = [r["ratio"] for r in rows], [r["accuracy"] for r in rows]
+        yield {"rounds": list(rows), "ratio": spread(ratio), "accuracy": spread(accuracy)}
 
 
 def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, Any]:
@@ -148,26 +149,34 @@ def main() -> None:
     arguments.add_argument(
         "--only", default="", choices=["", "data", "cold"], help="the data stages or the whole runs alone"
     )
+    arguments.add_argument("--rounds", type=int, default=3, help="how often each is measured, with another seed (3)")
     options = arguments.parse_args()
     if not os.environ.get("MNIST_DIR"):
         raise SystemExit("the measurements need MNIST: MNIST_DIR=FOLDER make bench")
-    rounds, settings = (1, ["--set", "train.epochs=1", "--set", "gate.min_accuracy=0.9"]) if options.quick else (3, [])
-    found: dict[str, Any] = {"machine": machine()}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if options.only != "cold":
-            tell(f"data stages: three sources, {rounds} rounds")
-            found["data_stages"] = data_stages(folder, rounds)
-        if options.only != "data":
-            tell(f"cold runs against plain Keras: {rounds} rounds of some minutes")
-            found["cold"] = cold_runs(folder, rounds, settings)
-            found["nothing_to_do"] = nothing_to_do(folder, 5, settings)
+    rounds, settings = options.rounds, []
+    if options.quick:
+        rounds, settings = 1, ["--set", "train.epochs=1", "--set", "gate.min_accuracy=0.9"]
     results = ROOT / "bench-results"
     results.mkdir(exist_ok=True)
     path = results / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
+    found: dict[str, Any] = {"machine": machine()}
+    with tempfile.TemporaryDirectory() as name:
+        for part, figures in measured(Path(name), rounds, settings, options.only):
+            found[part] = figures
+            path.write_text(json.dumps(found, indent=2) + "\n")
     print(text(found))
     print(f"\nwritten to {path.relative_to(ROOT)}")
+
+
+def measured(folder: Path, rounds: int, settings: list[str], only: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if only != "cold":
+        tell(f"data stages: three sources, {rounds} rounds of half a minute")
+        yield "data_stages", data_stages(folder, rounds)
+    if only != "data":
+        tell(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
+        for so_far in cold_runs(folder, rounds, settings):
+            yield "cold", so_far
+        yield "nothing_to_do", nothing_to_do(folder, 5, settings)
 
 
 def text(found: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The runner: what ran and what did not, and that every way in passes the same guards."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -99,12 +100,13 @@ def test_until_stops_after_a_stage_and_a_later_run_goes_on_there(tmp_path: Path)
     assert made(run(tmp_path, until="normalize")) == ["normalize"]
 
 
-def test_force_makes_a_stage_anew_with_the_same_bytes(tmp_path: Path) -> None:
+def test_force_makes_a_stage_anew_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What depends on it stays, because the bytes are the same."""
     before = run(tmp_path, until="normalize")
     again = run(tmp_path, until="normalize", force=("ingest",))
     assert made(again) == ["ingest"]
     assert digests(again) == digests(before)
+    assert "ingest was made anew: the same bytes" in capsys.readouterr().err
 
 
 def test_touching_the_source_makes_nothing_again(tmp_path: Path, pictures: Path) -> None:
@@ -183,6 +185,20 @@ def test_a_damaged_artifact_is_found_before_use_named_and_made_again(
     assert made(run(home, "normalize.seed=5", until="normalize")) == ["normalize"]
     assert "making ingest again" in capsys.readouterr().err
     assert command(home, "verify").returncode == 0
+
+
+def test_a_model_damaged_after_its_evaluation_is_not_registered(home: Path) -> None:
+    """Every byte is read before the registry is touched: training is done again, and the version is the sound one's."""
+    (home / "mlflow.db").unlink()
+    model = next((home / "artifacts" / "train").glob("[!.]*/model.keras"))
+    sound = model.read_bytes()
+    model.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    done = command(home, "run", "--source", "digits", *[part for setting in QUICK for part in ("--set", setting)])
+    assert done.returncode == 0, done.stderr
+    assert "model.keras was changed since it was published; making train again" in done.stderr
+    assert model.read_bytes() == sound
+    (version,) = json.loads(command(home, "models", "--json").stdout)
+    assert version["digest"] == hashlib.sha256(sound).hexdigest()
 
 
 def test_a_wiped_registry_gets_its_version_back_and_nothing_else_runs(home: Path) -> None:

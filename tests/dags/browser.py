@@ -1,0 +1,114 @@
+"""Headless Chromium, driven over its DevTools protocol: https://chromedevtools.github.io/devtools-protocol/"""
+
+import base64
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+SECONDS = 40
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--hide-scrollbars")
+QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-dev-shm-usage")
+
+
+class Page:
+    """One page, 1440 x 900."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection, self._numbers = connection, itertools.count(1)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            told = json.loads(self._connection.recv(SECONDS))
+            if told.get("id") == number:
+                assert "error" not in told, told["error"]
+                result: dict[str, Any] = told["result"]
+                return result
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression."""
+        told = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    def open(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+
+    def text(self) -> str:
+        return str(self.run("document.body ? document.body.innerText : ''"))
+
+    def wait(self, script: str) -> Any:
+        """The value of *script* as soon as it is true."""
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            if value := self.run(script):
+                return value
+            time.sleep(0.1)
+        raise AssertionError(f"waited in vain for {script}; the page says:\n{self.text()[:2000]}")
+
+    def shows(self, *texts: str) -> None:
+        """Wait until the page shows each of *texts*."""
+        for text in texts:
+            self.wait(f"document.body && document.body.innerText.includes({json.dumps(text)})")
+
+    def fill(self, selector: str, value: str) -> None:
+        self.wait(f"!!document.querySelector({json.dumps(selector)})")
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        self.call("Input.insertText", text=value)
+
+    def click(self, selector: str, text: str = "") -> None:
+        """Click the first element of *selector* that shows *text*."""
+        found = f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.innerText.includes({json.dumps(text)}))"
+        self.wait(f"!!{found}")
+        self.run(f"{found}.click()")
+
+    def picture(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Page]:
+    """A page of a Chromium whose profile is in *folder*."""
+    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    assert program, "the tests of the UI need Chromium; on Debian: apt-get install chromium"
+    with (folder / "chromium.log").open("w") as log:
+        command = [program, *OPTIONS, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={folder}/profile"]
+        process = subprocess.Popen([*command, "--window-size=1440,900", "about:blank"], stdout=log, stderr=log)
+    try:
+        port = _port(process, folder / "chromium.log")
+        with connect(_page(port), max_size=None) as connection:
+            page = Page(connection)
+            size = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            page.call("Emulation.setDeviceMetricsOverride", **size)
+            yield page
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if found := re.search(r"DevTools listening on ws://[^:]+:(\d+)/", log.read_text(errors="replace")):
+            return int(found[1])
+        time.sleep(0.1)
+    raise AssertionError(f"Chromium did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _page(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=SECONDS) as answer:
+        targets = json.load(answer)
+    return str(next(target["webSocketDebuggerUrl"] for target in targets if target["type"] == "page"))

@@ -1,0 +1,219 @@
+"""A real Airflow for the tests: `python -m pipeline.scheduling` in a folder of its own, asked over its REST API."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.graph import STAGES
+from pipeline.runs import Record, load
+from pipeline.scheduling.api import Api
+from pipeline.scheduling.task import run_name
+from tests.conftest import CLEAN, QUICK, ROOT
+
+SECONDS = 240
+ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
+
+# Airflow's pauses are made for a machine that runs for years, not for a test that runs for minutes.
+SPEED = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+}
+
+Tasks = dict[str, dict[str, Any]]
+
+
+def digits(**chosen: Any) -> dict[str, Any]:
+    """The form of a quick run on the digits; *chosen* in the form train__epochs=3."""
+    quick = {name: json.loads(value) for name, _, value in (text.partition("=") for text in QUICK)}
+    return {"ingest.source": "digits", **quick, **{name.replace("__", "."): v for name, v in chosen.items()}}
+
+
+@dataclass
+class Served:
+    """One running Airflow, the folder of images that it watches, and what it has posted to its webhook."""
+
+    home: Path
+    images: Path
+    settings: Path
+    process: "subprocess.Popen[str]"
+    api: Api
+    password: str
+    posted: list[dict[str, Any]] = field(default_factory=list)
+
+    def trigger(self, form: dict[str, Any], dag: str = "retrain") -> str:
+        return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
+        return found
+
+    def tasks(self, run: str, dag: str = "retrain") -> Tasks:
+        found = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task for task in sorted(found, key=lambda task: list(STAGES).index(task["task_id"]))}
+
+    def finished(self, run: str, dag: str = "retrain") -> tuple[str, Tasks]:
+        """The state of the run and its tasks, once it has ended."""
+        state = self.until(lambda: ended(self.api.get(f"dags/{dag}/dagRuns/{run}")["state"]))
+        return state, self.tasks(run, dag)
+
+    def succeeded(self, run: str, dag: str = "retrain") -> Tasks:
+        state, tasks = self.finished(run, dag)
+        bad = [name for name, task in tasks.items() if task["state"] != "success"]
+        assert state == "success", "\n".join(self.log(run, name, dag=dag) for name in bad)
+        return tasks
+
+    def until(self, found: Callable[[], Any], seconds: float = SECONDS) -> Any:
+        """What *found* gives as soon as it gives anything."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := found():
+                return value
+            assert self.process.poll() is None, "Airflow has ended"
+            time.sleep(0.2)
+        raise AssertionError(f"waited {seconds} s in vain")
+
+    def done(self, run: str, task: str, dag: str = "retrain") -> dict[str, Any]:
+        """What the task pushed."""
+        path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
+        pushed: dict[str, Any] = self.api.get(path)["value"]
+        return pushed
+
+    def pushed(self, run: str, task: str, dag: str = "retrain") -> set[str]:
+        entries = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
+        return {entry["key"] for entry in entries}
+
+    def made(self, run: str, dag: str = "retrain") -> list[str]:
+        return [stage for stage in STAGES if self.done(run, stage, dag)["made"]]
+
+    def links(self, run: str, task: str) -> dict[str, str]:
+        found: dict[str, str] = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
+        return found
+
+    def log(self, run: str, task: str, number: int = 1, dag: str = "retrain") -> str:
+        told = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
+        return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in told["content"])
+
+    def record(self, run: str, dag: str = "retrain") -> Record:
+        record = load(self.home / "runs" / run_name(dag, run))
+        assert record
+        return record
+
+    def clear(self, run: str, **which: Any) -> None:
+        self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
+
+    def process_of(self, task: dict[str, Any]) -> psutil.Process:
+        """The process in which Airflow runs the task instance *task*."""
+        for process in family(self.process.pid):
+            if task["id"] in " ".join(process.cmdline()):
+                return process
+        raise AssertionError(f"no process runs {task['task_id']}")
+
+
+def of_asset(run: dict[str, Any]) -> bool:
+    return bool(run["run_type"] == "asset_triggered")
+
+
+def pictures(folder: Path, each: int, first: int = 0) -> None:
+    """Lay *each* pictures of the digits 0 to 4, from the number *first* on, into FOLDER/CLASS, all at once."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    draft = folder.with_name("arriving")
+    if folder.exists():
+        folder.rename(draft)
+    for label in range(5):
+        (draft / str(label)).mkdir(parents=True, exist_ok=True)
+        for number, pixels in enumerate(images[labels == label][first : first + each], first):
+            Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8)).save(
+                draft / str(label) / f"{number}.png"
+            )
+    draft.rename(folder)
+
+
+def ended(state: str) -> str:
+    return state if state in ENDED else ""
+
+
+def family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def airflow(folder: Path) -> Iterator[Served]:
+    """Airflow on the settings of `FOLDER/settings.toml`; ended by Ctrl-C when the block is left."""
+    home, port = folder / "home", free_port()
+    settings = folder / "settings.toml"
+    settings.write_text(_settings(folder / "images"))
+    posted: list[dict[str, Any]] = []
+    with _webhook(posted) as url, (folder / "said.txt").open("w") as said:
+        environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
+        command = [sys.executable, "-m", "pipeline.scheduling", "--port", str(port), "--mlflow-port", "0"]
+        process = subprocess.Popen(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said, text=True)
+        try:
+            password = _login(process, folder / "said.txt")
+            api = Api(f"http://127.0.0.1:{port}", "admin", password)
+            yield Served(home, folder / "images", settings, process, api, password, posted)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def _login(process: "subprocess.Popen[str]", said: Path) -> str:
+    """The password, once Airflow says that it is ready."""
+    while process.poll() is None:
+        if found := re.search(r"password (\S+)", said.read_text()):
+            return found[1]
+        time.sleep(0.2)
+    raise AssertionError(said.read_text())
+
+
+def _settings(images: Path) -> str:
+    sections: dict[str, list[str]] = {"ingest": [f'source = "{images}"']}
+    for text in QUICK:
+        section, _, setting = text.partition(".")
+        sections.setdefault(section, []).append(setting.replace("=", " = "))
+    sections["schedule"] = ['cron = ""', 'watch = "* * * * *"', "retry_seconds = 1"]
+    return "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
+
+
+@contextmanager
+def _webhook(posted: list[dict[str, Any]]) -> Iterator[str]:
+    """An address that keeps what is posted to it."""
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Keep)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
