@@ -51,7 +51,7 @@ def test_the_first_model_becomes_champion(bench: Bench) -> None:
         "before": None,
         "made": True,
         "comparison": None,
-        "reason": "there was no champion",
+        "reason": "there was no champion before",
     }
     assert bench.promote("a")["made"] is False
     assert bench.champion() == "1"
