@@ -11,6 +11,7 @@ than the log ends: a process died between moving the alias and writing here, or 
 `from_digest` is that of `from`. Moving the alias comes first, the line second.
 """
 
+import fcntl
 import getpass
 import json
 import os
@@ -89,9 +90,10 @@ def append(
         "comparison": comparison,
     }
     log.parent.mkdir(parents=True, exist_ok=True)
-    _drop_torn_line(log)
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        fcntl.flock(file, fcntl.LOCK_EX)  # or a line that another process is writing would look torn
+        _drop_torn_line(log)
         os.write(file, json.dumps(entry, sort_keys=True).encode() + b"\n")
         os.fsync(file)
     finally:
