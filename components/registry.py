@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,15 +84,23 @@ class Registry:
         """MLflow's client (2 s); it makes the database where there is none yet (3 s more)."""
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
-        if (path := lookups.database(self.uri)) and not path.exists():
-            say(f"  making MLflow's database {path.name}, once; takes some seconds")
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if path := lookups.database(self.uri):
+            if path.exists():
+                self._open()
+            else:
+                say(f"  making MLflow's database {path.name}, once; takes some seconds")
+                path.parent.mkdir(parents=True, exist_ok=True)
         with answering(self.uri):
             from mlflow import MlflowClient
 
             # it tells of each table that it makes, and warns of a pip that it misses and does not need
             logging.getLogger("mlflow").setLevel(logging.ERROR)
             return MlflowClient(self.uri, self.uri)
+
+    def _open(self) -> None:
+        """Look into the database: one that cannot be opened is told of now, not after MLflow's 100 s of trying."""
+        with answering(self.uri), suppress(Unknown):
+            lookups.names(self.uri)
 
     def create_model(self, name: str, description: str) -> None:
         """Make the registered model *name* unless it is there."""

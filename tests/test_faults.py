@@ -67,11 +67,11 @@ def undisturbed(finished: Path) -> dict[str, str]:
 def test_killed_at_numbered_points_of_the_data_stages_a_run_goes_on_to_the_same_artifacts(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    """Dead before every fifth change on disk, one process after the other: every store in between is whole, and the
+    """Dead before every eighth change on disk, one process after the other: every store in between is whole, and the
     run that is let live ends with the bytes of an undisturbed one."""
     points = int(re.findall(r"points: (\d+)", killed_at(0, tmp_path / "count", DATA_STAGES).stderr)[-1])
     assert points > 40
-    for point in range(1, points + 1, 5):
+    for point in range(1, points + 1, 8):
         home = tmp_path / str(point)
         assert killed_at(point, home, DATA_STAGES).returncode == -signal.SIGKILL
         if (home / "artifacts").exists():

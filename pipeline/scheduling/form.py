@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from components.params import SECTIONS, Schedule
+from components.params import RECIPES, Schedule
 from pipeline import config
 
 FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
@@ -44,26 +44,27 @@ def form(values: Mapping[str, Any]) -> dict[str, Param]:
     return {name: _field(name, config.SETTINGS[name], values[name]) for name in (*FIRST, *names)}
 
 
-def _field(name: str, spec: "Field[Any]", usual: Any) -> Param:
-    section = name.partition(".")[0]
+def _field(name: str, spec: "Field[Any]", value: Any) -> Param:
     limits = {"minimum": spec.metadata["minimum"], "maximum": spec.metadata["maximum"]}
-    schema = {key: value for key, value in limits.items() if value is not None}
-    if choices := spec.metadata["choices"]:
-        schema["enum"] = [*choices, None]
-    told = f"{spec.metadata['help']} — empty: {usual!r}, or what is recommended for the source"
+    schema = {key: limit for key, limit in limits.items() if limit is not None}
+    if choices := (True, False) if isinstance(spec.default, bool) else spec.metadata["choices"]:
+        schema |= {"enum": [*choices, None], "values_display": {"null": "(empty)"}}
     return Param(
         None,
         type=["null", TYPES[type(spec.default)]],
         title=name,
-        description=told,
-        section=None if name in FIRST else f"{section}: {_first_line(SECTIONS[section].__doc__)}".rstrip(": "),
+        description=f"{spec.metadata['help']} {_hint(name, spec, value)}".rstrip(),
+        section=None if name in FIRST else name.partition(".")[0],
         **schema,
     )
 
 
-def _first_line(text: str | None) -> str:
-    line = (text or "").partition("\n")[0]
-    return "" if "(" in line else line  # a dataclass without a docstring has its signature there
+def _hint(name: str, spec: "Field[Any]", value: Any) -> str:
+    """What an empty field stands for."""
+    if value != spec.default:
+        return f"(empty: {value}, as written in the settings file)"
+    recipes = "".join(f"; {recipe[name]} for {source}" for source, recipe in RECIPES.items() if name in recipe)
+    return f"(empty: {value}{recipes})" if value != "" else ""
 
 
 def overrides(filled: Mapping[str, Any]) -> list[str]:

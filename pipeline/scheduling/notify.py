@@ -5,6 +5,7 @@ $NOTIFY_WEBHOOK_URL                    where set, each line is posted there; wha
 """
 
 import json
+import logging
 import os
 import urllib.request
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from components.progress import say
 from pipeline.home import Home
 from pipeline.runs import Record, now
 from pipeline.scheduling.links import model_url, record_of, report_url, run_url
 
 SECONDS = 5
+log = logging.getLogger(__name__)
 
 
 def failed(context: Context) -> None:
@@ -53,14 +54,14 @@ def _last_error() -> str:
 
 def tell(event: dict[str, Any]) -> None:
     line = json.dumps(event)
-    say(line)
+    log.info("%s", line)
     try:
         with _file().open("a") as file:
             file.write(line + "\n")
         if url := os.environ.get("NOTIFY_WEBHOOK_URL"):
             _post(url, line)
     except (OSError, ValueError) as error:  # URLError is an OSError; ValueError is an address that is none
-        say(f"warning: the notification did not get through: {error}")
+        log.warning("the notification did not get through: %s", error)
 
 
 def _post(url: str, line: str) -> None:

@@ -75,7 +75,7 @@ def expect_free(host: str, port: int, variable: str) -> None:
             return
     except OSError as error:
         raise ConfigError(
-            f"port {port} on {host} cannot be listened on ({error.strerror}); choose another one: "
+            f"port {port} on {host} cannot be listened on ({os.strerror(error.errno or 0)}); choose another one: "
             f"make airflow {variable}={port + 1}"
         ) from None
 

@@ -1,6 +1,7 @@
 """A stage of the pipeline as an Airflow task."""
 
 import contextlib
+import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from pipeline.scheduling.form import overrides, schedule, settings_file, usual
 from pipeline.scheduling.links import LINKS
 
 KEPT = ("stage", "key", "digest", "made", "seconds", "headline", "metrics", "run", "source", "accuracy", "model")
+log = logging.getLogger(__name__)
 ENDED = "the task was ended from outside; its next try goes on from the last finished epoch"
 
 
@@ -63,13 +65,16 @@ class StageTask(BaseOperator):
 
 @contextlib.contextmanager
 def failures() -> Iterator[None]:
-    """Say in Airflow's words what a retry cannot cure, and what it may. A bug keeps its name, and is retried."""
+    """Say in Airflow's words what a retry cannot cure, and what it may. A bug keeps its name, and is retried.
+
+    The sentence gets a line of its own in the log: Airflow's own is followed by a traceback.
+    """
     try:
         yield
-    except PipelineError as error:
-        raise AirflowFailException(str(error)) from None
     except Failure as error:
-        raise AirflowException(str(error)) from None
+        log.error("%s", error)
+        kind = AirflowFailException if isinstance(error, PipelineError) else AirflowException
+        raise kind(str(error)) from None
     except KeyboardInterrupt:
         raise AirflowException(ENDED) from None
 

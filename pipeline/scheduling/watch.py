@@ -1,6 +1,7 @@
 """The task that looks for new images in the source and tells of them by an event of their asset."""
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from components.params import Params
-from components.progress import say
 from pipeline.home import Home
 from pipeline.scheduling.assets import IMAGES
 from pipeline.scheduling.task import StageTask, failures, load
 
 SECONDS_OF_QUIET = 5.0
+log = logging.getLogger(__name__)
 
 
 def changes(source: str) -> bool:
@@ -49,7 +50,7 @@ class Watch(StageTask):
             raise AirflowSkipException(f"{params.ingest.source} changed, and its images come to the same")
         told = {name: done[name] for name in ("digest", "source", "headline")}
         context["outlet_events"][IMAGES].extra = told | {"fingerprint": fingerprint}
-        say(f"new images in {params.ingest.source}: {done['headline']}")
+        log.info("new images in %s: %s", params.ingest.source, done["headline"])
         return done
 
 

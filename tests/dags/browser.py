@@ -70,7 +70,8 @@ class Page:
 
     def click(self, selector: str, text: str = "") -> None:
         """Click the first element of *selector* that shows *text*."""
-        found = f"[...document.querySelectorAll({json.dumps(selector)})].find(e => e.innerText.includes({json.dumps(text)}))"
+        elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        found = f"{elements}.find(e => e.innerText.includes({json.dumps(text)}))"
         self.wait(f"!!{found}")
         self.run(f"{found}.click()")
 

@@ -120,7 +120,7 @@ class Served:
     def process_of(self, task: dict[str, Any]) -> psutil.Process:
         """The process in which Airflow runs the task instance *task*."""
         for process in family(self.process.pid):
-            if task["id"] in " ".join(process.cmdline()):
+            if f"airflow worker -- {task['id']}" in " ".join(process.cmdline()):
                 return process
         raise AssertionError(f"no process runs {task['task_id']}")
 
@@ -141,9 +141,8 @@ def pictures(folder: Path, each: int, first: int = 0) -> None:
     for label in range(5):
         (draft / str(label)).mkdir(parents=True, exist_ok=True)
         for number, pixels in enumerate(images[labels == label][first : first + each], first):
-            Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8)).save(
-                draft / str(label) / f"{number}.png"
-            )
+            picture = Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8))
+            picture.save(draft / str(label) / f"{number}.png")
     draft.rename(folder)
 
 

@@ -228,7 +228,7 @@ def by_child(served: Served) -> Iterator[None]:
 
 
 def test_tasks_run_in_an_interpreter_of_choice(served: Served, first: str, finished: Path, by_child: None) -> None:
-    """A child process per task: killed with it, gone on with by the next try, refused at once with the same sentence."""
+    """A child process per task: it dies with the task, the next try goes on from it, a refusal is told alike."""
     run = started_and_killed(served)
     tasks = served.succeeded(run)
     assert tasks["train"]["try_number"] == 2

@@ -50,7 +50,7 @@ def test_airflow_not_installed_is_told(tmp_path: Path) -> None:
 def test_a_dag_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     """The file is named with the reason, and every part that was started has ended."""
     root = tmp_path / "project"
-    for part in ("components", "pipeline", "plugins"):
+    for part in ("components", "pipeline"):
         shutil.copytree(ROOT / part, root / part)
     (root / "dags").mkdir()
     (root / "dags" / "broken.py").write_text("from airflow.sdk import dag\nimport a_library_that_is_not_there\n")
