@@ -140,6 +140,8 @@ def verify(options: Namespace) -> int:
 
 
 def gc(options: Namespace) -> int:
+    if options.keep < 0:
+        raise ConfigError(f"--keep is {options.keep}; expected how many of the last runs to keep, 0 or more")
     home = _home()
     aliased = [v for v in _versions(home) if v.aliases]
     waste = garbage.find(home, [v.tags for v in aliased], options.keep)

@@ -1,7 +1,8 @@
 """Forget what nobody needs: everything but what the champion, the challenger and the last runs stand on."""
 
+import contextlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from components.errors import ArtifactCorrupt
 from pipeline.graph import STAGES
 from pipeline.home import Home, is_locked
 from pipeline.runs import records
+from pipeline.store import Artifact
 
 KEEP_RUNS = 5
 
@@ -25,7 +27,7 @@ def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_
     kept = {(stage, tags.get(f"{stage}.key", "")) for tags in protected for stage in STAGES}
     for record in records(home)[:keep_runs]:
         kept |= {(stage["stage"], stage["key"]) for stage in record.stages}
-    kept = _with_inputs(home, kept)
+    kept = _with_relatives(home, kept)
     artifacts = [item for item in home.store.list() if item not in kept]
     trained = {key for stage, key in kept if stage == "train"}
     folders = [path for path in (home.root / "tensorboard").glob("*") if path.name not in trained]
@@ -44,18 +46,27 @@ def collect(home: Home, garbage: Garbage) -> None:
     home.store.sweep()
 
 
-def _with_inputs(home: Home, kept: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """*kept* and every artifact whose digest one of them read."""
-    known = {}
+def _with_relatives(home: Home, kept: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """*kept*, everything that these were made from, and the exports of the models among them."""
+    known = dict(_known(home))
+    while True:
+        read = {digest for item in kept if item in known for digest in known[item].recipe["inputs"].values()}
+        models = {known[item].digest for item in kept if item in known and item[0] == "train"}
+        more = {item for item, artifact in known.items() if artifact.digest in read or _exports(artifact, models)}
+        if more <= kept:
+            return kept
+        kept = kept | more
+
+
+def _exports(artifact: Artifact, models: set[str]) -> bool:
+    return artifact.stage == "export" and artifact.recipe["inputs"].get("train") in models
+
+
+def _known(home: Home) -> Iterator[tuple[tuple[str, str], Artifact]]:
     for stage, key in home.store.list():
-        try:
+        with contextlib.suppress(ArtifactCorrupt):
             if artifact := home.store.get(stage, key):
-                known[stage, key] = artifact
-        except ArtifactCorrupt:
-            continue
-    wanted = {d for item in kept if item in known for d in known[item].recipe["inputs"].values()}
-    more = {item for item, artifact in known.items() if artifact.digest in wanted}
-    return kept | more if more <= kept else _with_inputs(home, kept | more)
+                yield (stage, key), artifact
 
 
 def _bytes(folder: Path) -> int:

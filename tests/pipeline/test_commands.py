@@ -106,6 +106,12 @@ def test_gc_keeps_what_the_aliases_and_the_last_runs_need(home: Path) -> None:
     assert not any(stage["made"] for stage in nothing["stages"])
 
 
+def test_gc_keeps_all_that_the_champion_stands_on_without_any_run(home: Path) -> None:
+    """Its images, its training, its evaluation and its exports; only then can one go back to it and know it."""
+    assert answer(home, "gc", "--keep", "0") == {"artifacts": [], "bytes": 0}
+    assert command(home, "gc", "--keep", "-1").returncode == 2
+
+
 def test_rollback_without_an_earlier_champion_says_so(home: Path) -> None:
     """Exit status 2 and the command for crowning by hand."""
     done = command(home, "rollback")
