@@ -106,6 +106,8 @@ def _stages(record: Record) -> str:
 
 
 def next_commands(record: Record) -> list[str]:
+    if not record.model:  # the run was to stop before
+        return [f"python -m pipeline run --source {record.source}"]
     commands = ["python -m pipeline models", "make mlflow", "make tensorboard"]
     if "champion" in record.model.get("aliases", []):
         commands.append("python -m pipeline rollback")

@@ -18,7 +18,7 @@ IMAGES = Asset("images of the source", uri="images://source", group="images")
 
 
 def champion(name: str) -> Asset:
-    return Asset(f"champion of {name}", uri=f"models://{name}@champion", group="model")
+    return Asset(f"champion of {name}", uri=f"models://{name}/champion", group="model")
 
 
 class Promote(StageTask):

@@ -7,6 +7,7 @@ $NOTIFY_WEBHOOK_URL                    where set, each line is posted there; wha
 import json
 import logging
 import os
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ def failed(context: Context) -> None:
 
 
 def failed_anew(context: Context) -> None:
-    """As `failed`, for a task that runs every few minutes: the same failure is told once."""
+    """As `failed`, for a task that runs every few minutes: the same failure is told once an hour."""
     error = str(context.get("exception") or "")
-    if error != _last_error():
+    if error not in _errors_of_an_hour(context["ti"].dag_id):
         failed(context)
 
 
@@ -45,11 +46,13 @@ def _file() -> Path:
     return Home.from_environment().root / "notifications.jsonl"
 
 
-def _last_error() -> str:
+def _errors_of_an_hour(dag: str) -> set[str]:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
     try:
-        return str(json.loads(_file().read_text().splitlines()[-1])["error"])
+        lines = [json.loads(line) for line in _file().read_text().splitlines()]
+        return {line.get("error", "") for line in lines if line["dag"] == dag and line["time"] > since}
     except (OSError, ValueError, LookupError):
-        return ""
+        return set()
 
 
 def tell(event: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ def test_the_promotion_is_told(served: Served, first: str) -> None:
 def test_the_champion_is_an_asset(served: Served, first: str) -> None:
     """The promotion made an event of the champion's asset, with version, digest and accuracy."""
     events = served.api.get("assets/events")["asset_events"]
-    [event] = [event for event in events if event["uri"] == f"models://{NAME}@champion"]
+    [event] = [event for event in events if event["uri"] == f"models://{NAME}/champion"]
     assert event["extra"]["version"] == "1"
     assert event["extra"]["digest"] == served.done(first, "train")["digest"]
     assert event["source_run_id"] == first

@@ -29,6 +29,6 @@ def test_ctrl_c_leaves_no_process_behind(served: Served) -> None:
 
 def uses(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.environ().get("PIPELINE_HOME") == str(home)
+        return bool(process.environ().get("PIPELINE_HOME") == str(home))
     except psutil.Error:
         return False
