@@ -18,7 +18,7 @@ export PIPELINE_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test check airflow mlflow tensorboard bench lock clean
+.PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +46,13 @@ $(READY): requirements.lock
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
 	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
-test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST)
+test: setup ## all tests but those of Airflow (MNIST_DIR=folder adds the run on real MNIST)
 	@$(PY) -m pytest $(ARGS)
 
-check: setup ## ruff, mypy, import contracts, then all tests with coverage
+test-airflow: setup ## the tests that run tasks in a real Airflow and look at it with Chromium
+	@$(PY) -m pytest -m airflow $(ARGS)
+
+check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy

@@ -117,6 +117,19 @@ class Served:
     def clear(self, run: str, **which: Any) -> None:
         self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
 
+    def killed_while_training(self, form: dict[str, Any]) -> str:
+        """A run whose training is killed with SIGKILL after its first epoch; what the task had started dies with it."""
+        run = self.trigger(form)
+        self.until(lambda: list((self.home / "work").glob("train-*/state.npz")))
+        process = self.process_of(self.tasks(run)["train"])
+        children = process.children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        _, left = psutil.wait_procs(children, 10)
+        assert all(
+            child.status() == psutil.STATUS_ZOMBIE for child in left
+        )  # dead, and nobody has asked for its status
+        return run
+
     def process_of(self, task: dict[str, Any]) -> psutil.Process:
         """The process in which Airflow runs the task instance *task*."""
         for process in family(self.process.pid):

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import signal
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from components.lookups import ModelVersion
@@ -37,31 +35,6 @@ def digest_of_train(home: Path) -> str:
     """The digest of the undisturbed training of the session's finished run."""
     record = next(record for folder in (home / "runs").iterdir() if (record := load(folder)))
     return str(next(done["digest"] for done in record.stages if done["stage"] == "train"))
-
-
-def started_and_killed(served: Served) -> str:
-    """A run whose training is killed with SIGKILL after its first epoch; what the task had started dies with it."""
-    run = served.trigger(digits())
-    served.until(lambda: list((served.home / "work").glob("train-*/state.npz")))
-    process = served.process_of(served.tasks(run)["train"])
-    children = process.children(recursive=True)
-    process.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, 10)
-    assert not alive
-    return run
-
-
-@pytest.fixture(scope="module")
-def first(served: Served) -> str:
-    """A run in Airflow's own processes, from nothing to a champion; its training is killed, and MLflow is away once."""
-    database = served.home / "mlflow.db"
-    run = started_and_killed(served)
-    database.mkdir()  # MLflow is away
-    served.until(lambda: served.tasks(run)["register"]["state"] == "up_for_retry")
-    database.rmdir()
-    tasks = served.succeeded(run)
-    assert (tasks["train"]["try_number"], tasks["register"]["try_number"]) == (2, 2)
-    return run
 
 
 def test_a_killed_training_goes_on_to_the_same_model(served: Served, first: str, finished: Path) -> None:
@@ -229,7 +202,7 @@ def by_child(served: Served) -> Iterator[None]:
 
 def test_tasks_run_in_an_interpreter_of_choice(served: Served, first: str, finished: Path, by_child: None) -> None:
     """A child process per task: it dies with the task, the next try goes on from it, a refusal is told alike."""
-    run = started_and_killed(served)
+    run = served.killed_while_training(digits())
     tasks = served.succeeded(run)
     assert tasks["train"]["try_number"] == 2
     assert served.made(run) == ["train", "evaluate", "export"]
@@ -240,7 +213,7 @@ def test_tasks_run_in_an_interpreter_of_choice(served: Served, first: str, finis
     assert "99.99" in served.log(refused(served), "evaluate")
 
 
-def test_images_dropped_into_the_folder_are_trained_on(served: Served) -> None:
+def test_images_dropped_into_the_folder_are_trained_on(served: Served, first: str) -> None:
     """The folder that was missing is told of once; when it appears, `retrain_on_new_data` runs by itself."""
     missing = [event for event in served.posted if event["dag"] == "watch_data"]
     assert len(missing) <= 1

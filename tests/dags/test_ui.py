@@ -16,7 +16,7 @@ PICTURES = ROOT / "test-artifacts"
 
 
 @pytest.fixture(scope="module")
-def page(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(served: Served, first: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page of somebody who has signed in."""
     with browser(tmp_path_factory.mktemp("chromium")) as page:
         page.open(f"{served.api.url}/")
