@@ -19,6 +19,8 @@ def first(served: Served) -> str:
     run = served.killed_while_training(digits())
     database = served.home / "mlflow.db"
     database.mkdir()  # MLflow is away
+    served.until(lambda: served.tasks(run)["train"]["state"] == "running")
+    served.heard |= served.heartbeats(run, "train")
     served.until(lambda: served.tasks(run)["register"]["state"] == "up_for_retry")
     database.rmdir()
     tasks = served.succeeded(run)

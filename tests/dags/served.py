@@ -4,12 +4,13 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -28,11 +29,9 @@ ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
 # Airflow's pauses are made for a machine that runs for years, not for a test that runs for minutes.
 SPEED = {
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.4",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
 }
 
 Tasks = dict[str, dict[str, Any]]
@@ -55,6 +54,7 @@ class Served:
     api: Api
     password: str
     posted: list[dict[str, Any]] = field(default_factory=list)
+    heard: set[str] = field(default_factory=set)
 
     def trigger(self, form: dict[str, Any], dag: str = "retrain") -> str:
         return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
@@ -129,6 +129,16 @@ class Served:
             child.status() == psutil.STATUS_ZOMBIE for child in left
         )  # dead, and nobody has asked for its status
         return run
+
+    def heartbeats(self, run: str, task: str) -> set[str]:
+        """When Airflow heard of the running task, until it ends."""
+        heard: set[str] = set()
+        query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = ? AND task_id = ? AND state = 'running'"
+        with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", timeout=20, uri=True)) as database:
+            while found := database.execute(query, (run, task)).fetchone():
+                heard |= {str(found[0])}
+                time.sleep(0.5)
+        return heard - {"None"}
 
     def process_of(self, task: dict[str, Any]) -> psutil.Process:
         """The process in which Airflow runs the task instance *task*."""

@@ -45,6 +45,11 @@ def test_a_killed_training_goes_on_to_the_same_model(served: Served, first: str,
     assert served.made(first) == list(STAGES)
 
 
+def test_heartbeats_go_on_while_tensorflow_computes(served: Served, first: str) -> None:
+    """Airflow hears of a training every two seconds, so it does not take a long one for dead."""
+    assert len(served.heard) >= 3
+
+
 def test_the_champion_is_in_the_registry(served: Served, first: str) -> None:
     """The run's model is version 1, challenger and champion."""
     [version] = versions(served)
