@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError
 from pipeline.home import Home
-from pipeline.runs import Journal, Record, find, load, records
+from pipeline.runs import Journal, Record, find, load, new_run, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,3 +74,10 @@ def test_a_folder_without_a_readable_record_is_no_run(home: Home) -> None:
     (home.runs / "broken").mkdir()
     (home.runs / "broken" / "run.json").write_text("{")
     assert records(home) == []
+
+
+def test_runs_of_one_second_keep_their_order() -> None:
+    """A run with nothing to do takes half a second: two of them must not change places in the list."""
+    names = [new_run() for _ in range(50)]
+    assert [name[:-2] for name in names] == sorted(name[:-2] for name in names)
+    assert len(set(names)) == 50
