@@ -12,7 +12,10 @@ from components.errors import ConfigError
 
 MODELS = ("cnn", "dense")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-SCHEDULES = ("plateau", "cosine", "constant")
+SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+LOSSES = ("sparse", "one_hot")
+FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")
 
 
 def setting(
@@ -113,14 +116,32 @@ class Train(Section):
     model: str = setting("cnn", "the network", choices=MODELS)
     epochs: int = setting(8, "most epochs", minimum=1, maximum=10_000)
     batch_size: int = setting(128, "images per step", minimum=1, maximum=65_536)
-    learning_rate: float = setting(0.001, "Adam's first learning rate", minimum=1e-7, maximum=10)
-    schedule: str = setting("cosine", "how the learning rate falls", choices=SCHEDULES)
+    width: float = setting(1.0, "factor on the number of channels of each layer", minimum=0.1, maximum=8)
+    depth: int = setting(0, "blocks of the network; 0: its own number", minimum=0, maximum=16)
     dropout: float = setting(0.4, "share of units dropped before the last layer", minimum=0, maximum=0.95)
+    l2: float = setting(0.0, "penalty on the squares of the weights (L2)", minimum=0, maximum=1)
+    optimizer: str = setting("adam", "what moves the weights", choices=OPTIMIZERS)
+    learning_rate: float = setting(0.001, "the optimizer's first, or highest, learning rate", minimum=1e-7, maximum=10)
+    momentum: float = setting(0.9, "momentum of sgd (Nesterov's)", minimum=0, maximum=0.999)
+    weight_decay: float = setting(0.0, "decay of the weights per step, as a share of the rate", minimum=0, maximum=1)
+    schedule: str = setting("cosine", "how the learning rate goes", choices=SCHEDULES)
+    warmup: float = setting(0.0, "epochs in which the rate rises from 0, before cosine", minimum=0, maximum=1000)
+    loss: str = setting("sparse", "cross-entropy on class numbers, or on one-hot labels", choices=LOSSES)
     label_smoothing: float = setting(0.0, "share of each label spread over the other classes", minimum=0, maximum=0.5)
+    class_weights: str = setting("none", "balanced: rare classes count for more", choices=("none", "balanced"))
+    ema: float = setting(
+        0.0, "momentum of the weights' moving average, which is kept; 0: none", minimum=0, maximum=0.99999
+    )
     patience: int = setting(3, "epochs without a better validation loss before stopping", minimum=1)
     rotate: float = setting(0.0, "augmentation: largest rotation in degrees", minimum=0, maximum=180)
     shift: float = setting(0.0, "augmentation: largest shift as a share of the side", minimum=0, maximum=0.5)
     zoom: float = setting(0.0, "augmentation: largest change of scale", minimum=0, maximum=0.9)
+    augment: str = setting("", "augmentation, such as rotate=10,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.2")
+    members: int = setting(1, "networks in the ensemble, each with a seed of its own", minimum=1, maximum=64)
+    member_models: str = setting("", "networks of an ensemble, such as cnn_bn,resnet; empty: all train.model")
+    teacher: str = setting("", "registered version to distil from, such as 3 or champion; empty: none")
+    distill_weight: float = setting(0.7, "share of the loss that is the teacher's word", minimum=0, maximum=1)
+    temperature: float = setting(3.0, "softness of the teacher's probabilities", minimum=1, maximum=100)
     precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
     seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
 
@@ -128,6 +149,10 @@ class Train(Section):
 @dataclass(frozen=True)
 class Evaluate(Section):
     mistakes: int = setting(36, "how many mistakes to draw", minimum=1, maximum=400)
+    corruption_images: int = setting(
+        1000, "test images to corrupt in seven ways and five strengths; 0: none", minimum=0, maximum=1_000_000
+    )
+    suspects: int = setting(36, "how many suspected label errors to list and draw", minimum=0, maximum=400)
 
 
 @dataclass(frozen=True)
@@ -137,12 +162,30 @@ class Gate(Section):
     min_accuracy: float = setting(
         0.98, "lowest accuracy on the test split, a share of 1", minimum=0, maximum=1, in_key=False
     )
+    min_class_recall: float = setting(
+        0.0, "lowest recall of any class, a share of 1; 0: no bound", minimum=0, maximum=1, in_key=False
+    )
+    min_slice_accuracy: float = setting(
+        0.0, "lowest accuracy on any slice (thin, thick, slanted, dark, ...); 0: no bound", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
+    max_corruption_error: float = setting(
+        1.0, "largest mean error on corrupted images, a share of 1", minimum=0, maximum=1, in_key=False
+    )
     max_overfit: float = setting(
         0.03, "training accuracy above test accuracy by more than this is a warning", minimum=0, maximum=1,
         in_key=False,
     )  # fmt: skip
     max_export_loss: float = setting(
         0.001, "largest loss of accuracy by int8, a share of 1", minimum=0, maximum=1, in_key=False
+    )
+    budget_format: str = setting("int8", "exported format that the budgets below bound", choices=FORMATS, in_key=False)
+    max_bytes: int = setting(0, "largest size of that file in bytes; 0: no bound", minimum=0, in_key=False)
+    max_latency_ms: float = setting(
+        0.0, "longest median time for one image on one thread, in milliseconds; 0: no bound", minimum=0, in_key=False
+    )
+    max_latency_ratio: float = setting(
+        0.0, "the same as a ratio to the float32 TFLite file in the same run; 0: no bound", minimum=0, in_key=False
     )
     max_regression: float = setting(
         0.001, "largest loss of accuracy against the champion, a share of 1", minimum=0, maximum=1, in_key=False
@@ -157,6 +200,9 @@ class Register(Section):
 
 @dataclass(frozen=True)
 class Export(Section):
+    formats: str = setting("saved_model,tflite,int8", "files to write: " + ", ".join(FORMATS))
+    sparsity: float = setting(0.8, "share of the weights that pruning sets to 0", minimum=0, maximum=0.99)
+    finetune_epochs: int = setting(2, "epochs of training after pruning", minimum=0, maximum=1000)
     calibration_images: int = setting(500, "training images that set the int8 ranges", minimum=10, maximum=10_000)
 
 
