@@ -10,7 +10,7 @@ from typing import Any
 
 from components.errors import ConfigError
 
-MODELS = ("cnn", "dense")
+MODELS = ("cnn_bn", "cnn", "dense")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -113,7 +113,7 @@ class Normalize(Section):
 
 @dataclass(frozen=True)
 class Train(Section):
-    model: str = setting("cnn", "the network", choices=MODELS)
+    model: str = setting("cnn_bn", "the network", choices=MODELS)
     epochs: int = setting(8, "most epochs", minimum=1, maximum=10_000)
     batch_size: int = setting(128, "images per step", minimum=1, maximum=65_536)
     width: float = setting(1.0, "factor on the number of channels of each layer", minimum=0.1, maximum=8)

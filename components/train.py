@@ -19,6 +19,7 @@ from components.batches import Feed
 from components.callbacks import MONITOR, Narrator, callbacks
 from components.errors import StorageFailed
 from components.events import Events
+from components.models.knobs import Knobs
 from components.params import Train
 from components.progress import say
 from components.splits import Split
@@ -46,8 +47,8 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     keras.utils.set_random_seed(params.seed)
     data = json.loads((normalize / "data.json").read_text())
     precision = resolve(params.precision)
+    model = _model(data, params, precision)  # first: what it refuses is told before the images are read
     feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
-    model = _model(data, params, precision)
     _compile(model, params, feed.steps)
     rows, facts = _fit(model, feed, held_out, work, logs, params)
 
@@ -74,15 +75,15 @@ def resolve(precision: str) -> str:
 
 
 def _model(data: dict[str, Any], params: Train, precision: str) -> Any:
-    return models.build(
-        params.model,
-        data["shape"],
-        len(data["classes"]),
-        mean=data["mean"],
-        std=data["std"],
+    knobs = Knobs(
+        shape=tuple(data["shape"]),
+        classes=len(data["classes"]),
         dropout=params.dropout,
-        precision=precision,
+        width=params.width,
+        depth=params.depth,
+        l2=params.l2,
     )
+    return models.build(params.model, knobs, mean=data["mean"], std=data["std"], precision=precision)
 
 
 def _compile(model: Any, params: Train, steps: int) -> None:

@@ -1,6 +1,6 @@
-"""The networks: each module here holds one function of its own name that returns a list of layers.
+"""The networks: each module here holds one function of its own name, which takes Knobs and returns a list of steps.
 
-A network is found by its name when it is built, so a change of one leaves the artifacts of the other as they are.
+A network is found by its name when it is built, so a change of one leaves the artifacts of the others as they are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,35 @@ from importlib import import_module
 from typing import Any
 
 from components.backend import tensorflow
+from components.models.knobs import Knobs
+from components.models.steps import chain
 
 FLAT = 1e-6  # a deviation below this is a channel of one colour: nothing to scale by
+
+
+def build(name: str, knobs: Knobs, *, mean: Sequence[float], std: Sequence[float], precision: str = "float32") -> Any:
+    """The untrained network *name*: uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out.
+
+    *mean* and *std* hold one number per channel in units of 255. Scaling is the first layer, so whatever is exported
+    from the model takes raw pixels. It is one flat functional model whose layers have fixed names.
+    Raises ConfigError where the images are too small for the network.
+    """
+    tensorflow()
+    import keras
+
+    scale = [1 / (255 * s) if s > FLAT else 1 / 255 for s in std]
+    offset = [-255 * m * k for m, k in zip(mean, scale, strict=True)]
+    network = getattr(import_module(f"components.models.{name}"), name)
+    with _policy(precision):
+        pixels = keras.Input(tuple(knobs.shape), dtype="uint8", name="pixels")
+        steps = [
+            keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
+            *network(knobs),
+            keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
+        ]
+        model = keras.Model(pixels, chain(pixels, steps), name=name)
+    _penalize(model, knobs.l2)
+    return model
 
 
 @contextmanager
@@ -26,34 +53,14 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def build(
-    name: str,
-    shape: Sequence[int],
-    classes: int,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    dropout: float = 0.0,
-    precision: str = "float32",
-) -> Any:
-    """The untrained network *name*: uint8 pixels 0..255 (N, *shape) in, float32 probabilities (N, classes) out.
+def _penalize(model: Any, l2: float) -> None:
+    """Add l2 times the squares of each kernel, of no bias and no normalisation, to the loss that *model* trains by.
 
-    *shape* is (H, W, C); *mean* and *std* hold one number per channel in units of 255. Scaling is the first layer, so
-    whatever is exported from the model takes raw pixels. The names of layers are fixed, not counted per process.
+    On the variables, not in the layers' settings: it is a matter of training and stays out of the saved model.
     """
-    tensorflow()
     import keras
 
-    scale = [1 / (255 * s) if s > FLAT else 1 / 255 for s in std]
-    offset = [-255 * m * k for m, k in zip(mean, scale, strict=True)]
-    network = getattr(import_module(f"components.models.{name}"), name)
-    with _policy(precision):
-        return keras.Sequential(
-            [
-                keras.Input(tuple(shape), dtype="uint8", name="pixels"),
-                keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
-                *network(classes, dropout),
-                keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
-            ],
-            name=name,
-        )
+    if l2:
+        for weight in model.trainable_weights:
+            if weight.name.endswith("kernel"):
+                weight.regularizer = keras.regularizers.L2(l2)

@@ -1,28 +1,34 @@
-"""The convolutional network of the field's tutorials, with batch normalisation and dropout."""
+"""The plain convolutional network of Keras' own tutorial: https://keras.io/examples/vision/mnist_convnet/"""
 
-from typing import Any
+from components.models.knobs import Knobs
+from components.models.steps import Step
+
+ROOM = 10  # the smallest side that two blocks without padding leave something of
 
 
-def cnn(classes: int, dropout: float) -> list[Any]:
-    """Two blocks of 3x3 convolutions, 32 and 64 wide, then a dense layer of 64; ends in one logit per class.
+def cnn(knobs: Knobs) -> list[Step]:
+    """Two blocks of 3x3 convolutions, 32 and 64 wide, and dropout; 34,826 parameters on MNIST.
 
-    Normalising after pooling costs a quarter of normalising before it. Batch normalisation: arXiv:1502.03167.
+    Each further block has twice the channels and half the side. Only images too small for the tutorial's convolutions,
+    which lose a pixel at each edge, are padded.
     """
     from keras import layers
 
+    blocks = range(1, knobs.blocks(2) + 1)
+    knobs.expect(2 ** len(blocks))
+    padding = "valid" if len(blocks) == 2 and min(knobs.shape[:2]) >= ROOM else "same"
     return [
-        layers.Conv2D(32, 3, padding="same", use_bias=False, name="conv1"),
-        layers.MaxPooling2D(name="pool1"),
-        layers.BatchNormalization(momentum=0.9, name="norm1"),
-        layers.ReLU(name="relu1"),
-        layers.Conv2D(64, 3, padding="same", use_bias=False, name="conv2"),
-        layers.MaxPooling2D(name="pool2"),
-        layers.BatchNormalization(momentum=0.9, name="norm2"),
-        layers.ReLU(name="relu2"),
+        *(step for i in blocks for step in _block(i, knobs.channels(2 ** (i + 4)), padding)),
         layers.Flatten(name="flatten"),
-        layers.Dense(64, use_bias=False, name="dense"),
-        layers.BatchNormalization(momentum=0.9, name="norm3"),
-        layers.ReLU(name="relu3"),
-        layers.Dropout(dropout, name="dropout"),
-        layers.Dense(classes, name="logits"),
+        layers.Dropout(knobs.dropout, name="dropout"),
+        layers.Dense(knobs.classes, name="logits"),
+    ]
+
+
+def _block(i: int, channels: int, padding: str) -> list[Step]:
+    from keras import layers
+
+    return [
+        layers.Conv2D(channels, 3, padding=padding, activation="relu", name=f"conv{i}"),
+        layers.MaxPooling2D(name=f"pool{i}"),
     ]

@@ -1,15 +1,17 @@
 """The plain dense network: 784-128-10 on MNIST."""
 
-from typing import Any
+from components.models.knobs import Knobs
+from components.models.steps import Step
 
 
-def dense(classes: int, dropout: float) -> list[Any]:
-    """One hidden layer of 128 units; ends in one logit per class."""
+def dense(knobs: Knobs) -> list[Step]:
+    """One hidden layer of 128 units, or as many as the depth says, each that wide; 101,770 parameters on MNIST."""
     from keras import layers
 
+    names = ["hidden", *(f"hidden{i}" for i in range(2, knobs.blocks(1) + 1))]
     return [
         layers.Flatten(name="flatten"),
-        layers.Dense(128, activation="relu", name="hidden"),
-        layers.Dropout(dropout, name="dropout"),
-        layers.Dense(classes, name="logits"),
+        *(layers.Dense(knobs.channels(128), activation="relu", name=name) for name in names),
+        layers.Dropout(knobs.dropout, name="dropout"),
+        layers.Dense(knobs.classes, name="logits"),
     ]

@@ -54,16 +54,17 @@ def write_model(normalize: Path, folder: Path, seed: int, epochs: int = 12) -> P
     """A dense network in *folder*/model.keras, trained a little."""
     from components import archive, models
     from components.backend import tensorflow
+    from components.models.knobs import Knobs
 
     tensorflow()
     import keras
 
     keras.utils.set_random_seed(seed)
-    model = models.build("dense", SHAPE, CLASSES, mean=[0.35], std=[0.2])
+    model = models.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     split = Split(normalize / "train")
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(split.images(), split.labels, epochs=epochs, verbose=0)
-    fresh = models.build("dense", SHAPE, CLASSES, mean=[0.35], std=[0.2])
+    fresh = models.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     fresh.set_weights(model.get_weights())
     folder.mkdir(parents=True)
     archive.write_model(fresh, folder / "model.keras")

@@ -43,9 +43,9 @@ def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training
     normalized: Path, tmp_path: Path
 ) -> None:
     """kill -9 in the third epoch, then again: every file equals that of another process, which was left in peace."""
-    run(normalized, tmp_path / "undisturbed", model="cnn")
+    run(normalized, tmp_path / "undisturbed", model="cnn_bn")
 
-    killed = child(normalized, tmp_path / "killed", model="cnn")
+    killed = child(normalized, tmp_path / "killed", model="cnn_bn")
     assert killed.stderr
     while not (line := killed.stderr.readline()).startswith("  epoch 2/5"):
         assert line, "it ended before its second epoch"
@@ -54,7 +54,7 @@ def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training
     killed.stderr.close()
     assert not any((tmp_path / "killed/out").iterdir())
 
-    again = child(normalized, tmp_path / "killed", model="cnn")
+    again = child(normalized, tmp_path / "killed", model="cnn_bn")
     _, told = again.communicate()
     assert again.returncode == 0, told
     assert "of 5 is done already" in told

@@ -78,7 +78,7 @@ def test_the_tables_show_what_the_json_says(finished: Path) -> None:
     assert run["run"] in command(finished, "runs").stdout
     assert answer(finished, "show", run["run"]) == run
     assert run["stages"][0]["key"] in command(finished, "show").stdout
-    assert answer(finished, "settings", "--source", "digits")["train.model"] == "cnn"
+    assert answer(finished, "settings", "--source", "digits")["train.model"] == "cnn_bn"
     assert "train.model" in command(finished, "settings", "--source", "digits").stdout
     assert "0 damaged" in command(finished, "verify").stdout
 

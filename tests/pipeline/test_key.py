@@ -64,7 +64,7 @@ def test_another_digest_among_the_inputs_changes_the_key() -> None:
 def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
     """Train is made of its own module, the chosen network and what they import; not of evaluate, not of dense."""
     code = keys.recipe("train", Params(), INPUTS)["code"]
-    assert {"components.train", "components.models.cnn", "components.splits"} <= code.keys()
+    assert {"components.train", "components.models.cnn_bn", "components.splits"} <= code.keys()
     assert not {"components.evaluate", "components.models.dense", "components.params", "components.gate"} & code.keys()
 
 
