@@ -37,7 +37,7 @@ class Feed:
     def training(self, first_epoch: int) -> Any:
         """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled anew."""
         tf, params = self._tf, self._params
-        augment = augmenter(self._split.shape, params)
+        augment = augmenter(self._split.shape, params.augment)
 
         def epoch(number: Any) -> Any:
             order = shuffled(len(self._split), params.seed, number)

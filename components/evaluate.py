@@ -159,7 +159,7 @@ def _below_gate(metrics: dict[str, Any], least: float) -> list[Finding]:
     training = metrics["training"]
     advice = f"train longer with --set train.epochs={2 * training['epochs']}"
     if training["stopped_early"]:
-        advice = "training had stopped improving, so give it varied images with --set train.shift=0.1 train.rotate=10"
+        advice = "training had stopped improving, so give it varied images with --set train.augment=shift,rotate"
     text = (
         f"accuracy {100 * correct / n:.{_digits(n)}f} % ({correct:,} of {n:,}; 95 % interval "
         f"{100 * metrics['wilson_low']:.2f} to {100 * metrics['wilson_high']:.2f}) is {_points(least - correct / n)} "
@@ -176,7 +176,7 @@ def _overfit(metrics: dict[str, Any], most: float) -> list[Finding]:
     text = (
         f"accuracy on the training images is {_points(gap)} above that on the test images "
         f"({100 * metrics['train_accuracy']:.2f} and {100 * metrics['accuracy']:.2f} %; at most {100 * most:.6g} "
-        "expected, gate.max_overfit): over-fitted; raise train.dropout, or vary the images with --set train.shift=0.1"
+        "expected, gate.max_overfit): over-fitted; raise train.dropout, or vary the images: --set train.augment=shift"
     )
     return [Finding("warning", text)]
 

@@ -5,10 +5,12 @@ the form in the Airflow UI are made from these declarations. Standard library on
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from components.errors import ConfigError
+from components.strengths import canonical
 
 MODELS = ("cnn_bn", "cnn", "dense")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
@@ -25,11 +27,16 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    spelling: Callable[[str], str] | None = None,
     in_key: bool = True,
 ) -> Any:
-    """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes)."""
-    bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "in_key": in_key}
-    return field(default=default, metadata=bounds)
+    """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes).
+
+    *spelling* gives the one spelling of a text that may be written in several ways, and raises ValueError with what is
+    wrong with it.
+    """
+    bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
 
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -51,6 +58,11 @@ def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
         span = f"at least {low}" if high is None else f"{low} to {high}"
         hint = f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else ""
         return f"{name} is {value!r}; expected {span}{hint}"
+    if spelling := bounds["spelling"]:
+        try:
+            spelling(value)
+        except ValueError as error:
+            return f"{name} is {value!r}; {error}"
     return None
 
 
@@ -66,6 +78,8 @@ class Section:
         for f in fields(self):
             if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
                 object.__setattr__(self, f.name, float(getattr(self, f.name)))
+            if spelling := f.metadata["spelling"]:
+                object.__setattr__(self, f.name, spelling(getattr(self, f.name)))
 
 
 @dataclass(frozen=True)
@@ -133,10 +147,9 @@ class Train(Section):
         0.0, "momentum of the weights' moving average, which is kept; 0: none", minimum=0, maximum=0.99999
     )
     patience: int = setting(3, "epochs without a better validation loss before stopping", minimum=1)
-    rotate: float = setting(0.0, "augmentation: largest rotation in degrees", minimum=0, maximum=180)
-    shift: float = setting(0.0, "augmentation: largest shift as a share of the side", minimum=0, maximum=0.5)
-    zoom: float = setting(0.0, "augmentation: largest change of scale", minimum=0, maximum=0.9)
-    augment: str = setting("", "augmentation, such as rotate=10,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.2")
+    augment: str = setting(
+        "", "augmentation, such as rotate=10,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.2", spelling=canonical
+    )
     members: int = setting(1, "networks in the ensemble, each with a seed of its own", minimum=1, maximum=64)
     member_models: str = setting("", "networks of an ensemble, such as cnn_bn,resnet; empty: all train.model")
     teacher: str = setting("", "registered version to distil from, such as 3 or champion; empty: none")
@@ -263,8 +276,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "train.learning_rate": 0.002,
         "train.schedule": "cosine",
         "train.patience": 12,
-        "train.rotate": 8.0,
-        "train.shift": 0.06,
-        "train.zoom": 0.1,
+        "train.augment": "rotate=8,shift=0.06,zoom=0.1",
     },
 }

@@ -25,8 +25,8 @@ from pipeline.graph import STAGES
 
 Recipe = dict[str, Any]
 
-# Settings reach the recipe by value; errors, progress and verdicts carry nothing into an artifact's bytes.
-OUTSIDE = {"components", "components.errors", "components.params", "components.progress", "components.gate"}
+# Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
+OUTSIDE = {"components"} | {f"components.{name}" for name in ("errors", "params", "strengths", "progress", "gate")}
 
 
 def canonical(value: Any) -> str:

@@ -63,8 +63,9 @@ def _hint(name: str, spec: "Field[Any]", value: Any) -> str:
     """What an empty field stands for."""
     if value != spec.default:
         return f"(empty: {value}, as written in the settings file)"
-    recipes = "".join(f"; {recipe[name]} for {source}" for source, recipe in RECIPES.items() if name in recipe)
-    return f"(empty: {value}{recipes})" if value != "" else ""
+    recipes = [f"{recipe[name]} for {source}" for source, recipe in RECIPES.items() if name in recipe]
+    told = "; ".join([str(value)] * (value != "") + recipes)
+    return f"(empty: {told})" if told else ""
 
 
 def overrides(filled: Mapping[str, Any]) -> list[str]:

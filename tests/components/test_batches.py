@@ -1,15 +1,15 @@
-"""Batches and augmentation: a pure function of seed, epoch and step."""
+"""Batches: a pure function of seed, epoch and step."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from components import batches
-from components.augment import augmenter
-from components.backend import tensorflow
 from components.batches import Feed, shuffled
 from components.params import Train
 from components.splits import Split, SplitWriter
+
+ALL = "rotate=20,shift=0.2,zoom,shear,elastic,erase"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     return Split(folder)
 
 
-def epochs(split: Split, first: int, **settings: float) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+def epochs(split: Split, first: int, **settings: str) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     params = Train(batch_size=16, epochs=3, **settings)  # type: ignore[arg-type]
     return [(x.numpy(), y.numpy()) for x, y in Feed(split, 50, params).training(first)]
 
@@ -40,7 +40,7 @@ def test_each_epoch_has_every_image_once_in_an_order_of_its_own(split: Split) ->
 
 def test_a_feed_begun_at_a_later_epoch_goes_on_with_the_very_batches(split: Split) -> None:
     """Order and augmentation of the third epoch do not depend on having gone through the first two."""
-    whole, rest = epochs(split, 0, rotate=20, shift=0.2)[8:], epochs(split, 2, rotate=20, shift=0.2)
+    whole, rest = epochs(split, 0, augment=ALL)[8:], epochs(split, 2, augment=ALL)
     assert len(rest) == 4
     for (images, labels), (same_images, same_labels) in zip(whole, rest, strict=True):
         np.testing.assert_array_equal(images, same_images)
@@ -65,7 +65,7 @@ def test_images_too_many_for_memory_come_from_the_memory_maps(split: Split, monk
 
 def test_measuring_sees_every_image_once_in_order(split: Split) -> None:
     """No shuffling, no augmentation, no dropped remainder."""
-    labels = [y.numpy() for _, y in Feed(split, 50, Train(rotate=20)).measuring()]
+    labels = [y.numpy() for _, y in Feed(split, 50, Train(augment=ALL)).measuring()]
     assert np.concatenate(labels).tolist() == list(range(50))
 
 
@@ -73,39 +73,3 @@ def test_labels_are_one_hot_only_where_smoothing_needs_them(split: Split) -> Non
     """Integers for the sparse loss, rows of one 1 for the smoothed one."""
     [*_, (_, labels)] = Feed(split, 50, Train(label_smoothing=0.1)).measuring()
     np.testing.assert_array_equal(labels.numpy(), np.eye(50, dtype=np.float32))
-
-
-def test_augmentation_is_seeded_and_keeps_shape_and_type() -> None:
-    """The same seed gives the same bits, another gives other images; uint8 of the same shape comes out."""
-    tf = tensorflow()
-    augment = augmenter((9, 12, 3), Train(rotate=15, shift=0.1, zoom=0.1))
-    assert augment
-    images = np.random.default_rng(0).integers(0, 256, (7, 9, 12, 3)).astype(np.uint8)
-    one, same, other = (augment(images, tf.constant([0, seed], tf.int64)).numpy() for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).any()
-    assert one.shape == images.shape
-    assert one.dtype == np.uint8
-
-
-def test_each_amount_moves_the_image_as_it_says() -> None:
-    """A turn and a zoom keep the centre where it is; a shift moves it by no more than its share of the side."""
-    tf = tensorflow()
-    image = np.zeros((64, 21, 21, 1), np.uint8)
-    image[:, 10, 10] = 255
-    seed = tf.constant([0, 1], tf.int64)
-    for settings in (Train(rotate=45), Train(zoom=0.3)):
-        augment = augmenter((21, 21, 1), settings)
-        assert augment
-        assert (augment(image, seed).numpy()[:, 10, 10] >= 250).all()
-    shift = augmenter((21, 21, 1), Train(shift=0.2))
-    assert shift
-    moved = shift(image, seed).numpy()[..., 0]
-    _, rows, columns = np.nonzero(moved)
-    assert np.abs(rows - 10).max() <= 5
-    assert {6, 14} <= set(columns.tolist())
-
-
-def test_no_augmentation_is_made_where_none_is_asked_for() -> None:
-    """Zero rotation, shift and zoom cost nothing."""
-    assert augmenter((8, 8, 1), Train()) is None

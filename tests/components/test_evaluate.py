@@ -190,7 +190,7 @@ def test_a_training_that_had_stopped_improving_is_not_told_to_go_on(tmp_path: Pa
     """After early stopping, more epochs would change nothing: varied images may."""
     stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
     (text,), _ = judged(tmp_path, Gate(), correct=9_000, training=stopped)
-    assert "train.shift" in text
+    assert "train.augment" in text
     assert "train.epochs" not in text
 
 

@@ -17,9 +17,7 @@ SMALL: dict[str, Any] = {
     "batch_size": 16,
     "epochs": 5,
     "dropout": 0.3,
-    "shift": 0.1,
-    "rotate": 5.0,
-    "zoom": 0.1,
+    "augment": "rotate=5,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.05",
     "learning_rate": 0.01,
 }
 
