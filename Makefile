@@ -18,10 +18,10 @@ export PIPELINE_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench lock clean
+.PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench bench-training lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make pipeline SOURCE=digits                 the built-in digits: no network, half a minute"
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
@@ -73,6 +73,9 @@ tensorboard: setup ## TensorBoard on every training so far (HOST, TENSORBOARD_PO
 
 bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; ARGS=--quick for a tenth)
 	@$(PY) -m tests.bench $(ARGS)
+
+bench-training: setup ## train the recipes of the README's table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
+	@$(PY) -m tests.bench.training $(ARGS)
 
 lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --extra dev \

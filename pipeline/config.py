@@ -3,7 +3,8 @@
     [train]                       PIPELINE_TRAIN_EPOCHS=3        --set train.epochs=3
     epochs = 3
 
-Every problem is told at once, before anything runs.
+A file in pipeline/profiles/ is found by its bare name: --config fast. Every problem is told at once, before anything
+runs.
 """
 
 import difflib
@@ -23,6 +24,7 @@ FROM_ENVIRONMENT = {
     "PIPELINE_PYTHON": "schedule.python",
 }
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
+PROFILES = Path(__file__).parent / "profiles"
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -101,13 +103,27 @@ def _problem(name: str, value: Any) -> str | None:
     return problem(name, SETTINGS[name], value)
 
 
+def profiles() -> list[str]:
+    """The names of the profiles that come with the project."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def located(file: str) -> Path:
+    """The settings file *file*, or the profile of that name where there is no such file."""
+    profile = PROFILES / f"{file}.toml"
+    return profile if file in profiles() and not Path(file).is_file() else Path(file)
+
+
 def _file(path: str) -> Iterator[tuple[str, Any]]:
     if not path:
         return
     try:
-        document = tomllib.loads(Path(path).read_text())
+        document = tomllib.loads(located(path).read_text())
     except FileNotFoundError:
-        raise ConfigError(f"there is no settings file {path}; give --config a TOML file that exists") from None
+        raise ConfigError(
+            f"there is no settings file {path}; give --config a TOML file that exists, or a profile: "
+            + ", ".join(profiles())
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
     for section, values in document.items():

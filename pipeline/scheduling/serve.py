@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from components.errors import ConfigError, Failure, StorageFailed
 from components.progress import progress, say
+from pipeline.config import located
 from pipeline.home import Home
 from pipeline.scheduling.api import Api
 from pipeline.scheduling.local import ROOT, USER, Local
@@ -83,7 +83,7 @@ def expect_free(host: str, port: int, variable: str) -> None:
 def _absolute() -> dict[str, str]:
     """The settings file by its full path: Airflow's processes need not share this one's folder."""
     file = os.environ.get("PIPELINE_CONFIG", "")
-    return {"PIPELINE_CONFIG": str(Path(file).absolute())} if file else {}
+    return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 
 def _mlflow(home: Home, host: str, port: int) -> list[str]:

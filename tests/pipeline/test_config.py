@@ -123,3 +123,13 @@ def test_what_a_person_chose_is_told_apart_from_what_comes_by_itself() -> None:
     """The command in the report repeats the choices alone."""
     assert config.chosen(load("train.epochs=3")) == {"train.epochs": 3}
     assert config.chosen(load()) == {}
+
+
+def test_a_profile_is_found_by_its_name_and_holds_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every bundled profile loads with a source of its own kind; a file of that name in the folder comes first."""
+    for name in config.profiles():
+        assert load(file=name, source="mnist", MNIST_DIR=str(tmp_path)).ingest.source == "mnist"
+    monkeypatch.chdir(tmp_path)
+    Path("fast").write_text("[train]\nepochs = 77\n")
+    assert load(file="fast").train.epochs == 77
+    assert "or a profile: " + ", ".join(config.profiles()) in problems(file="/nowhere.toml")[0]
