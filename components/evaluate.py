@@ -32,11 +32,13 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
                          train_accuracy, validation_accuracy, gap, training {best_epoch, epochs, stopped_early}
         predictions.npy  float32 (N, classes), probabilities in the order of the test split
         pictures/        confusion.png learning-curves.png mistakes.png calibration.png
+                         augmented.png (components.samples), where training augmented its images
 
     Raises ModelRejected where the model gives something that is no probability.
     """
     import numpy as np
 
+    from components import samples
     from components.splits import Split
 
     test = Split(normalize / "test")
@@ -49,6 +51,7 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
     metrics["gap"] = metrics["train_accuracy"] - metrics["accuracy"]
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
     _draw(metrics, test, train / "history.csv", out / "pictures")
+    samples.draw(normalize / "train", train / "summary.json", out / "pictures/augmented.png")
     facts = {name: metrics[name] for name in ("accuracy", "n", "loss", "macro_f1", "expected_calibration_error")}
     low, high = 100 * metrics["wilson_low"], 100 * metrics["wilson_high"]
     headline = f"accuracy {100 * metrics['accuracy']:.2f} % ({low:.2f} to {high:.2f})"

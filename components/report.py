@@ -30,7 +30,7 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {
 MOST_SHEETS = 20  # contact sheets shown; a page of 200 classes would be too heavy to mail
 MOST_CLASSES = 20  # classes listed at once; of more, the weakest ones are listed and the rest is folded away
 MOST_PAIRS = 8
-EVALUATED = ("learning-curves", "confusion", "mistakes", "calibration")  # pictures of evaluate
+EVALUATED = ("learning-curves", "augmented", "confusion", "mistakes", "calibration")  # pictures of evaluate
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,10 @@ def _picture(path: Path, alt: str) -> dict[str, Any] | None:
 def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[str, Any] | None]:
     """name -> picture, None where the run has it not; the alternative text tells the figure that the picture shows."""
     stages = {"class-histogram": "validate"} | dict.fromkeys(EVALUATED, "evaluate")
-    alts = {"class-histogram": "Bar chart: share of each class in the training and in the test split"}
+    alts = {
+        "class-histogram": "Bar chart: share of each class in the training and in the test split",
+        "augmented": f"Training images and what augmentation makes of them: {report.settings.get('train.augment', '')}",
+    }
     if metrics:
         wrong, best = metrics["n"] - metrics["correct"], metrics["training"]["best_epoch"]
         alts |= {

@@ -34,7 +34,7 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     out/
       model.keras   uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
       history.csv   epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
-      summary.json  parameters, layers, epochs, best_epoch, stopped_early, precision, accuracies
+      summary.json  model, augment, parameters, layers, epochs, best_epoch, stopped_early, precision, accuracies
 
     *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
     moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
@@ -153,6 +153,7 @@ def _summary(model: Any, rows: list[dict[str, float]], params: Train) -> dict[st
     best = _best(rows)
     return {
         "model": params.model,
+        "augment": params.augment,
         "parameters": model.count_params(),
         "layers": [layer.name for layer in model.layers],
         "epochs": len(rows),

@@ -18,7 +18,7 @@ from components.report import Report, render
 from components.wording import plain, sentence, size
 
 NASTY = "<script>alert('7')</script>"
-PICTURES = ("confusion", "learning-curves", "mistakes", "calibration")
+PICTURES = ("confusion", "learning-curves", "augmented", "mistakes", "calibration")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -111,7 +111,12 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
         aliases=["challenger", "champion"],
         artifacts={name: folder / name for name in names},
         stages=[stage | {"stage": name} for name in names],
-        settings={"train.epochs": 5, "train.seed": 0, "gate.min_accuracy": 0.98},
+        settings={
+            "train.epochs": 5,
+            "train.seed": 0,
+            "train.augment": "rotate=10,shift=0.1",
+            "gate.min_accuracy": 0.98,
+        },
         facts={"export": {"tflite": {"microseconds": 58.4}}, "promote": {}},
         versions={"keras": "3.15.1"},
         git_commit="4be1f0c2a9d8",
@@ -179,6 +184,7 @@ def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> N
         "gate 98 %",
         "3 test images are in the training split too",
         "421,642",
+        "in eight epochs, by train.augment: shear=5, erase=0.2.",
         "1.7 MB",
         "58 µs",
         "0.065",
@@ -278,7 +284,7 @@ def test_a_model_without_a_mistake_says_so(tmp_path: Path) -> None:
 def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
     """Settings that differ from their defaults are counted and marked; the others are not."""
     page = Page(page_of(full(tmp_path, DIGITS), tmp_path))
-    assert "All settings (1 changed, in bold)" in page.text
+    assert "All settings (2 changed, in bold)" in page.text
     assert len([row for row in page.all("tr") if row.get("class") == "changed"]) == 2  # under Training, and in the list
 
 
