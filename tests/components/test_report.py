@@ -114,7 +114,7 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
         settings={
             "train.epochs": 5,
             "train.seed": 0,
-            "train.augment": "rotate=10,shift=0.1",
+            "train.augment": "shear=5,erase=0.2",
             "gate.min_accuracy": 0.98,
         },
         facts={"export": {"tflite": {"microseconds": 58.4}}, "promote": {}},
@@ -285,7 +285,7 @@ def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
     """Settings that differ from their defaults are counted and marked; the others are not."""
     page = Page(page_of(full(tmp_path, DIGITS), tmp_path))
     assert "All settings (2 changed, in bold)" in page.text
-    assert len([row for row in page.all("tr") if row.get("class") == "changed"]) == 2  # under Training, and in the list
+    assert len([row for row in page.all("tr") if row.get("class") == "changed"]) == 4  # under Training, and in the list
 
 
 @pytest.mark.parametrize("right", [0, 1, 4990, 9731, 9800, 9999, 10_000])
