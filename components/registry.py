@@ -17,6 +17,7 @@ from typing import Any
 
 from components import lookups
 from components.errors import ArtifactCorrupt, Failure, RegistryUnreachable
+from components.imports import importing
 from components.lookups import ModelVersion, Unknown
 from components.progress import say
 
@@ -90,7 +91,7 @@ class Registry:
             else:
                 say(f"  making MLflow's database {path.name}, once; takes some seconds")
                 path.parent.mkdir(parents=True, exist_ok=True)
-        with answering(self.uri):
+        with answering(self.uri), importing("mlflow"):
             from mlflow import MlflowClient
 
             # it tells of each table that it makes, and warns of a pip that it misses and does not need
