@@ -7,26 +7,29 @@ met. Indices are batched first and images fetched per batch: one call fetches a 
 import math
 from typing import Any
 
+from components import losses, memory
 from components.augment import augmenter
 from components.backend import tensorflow
 from components.params import Train
 from components.splits import Split
 
 IN_MEMORY_BYTES = 2**30
+IN_MEMORY_SHARE = 0.25  # of what is available: while they are read, images are there twice
 MEASURING_BATCH = 500
 
 
 class Feed:
-    """One split as batches: (uint8 images (B, H, W, C), labels).
+    """One split as batches: (uint8 images (B, H, W, C), labels), and when training with class weights a third, weights.
 
-    Labels are int64 (B,), or float32 one-hot (B, classes) where label smoothing needs them.
+    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them; weights are float32 (B,).
     """
 
     def __init__(self, split: Split, classes: int, params: Train) -> None:
         self._tf = tensorflow()
         self._split, self._classes, self._params = split, classes, params
         self._labels = self._tf.constant(split.labels)
-        fits = len(split) * math.prod(split.shape) <= IN_MEMORY_BYTES
+        room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available())
+        fits = len(split) * math.prod(split.shape) <= room
         self._images = self._tf.constant(split.images()) if fits else None
 
     @property
@@ -38,6 +41,7 @@ class Feed:
         """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled anew."""
         tf, params = self._tf, self._params
         augment = augmenter(self._split.shape, params.augment)
+        weights = self._class_weights()
 
         def epoch(number: Any) -> Any:
             order = shuffled(len(self._split), params.seed, number)
@@ -46,7 +50,10 @@ class Feed:
 
         def load(seed: Any, indices: Any) -> Any:
             images, labels = self._fetch(indices)
-            return augment(images, seed) if augment else images, labels
+            images = augment(images, seed) if augment else images
+            if weights is None:
+                return images, labels
+            return images, labels, tf.gather(weights, self._classes_at(indices))
 
         epochs = tf.data.Dataset.range(first_epoch, params.epochs)
         return epochs.flat_map(epoch).map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
@@ -56,11 +63,19 @@ class Feed:
         indices = self._tf.data.Dataset.range(len(self._split)).batch(MEASURING_BATCH)
         return indices.map(self._fetch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
+    def _class_weights(self) -> Any:
+        if self._params.class_weights == "none":
+            return None
+        return self._tf.constant(losses.class_weights(self._split.labels, self._classes))
+
+    def _classes_at(self, indices: Any) -> Any:
+        return self._tf.gather(self._labels, indices)
+
     def _fetch(self, indices: Any) -> Any:
         """Images and labels at *indices*: out of memory where the images fit, else out of the memory maps."""
         tf = self._tf
-        labels = tf.gather(self._labels, indices)
-        if self._params.label_smoothing:
+        labels = self._classes_at(indices)
+        if losses.one_hot(self._params):
             labels = tf.one_hot(labels, self._classes)
         if self._images is not None:
             return tf.gather(self._images, indices), labels

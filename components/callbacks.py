@@ -13,12 +13,13 @@ from typing import Any
 from components import resume
 from components.errors import ModelRejected
 from components.events import Events
+from components.learner import Learner
 from components.params import Train
 from components.progress import progress, say
 
 MONITOR = "val_loss"
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
-HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end")
+HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_epoch_end")
 
 Logs = dict[str, float]
 
@@ -70,8 +71,10 @@ class Narrator:
 class Backup:
     """Keeps the history, writes TensorBoard's events and saves the whole state: the last of the callbacks."""
 
-    def __init__(self, model: Any, work: Path, others: list[Any], state: resume.State, events: Events) -> None:
-        self._model, self._work, self._others, self._state, self._events = model, work, others, state, events
+    def __init__(self, learner: Learner, work: Path, others: list[Any], state: resume.State, events: Events) -> None:
+        """*others* are the callbacks that remember something from one epoch to the next."""
+        self._learner, self._model, self._work = learner, learner.model, work
+        self._others, self._state, self._events = others, state, events
 
     def on_train_begin(self, _: Logs) -> None:
         resume.remind(self._others, self._state)  # only now: each of them has just begun anew
@@ -84,11 +87,11 @@ class Backup:
         self._state["rows"].append({"epoch": epoch + 1, **figures})
         self._state["stopped"] = bool(self._model.stop_training)
         self._events.write(epoch, figures, {weight.path: weight.numpy() for weight in self._model.weights})
-        resume.save(self._work, self._model, self._others, self._state)
+        resume.save(self._work, self._learner.variables, self._others, self._state)
 
 
 def callbacks(
-    model: Any, params: Train, work: Path, state: resume.State, narrator: Narrator, events: Events
+    learner: Learner, params: Train, work: Path, state: resume.State, narrator: Narrator, events: Events
 ) -> list[Any]:
     """Every callback of a training, in order; *state* is kept up to date in memory and in *work*."""
     import keras
@@ -103,12 +106,13 @@ def callbacks(
         patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
         keepers.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
     before = [Divergence(params.learning_rate), narrator]
-    backup = Backup(model, work, keepers, state, events)
-    return [*map(_hooked, before), *keepers, _hooked(backup)]
+    after = [*([learner.average] if learner.average else []), Backup(learner, work, keepers, state, events)]
+    return [*map(_hooked, before), *keepers, *map(_hooked, after)]
 
 
 def _hooked(listener: object) -> Any:
     """A plain object as a Keras callback, so that this module can be imported without Keras."""
     import keras
 
-    return keras.callbacks.LambdaCallback(**{hook: getattr(listener, hook, None) for hook in HOOKS})
+    hooks = {hook: getattr(listener, hook) for hook in HOOKS if hasattr(listener, hook)}
+    return keras.callbacks.LambdaCallback(**hooks)

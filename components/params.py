@@ -73,13 +73,17 @@ class Section:
     def __post_init__(self) -> None:
         section = type(self).__name__.lower()
         problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
-        if found := [p for p in problems if p]:
+        if found := [p for p in problems if p] or self.conflicts():
             raise ConfigError(*found)
         for f in fields(self):
             if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
                 object.__setattr__(self, f.name, float(getattr(self, f.name)))
             if spelling := f.metadata["spelling"]:
                 object.__setattr__(self, f.name, spelling(getattr(self, f.name)))
+
+    def conflicts(self) -> list[str]:
+        """What is wrong with settings that are each right by themselves; a sentence each."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,12 @@ class Train(Section):
     l2: float = setting(0.0, "penalty on the squares of the weights (L2)", minimum=0, maximum=1)
     optimizer: str = setting("adam", "what moves the weights", choices=OPTIMIZERS)
     learning_rate: float = setting(0.001, "the optimizer's first, or highest, learning rate", minimum=1e-7, maximum=10)
-    momentum: float = setting(0.9, "momentum of sgd (Nesterov's)", minimum=0, maximum=0.999)
-    weight_decay: float = setting(0.0, "decay of the weights per step, as a share of the rate", minimum=0, maximum=1)
+    momentum: float = setting(
+        0.9, "momentum of sgd (Nesterov's); onecycle lowers it by 0.1 and raises it again", minimum=0, maximum=0.999
+    )
+    weight_decay: float = setting(
+        0.0, "decay of the weights per step, as a share of the rate (adamw, sgd)", minimum=0, maximum=1
+    )
     schedule: str = setting("cosine", "how the learning rate goes", choices=SCHEDULES)
     warmup: float = setting(0.0, "epochs in which the rate rises from 0, before cosine", minimum=0, maximum=1000)
     loss: str = setting("sparse", "cross-entropy on class numbers, or on one-hot labels", choices=LOSSES)
@@ -157,6 +165,25 @@ class Train(Section):
     temperature: float = setting(3.0, "softness of the teacher's probabilities", minimum=1, maximum=100)
     precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
     seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
+
+    def conflicts(self) -> list[str]:
+        """Settings that another one would leave without effect."""
+        found = []
+        if self.weight_decay and self.optimizer == "adam":
+            found.append(
+                f"train.weight_decay is {self.weight_decay:g}, and train.optimizer adam has none; "
+                "take --set train.optimizer=adamw, or set train.weight_decay=0"
+            )
+        if self.warmup and self.schedule != "cosine":
+            found.append(
+                f"train.warmup is {self.warmup:g}, and train.schedule {self.schedule} has no warm-up; "
+                "take --set train.schedule=cosine, or set train.warmup=0"
+            )
+        elif self.warmup >= self.epochs:
+            found.append(
+                f"train.warmup is {self.warmup:g} epochs; expected fewer than train.epochs, which is {self.epochs}"
+            )
+        return found
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Keras' own BackupAndRestore keeps weights and optimizer alone: early stopping, t
 weights and the history would begin anew, and the same seed would end in other bytes.
 
 WORK/
-  state.npz         the variables of model (dropout's random state among them) and optimizer; JSON: the history, what
-                    the callbacks remember, whether training stopped early
+  state.npz         the variables of model (dropout's random state among them), optimizer and moving average; JSON: the
+                    history, what the callbacks remember, whether training stopped early
   best.weights.h5   the weights of the best epoch so far, written before the state that knows of it
 """
 
@@ -40,7 +40,7 @@ def best_weights(work: Path) -> Path:
     return work / "best.weights.h5"
 
 
-def save(work: Path, model: Any, callbacks: Sequence[Any], state: State) -> None:
+def save(work: Path, variables: Sequence[Any], callbacks: Sequence[Any], state: State) -> None:
     """Write everything that the next epoch depends on: afterwards all of the new state is there, or all of the old."""
     _settle(best_weights(work))
     state["memory"] = {
@@ -48,7 +48,7 @@ def save(work: Path, model: Any, callbacks: Sequence[Any], state: State) -> None
         for callback in callbacks
         if (name := type(callback).__name__) in REMEMBERED
     }
-    arrays = {f"variable-{i:04}": variable.numpy() for i, variable in enumerate(_variables(model))}
+    arrays = {f"variable-{i:04}": variable.numpy() for i, variable in enumerate(variables)}
     draft = work / "state.npz.part"
     with draft.open("wb") as file:
         np.savez(file, state=np.array(json.dumps(state)), **arrays)
@@ -56,13 +56,13 @@ def save(work: Path, model: Any, callbacks: Sequence[Any], state: State) -> None
     draft.replace(work / "state.npz")
 
 
-def load(work: Path, model: Any) -> State:
-    """Put *model* (compiled) where the last training in *work* left off; a fresh state where there is none to read."""
+def load(work: Path, variables: Sequence[Any]) -> State:
+    """Put *variables* where the last training in *work* left off; a fresh state where there is none to read."""
     path = work / "state.npz"
     if not (path.exists() and best_weights(work).exists()):
         return fresh()
     try:
-        return _restore(path, model)
+        return _restore(path, variables)
     except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         say(f"  {path} cannot be read ({reason}): training starts again from the first epoch")
@@ -81,9 +81,8 @@ def remind(callbacks: Sequence[Any], state: State) -> None:
             setattr(callback, key, value)
 
 
-def _restore(path: Path, model: Any) -> State:
-    """Read everything before changing anything: a file that breaks half-way leaves the model as it was."""
-    variables = _variables(model)
+def _restore(path: Path, variables: Sequence[Any]) -> State:
+    """Read everything before changing anything: a file that breaks half-way leaves them as they were."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         state: State = json.loads(str(arrays["state"]))
         values = [arrays[f"variable-{i:04}"] for i in range(len(variables))]
@@ -93,10 +92,6 @@ def _restore(path: Path, model: Any) -> State:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return state
-
-
-def _variables(model: Any) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
 
 
 def _settle(path: Path) -> None:

@@ -6,25 +6,23 @@ Measured on MNIST's 10,000 test images with the default settings: 99.3 %, the me
 import contextlib
 import csv
 import json
-import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from components import models, resume
+from components import resume
 from components.archive import write_model
 from components.backend import tensorflow
 from components.batches import Feed
 from components.callbacks import MONITOR, Narrator, callbacks
 from components.errors import StorageFailed
 from components.events import Events
-from components.models.knobs import Knobs
+from components.learner import Learner, learner, network, resolve
 from components.params import Train
 from components.progress import say
 from components.splits import Split
 
-CPUINFO = Path("/proc/cpuinfo")
 SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
 
 
@@ -47,13 +45,12 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     keras.utils.set_random_seed(params.seed)
     data = json.loads((normalize / "data.json").read_text())
     precision = resolve(params.precision)
-    model = _model(data, params, precision)  # first: what it refuses is told before the images are read
+    model = network(data, params, precision)  # first: what it refuses is told before the images are read
     feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
-    _compile(model, params, feed.steps)
-    rows, facts = _fit(model, feed, held_out, work, logs, params)
+    rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params)
 
     _restore_best(model, held_out, rows, work)
-    final = _model(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
+    final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
     write_model(final, out / "model.keras")
     _write_history(rows, out / "history.csv")
@@ -66,59 +63,25 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     return headline | facts | {"seconds": round(time.monotonic() - start, 3)}
 
 
-def resolve(precision: str) -> str:
-    """What "auto" means here: bfloat16 where this processor computes in it, as it is slower than float32 elsewhere."""
-    if precision != "auto":
-        return precision
-    flags = CPUINFO.read_text() if CPUINFO.exists() else ""
-    return "mixed_bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16)\b", flags) else "float32"
-
-
-def _model(data: dict[str, Any], params: Train, precision: str) -> Any:
-    knobs = Knobs(
-        shape=tuple(data["shape"]),
-        classes=len(data["classes"]),
-        dropout=params.dropout,
-        width=params.width,
-        depth=params.depth,
-        l2=params.l2,
-    )
-    return models.build(params.model, knobs, mean=data["mean"], std=data["std"], precision=precision)
-
-
-def _compile(model: Any, params: Train, steps: int) -> None:
-    """Adam (arXiv:1412.6980) on cross-entropy; the optimizer's variables exist afterwards, ready to be restored."""
-    import keras
-
-    rate: Any = params.learning_rate
-    if params.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, params.epochs * steps)
-    loss: Any = keras.losses.SparseCategoricalCrossentropy()
-    if params.label_smoothing:
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
-    model.optimizer.build(model.trainable_variables)
-
-
 def _fit(
-    model: Any, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train
+    learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train
 ) -> tuple[list[dict[str, float]], dict[str, Any]]:
     """Train from where *work* left off to the end; returns the history and facts about this very run."""
-    state = resume.load(work, model)
+    state = resume.load(work, learner.variables)
     done = len(state["rows"])
     if done:
         say(f"  epoch {done} of {params.epochs} is done already: going on from there")
     with ExitStack() as shown, Events(logs) as events:
         narrator = Narrator(params.epochs, feed.steps, shown)
         if not state["stopped"] and done < params.epochs:
-            model.fit(
+            learner.model.fit(
                 feed.training(done),
                 shuffle=False,  # the feed does it
                 initial_epoch=done,
                 epochs=params.epochs,
                 steps_per_epoch=feed.steps,
                 validation_data=held_out.measuring(),
-                callbacks=callbacks(model, params, work, state, narrator, events),
+                callbacks=callbacks(learner, params, work, state, narrator, events),
                 verbose=0,
             )
     return state["rows"], {"resumed_after_epoch": done, "epoch_seconds": narrator.seconds}

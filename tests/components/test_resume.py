@@ -62,6 +62,30 @@ def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training
     assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
 
 
+EVERYTHING: dict[str, Any] = {
+    "model": "cnn",
+    "optimizer": "sgd",
+    "weight_decay": 0.01,
+    "schedule": "onecycle",
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
+    "ema": 0.95,
+}
+
+
+def test_averages_schedules_and_weights_are_taken_up_where_they_were(
+    normalized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One cycle, momentum, the moving average and class weights: cut off after the third epoch, the same bytes."""
+    run(normalized, tmp_path / "undisturbed", **EVERYTHING)
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "save", interrupted(resume.save, 3))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path / "killed", **EVERYTHING)
+    assert run(normalized, tmp_path / "killed", **EVERYTHING)["resumed_after_epoch"] == 3
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")

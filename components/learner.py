@@ -1,0 +1,53 @@
+"""A network, and a network while it learns: with its loss, its optimizer and the moving average of its weights."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components import losses, models
+from components.averaging import Average
+from components.models.knobs import Knobs
+from components.optimizers import optimizer
+from components.params import Train
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def resolve(precision: str) -> str:
+    """What "auto" means here: bfloat16 where this processor computes in it, as it is slower than float32 elsewhere."""
+    if precision != "auto":
+        return precision
+    flags = CPUINFO.read_text() if CPUINFO.exists() else ""
+    return "mixed_bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16)\b", flags) else "float32"
+
+
+def network(data: dict[str, Any], params: Train, precision: str) -> Any:
+    """The untrained network of the settings for the images that *data* (normalize's data.json) describes."""
+    knobs = Knobs(
+        shape=tuple(data["shape"]),
+        classes=len(data["classes"]),
+        dropout=params.dropout,
+        width=params.width,
+        depth=params.depth,
+        l2=params.l2,
+    )
+    return models.build(params.model, knobs, mean=data["mean"], std=data["std"], precision=precision)
+
+
+@dataclass(frozen=True)
+class Learner:
+    model: Any  # compiled
+    average: Average | None
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that the next step depends on, dropout's random state included: what a killed training goes on from."""
+        averages = self.average.variables if self.average else []
+        return [*self.model.variables, *self.model.optimizer.variables, *averages]
+
+
+def learner(model: Any, params: Train, steps: int) -> Learner:
+    """*model*, ready for epochs of *steps* batches; every variable exists afterwards, ready to be restored."""
+    model.compile(optimizer(model, params, steps), losses.loss(params), metrics=["accuracy"])
+    return Learner(model, Average(model, params.ema) if params.ema else None)
