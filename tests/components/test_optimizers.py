@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components import losses, models
+from components import losses
 from components.backend import tensorflow
 from components.batches import Feed
 from components.errors import ConfigError
-from components.learner import Learner, learner
+from components.learner import Learner, learner, network
 from components.optimizers import optimizer, rate
 from components.params import Train
 from components.splits import Split, SplitWriter
 from tests.components.trainings import history, run, write_normalized
+
+DATA = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
 
 
 def build(params: Train, steps: int = 10) -> Learner:
@@ -22,7 +24,7 @@ def build(params: Train, steps: int = 10) -> Learner:
     import keras
 
     keras.utils.set_random_seed(0)
-    model = models.build("cnn", (8, 8, 1), 4, mean=[0.3], std=[0.2], dropout=0.0)
+    model = network(DATA, params, "float32")
     return learner(model, params, steps)
 
 
@@ -82,8 +84,9 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_scales_alone(name: s
     tensorflow()
     import keras
 
-    model = models.build("cnn", (8, 8, 1), 4, mean=[0.3], std=[0.2], dropout=0.0)
-    made = optimizer(model, Train(optimizer=name, weight_decay=0.5, learning_rate=0.1, schedule="constant"), 10)
+    params = Train(model="cnn_bn", optimizer=name, weight_decay=0.5, learning_rate=0.1, schedule="constant")
+    model = network(DATA, params, "float32")
+    made = optimizer(model, params, 10)
     before = [weight.numpy() for weight in model.trainable_variables]
     made.apply([keras.ops.zeros_like(weight) for weight in model.trainable_variables])
     for old, new in zip(before, model.trainable_variables, strict=True):
@@ -142,7 +145,7 @@ def test_the_average_follows_every_weight_and_is_measured_in_its_place(tmp_path:
     import keras
 
     split = Split(write_normalized(tmp_path) / "train")
-    made = build(Train(ema=0.9, learning_rate=0.1))
+    made = build(Train(model="cnn_bn", ema=0.9, learning_rate=0.1))
     assert made.average
     expected = [weight.numpy() for weight in made.model.weights]
     for step in range(1, 13):
@@ -169,7 +172,7 @@ def test_every_setting_together_trains(tmp_path: Path) -> None:
     run(
         write_normalized(tmp_path / "normalize"),
         tmp_path,
-        model="cnn",
+        model="cnn_bn",
         optimizer="sgd",
         learning_rate=0.1,
         weight_decay=0.01,

@@ -63,7 +63,7 @@ def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training
 
 
 EVERYTHING: dict[str, Any] = {
-    "model": "cnn",
+    "model": "cnn_bn",
     "optimizer": "sgd",
     "weight_decay": 0.01,
     "schedule": "onecycle",

@@ -11,8 +11,8 @@ import pytest
 from components.archive import read_model
 from components.callbacks import Divergence
 from components.errors import ModelRejected
+from components.learner import resolve
 from components.splits import Split
-from components.train import resolve
 from tests.components.trainings import history, run, write_normalized
 
 
@@ -88,10 +88,10 @@ def test_auto_precision_follows_the_processor(
 ) -> None:
     """bfloat16 only where the processor says that it computes in it; a stated precision is taken as it is."""
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr("components.train.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("components.learner.CPUINFO", tmp_path / "cpuinfo")
     assert resolve("auto") == expected
     assert resolve("float32") == "float32"
-    monkeypatch.setattr("components.train.CPUINFO", tmp_path / "none")
+    monkeypatch.setattr("components.learner.CPUINFO", tmp_path / "none")
     assert resolve("auto") == "float32"
 
 
