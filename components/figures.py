@@ -42,7 +42,7 @@ RC: Any = {
 
 
 @contextmanager
-def _canvas(path: Path, width: float, height: float, *, arranged: bool = True) -> Iterator["Figure"]:
+def canvas(path: Path, width: float, height: float, *, arranged: bool = True) -> Iterator["Figure"]:
     """A figure of *width* by *height* inches, saved to *path* without the version that made it."""
     import matplotlib
     from matplotlib.figure import Figure  # not pyplot: it keeps a global state and looks for a screen
@@ -75,7 +75,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], path: Pat
     strength = np.where(right, 0.85 * share, 0.85 * np.sqrt(share / most))[..., None]
     hue = np.where(right[..., None], to_rgb(BLUE), to_rgb(ORANGE))
     side = min(8.5, max(3.4, 1.4 + 0.4 * n))
-    with _canvas(path, side + 0.3, side) as figure:
+    with canvas(path, side + 0.3, side) as figure:
         axes = figure.add_subplot()
         axes.imshow(1 - strength * (1 - hue), interpolation="nearest")
         axes.set(xlabel="predicted", ylabel="truth")
@@ -114,7 +114,7 @@ def learning_curves(history: Path, best_epoch: int, path: Path) -> None:
     with history.open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs = [int(row["epoch"]) for row in rows]
-    with _canvas(path, 9, 3.4) as figure:
+    with canvas(path, 9, 3.4) as figure:
         for axes, name, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
             axes.axvline(best_epoch, color=PALE, linewidth=6, zorder=0, label=f"best epoch ({best_epoch})")
             for column, colour, mark, label in (
@@ -140,7 +140,7 @@ def mistakes(images: NDArray[np.uint8], wrong: Sequence[dict[str, Any]], classes
     columns = min(len(wrong), 9)
     width, rows = max(columns, 3), math.ceil(len(wrong) / columns)
     height = 1.08 + 0.17 * (1 + captions[0].count("\n"))  # of a cell that is 1 wide: the image and its caption
-    with _canvas(path, width, rows * height, arranged=False) as figure:
+    with canvas(path, width, rows * height, arranged=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -166,7 +166,7 @@ def _captions(wrong: Sequence[dict[str, Any]], classes: Sequence[str]) -> list[s
 
 
 def _sentence(text: str, path: Path) -> None:
-    with _canvas(path, 6, 0.6, arranged=False) as figure:
+    with canvas(path, 6, 0.6, arranged=False) as figure:
         figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=11)
 
 
@@ -178,7 +178,7 @@ def calibration(bins: Sequence[dict[str, float]], error: float, path: Path) -> N
     width = bins[0]["high"] - bins[0]["low"]
     lows = [entry["low"] for entry in filled]
     bars: dict[str, Any] = {"width": width, "align": "edge", "color": BLUE, "edgecolor": "white"}
-    with _canvas(path, 4.6, 5) as figure:
+    with canvas(path, 4.6, 5) as figure:
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         top.bar(lows, [entry["accuracy"] for entry in filled], alpha=0.35, **bars)
         top.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfectly calibrated")

@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--run", default="", metavar="ID", help="the run that this stage is part of")
     explain = command("explain", "tell what would run, and why", settings=True, json=True)
     explain.add_argument("stage", nargs="?", default="", choices=["", *STAGES], metavar="STAGE")
+    command("find-lr", "try learning rates in one short training, and suggest one", settings=True, json=True)
     show = command("show", "tell what a run did (the last one, where none is named)", json=True)
     show.add_argument("run", nargs="?", default="", metavar="RUN", help="its name or the first letters of it")
     command("runs", "list the runs, the newest first", json=True)
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline import commands
 
     try:
-        status: int = getattr(commands, options.command)(options)
+        status: int = getattr(commands, options.command.replace("-", "_"))(options)
         return status
     except ConfigError as error:
         for problem in error.problems:

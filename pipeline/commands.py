@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +18,11 @@ from components.promotions import person
 from components.registry import Registry
 from pipeline import config, execute, garbage, summary
 from pipeline import key as keys
+from pipeline.graph import ancestors
 from pipeline.home import Home
 from pipeline.runner import Runner
 from pipeline.runs import Record, find, load, new_run, now, records
+from pipeline.store import storage_errors
 from pipeline.tracking import RUN_TAG
 
 
@@ -60,6 +63,32 @@ def explain(options: Namespace) -> int:
         _print_json([asdict(e) for e in found])
     else:
         _table(("stage", "would", "key", "because"), [(e.stage, e.verdict, e.key, "; ".join(e.reasons)) for e in found])
+    return 0
+
+
+def find_lr(options: Namespace) -> int:
+    """Sweep the learning rate over one short training; no artifact depends on it and no run is recorded."""
+    from components import rates
+
+    home, params = _home(), _params(options)
+    home.prepare()
+    folder = home.runs / new_run()
+    runner = Runner(params, home, Record(folder.name, now()))
+    for name in ancestors("train"):
+        say(summary.line(runner.run_stage(name), runner.facts[name]))
+    found = rates.sweep(runner.artifact("normalize").path, params.train)
+    with storage_errors(home.root):
+        folder.mkdir()
+        picture = rates.write(found, params.train, folder)
+    given = [
+        part for name in ("source", "config") if (value := getattr(options, name)) for part in (f"--{name}", value)
+    ]
+    given += [part for text in [*options.set, f"train.learning_rate={found.suggestion:g}"] for part in ("--set", text)]
+    command = shlex.join(["python", "-m", "pipeline", "run", *given])
+    if options.json:
+        _print_json({"suggestion": found.suggestion, "picture": str(picture), "command": command})
+    else:
+        print(f"learning rate {found.suggestion:g}; the curve: {picture}\n\n  {command}")
     return 0
 
 

@@ -44,7 +44,7 @@ def test_every_make_target_stands_with_its_help() -> None:
 def test_every_command_is_listed() -> None:
     """`python -m pipeline COMMAND`, all of them."""
     (subparsers,) = (action for action in parser()._actions if action.dest == "command")
-    listed = rows(r"^    python -m pipeline ([a-z]+)")
+    listed = rows(r"^    python -m pipeline ([a-z-]+)")
     assert listed == set(subparsers.choices or ())
 
 

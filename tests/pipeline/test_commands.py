@@ -54,6 +54,19 @@ def test_the_summary_names_everything_that_a_person_looks_for(finished: Path) ->
         assert part in text
 
 
+def test_find_lr_suggests_a_rate_and_leaves_runs_and_artifacts_alone(home: Path) -> None:
+    """The command that takes the rate, and the picture beside the runs; what was made already is reused."""
+    before = answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))
+    model = ("--set", "train.model=dense")
+    found = answer(home, "find-lr", "--source", "digits", *model)
+    assert 1e-5 < found["suggestion"] < 1
+    rate = f"train.learning_rate={found['suggestion']:g}"
+    assert found["command"] == f"python -m pipeline run --source digits --set train.model=dense --set {rate}"
+    assert Path(found["picture"]).is_relative_to(home / "runs")
+    assert Path(found["picture"]).is_file()
+    assert (answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))) == before
+
+
 def test_explain_tells_what_would_run_and_why(finished: Path) -> None:
     """A changed setting is named with both values; what depends on it has to wait."""
     rows = answer(finished, "explain", "--source", "digits", *SETTINGS, "--set", "train.dropout=0.1")
