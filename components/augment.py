@@ -113,8 +113,16 @@ def erase(images: Any, seed: Any, shape: Shape, strength: float) -> Any:
     area, aspect = strength * tf.maximum(size, 0), tf.exp(math.log(ASPECT) * form)
     rows = _stretch(height, tf.sqrt(area * aspect), top)
     columns = _stretch(width, tf.sqrt(area / aspect), left)
-    noise = tf.random.stateless_uniform([count, height, width, channels], mine, 0, 256, tf.int32)
-    return tf.where((rows[:, :, None] & columns[:, None, :])[..., None], tf.cast(noise, tf.uint8), images)
+    inside = (rows[:, :, None] & columns[:, None, :])[..., None]
+    return tf.where(inside, _noise([count, height, width, channels], mine), images)
+
+
+def _noise(shape: Any, seed: Any) -> Any:
+    """uint8 of *shape*, even over 0..255; each random number of 32 bits makes four pixels."""
+    tf = tensorflow()
+    pixels = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(pixels + 3) // 4], seed, None, None, tf.uint32)
+    return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:pixels], shape)
 
 
 def _stretch(side: int, share: Any, place: Any) -> Any:

@@ -25,6 +25,7 @@ import numpy as np
 from tests.conftest import CLEAN, ROOT
 
 MEGABYTE = 2**20
+PARTS = ("data", "augmentation", "cold")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,14 @@ def data_stages(folder: Path, rounds: int) -> dict[str, Any]:
     return {"seconds": {n: spread(s) for n, s in seconds.items()}, "peak": peaks, "ten_times_ratio": spread(ratio)}
 
 
+def augmentation(rounds: int) -> dict[str, Any]:
+    """Epochs with every kind of augmentation against epochs without, by turns."""
+    done = timed("-m", "tests.bench.augmented", os.environ["MNIST_DIR"], str(rounds))
+    seconds = json.loads(done.out)
+    ratio = [ours / plain for ours, plain in zip(seconds["augmented"], seconds["plain"], strict=True)]
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": spread(ratio)}
+
+
 def more_images(folder: Path, times: int) -> Path:
     """MNIST's images *times* over as raw IDX files, each further copy with a faint noise of its own."""
     out = folder / f"images-x{times}"
@@ -146,9 +155,7 @@ def main() -> None:
     arguments.add_argument(
         "--quick", action="store_true", help="one round of one epoch: whether it works, not how fast"
     )
-    arguments.add_argument(
-        "--only", default="", choices=["", "data", "cold"], help="the data stages or the whole runs alone"
-    )
+    arguments.add_argument("--only", default="", choices=["", *PARTS], help="one part alone")
     arguments.add_argument("--rounds", type=int, default=3, help="how often each is measured, with another seed (3)")
     options = arguments.parse_args()
     if not os.environ.get("MNIST_DIR"):
@@ -169,10 +176,13 @@ def main() -> None:
 
 
 def measured(folder: Path, rounds: int, settings: list[str], only: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if only != "cold":
+    if only in ("", "data"):
         tell(f"data stages: three sources, {rounds} rounds of half a minute")
         yield "data_stages", data_stages(folder, rounds)
-    if only != "data":
+    if only in ("", "augmentation"):
+        tell(f"augmentation: {3 * rounds} rounds of five seconds")
+        yield "augmentation", augmentation(3 * rounds)
+    if only in ("", "cold"):
         tell(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
         for so_far in cold_runs(folder, rounds, settings):
             yield "cold", so_far
@@ -186,6 +196,8 @@ def text(found: dict[str, Any]) -> str:
         for name, seconds in data["seconds"].items():
             rows.append((f"data stages, {name}", shown(seconds, "s"), f"peak {data['peak'][name] / MEGABYTE:.0f} MB"))
         rows.append(("ten times the images", shown(data["ten_times_ratio"], "x"), "at most 11"))
+    if augmented := found.get("augmentation"):
+        rows.append(("epoch with every augmentation", shown(augmented["ratio"], "x"), "at most 1.3"))
     if cold := found.get("cold"):
         rows.append(("cold run against plain Keras", shown(cold["ratio"], "x"), "at most 1.25"))
         rows.append(("accuracy on MNIST", shown(cold["accuracy"], "", 4), "mean at least 0.992"))

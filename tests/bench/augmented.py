@@ -1,0 +1,67 @@
+"""What augmentation costs: epochs with every kind of it against epochs without, by turns, in one training.
+
+python -m tests.bench.augmented MNIST_DIR ROUNDS: trains the network cnn_bn on 10,000 images in batches of 128 and
+prints {"plain": [seconds], "augmented": [seconds]}, an epoch each without its validation.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from components import models
+from components.backend import tensorflow
+from components.batches import Feed
+from components.models.knobs import Knobs
+from components.params import Train
+from components.splits import Split, SplitWriter
+from components.strengths import KINDS
+from components.train import resolve
+from tests.bench.plain_keras import read
+
+IMAGES = 10_000
+
+
+def main(folder: Path, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        split = first_images(folder, Path(name) / "train")
+        feeds = [Feed(split, 10, Train(epochs=rounds + 1, augment=text)) for text in ("", ",".join(KINDS))]
+        seconds = epoch_seconds(feeds, rounds)
+    print(json.dumps({"plain": seconds[2::2], "augmented": seconds[3::2]}))  # the first round warms up
+
+
+def first_images(folder: Path, out: Path) -> Split:
+    with SplitWriter(out, (28, 28, 1)) as split:
+        images = read(folder / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1)
+        split.add(images[:IMAGES], read(folder / "train-labels-idx1-ubyte.gz", 8)[:IMAGES])
+    return Split(out)
+
+
+def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:
+    """How long each epoch took, fed by each of *feeds* in turn; one round more than *rounds*."""
+    tf = tensorflow()
+    import keras
+
+    steps, seconds, epochs = feeds[0].steps, list[float](), len(feeds) * (rounds + 1)
+    turns = tf.data.Dataset.range(epochs * steps).map(lambda step: step // steps % len(feeds))
+    by_turns = tf.data.Dataset.choose_from_datasets([feed.training(0) for feed in feeds], turns)
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda *_: seconds.append(-time.perf_counter()),
+        on_epoch_end=lambda *_: seconds.append(seconds.pop() + time.perf_counter()),
+    )
+    model = _model()
+    model.fit(by_turns, epochs=epochs, steps_per_epoch=steps, shuffle=False, callbacks=[clock], verbose=0)
+    return seconds
+
+
+def _model() -> Any:
+    knobs = Knobs((28, 28, 1), 10, dropout=0.4)
+    model = models.build("cnn_bn", knobs, mean=[0.1307], std=[0.3081], precision=resolve("auto"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
