@@ -14,11 +14,11 @@ from typing import Any
 from components import models
 from components.backend import tensorflow
 from components.batches import Feed
+from components.learner import resolve
 from components.models.knobs import Knobs
 from components.params import Train
 from components.splits import Split, SplitWriter
 from components.strengths import KINDS
-from components.train import resolve
 from tests.bench.plain_keras import read
 
 IMAGES = 10_000
