@@ -7,8 +7,8 @@
 Standard library only, as the settings are; what each kind does to an image is written in components.augment.
 """
 
+import contextlib
 import difflib
-import math
 from dataclasses import dataclass
 
 
@@ -36,15 +36,16 @@ def strengths(text: str) -> dict[str, float]:
 
     Raises ValueError with everything that is wrong in *text*.
     """
-    parts = [] if text.strip() == "none" else [part.strip() for part in text.split(",") if part.strip()]
+    parts = [] if text.strip() == "none" else text.split(",")
     found, problems = dict[str, float](), list[str]()
-    for part in parts:
-        name, _, strength = (word.strip() for word in part.partition("="))
-        problem = _unknown(name) or _twice(name, found) or _unfit(name, strength, "=" in part)
-        if problem:
-            problems.append(problem)
-        else:
-            found[name] = float(strength) if "=" in part else KINDS[name].usual
+    for part in filter(None, map(str.strip, parts)):
+        try:
+            name, strength = _read(part)
+            if name in found:
+                raise ValueError(f"{name} stands there twice")
+            found[name] = strength
+        except ValueError as error:
+            problems.append(str(error))
     if problems:
         raise ValueError(", and ".join(problems))
     return {name: found[name] for name in KINDS if found.get(name)}
@@ -58,25 +59,17 @@ def canonical(text: str) -> str:
     return ",".join(f"{name}={repr(value).removesuffix('.0')}" for name, value in strengths(text).items())
 
 
-def _unknown(name: str) -> str | None:
-    if name in KINDS:
-        return None
-    near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"expected some of {', '.join(KINDS)}"
-    return f"no augmentation is called '{name}' ({hint})"
-
-
-def _twice(name: str, found: dict[str, float]) -> str | None:
-    return f"{name} stands there twice" if name in found else None
-
-
-def _unfit(name: str, strength: str, written: bool) -> str | None:
-    """What is wrong with the *strength* of a kind; nothing, where none is *written*."""
+def _read(part: str) -> tuple[str, float]:
+    """One kind and its strength, from "zoom=0.2" or "zoom"."""
+    name, written, strength = (word.strip() for word in part.partition("="))
+    if name not in KINDS:
+        near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected some of {', '.join(KINDS)}"
+        raise ValueError(f"no augmentation is called '{name}' ({hint})")
     kind = KINDS[name]
-    try:
+    with contextlib.suppress(ValueError):
         value = float(strength) if written else kind.usual
-    except ValueError:
-        value = math.nan
-    if 0 <= value <= kind.most:
-        return None
-    return f"{name} is '{strength}', expected 0 to {kind.most:g} ({kind.unit}), such as {name}={kind.usual:g}"
+        if 0 <= value <= kind.most:
+            return name, value
+    span = f"0 to {kind.most:g} ({kind.unit}), such as {name}={kind.usual:g}"
+    raise ValueError(f"{name} is '{strength}', expected {span}")
