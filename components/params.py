@@ -266,12 +266,12 @@ class Schedule(Section):
         60.0, "wait before the first retry, doubled for each further one", minimum=1, maximum=86_400, in_key=False
     )
     task_hours: float = setting(
-        2.0, "longest time for a task other than train", minimum=0.01, maximum=1000, in_key=False
+        2.0, "longest time for a task other than train", minimum=0.001, maximum=1000, in_key=False
     )
     python: str = setting(
         "", "interpreter that Airflow's tasks run the stages in; empty: Airflow's own (PIPELINE_PYTHON)", in_key=False
     )
-    train_hours: float = setting(24.0, "longest time for the task train", minimum=0.01, maximum=1000, in_key=False)
+    train_hours: float = setting(24.0, "longest time for the task train", minimum=0.001, maximum=1000, in_key=False)
 
 
 @dataclass(frozen=True)

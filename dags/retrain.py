@@ -2,7 +2,7 @@
 
 from airflow.sdk import dag
 
-from pipeline.scheduling import form, line, texts
+from pipeline.scheduling import form, line, notify, texts
 from pipeline.scheduling.times import at
 
 settings, problem = form.usual()
@@ -14,6 +14,7 @@ schedule = form.schedule(settings)
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
+    on_failure_callback=notify.run_failed,
     params=form.form(settings),
     tags=["pipeline", "training"],
     description=__doc__,

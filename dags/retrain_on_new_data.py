@@ -2,7 +2,7 @@
 
 from airflow.sdk import dag
 
-from pipeline.scheduling import form, line, texts
+from pipeline.scheduling import form, line, notify, texts
 from pipeline.scheduling.assets import IMAGES
 
 settings, problem = form.usual()
@@ -12,6 +12,7 @@ settings, problem = form.usual()
     schedule=[IMAGES],
     max_active_runs=1,
     is_paused_upon_creation=False,
+    on_failure_callback=notify.run_failed,
     params=form.form(settings),
     tags=["pipeline", "training"],
     description=__doc__,

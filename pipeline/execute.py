@@ -103,7 +103,7 @@ def _fingerprint(runner: Runner, earlier: Record) -> str:
 def _state(error: BaseException | None, part: str) -> str:
     if error is None:
         return "succeeded" if part in ("", list(STAGES)[-1]) else "unfinished"
-    if isinstance(error, KeyboardInterrupt):
+    if not isinstance(error, Exception):  # Ctrl-C, the stop of a service, a scheduler's time-out
         return "interrupted"
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import random
 import re
 import signal
@@ -16,6 +15,7 @@ import pytest
 
 from pipeline.store import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
+from tests.disk import disk
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
 RUN = ["run", "--json", "--source", "digits", *SETTINGS]
@@ -151,15 +151,8 @@ def test_a_run_stopped_by_hand_leaves_nothing_half_done(tmp_path: Path, number: 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if (
-        os.geteuid()
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False).returncode
-    ):
-        pytest.skip("making a small disk needs the right to mount one")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with disk(tmp_path / "small", "2m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_half_published(small_disk: Path) -> None:

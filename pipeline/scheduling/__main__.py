@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="port of the UI (8080)")
     parser.add_argument("--mlflow-port", type=int, default=5000, help="port of MLflow's UI (5000); 0: none")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell script's background processes begin with SIGINT ignored
+        signal.signal(number, _ended)
     if not util.find_spec("airflow"):
         say(f"error: Airflow is not installed for {sys.executable}; 'make setup' installs it into .venv")
         return 1
@@ -38,8 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: ending takes some seconds
+def _ended(number: int, frame: FrameType | None) -> None:
+    for more in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(more, signal.SIG_IGN)  # once is enough: ending takes some seconds
     raise KeyboardInterrupt
 
 

@@ -5,7 +5,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-SECONDS = 10
+SECONDS = 30
+NEAR = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy is for what is far away
 
 
 class Api:
@@ -28,7 +29,7 @@ class Api:
     def read(self, url: str) -> bytes:
         """A page of the server, for whoever is signed in."""
         request = urllib.request.Request(url, headers=self._signed())  # noqa: S310
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+        with NEAR.open(request, timeout=SECONDS) as answer:
             page: bytes = answer.read()
         return page
 
@@ -52,6 +53,6 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http only
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+        with NEAR.open(request, timeout=SECONDS) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -94,6 +94,8 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        assert self._process.stderr
+        self._process.stderr.close()
         self._process = None
 
 

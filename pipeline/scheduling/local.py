@@ -10,6 +10,7 @@ $PIPELINE_HOME/airflow/
 import json
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 USER = "admin"
 TASKS_AT_ONCE = 4
+PATIENCE = 60  # seconds for Airflow's processes to wait for each other
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what HOST may be, not what it is
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,18 @@ class Local:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """Where a browser finds it."""
+        return f"http://{self.name}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """The host in addresses for browsers: EVERYWHERE is one to listen on, not one to go to."""
+        return socket.gethostname() if self.host == EVERYWHERE else self.host
+
+    @property
+    def near(self) -> str:
+        """The host in addresses for this machine's own processes."""
+        return "127.0.0.1" if self.host == EVERYWHERE else self.host
 
     @property
     def logs(self) -> Path:
@@ -44,26 +58,30 @@ class Local:
         return {**self._chosen(), **os.environ, **self._fixed(), "PYTHONPATH": path, **(more or {})}
 
     def _chosen(self) -> dict[str, str]:
+        """Fit for one machine whose cores all train, so that what answers in a blink elsewhere may take a while."""
         return {
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
             "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_ONCE),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
 
     def _fixed(self) -> dict[str, str]:
         return {
             "AIRFLOW_HOME": str(self.home),
+            "no_proxy": ",".join(filter(None, (self.near, os.environ.get("no_proxy") or os.environ.get("NO_PROXY")))),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parent / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout={PATIENCE}",
             "AIRFLOW__API__HOST": self.host,
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{self.near}:{self.port}/execution/",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._kept("secret", secrets.token_hex(64)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),

@@ -24,8 +24,15 @@ log = logging.getLogger(__name__)
 
 def failed(context: Context) -> None:
     """Airflow's callback for a task that failed for good."""
-    error = str(context.get("exception") or "the task's process died")
+    error = str(context.get("exception") or "its log tells why")
     tell(_event("failed", context) | {"error": error})
+
+
+def run_failed(context: Context) -> None:
+    """Airflow's callback for a run that failed: tells of a task that could not, since its process was killed."""
+    event = _event("failed", context)
+    if not any(_same(line, event) for line in _lines()):
+        tell(event | {"error": "the task was killed or marked failed; Clear it, and it goes on from what it finished"})
 
 
 def failed_anew(context: Context) -> None:
@@ -46,13 +53,20 @@ def _file() -> Path:
     return Home.from_environment().root / "notifications.jsonl"
 
 
+def _lines() -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in _file().read_text().splitlines()]
+    except (OSError, ValueError):
+        return []
+
+
+def _same(line: dict[str, Any], event: dict[str, Any]) -> bool:
+    return all(line.get(name) == event[name] for name in ("event", "dag", "run", "task", "try"))
+
+
 def _errors_of_an_hour(dag: str) -> set[str]:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
-    try:
-        lines = [json.loads(line) for line in _file().read_text().splitlines()]
-        return {line.get("error", "") for line in lines if line["dag"] == dag and line["time"] > since}
-    except (OSError, ValueError, LookupError):
-        return set()
+    return {line.get("error", "") for line in _lines() if line["dag"] == dag and line["time"] > since}
 
 
 def tell(event: dict[str, Any]) -> None:

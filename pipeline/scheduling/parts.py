@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Parts:
-    """Processes by name, in the order in which they were started; they end in the reverse order."""
+    """Processes by name, in the order in which they were started; the first one ends last."""
 
     logs: Path
     environment: Mapping[str, str]
@@ -50,12 +50,14 @@ class Parts:
         return "\n".join(text.splitlines()[-lines:])
 
     def stop(self) -> None:
-        """End every part and every process that one of them started, tasks included; the API server comes last, so
-        that a task that is ended can still say how it ended."""
+        """End every part and every process that one of them started, tasks included; the first, the API server, comes
+        last, so that a task that is ended can still say how it ended."""
         family = self._family()
-        for process in reversed(self.started.values()):
-            _signal(process.pid, signal.SIGTERM)
-            _wait([process.pid], SECONDS_TO_END)
+        pids = [process.pid for process in self.started.values()]
+        for together in (pids[1:], pids[:1]):
+            for pid in together:
+                _signal(pid, signal.SIGTERM)
+            _wait(together, SECONDS_TO_END)
         left = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         for process in left:
             process.terminate()

@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from components.errors import ConfigError, Failure, StorageFailed
 from components.progress import progress, say
 from pipeline.config import located
 from pipeline.home import Home
 from pipeline.scheduling.api import Api
+from pipeline.scheduling.checks import expect_free, expect_importable, expect_settings, import_error
 from pipeline.scheduling.local import ROOT, USER, Local
 from pipeline.scheduling.parts import Parts
 from pipeline.store import storage_errors
@@ -38,46 +41,46 @@ def serve(host: str, port: int, mlflow_port: int) -> None:
     home = Home.from_environment()
     home.prepare()
     local = Local(home.airflow, host, port)
-    expect_free(host, port, "PORT")
-    with running(local, home, mlflow_port) as (parts, api):
-        _announce(local, api)
+    _expect(host, port, mlflow_port)
+    with running(local, home, mlflow_port) as parts:
+        _announce(local, mlflow_port)
         while not (dead := parts.dead()):
             time.sleep(1)
         raise Failure(f"Airflow's {dead[0]} has ended by itself; its last words:\n{parts.last_words(dead[0])}")
 
 
+def _expect(host: str, port: int, mlflow_port: int) -> None:
+    """Raise ConfigError for what a person can mend before anything is started."""
+    expect_settings()
+    expect_free(host, port, "PORT")
+    if mlflow_port:
+        with socket.create_server((host, port)):  # so that one port for both is told too
+            expect_free(host, mlflow_port, "MLFLOW_PORT")
+
+
 @contextlib.contextmanager
-def running(
-    local: Local, home: Home, mlflow_port: int = 0, more: Mapping[str, str] | None = None
-) -> Iterator[tuple[Parts, Api]]:
+def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     """A healthy Airflow whose DAGs are read; every process of it has ended when the block is left."""
-    ui = {"PIPELINE_MLFLOW_UI": f"http://{local.host}:{mlflow_port}"} if mlflow_port else {}
+    ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
     with storage_errors(home.root):
-        environment = local.environment({"PIPELINE_HOME": str(home.root), **_absolute(), **ui, **(more or {})})
-    parts, api = Parts(local.logs, environment), Api(local.url, USER, local.password())
+        environment = local.environment({"PIPELINE_HOME": str(home.root), **_absolute(), **ui})
+    parts, api = Parts(local.logs, environment), Api(f"http://{local.near}:{local.port}", USER, local.password())
     try:
-        _migrate(environment)
+        with ThreadPoolExecutor(1) as beside:  # each is a process of some seconds
+            readable = beside.submit(expect_importable, ROOT / "dags", environment)
+            _migrate(environment)
+            readable.result()
         for name, arguments in PARTS.items():
             parts.start(name, arguments)
         if mlflow_port:
-            parts.start("mlflow", _mlflow(home, local.host, mlflow_port))
+            parts.start("mlflow", _mlflow(home, local, mlflow_port))
         _wait_until_healthy(parts, api)
         _wait_for_dags(parts, api)
-        yield parts, api
+        if mlflow_port:
+            _wait_for_mlflow(parts, local, mlflow_port)
+        yield parts
     finally:
         parts.stop()
-
-
-def expect_free(host: str, port: int, variable: str) -> None:
-    """Raise ConfigError where another program listens already."""
-    try:
-        with socket.create_server((host, port)):
-            return
-    except OSError as error:
-        raise ConfigError(
-            f"port {port} on {host} cannot be listened on ({os.strerror(error.errno or 0)}); choose another one: "
-            f"make airflow {variable}={port + 1}"
-        ) from None
 
 
 def _absolute() -> dict[str, str]:
@@ -86,9 +89,12 @@ def _absolute() -> dict[str, str]:
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 
-def _mlflow(home: Home, host: str, port: int) -> list[str]:
+def _mlflow(home: Home, local: Local, port: int) -> list[str]:
+    """MLflow's UI; it answers to the names that the links go by and to no other."""
+    names = [name for host in {local.name, local.near, "localhost"} for name in (host, f"{host}:{port}")]
     return [
-        *("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"),
+        *("mlflow", "server", "--host", local.host, "--port", str(port), "--workers", "1"),
+        *("--allowed-hosts", ",".join(sorted(names))),
         *("--backend-store-uri", home.tracking_uri, "--artifacts-destination", str(home.root / "mlartifacts")),
     ]
 
@@ -118,14 +124,15 @@ def _wait_for_dags(parts: Parts, api: Api) -> None:
     """Wait until the DAG processor has read every file; raises ConfigError for one that cannot be imported."""
     for _ in _seconds(parts):
         if errors := api.get("importErrors")["import_errors"]:
-            raise ConfigError(*(_import_error(e["filename"], e["stack_trace"]) for e in errors))
+            raise ConfigError(*(import_error(str(ROOT / "dags" / e["filename"]), e["stack_trace"]) for e in errors))
         if {dag["dag_id"] for dag in api.get("dags")["dags"]} >= set(DAGS):
             return
 
 
-def _import_error(file: str, trace: str) -> str:
-    last = trace.strip().splitlines()[-1]
-    return f"{file} cannot be imported: {last}; mend it, or see the whole trace with python {ROOT / 'dags' / file}"
+def _wait_for_mlflow(parts: Parts, local: Local, port: int) -> None:
+    for _ in _seconds(parts):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{local.near}:{port}/health", timeout=5):
+            return
 
 
 def _seconds(parts: Parts) -> Iterator[int]:
@@ -138,6 +145,8 @@ def _seconds(parts: Parts) -> Iterator[int]:
     raise Failure(f"Airflow did not start within {SECONDS_TO_START} s; its parts' logs are in {parts.logs}")
 
 
-def _announce(local: Local, api: Api) -> None:
+def _announce(local: Local, mlflow_port: int) -> None:
     say(f"Airflow is ready: {local.url}   user {USER}   password {local.password()}")
-    say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends it")
+    if mlflow_port:
+        say(f"MLflow is ready:  http://{local.name}:{mlflow_port}")
+    say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends it all")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
-from components.errors import Failure, PipelineError
+from components.errors import Failure, PipelineError, Unavailable
 from components.params import Params
 from pipeline.home import Home
 from pipeline.scheduling.child import Child
@@ -39,7 +39,7 @@ class StageTask(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
-        with failures():
+        with failures(), _in_time(self):
             answer = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
         return {name: answer[name] for name in KEPT}
 
@@ -77,6 +77,21 @@ def failures() -> Iterator[None]:
         raise kind(str(error)) from None
     except KeyboardInterrupt:
         raise AirflowException(ENDED) from None
+
+
+@contextlib.contextmanager
+def _in_time(task: StageTask) -> Iterator[None]:
+    """Say which setting ended the task, and what its next try begins with."""
+    try:
+        yield
+    except AirflowTaskTimeout:
+        name = "schedule.train_hours" if task.stage == "train" else "schedule.task_hours"
+        assert task.execution_timeout
+        hours = task.execution_timeout.total_seconds() / 3600
+        raise Unavailable(
+            f"{task.stage} was ended after {hours:g} hours ({name}); what it finished is kept, and its next try goes "
+            f"on from there. Where it needs longer, raise {name} in the settings file"
+        ) from None
 
 
 def load(overrides: Sequence[str]) -> Params:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 SECONDS = 40
@@ -22,7 +23,7 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 
 
 class Page:
-    """One page, 1440 x 900."""
+    """One page, 1440 pixels wide."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._numbers = connection, itertools.count(1)
@@ -43,7 +44,8 @@ class Page:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
-    def open(self, url: str) -> None:
+    def open(self, url: str, height: int = 900) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=1440, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Page.navigate", url=url)
 
     def text(self) -> str:
@@ -84,17 +86,15 @@ class Page:
 def browser(folder: Path) -> Iterator[Page]:
     """A page of a Chromium whose profile is in *folder*."""
     program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    assert program, "the tests of the UI need Chromium; on Debian: apt-get install chromium"
+    if not program:
+        pytest.skip("the tests of Airflow's UI need Chromium; on Debian and Ubuntu: apt-get install chromium")
     with (folder / "chromium.log").open("w") as log:
         command = [program, *OPTIONS, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={folder}/profile"]
         process = subprocess.Popen([*command, "--window-size=1440,900", "about:blank"], stdout=log, stderr=log)
     try:
         port = _port(process, folder / "chromium.log")
         with connect(_page(port), max_size=None) as connection:
-            page = Page(connection)
-            size = {"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-            page.call("Emulation.setDeviceMetricsOverride", **size)
-            yield page
+            yield Page(connection)
     finally:
         process.terminate()
         process.wait(20)

@@ -1,10 +1,10 @@
-"""One Airflow for all tests of this folder, and the run that they all begin with."""
+"""One Airflow for all tests of this folder, and the runs that several of them look at."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.dags.served import Served, airflow, digits
+from tests.dags.served import Served, airflow, digits, pictures
 
 
 @pytest.fixture(scope="session")
@@ -15,15 +15,27 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def first(served: Served) -> str:
-    """A run in Airflow's own processes, from nothing to a champion; its training is killed, and MLflow is away once."""
-    run = served.killed_while_training(digits())
-    database = served.home / "mlflow.db"
-    database.mkdir()  # MLflow is away
-    served.until(lambda: served.tasks(run)["train"]["state"] == "running")
-    served.heard |= served.heartbeats(run, "train")
-    served.until(lambda: served.tasks(run)["register"]["state"] == "up_for_retry")
-    database.rmdir()
+    """A run in Airflow's own processes, from nothing to a champion; its training is killed, and MLflow is away once.
+
+    At its end images are laid into the watched folder, so that what they start goes on beside the next tests.
+    """
+    run = served.trigger(digits())
+    served.kill(run, 1)
+    with served.mlflow_away():
+        served.until(lambda: served.process_of(run, "train", 2))
+        served.heard = served.heartbeats(run, "train")
+        served.until(lambda: served.failed(run, "register", 1), pause=0.1)
     tasks = served.succeeded(run)
     assert tasks["train"]["try_number"] == 2
     assert tasks["register"]["try_number"] >= 2
+    served.until(lambda: [event for event in served.posted if event["dag"] == "watch_data"])  # no such folder
+    pictures(served.images, 30)
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused(served: Served, first: str) -> str:
+    """A run whose model is below the gate."""
+    run = served.trigger(digits(gate__min_accuracy=0.9999))
+    assert served.finished(run)[0] == "failed"
     return run

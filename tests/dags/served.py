@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,26 @@ from pipeline.graph import STAGES
 from pipeline.runs import Record, load
 from pipeline.scheduling.api import Api
 from pipeline.scheduling.task import run_name
-from tests.conftest import CLEAN, QUICK, ROOT
+from tests.conftest import CLEAN, ROOT
 
 SECONDS = 240
+SILENCE = 60  # seconds without a heartbeat after which Airflow takes a task for dead
 ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
 # Airflow's pauses are made for a machine that runs for years, not for a test that runs for minutes.
 SPEED = {
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.4",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
+}
+
+# What the tests' runs have in common, by the settings file and by the form: quick, and long enough to be killed.
+SETTINGS = {
+    "train.model": "dense",
+    "train.epochs": 8,
+    "gate.min_accuracy": 0.1,
+    "gate.max_export_loss": 1,
+    "gate.max_regression": 1,
 }
 
 Tasks = dict[str, dict[str, Any]]
@@ -39,8 +50,7 @@ Tasks = dict[str, dict[str, Any]]
 
 def digits(**chosen: Any) -> dict[str, Any]:
     """The form of a quick run on the digits; *chosen* in the form train__epochs=3."""
-    quick = {name: json.loads(value) for name, _, value in (text.partition("=") for text in QUICK)}
-    return {"ingest.source": "digits", **quick, **{name.replace("__", "."): v for name, v in chosen.items()}}
+    return {"ingest.source": "digits", **SETTINGS, **{name.replace("__", "."): v for name, v in chosen.items()}}
 
 
 @dataclass
@@ -54,7 +64,7 @@ class Served:
     api: Api
     password: str
     posted: list[dict[str, Any]] = field(default_factory=list)
-    heard: set[str] = field(default_factory=set)
+    heard: list[datetime] = field(default_factory=list)
 
     def trigger(self, form: dict[str, Any], dag: str = "retrain") -> str:
         return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
@@ -78,15 +88,20 @@ class Served:
         assert state == "success", "\n".join(self.log(run, name, dag=dag) for name in bad)
         return tasks
 
-    def until(self, found: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
         """What *found* gives as soon as it gives anything."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if value := found():
                 return value
             assert self.process.poll() is None, "Airflow has ended"
-            time.sleep(0.2)
+            time.sleep(pause)
         raise AssertionError(f"waited {seconds} s in vain")
+
+    def failed(self, run: str, task: str, number: int) -> bool:
+        """Whether the try *number* of the task is over and another one follows."""
+        found = self.tasks(run)[task]
+        return bool((found["try_number"], found["state"] == "up_for_retry") >= (number, True))
 
     def done(self, run: str, task: str, dag: str = "retrain") -> dict[str, Any]:
         """What the task pushed."""
@@ -117,35 +132,71 @@ class Served:
     def clear(self, run: str, **which: Any) -> None:
         self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
 
-    def killed_while_training(self, form: dict[str, Any]) -> str:
-        """A run whose training is killed with SIGKILL after its first epoch; what the task had started dies with it."""
-        run = self.trigger(form)
-        self.until(lambda: list((self.home / "work").glob("train-*/state.npz")))
-        process = self.process_of(self.tasks(run)["train"])
-        children = process.children(recursive=True)
-        process.send_signal(signal.SIGKILL)
-        _, left = psutil.wait_procs(children, 10)
-        assert all(
-            child.status() == psutil.STATUS_ZOMBIE for child in left
-        )  # dead, and nobody has asked for its status
-        return run
+    @contextmanager
+    def setting(self, line: str) -> Iterator[None]:
+        """A line more in the settings file's last section, [schedule]: tasks that start meanwhile go by it."""
+        before = self.settings.read_text()
+        self.settings.write_text(f"{before}{line}\n")
+        try:
+            yield
+        finally:
+            self.settings.write_text(before)
 
-    def heartbeats(self, run: str, task: str) -> set[str]:
+    def training(self, run: str, number: int) -> psutil.Process:
+        """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
+        process: psutil.Process = self.until(lambda: self.process_of(run, "train", number))
+        folder = self.home / "airflow" / "logs" / "dag_id=retrain" / f"run_id={run}" / "task_id=train"
+        log = folder / f"attempt={number}.log"
+        self.until(lambda: len(re.findall(r"epoch \d+/\d", log.read_text())) >= 2, pause=0.02)  # the first is saved
+        return process
+
+    def kill(self, run: str, number: int) -> None:
+        """Kill a training with SIGKILL after its first epoch; what the task had started dies with it."""
+        process = self.training(run, number)
+        started = process.children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        assert gone(started, 10)
+
+    def heartbeats(self, run: str, task: str) -> list[datetime]:
         """When Airflow heard of the running task, until it ends."""
         heard: set[str] = set()
         query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = ? AND task_id = ? AND state = 'running'"
         with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", timeout=20, uri=True)) as database:
             while found := database.execute(query, (run, task)).fetchone():
                 heard |= {str(found[0])}
-                time.sleep(0.5)
-        return heard - {"None"}
+                time.sleep(0.2)
+        return sorted(datetime.fromisoformat(text) for text in heard - {"None"})
 
-    def process_of(self, task: dict[str, Any]) -> psutil.Process:
-        """The process in which Airflow runs the task instance *task*."""
+    def process_of(self, run: str, task: str, number: int) -> psutil.Process | None:
+        """The process in which Airflow runs the try *number* of a task; None while there is none."""
+        found = self.tasks(run)[task]
+        if found["state"] != "running" or found["try_number"] != number:
+            return None
         for process in family(self.process.pid):
-            if f"airflow worker -- {task['id']}" in " ".join(process.cmdline()):
+            if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
                 return process
-        raise AssertionError(f"no process runs {task['task_id']}")
+        return None
+
+    def mlflow_away(self) -> "AbstractContextManager[None]":
+        """A registry that cannot be opened."""
+        return _away(self.home / "mlflow.db")
+
+
+@contextmanager
+def _away(database: Path) -> Iterator[None]:
+    aside = database.rename(database.with_suffix(".aside"))
+    database.mkdir()
+    try:
+        yield
+    finally:
+        database.rmdir()
+        aside.rename(database)
+
+
+def gone(processes: list[psutil.Process], seconds: float) -> bool:
+    """Whether all of them die within *seconds*; one that nobody has asked for its status is dead too."""
+    _, left = psutil.wait_procs(processes, seconds)
+    return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in left)
 
 
 def of_asset(run: dict[str, Any]) -> bool:
@@ -192,14 +243,15 @@ def airflow(folder: Path) -> Iterator[Served]:
     posted: list[dict[str, Any]] = []
     with _webhook(posted) as url, (folder / "said.txt").open("w") as said:
         environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
-        command = [sys.executable, "-m", "pipeline.scheduling", "--port", str(port), "--mlflow-port", "0"]
+        ports = ["--port", str(port), "--mlflow-port", str(free_port())]
+        command = [sys.executable, "-m", "pipeline.scheduling", *ports]
         process = subprocess.Popen(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said, text=True)
         try:
             password = _login(process, folder / "said.txt")
             api = Api(f"http://127.0.0.1:{port}", "admin", password)
             yield Served(home, folder / "images", settings, process, api, password, posted)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(60)
 
 
@@ -214,9 +266,9 @@ def _login(process: "subprocess.Popen[str]", said: Path) -> str:
 
 def _settings(images: Path) -> str:
     sections: dict[str, list[str]] = {"ingest": [f'source = "{images}"']}
-    for text in QUICK:
-        section, _, setting = text.partition(".")
-        sections.setdefault(section, []).append(setting.replace("=", " = "))
+    for name, value in SETTINGS.items():
+        section, _, setting = name.partition(".")
+        sections.setdefault(section, []).append(f"{setting} = {json.dumps(value)}")
     sections["schedule"] = ['cron = ""', 'watch = "* * * * *"', "retry_seconds = 1"]
     return "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
 

@@ -1,5 +1,6 @@
 """Airflow's UI as a person meets it, in a real Chromium. The pictures are kept in test-artifacts/."""
 
+import json
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ import pytest
 from pipeline.graph import STAGES
 from tests.conftest import ROOT
 from tests.dags.browser import Page, browser
-from tests.dags.served import Served, digits
+from tests.dags.served import Served
 
 pytestmark = pytest.mark.airflow
 
@@ -25,13 +26,6 @@ def page(served: Served, first: str, tmp_path_factory: pytest.TempPathFactory) -
         page.click("button[type=submit]")
         page.wait("!location.pathname.includes('login')")
         yield page
-
-
-@pytest.fixture(scope="module")
-def refused(served: Served) -> str:
-    run = served.trigger(digits(gate__min_accuracy=0.9999))
-    assert served.finished(run)[0] == "failed"
-    return run
 
 
 def test_the_dags_are_listed(served: Served, page: Page) -> None:
@@ -54,7 +48,7 @@ def test_a_run_is_started_from_the_form(served: Served, page: Page) -> None:
     assert run["conf"]["ingest.source"] == "digits"
     served.succeeded(run["dag_run_id"])
     show_graph(served, page, run["dag_run_id"])
-    page.shows("Success", *STAGES)
+    page.shows("success", *STAGES)
     page.picture(PICTURES / "airflow-succeeded.png")
 
 
@@ -63,18 +57,42 @@ def test_a_refused_run_says_why(served: Served, page: Page, refused: str) -> Non
     show_graph(served, page, refused)
     page.shows("failed", "upstream_failed")
     page.picture(PICTURES / "airflow-refused.png")
-    task = f"{served.api.url}/dags/retrain/runs/{quote(refused)}/tasks/evaluate"
-    page.open(task)
+    page.open(task(served, refused, "evaluate"), height=480)
     page.shows("points below the gate of 99.99 % (gate.min_accuracy)")
+    page.click('[aria-label*="fullscreen"]')
+    page.wait("!!document.querySelector('[role=dialog]')")
     page.picture(PICTURES / "airflow-refused-log.png")
-    page.open(f"{task}/details")
-    page.shows("Extra Links", "Report", "MLflow run")
-    page.open(page.wait("(document.querySelector('a[href*=\"report.html\"]') || {}).href"))
+    follow(served, page, refused, "evaluate", "Report")
     page.shows("Refused at evaluate")
     page.picture(PICTURES / "airflow-report.png")
 
 
+def test_the_links_of_a_run_lead_to_its_model(served: Served, page: Page, first: str) -> None:
+    """MLflow's UI, which `make airflow` starts too, shows the run and the version that the links of the task name."""
+    follow(served, page, first, "promote", "MLflow run")
+    page.shows(served.record(first).mlflow_run)
+    follow(served, page, first, "promote", "Model version")
+    page.shows("digits-classifier", "Version 1", "champion")
+    page.picture(PICTURES / "mlflow-version.png")
+
+
+def task(served: Served, run: str, name: str) -> str:
+    return f"{served.api.url}/dags/retrain/runs/{quote(run)}/tasks/{name}"
+
+
+def follow(served: Served, page: Page, run: str, name: str, link: str) -> None:
+    """Click the link on the page of the task."""
+    page.open(f"{task(served, run, name)}/details")
+    page.shows("Extra Links", link)
+    page.open(
+        page.wait(f"([...document.querySelectorAll('a')].find(a => a.innerText === {json.dumps(link)}) || {{}}).href")
+    )
+
+
 def show_graph(served: Served, page: Page, run: str) -> None:
-    page.open(f"{served.api.url}/dags/retrain/runs/{quote(run)}")
+    """The graph alone: eight tasks in a line, without the details beside it."""
+    page.open(f"{served.api.url}/dags/retrain/runs/{quote(run)}", height=400)
     page.click('[aria-label*="Show Graph"]')
+    page.click('[aria-label="Collapse Details Panel"]')
     page.wait("document.querySelectorAll('.react-flow__node').length >= 8")
+    page.click(".react-flow__controls-fitview")
