@@ -145,12 +145,12 @@ def mistakes(images: NDArray[np.uint8], wrong: Sequence[dict[str, Any]], classes
         axes.axis("off")
         for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
             x, y = i % columns + 0.5, (i // columns) * height + 0.5
-            _paste(axes, image, x, y)
+            paste(axes, image, x, y)
             axes.text(x, y + 0.51, caption, ha="center", va="top", fontsize=9, linespacing=1.15)
         axes.set(xlim=(0, width), ylim=(rows * height, 0), aspect="auto")
 
 
-def _paste(axes: "Axes", image: NDArray[np.uint8], x: float, y: float) -> None:
+def paste(axes: "Axes", image: NDArray[np.uint8], x: float, y: float) -> None:
     """Draw *image* (H, W, C) in its own proportions, its middle at (x, y), its longer side 0.92."""
     half = [0.46 * side / max(image.shape[:2]) for side in image.shape[:2]]
     pixels = image.squeeze(-1) if image.shape[-1] == 1 else image

@@ -76,6 +76,20 @@ def log_loss(truth: Integers, probabilities: NDArray[np.float32]) -> float:
     return float(-np.log(np.clip(given, TINY, 1.0)).mean())
 
 
+def separation(confidence: Floats, right: NDArray[np.bool_]) -> float | None:
+    """The chance that a right answer is given with more confidence than a wrong one; None without one of the two.
+
+    The area under the ROC curve of confidence as a detector of mistakes, ties counting half: 1 where every mistake was
+    unsure, 0.5 where the model is as sure of them as of what it gets right, as it is where labels are wrong.
+    Hendrycks & Gimpel, A baseline for detecting misclassified and out-of-distribution examples: arXiv:1610.02136
+    """
+    good, bad = confidence[right], np.sort(confidence[~right])
+    if not (len(good) and len(bad)):
+        return None
+    below = np.searchsorted(bad, good, side="left") + np.searchsorted(bad, good, side="right")
+    return float(below.sum() / (2 * len(good) * len(bad)))
+
+
 def calibration(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> tuple[float, list[dict[str, float]]]:
     """Expected calibration error and its bins: does "90 % sure" come true nine times in ten?
 

@@ -289,6 +289,14 @@ class Params:
     promote: Promote = field(default_factory=Promote)
     schedule: Schedule = field(default_factory=Schedule)
 
+    def __post_init__(self) -> None:
+        bound = self.gate.max_corruption_error
+        if bound < 1 and not self.evaluate.corruption_images:
+            raise ConfigError(
+                f"gate.max_corruption_error is {bound:g} and evaluate.corruption_images is 0: what is not measured "
+                "cannot be held to a bound; expected corrupted images, such as --set evaluate.corruption_images=1000"
+            )
+
 
 SECTIONS: dict[str, type[Section]] = {
     kind.__name__.lower(): kind

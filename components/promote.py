@@ -4,6 +4,7 @@
 is moved first and the promotion log written second; what a crash leaves between is found and told by the next of them.
 """
 
+import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def promote(
         comparison = compare(_predictions(evaluate), theirs, _labels(normalize))
         require(judge(comparison, gate), REJECTION)
     reason = f"version {challenger.version} has {comparison}" if comparison else "there was no champion before"
-    told = asdict(comparison) if comparison else None
+    told = asdict(comparison) | _spoilt(evaluate, champion_evaluate) if comparison else None
     if not params.automatic:
         say(f"  left to a person: python -m pipeline promote {challenger.version} --force --reason TEXT")
         return facts | {"made": False, "comparison": told, "reason": "left to a person"}
@@ -199,6 +200,17 @@ def _predictions(evaluate: Path) -> "Probabilities":
 
     found: Probabilities = np.load(evaluate / "predictions.npy", allow_pickle=False)
     return found
+
+
+def _spoilt(evaluate: Path, champion_evaluate: Path | None) -> dict[str, Any]:
+    """{"corruption": {"challenger", "champion"}}, {mean, kinds} each; {} unless both saw the same spoilt images."""
+    files = [folder / "corruptions.json" for folder in (evaluate, champion_evaluate) if folder]
+    found = [json.loads(file.read_text()) for file in files if file.is_file()]
+    if len(found) < 2 or found[0]["digest"] != found[1]["digest"]:
+        return {}
+    kinds = [{kind["name"]: kind["error"] for kind in one["kinds"]} for one in found]
+    errors = [{"mean": one["mean_error"], "kinds": by_kind} for one, by_kind in zip(found, kinds, strict=True)]
+    return {"corruption": dict(zip(("challenger", "champion"), errors, strict=True))}
 
 
 def _labels(normalize: Path) -> "Labels":

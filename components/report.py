@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from components import sections
 from components.gauge import gauge
 from components.params import SECTIONS
 from components.wording import label, percent, plain, sentence, size, thousands
@@ -30,7 +31,11 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {
 MOST_SHEETS = 20  # contact sheets shown; a page of 200 classes would be too heavy to mail
 MOST_CLASSES = 20  # classes listed at once; of more, the weakest ones are listed and the rest is folded away
 MOST_PAIRS = 8
-EVALUATED = ("learning-curves", "augmented", "confusion", "mistakes", "calibration")  # pictures of evaluate
+# pictures of evaluate
+EVALUATED = (
+    *("learning-curves", "augmented", "confusion", "mistakes", "calibration"),
+    *("slices", "suspects", "corruption-curves", "corruption-samples"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def view(report: Report) -> dict[str, Any]:
         "pictures": _pictures(report, metrics),
         "settings": settings,
         "changed": sum(row["changed"] for rows in settings.values() for row in rows),
+        **sections.in_depth(report.artifacts, metrics, report.settings, report.comparison),
     }
 
 
@@ -137,7 +143,7 @@ def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[
     }
     if metrics:
         wrong, best = metrics["n"] - metrics["correct"], metrics["training"]["best_epoch"]
-        alts |= {
+        alts |= sections.alternatives(metrics) | {
             "learning-curves": f"Loss and accuracy per epoch, training and validation; epoch {best} is the best",
             "confusion": f"Confusion matrix: {thousands(wrong)} of {thousands(metrics['n'])} images off the diagonal",
             "mistakes": f"The {len(metrics['mistakes'])} most confident mistakes; the table below lists them",

@@ -26,7 +26,9 @@ from pipeline.graph import STAGES
 Recipe = dict[str, Any]
 
 # Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
-OUTSIDE = {"components"} | {f"components.{name}" for name in ("errors", "params", "strengths", "progress", "gate")}
+OUTSIDE = {"components"} | {
+    f"components.{name}" for name in ("errors", "params", "strengths", "progress", "gate", "bounds", "diagnosis")
+}
 
 
 def canonical(value: Any) -> str:

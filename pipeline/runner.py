@@ -194,7 +194,7 @@ class Runner:
         if not hasattr(module, "check"):
             return
         if stage not in self.findings:
-            self.findings[stage] = self._call(module.check, stage, {})
+            self.findings[stage] = self._call(module.check, stage, {"training": lambda: self.params.train})
             self.record.findings[stage] = [asdict(finding) for finding in self.findings[stage]]
             self.save()
             for text in warnings(self.findings[stage]):

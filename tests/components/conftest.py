@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from components.registry import Registry
 from components.splits import Split, SplitWriter
 from tests.components.bench import IMAGES, Bench
+from tests.components.digits import SOUND, write_digits
+from tests.components.trainings import run
 
 for _name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "true")
@@ -98,6 +100,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Trained
         return made[seed]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training on the built-in digits with nothing wrong with it: normalize/ and out/."""
+    folder = tmp_path_factory.mktemp("sound")
+    run(write_digits(folder / "normalize"), folder, **SOUND)
+    return folder
 
 
 @pytest.fixture(scope="session")

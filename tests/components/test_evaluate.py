@@ -13,10 +13,10 @@ from PIL import Image
 
 from components import figures
 from components.backend import tensorflow
-from components.errors import ModelRejected
+from components.errors import ConfigError, ModelRejected
 from components.evaluate import BLOCK, check, evaluate
 from components.gate import errors, warnings
-from components.params import Evaluate, Gate
+from components.params import Evaluate, Gate, Params, Train
 from components.splits import SplitWriter
 
 # Keras saves through h5py by an array protocol that NumPy 2 is about to drop
@@ -41,6 +41,15 @@ def write_training(folder: Path, model: Any, epochs: int = 2) -> None:
     write_json(folder / "summary.json", summary | {"stopped_early": False, "parameters": 1, "layers": 2})
 
 
+def write_normalize(folder: Path, grey: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    """Images of even grey as the test split; the first few of them to train on and as the validation split."""
+    folder.mkdir(exist_ok=True)
+    for name, count in (("train", 20), ("validation", 10), ("test", len(grey))):
+        with SplitWriter(folder / name, (4, 4, 1)) as split:
+            split.add(np.broadcast_to(grey[:count, None, None, None], (len(grey[:count]), 4, 4, 1)), labels[:count])
+    write_json(folder / "data.json", {"classes": CLASSES})
+
+
 def brightness_model(gain: float) -> Any:
     """A model without training: class 1 from mid-grey upwards, class 0 below, class 2 never."""
     tensorflow()
@@ -61,10 +70,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     grey = rng.integers(0, 256, N, dtype=np.uint8)
     labels = (grey >= 128).astype(np.int64)
     labels[np.flatnonzero(labels)[::10]] = 0
-    (folder / "normalize").mkdir()
-    with SplitWriter(folder / "normalize" / "test", (4, 4, 1)) as split:
-        split.add(np.broadcast_to(grey[:, None, None, None], (N, 4, 4, 1)), labels)
-    write_json(folder / "normalize" / "data.json", {"classes": CLASSES})
+    write_normalize(folder / "normalize", grey, labels)
     write_training(folder / "train", brightness_model(4.0))
     return folder / "normalize", folder / "train"
 
@@ -138,8 +144,9 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(
 
     assert digests(tmp_path) == digests(evaluated)
     assert set(digests(tmp_path)) == {
-        "metrics.json", "predictions.npy", "pictures/calibration.png", "pictures/confusion.png",
-        "pictures/learning-curves.png", "pictures/mistakes.png",
+        "corruptions.json", "metrics.json", "predictions.npy", "suspects.json", "pictures/calibration.png",
+        "pictures/confusion.png", "pictures/corruption-curves.png", "pictures/corruption-samples.png",
+        "pictures/learning-curves.png", "pictures/mistakes.png", "pictures/slices.png", "pictures/suspects.png",
     }  # fmt: skip
 
 
@@ -155,13 +162,22 @@ def test_a_model_that_gives_no_numbers_is_rejected(inputs: tuple[Path, Path], tm
 # --- the check
 
 
+def row(name: str, **changes: Any) -> dict[str, Any]:
+    """What metrics.json tells of a class."""
+    return {"name": name, "support": 5_000, "recall": 0.98, "wilson_low": 0.976, "wilson_high": 0.984} | changes
+
+
 def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[str]]:
     """Errors and warnings about an evaluation of 9,800 right out of 10,000, but for *changes*."""
-    metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826}
+    metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826, "loss": 0.05}
+    metrics |= {"per_class": [row("cat"), row("dog")], "slices": {"parts": []}, "suspects": {}}
+    metrics |= {"confidence": {"separation": 0.95, "right": 0.99, "wrong": 0.6}}
     metrics |= {"training": {"best_epoch": 3, "epochs": 12, "stopped_early": False}, "train_accuracy": 0.985} | changes
     metrics["accuracy"] = metrics["correct"] / metrics["n"]
     write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
-    findings = check(folder, gate)
+    with (folder / "history.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
+    findings = check(folder, folder, Train(), gate)
     return errors(findings), warnings(findings)
 
 
@@ -219,6 +235,44 @@ def test_the_check_loads_neither_numpy_nor_anything_heavier() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_a_class_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:
+    """The worst three are told, the others counted; a class without a test image is a warning, as nothing is known."""
+    rows = [row("cat", recall=0.5 + k / 100, wilson_low=0.4, wilson_high=0.7, support=12) for k in range(5)]
+    refused, warned = judged(tmp_path, Gate(min_class_recall=0.9), per_class=[*rows, row("yak", support=0)])
+    assert len(refused) == 3
+    assert refused[0].startswith(
+        "recall of class 'cat' is 50.00 % (40.00 to 70.00) of its 12 test images, below the bound of 90 % "
+        "(gate.min_class_recall)"
+    )
+    assert "python -m pipeline report" in refused[0]
+    assert "2 more classes are below the bound" in refused[2]
+    assert warned == ["class 'yak' has no test image: gate.min_class_recall says nothing about it"]
+    assert judged(tmp_path, Gate(), per_class=rows) == ([], [])
+
+
+def test_a_slice_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:
+    """The slice is named by property and span; at the bound it passes."""
+    thin = {"property": "stroke thickness", "unit": "pixels", "part": "thinnest", "low": None, "high": 1.9, "n": 90}
+    slices = {"parts": [thin | {"correct": 81, "accuracy": 0.9, "wilson_low": 0.82, "wilson_high": 0.946}]}
+    (text,), _ = judged(tmp_path, Gate(min_slice_accuracy=0.95), slices=slices)
+    assert text.startswith(
+        "accuracy on the slice 'thinnest' of stroke thickness (at most 1.9 pixels) is 90.00 % (82.00 to 94.60) of 90 "
+        "test images, below the bound of 95 % (gate.min_slice_accuracy)"
+    )
+    assert judged(tmp_path, Gate(min_slice_accuracy=0.9), slices=slices) == ([], [])
+
+
+def test_the_error_on_spoilt_images_is_held_to_its_bound_and_must_be_known(tmp_path: Path) -> None:
+    """Above the bound is refused with both figures; a bound on what was not measured says how to measure it."""
+    assert judged(tmp_path, Gate(max_corruption_error=0.3), corruption_error=0.3) == ([], [])
+    (text,), _ = judged(tmp_path, Gate(max_corruption_error=0.3), corruption_error=0.3125)
+    assert "mean error on corrupted images is 31.25 %, above the bound of 30 % (gate.max_corruption_error)" in text
+    (text,), _ = judged(tmp_path, Gate(max_corruption_error=0.3))
+    assert "--set evaluate.corruption_images=1000" in text
+    with pytest.raises(ConfigError, match=r"gate.max_corruption_error is 0.3 and evaluate.corruption_images is 0"):
+        Params(evaluate=Evaluate(corruption_images=0), gate=Gate(max_corruption_error=0.3))
+
+
 # --- the pictures
 
 
@@ -248,13 +302,11 @@ def test_mistakes_are_drawn_grey_and_in_colour_many_and_none(count: int, channel
 
 def test_one_epoch_gives_a_picture_and_an_evaluation_without_mistakes_too(tmp_path: Path) -> None:
     """A training of one epoch has points for curves; a model that is always right has an accuracy of 1."""
-    (tmp_path / "normalize").mkdir()
-    with SplitWriter(tmp_path / "normalize" / "test", (4, 4, 1)) as split:
-        split.add(np.full((3, 4, 4, 1), 255, np.uint8), np.ones(3, np.int64))
-    write_json(tmp_path / "normalize" / "data.json", {"classes": CLASSES})
+    write_normalize(tmp_path / "normalize", np.full(3, 255, np.uint8), np.ones(3, np.int64))
     write_training(tmp_path / "train", brightness_model(4.0), epochs=1)
     (tmp_path / "out").mkdir()
     facts = evaluate(tmp_path / "normalize", tmp_path / "train", tmp_path / "out", Evaluate())
     assert (facts["accuracy"], metrics_of(tmp_path / "out")["mistakes"]) == (1.0, [])
     assert facts["headline"] == "accuracy 100.00 % (43.85 to 100.00)"
     assert all(is_picture(path) for path in (tmp_path / "out" / "pictures").iterdir())
+    assert not (tmp_path / "out" / "pictures" / "suspects.png").exists()

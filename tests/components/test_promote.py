@@ -1,5 +1,6 @@
 """Promotion: judged on the same test images, acted on once, taken back by people."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,28 @@ def test_a_better_model_takes_over(bench: Bench) -> None:
     assert entry["comparison"] == facts["comparison"]
     assert entry["comparison"]["gained"] == 30
     assert entry["who"] == WHO
+
+
+def test_errors_on_spoilt_images_are_told_beside_the_champions_where_both_saw_the_same(bench: Bench) -> None:
+    """Mean and kinds of both reach the comparison and the log; other images, or none, are not compared."""
+    champion = bench.add("a", range(50))
+    bench.promote("a")
+    spoil(champion, 0.4, "same")
+    for model, digest in (("b", "same"), ("c", "other")):
+        spoil(bench.add(model, range(20)), 0.25, digest)
+        (entry,) = [bench.promote(model, champion)["comparison"]]
+        told = {
+            "challenger": {"mean": 0.25, "kinds": {"blur": 0.25}},
+            "champion": {"mean": 0.4, "kinds": {"blur": 0.4}},
+        }
+        assert isinstance(entry, dict)
+        assert entry.get("corruption") == (told if digest == "same" else None)
+
+
+def spoil(evaluate: Path, error: float, digest: str) -> None:
+    """What evaluate writes about spoilt images."""
+    content = {"mean_error": error, "digest": digest, "kinds": [{"name": "blur", "error": error}]}
+    (evaluate / "corruptions.json").write_text(json.dumps(content))
 
 
 def test_a_worse_model_is_refused_and_nothing_moves(bench: Bench) -> None:

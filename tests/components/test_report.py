@@ -18,7 +18,10 @@ from components.report import Report, render
 from components.wording import plain, sentence, size
 
 NASTY = "<script>alert('7')</script>"
-PICTURES = ("confusion", "learning-curves", "augmented", "mistakes", "calibration")
+PICTURES = (
+    *("confusion", "learning-curves", "augmented", "mistakes", "calibration"),
+    *("slices", "suspects", "corruption-curves", "corruption-samples"),
+)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -56,7 +59,9 @@ def trained(folder: Path) -> None:
     summary = {"parameters": 421_642, "best_epoch": 2, "epochs": 5, "train_accuracy": 0.99, "stopped_early": True}
     write_json(folder / "train" / "summary.json", summary)
     with (folder / "train" / "history.csv").open("w") as file:
-        csv.writer(file).writerow(["epoch", "loss"])
+        csv.writer(file).writerows(
+            [["epoch", "loss", "accuracy", "val_loss", "val_accuracy"], [1, 0.3, 0.9, 0.1, 0.98]]
+        )
 
 
 def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
@@ -77,7 +82,17 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
         "train_accuracy": 0.99, "validation_accuracy": 0.98, "gap": -0.01,
         "training": {"best_epoch": 2, "epochs": 5, "stopped_early": True},
     }  # fmt: skip
+    part = {"property": "brightness", "unit": "0 to 255", "part": "dark", "low": None, "high": 33.25, "n": 4_321}
+    part |= {"correct": 4_300, "accuracy": 4_300 / 4_321, "wilson_low": 0.9926, "wilson_high": 0.9968}
+    splits = {"test": {"n": n, "suspects": 1}, "validation": {"n": 6, "suspects": 0}}
+    measured |= {"slices": {"drawn": 0.12, "parts": [part]}, "suspects": splits, "corruption_error": 0.25}
+    measured |= {"confidence": {"separation": 0.98, "right": 0.99, "wrong": 0.6}}
     write_json(folder / "evaluate" / "metrics.json", measured)
+    suspect = {"split": "test", "index": 4_711, "truth": 0, "predicted": 1, "given": 0.01, "probability": 0.98}
+    write_json(folder / "evaluate" / "suspects.json", {"splits": splits, "suspects": [suspect]})
+    kind = {"name": "noise", "meaning": "share", "strengths": [0.1, 0.2], "wrong": [250, 250], "error": 0.25}
+    spoilt = {"n": 1000, "clean_wrong": 7, "mean_error": 0.25, "digest": "d", "kinds": [kind]}
+    write_json(folder / "evaluate" / "corruptions.json", spoilt)
     for name in PICTURES:
         draw(folder / "evaluate" / "pictures" / f"{name}.png")
 
@@ -133,7 +148,7 @@ def page_of(report: Report, folder: Path) -> str:
 class Page(HTMLParser):
     """What a browser would see of a page: its tags, in order, and whether they are closed as they were opened."""
 
-    VOID = ("meta", "img", "line", "circle")
+    VOID = ("meta", "img", "line", "circle", "br")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -168,7 +183,10 @@ class Page(HTMLParser):
 
 
 DIGITS = [str(i) for i in range(10)]
-EVERYTHING = ["accuracy", "data", "training", "errors", "mistakes", "calibration", "export", "promotion", "lineage"]
+EVERYTHING = [
+    *("accuracy", "data", "training", "diagnosis", "errors", "slices", "mistakes", "suspects", "calibration"),
+    *("corruption", "export", "promotion", "lineage"),
+]
 
 
 def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> None:
@@ -192,6 +210,34 @@ def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> N
         "make pipeline SOURCE=shirts",
     ):
         assert told in page.text
+
+
+def test_what_was_measured_in_depth_is_told_in_figures(tmp_path: Path) -> None:
+    """Slices with counts and intervals, spoilt images beside the champion's, suspects with index, troubles or none."""
+    report = full(tmp_path, DIGITS)
+    corruption = {"champion": {"mean": 0.3125, "kinds": {"noise": 0.3125}}, "challenger": {}}
+    page = Page(page_of(replace(report, comparison={**(report.comparison or {}), "corruption": corruption}), tmp_path))
+    for told in (
+        "Nothing stands out",
+        "dark up to 33.25 4,321 99.51 99.26 to 99.68",
+        "only 12 % of the training images are drawings",
+        "25.00 % wrong on average, 0.70 % as they are; the champion before it has 31.25 %",
+        "noise share: 0.1, 0.2 25.0 25.0 25.0 31.2",
+        "1 of 10,000 test images, 0 of 6 validation images",
+        "The validation images chose the best epoch and nothing else.",
+        "test 4711 0 1 1.00 98.00",
+    ):
+        assert told in page.text
+    over_fitted = replace(report, settings={"gate.max_overfit": 0.0, "train.dropout": 0.1})
+    write_json(tmp_path / "evaluate" / "metrics.json", over_fitting(tmp_path))
+    page = Page(page_of(over_fitted, tmp_path))
+    assert "Over-fitting Accuracy on the training images is 2.00 points above" in page.text
+    assert "train.dropout=0.3" in page.text
+
+
+def over_fitting(folder: Path) -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads((folder / "evaluate" / "metrics.json").read_text())
+    return measured | {"gap": 0.02, "train_accuracy": 1.0, "accuracy": 0.98, "wilson_high": 0.99}
 
 
 def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
@@ -233,13 +279,13 @@ REFUSAL = "accuracy 97.31 % is 0.69 points below the gate of 98 %"
 @pytest.mark.parametrize(
     ("verdict", "at", "stages", "title", "sections"),
     [
-        ("refused", "evaluate", 5, "Refused at evaluate", [*EVERYTHING[:6], "lineage"]),
-        ("refused", "export", 6, "Refused at export", [*EVERYTHING[:7], "lineage"]),
+        ("refused", "evaluate", 5, "Refused at evaluate", [*EVERYTHING[:10], "lineage"]),
+        ("refused", "export", 6, "Refused at export", [*EVERYTHING[:11], "lineage"]),
         ("data rejected", "validate", 2, "Data rejected", ["data", "lineage"]),
         ("unfinished", "ingest", 1, "Unfinished", ["data", "lineage"]),
         ("unfinished", "", 0, "Unfinished", ["lineage"]),
-        ("registered", "", 6, "Registered", [*EVERYTHING[:7], "lineage"]),
-        ("not promoted", "promote", 6, "Not promoted", [*EVERYTHING[:7], "lineage"]),
+        ("registered", "", 6, "Registered", [*EVERYTHING[:11], "lineage"]),
+        ("not promoted", "promote", 6, "Not promoted", [*EVERYTHING[:11], "lineage"]),
     ],
 )
 def test_what_a_run_did_not_make_is_left_out(
@@ -278,7 +324,7 @@ def test_a_model_without_a_mistake_says_so(tmp_path: Path) -> None:
     page = Page(page_of(full(tmp_path, ["a", "b"], wrong=0), tmp_path))
     assert "Not one image was taken for another class." in page.text
     assert "interval 99.96 to 100.00 %" in page.text
-    assert "As a table" not in page.text
+    assert "with the index of each test image" not in page.text
 
 
 def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
