@@ -17,6 +17,9 @@ export PIPELINE_HOME
 # Without compiled bytecode, which this variable forbids, every process compiles TensorFlow's sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
+WORKERS := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench bench-training lock clean
 
@@ -47,7 +50,7 @@ pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFI
 	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
 test: setup ## all tests but those of Airflow (MNIST_DIR=folder adds the run on real MNIST)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
 test-airflow: setup ## the tests that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
@@ -57,7 +60,7 @@ check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest $(WORKERS) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.scheduling --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)

@@ -1,10 +1,17 @@
-"""What several tests stand on: one finished run, made once a session by the real command, and copies of it."""
+"""What several tests stand on: one finished run, made once a session by the real command, and copies of it.
 
+With several workers (pytest -n) a file's tests stay together, as they share what its fixtures made; those marked
+`anywhere` need nothing of each other, and those marked `airflow` share one Airflow.
+"""
+
+import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +21,14 @@ import pipeline  # noqa: F401 - sets the variables that keep every library from 
 
 ROOT = Path(__file__).parents[1]
 
-# A run that is quick, not good: two epochs, and gates that let it pass.
-QUICK = ("train.epochs=2", "gate.min_accuracy=0.1", "gate.max_export_loss=1", "gate.max_regression=1")
+# A run that is quick, not good: the smallest network, two epochs, and gates that let it pass.
+QUICK = (
+    "train.model=dense",
+    "train.epochs=2",
+    "gate.min_accuracy=0.1",
+    "gate.max_export_loss=1",
+    "gate.max_regression=1",
+)
 
 # A run that a person starts has none of the variables of the session that runs the tests.
 CLEAN = {
@@ -47,12 +60,40 @@ def quick_run(home: Path, *arguments: str, **environment: str) -> dict[str, Any]
     return answer
 
 
+def pytest_configure() -> None:
+    """Ctrl-C reaches what the tests start, also where they run in the background of a shell, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell workers what belongs together, and begin with what takes longest: then none is left alone with it."""
+    for item in items:
+        if "anywhere" not in item.keywords:
+            item.add_marker(pytest.mark.xdist_group("airflow" if "airflow" in item.keywords else item.path.stem))
+    items.sort(key=lambda item: ("airflow" not in item.keywords, "anywhere" not in item.keywords))
+
+
+def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """The folder *name*, filled once a session, by the worker that asks first; the others wait for it."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                fill(folder)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a quick run that went through all eight stages. Not to be changed: take `home` for that."""
-    home = tmp_path_factory.mktemp("finished")
-    quick_run(home)
-    return home
+    """The home of a quick run that went through all eight stages, for looking at: take `home` to run in."""
+    return once(tmp_path_factory, "finished", quick_run)
 
 
 @pytest.fixture

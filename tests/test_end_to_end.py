@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CLEAN, command
+from tests.conftest import CLEAN, QUICK, command
 
 ASK = """
 import json, sys, numpy as np, mlflow
@@ -83,25 +83,28 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     assert {"pictures", "report.html"} <= set(files)
 
 
-def test_a_second_champion_takes_over_and_one_command_goes_back(digits: Path) -> None:
+@pytest.mark.anywhere
+def test_a_second_champion_takes_over_and_one_command_goes_back(home: Path) -> None:
     """Another seed, another version; `rollback` gives the alias back, and no later run takes it again by itself."""
-    again = ("run", "--source", "digits", "--set", "train.seed=1", "--set", "gate.max_regression=1")
-    done = command(digits, *again)
+    again = ("run", "--source", "digits", *[part for setting in QUICK for part in ("--set", setting)])
+    again = (*again, "--set", "train.seed=1")
+    done = command(home, *again)
     assert done.returncode == 0, done.stderr
-    assert aliases(digits) == {"1": [], "2": ["challenger", "champion"]}
-    back = command(digits, "rollback", "--reason", "customers complained")
+    assert aliases(home) == {"1": [], "2": ["challenger", "champion"]}
+    back = command(home, "rollback", "--reason", "customers complained")
     assert back.returncode == 0, back.stderr
     assert "the champion of digits-classifier is version 1 (it was version 2)" in back.stdout
-    refused = command(digits, *again)
+    refused = command(home, *again)
     assert refused.returncode == 4
     assert "customers complained" in refused.stderr
-    assert aliases(digits) == {"1": ["champion"], "2": ["challenger"]}
+    assert aliases(home) == {"1": ["champion"], "2": ["challenger"]}
 
 
 def aliases(home: Path) -> dict[str, list[str]]:
     return {v["version"]: v["aliases"] for v in json.loads(command(home, "models", "--json").stdout)}
 
 
+@pytest.mark.anywhere
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="real MNIST: set MNIST_DIR")
 def test_real_mnist_passes_the_gate_after_two_epochs(tmp_path: Path) -> None:
     """All 70,000 images: 98 % and more, exported, and answered by the registry as mnist-classifier."""

@@ -17,6 +17,8 @@ from pipeline.store import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 from tests.disk import disk
 
+pytestmark = pytest.mark.anywhere
+
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
 RUN = ["run", "--json", "--source", "digits", *SETTINGS]
 DATA_STAGES = [*RUN, "--until", "normalize"]
@@ -61,7 +63,7 @@ def digests(answer: dict[str, object]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def undisturbed(finished: Path) -> dict[str, str]:
     """Stage -> digest of a run that nobody disturbed."""
-    return digests(quick_run(finished))
+    return digests(json.loads(command(finished, "show", "--json").stdout))
 
 
 def test_killed_at_numbered_points_of_the_data_stages_a_run_goes_on_to_the_same_artifacts(
@@ -109,7 +111,7 @@ def test_killed_at_random_times_a_run_ends_in_the_same_artifacts_and_one_version
     dice = random.Random(SEED)
     for _ in range(4):
         process = start(home)
-        time.sleep(dice.uniform(2, 16))
+        time.sleep(dice.uniform(1, 10))
         process.kill()
         process.communicate()
         if (home / "artifacts").exists():

@@ -21,9 +21,9 @@ def answer(home: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_run_prints_one_object_and_everything_else_on_standard_error(finished: Path) -> None:
+def test_run_prints_one_object_and_everything_else_on_standard_error(home: Path) -> None:
     """A program can read the answer: the run, its stages, accuracy and model."""
-    done = command(finished, "run", "--json", "--source", "digits", *SETTINGS)
+    done = command(home, "run", "--json", "--source", "digits", *SETTINGS)
     found = json.loads(done.stdout)
     assert {"run", "stages", "accuracy", "model"} <= found.keys()
     assert {"stage", "key", "digest", "path", "made", "seconds"} == found["stages"][0].keys()
@@ -39,9 +39,9 @@ def test_a_refused_run_prints_its_object_too(home: Path) -> None:
     assert found["error"] in done.stderr
 
 
-def test_the_summary_names_everything_that_a_person_looks_for(finished: Path) -> None:
+def test_the_summary_names_everything_that_a_person_looks_for(home: Path) -> None:
     """Accuracy with its interval, version and aliases, files, report, times, and what to type next."""
-    text = command(finished, "run", "--source", "digits", *SETTINGS).stdout
+    text = command(home, "run", "--source", "digits", *SETTINGS).stdout
     for part in (
         "95 % interval",
         "@champion",
@@ -183,7 +183,7 @@ def test_a_source_that_cannot_be_reached_names_three_ways_out(tmp_path: Path) ->
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_no_command_that_only_looks_loads_anything_heavy(finished: Path, arguments: list[str]) -> None:
+def test_no_command_that_only_looks_loads_anything_heavy(home: Path, arguments: list[str]) -> None:
     """Not even a run with nothing to do, which passes every check and asks the registry."""
     script = (
         "import sys; from pipeline.__main__ import main; status = main(sys.argv[1:]);"
@@ -192,7 +192,7 @@ def test_no_command_that_only_looks_loads_anything_heavy(finished: Path, argumen
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=ROOT,
-        env={**CLEAN, "PIPELINE_HOME": str(finished)},
+        env={**CLEAN, "PIPELINE_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
