@@ -6,6 +6,7 @@ epoch whose best weights are not on disk yet.
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_epoch_end")
 
 Logs = dict[str, float]
+Watch = Callable[[list[dict[str, float]]], None]  # is given the history so far, a row an epoch
 
 
 class Divergence:
@@ -108,6 +110,13 @@ def callbacks(
     before = [Divergence(params.learning_rate), narrator]
     after = [*([learner.average] if learner.average else []), Backup(learner, work, keepers, state, events)]
     return [*map(_hooked, before), *keepers, *map(_hooked, after)]
+
+
+def watched(watch: Watch | None, state: resume.State) -> list[Any]:
+    """Lets *watch* see the history once the epoch is safe on disk; what it raises ends the training."""
+    import keras
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(state["rows"]))] if watch else []
 
 
 def _hooked(listener: object) -> Any:

@@ -124,7 +124,7 @@ def _read(report: Report, stage: str, name: str) -> Any:
 # --- pictures
 
 
-def _picture(path: Path, alt: str) -> dict[str, Any] | None:
+def picture(path: Path, alt: str) -> dict[str, Any] | None:
     """The PNG file *path* as a data URI, with the size to show it at: half its pixels, sharp on fine screens."""
     if not path.is_file():
         return None
@@ -150,7 +150,7 @@ def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[
             "calibration": f"Reliability diagram: calibration error {percent(metrics['expected_calibration_error'])} %",
         }
     folders = {name: report.artifacts.get(stage, Path("none")) / "pictures" for name, stage in stages.items()}
-    return {name: _picture(folder / f"{name}.png", alts.get(name, name)) for name, folder in folders.items()}
+    return {name: picture(folder / f"{name}.png", alts.get(name, name)) for name, folder in folders.items()}
 
 
 def _sheets(report: Report, classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -162,7 +162,7 @@ def _sheets(report: Report, classes: Sequence[str]) -> list[dict[str, Any]]:
     for path in files:
         kind, number = path.stem.split("-")[:2]  # contact-3-Dress is class 3, contacts-00020 is twenty classes from 20
         name = classes[int(number)] if kind == "contact" else f"from {classes[int(number)]}"
-        if sheet := _picture(path, f"Sample images of class {name}"):
+        if sheet := picture(path, f"Sample images of class {name}"):
             sheets.append(sheet | {"name": name})
     return sheets
 

@@ -15,7 +15,7 @@ from components import resume
 from components.archive import write_model
 from components.backend import tensorflow
 from components.batches import Feed
-from components.callbacks import MONITOR, Narrator, callbacks
+from components.callbacks import MONITOR, Narrator, Watch, callbacks, watched
 from components.errors import StorageFailed
 from components.events import Events
 from components.learner import Learner, learner, network, resolve
@@ -26,7 +26,9 @@ from components.splits import Split
 SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
 
 
-def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> dict[str, Any]:
+def train(
+    normalize: Path, out: Path, work: Path, logs: Path, params: Train, watch: Watch | None = None
+) -> dict[str, Any]:
     """Write the best model and how it came about to *out*.
 
     out/
@@ -36,6 +38,7 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
 
     *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
     moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
+    *watch*, where a search watches, is called with the history after each epoch, and ends the training by raising.
     Raises ModelRejected when a loss is no longer a number, StorageFailed when the best weights were lost.
     """
     start = time.monotonic()
@@ -47,7 +50,7 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
     precision = resolve(params.precision)
     model = network(data, params, precision)  # first: what it refuses is told before the images are read
     feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
-    rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params)
+    rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
 
     _restore_best(model, held_out, rows, work)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
@@ -64,7 +67,7 @@ def train(normalize: Path, out: Path, work: Path, logs: Path, params: Train) -> 
 
 
 def _fit(
-    learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train
+    learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train, watch: Watch | None
 ) -> tuple[list[dict[str, float]], dict[str, Any]]:
     """Train from where *work* left off to the end; returns the history and facts about this very run."""
     state = resume.load(work, learner.variables)
@@ -81,7 +84,7 @@ def _fit(
                 epochs=params.epochs,
                 steps_per_epoch=feed.steps,
                 validation_data=held_out.measuring(),
-                callbacks=callbacks(learner, params, work, state, narrator, events),
+                callbacks=[*callbacks(learner, params, work, state, narrator, events), *watched(watch, state)],
                 verbose=0,
             )
     return state["rows"], {"resumed_after_epoch": done, "epoch_seconds": narrator.seconds}

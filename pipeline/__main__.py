@@ -49,6 +49,15 @@ def parser() -> argparse.ArgumentParser:
     command("find-lr", "try learning rates in one short training, and suggest one", settings=True, json=True)
     show = command("show", "tell what a run did (the last one, where none is named)", json=True)
     show.add_argument("run", nargs="?", default="", metavar="RUN", help="its name or the first letters of it")
+    tune = command("tune", "search for better settings: [tune.space] of the settings file", settings=True, json=True)
+    for name, kind, help in (
+        ("trials", int, "trials to finish in all"),
+        ("parallel", int, "trials at a time"),
+        ("seconds", float, "longest time for this call"),
+    ):
+        tune.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=f"{help} ([tune] {name})")
+    tune.add_argument("--study", metavar="NAME", help="name of the study, to go on with or to begin")
+    tune.add_argument("--out", default="", metavar="FILE", help="profile to write; $PIPELINE_HOME/tune/STUDY.toml")
     command("runs", "list the runs, the newest first", json=True)
     command("settings", "list every setting with its value and meaning", settings=True, json=True)
     command("verify", "read every stored byte again; status 1 where one is not as it was published", json=True)

@@ -112,6 +112,27 @@ def _stage_row(done: dict[str, Any]) -> tuple[str, ...]:
     return done["stage"], done["key"], done["digest"][:16], made, f"{done['seconds']:.1f}"
 
 
+def tune(options: Namespace) -> int:
+    from pipeline.tuning import plan, profile
+    from pipeline.tuning.tune import tune as search
+
+    file, home = options.config or os.environ.get("PIPELINE_CONFIG", ""), _home()
+    chosen = {name: getattr(options, name) for name in ("trials", "parallel", "seconds", "study")}
+    asked = plan.plan(file, options.set, chosen, lambda: _params(options))
+    out = Path(options.out) if options.out else home.tuning / f"{asked.tune.study}.toml"
+    if options.out:
+        profile.check(out, file)
+    say(f"study {asked.tune.study}: {asked.params.ingest.source}, in {home.tuning}")
+    found = search(asked, home, out)
+    if options.json:
+        _print_json(found.answer)
+        return 0
+    _table(*found.table)
+    facts = [("profile", found.profile), ("report", found.report), ("next", f"python -m pipeline run --config {out}")]
+    print("\n".join(f"{name:<10} {value}" for name, value in facts))
+    return 0
+
+
 def runs(options: Namespace) -> int:
     found = records(_home())
     if options.json:

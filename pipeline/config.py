@@ -41,13 +41,21 @@ def load(
     whether a source's images were ingested before (then "auto" need not look for them). Raises ConfigError with every
     problem found.
     """
-    environment = os.environ if environment is None else environment
-    layers = [*_file(file), *_environment(environment), *_overrides(overrides)]
+    values = [*layers(file, overrides, environment)]
     if source:
-        layers.append(("ingest.source", source))
-    if problems := [text for name, value in layers if (text := _problem(name, value))]:
+        values.append(("ingest.source", source))
+    if problems := [text for name, value in values if (text := _problem(name, value))]:
         raise ConfigError(*problems)
-    return settle(dict(layers), have)
+    return settle(dict(values), have)
+
+
+def layers(
+    file: str, overrides: Iterable[str], environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """(name, value) as people wrote them, unchecked, each layer after those that it wins over."""
+    yield from _file(file)
+    yield from _environment(os.environ if environment is None else environment)
+    yield from _overrides(overrides)
 
 
 def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[Params, str]:
@@ -60,8 +68,13 @@ def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[P
     values = {**RECIPES.get(ingest.source, {}), **values, "ingest.source": ingest.source}
     values.setdefault("register.name", f"{sources.name(ingest)}-classifier")
     values.setdefault("register.experiment", values["register.name"])
+    return complete(values), notice
+
+
+def complete(values: Mapping[str, Any]) -> Params:
+    """*values* ("train.epochs" -> 3) as settings, what is not among them at its default; raises ConfigError."""
     sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
-    return Params(**sections), notice
+    return Params(**sections)
 
 
 def chosen(params: Params) -> dict[str, Any]:
@@ -95,12 +108,7 @@ def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
 
 
 def _problem(name: str, value: Any) -> str | None:
-    if name not in SETTINGS:
-        near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
-        return f"no setting is called '{name}'; " + (
-            f"did you mean '{near[0]}'?" if near else "python -m pipeline settings lists them all"
-        )
-    return problem(name, SETTINGS[name], value)
+    return problem(name, SETTINGS[name], value) if name in SETTINGS else unknown(name)
 
 
 def profiles() -> list[str]:
@@ -114,11 +122,17 @@ def located(file: str) -> Path:
     return profile if file in profiles() and not Path(file).is_file() else Path(file)
 
 
-def _file(path: str) -> Iterator[tuple[str, Any]]:
-    if not path:
-        return
+def unknown(name: str) -> str:
+    """That no setting is called *name*, and which one is nearly."""
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else "python -m pipeline settings lists them all"
+    return f"no setting is called '{name}'; {hint}"
+
+
+def document(path: str) -> dict[str, Any]:
+    """The sections of the settings file *path*."""
     try:
-        document = tomllib.loads(located(path).read_text())
+        content = tomllib.loads(located(path).read_text())
     except FileNotFoundError:
         raise ConfigError(
             f"there is no settings file {path}; give --config a TOML file that exists, or a profile: "
@@ -126,9 +140,17 @@ def _file(path: str) -> Iterator[tuple[str, Any]]:
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
-    for section, values in document.items():
+    for section, values in content.items():
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: '{section}' stands outside a section; write it under one, such as [train]")
+    return content
+
+
+def _file(path: str) -> Iterator[tuple[str, Any]]:
+    sections = document(path) if path else {}
+    for section, values in sections.items():
+        if section == "tune":  # what to search, for `tune` alone: pipeline/tuning/plan.py reads it
+            continue
         yield from ((f"{section}.{name}", value) for name, value in values.items())
 
 

@@ -6,6 +6,7 @@ $PIPELINE_HOME/              default ./workspace
   promotions.jsonl           who moved the alias champion, when, from, to, why
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
   tensorboard/KEY/           events of each training
+  tune/STUDY.*               searches (pipeline/tuning/)
   work/STAGE-KEY/            what a killed stage goes on from; gone when it is finished
   airflow/                   Airflow's database, logs and login, where `make airflow` runs it
   cache/  locks/             hashes of source files; one lock per artifact in the making
@@ -54,6 +55,10 @@ class Home:
     @property
     def airflow(self) -> Path:
         return self.root / "airflow"
+
+    @property
+    def tuning(self) -> Path:
+        return self.root / "tune"
 
     def work(self, stage: str, key: str) -> Path:
         return self.root / "work" / f"{stage}-{key}"

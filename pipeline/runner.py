@@ -7,7 +7,7 @@ runs it, so they share artifacts, and a retry, a clear or two runs at once are h
 import importlib
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,18 +38,31 @@ class Done:
 
 
 class Runner:
-    """One run's view of the graph: settings, store and registry, and what was found so far."""
+    """One run's view of the graph: settings, store and registry, and what was found so far.
+
+    *sound* are the digests of artifacts of which somebody read every byte just now; *watch* is what a training lets see
+    its history after each epoch.
+    """
 
     def __init__(
-        self, params: Params, home: Home, record: Record, *, save: Callable[[], None] = lambda: None, heal: bool = True
+        self,
+        params: Params,
+        home: Home,
+        record: Record,
+        *,
+        save: Callable[[], None] = lambda: None,
+        heal: bool = True,
+        sound: Iterable[str] = (),
+        watch: Callable[[list[dict[str, float]]], None] | None = None,
     ) -> None:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
+        self.watch = watch
         self.store = home.store
         self.tracking = Tracking(params, home, record, self.artifact)
         self.facts: dict[str, dict[str, Any]] = {}
         self.findings: dict[str, list[Finding]] = {}
         self._found: dict[str, Artifact] = {}
-        self._sound: set[str] = set()
+        self._sound = set(sound)
 
     # What is there
 
@@ -98,7 +111,7 @@ class Runner:
         self._found[artifact.stage] = artifact
         self.facts[artifact.stage] = artifact.facts
 
-    def _verify(self, stage: str) -> None:
+    def verify(self, stage: str) -> None:
         """Read every byte of what *stage* made, once a run; a damaged artifact is made again."""
         artifact = self.artifact(stage)
         if artifact.digest in self._sound:
@@ -119,7 +132,7 @@ class Runner:
     def _sound_recipe(self, stage: str) -> keys.Recipe:
         """The recipe of *stage*, once every byte of what it is going to read was found as it was published."""
         for name in STAGES[stage].reads:
-            self._verify(name)
+            self.verify(name)
         return self.recipe(stage)
 
     def artifacts(self) -> dict[str, Artifact]:
@@ -210,6 +223,7 @@ class Runner:
             "fingerprint": lambda: self.fingerprint,
             "logs": lambda: _folder(self.home.logs(keys.key(self.recipe(stage)))),
             "champion": self.tracking.champion_statistics,
+            "watch": lambda: self.watch,
             **extras,
         }
         reads = set(STAGES[stage].reads) | {stage}

@@ -111,7 +111,7 @@ class Tracking:
         if not self.record.mlflow_run:
             name = self.record.run
             with answering(self.registry.uri):
-                client, experiment = self.registry.client, self._experiment()
+                client, experiment = self.registry.client, experiment_id(self.registry, self.params, self.home)
                 found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
                 run = found[0] if found else client.create_run(experiment, run_name=name, tags=self._run_tags())
             self.record.mlflow_run = run.info.run_id
@@ -120,14 +120,6 @@ class Tracking:
     def _run_tags(self) -> dict[str, str]:
         commit, note = self.record.git_commit, "a run of the pipeline; see the report among the artifacts"
         return {RUN_TAG: self.record.run, "mlflow.source.git.commit": commit, "mlflow.note.content": note}
-
-    def _experiment(self) -> str:
-        client, name = self.registry.client, self.params.register.experiment
-        if found := client.get_experiment_by_name(name):
-            return str(found.experiment_id)
-        beside = (self.home.root / "mlartifacts").as_uri()
-        location = beside if self.home.tracking_uri.startswith("sqlite:") else None
-        return str(client.create_experiment(name, artifact_location=location))
 
     def finish(self, artifacts: Mapping[str, Artifact]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
@@ -150,7 +142,7 @@ class Tracking:
         changed = {f"changed.{n}": v for n, v in params.items() if there.params.get(n, v) != v}
         params = {n: v for n, v in params.items() if n not in there.params}
         same = "evaluate" in artifacts and there.tags.get("evaluate.digest") == artifacts["evaluate"].digest
-        self._log_batch(run, [] if same else list(_metrics(artifacts)), params, tags | changed)
+        log_batch(client, run, [] if same else list(_metrics(artifacts)), params, tags | changed)
         for stage, artifact in artifacts.items():
             if (artifact.path / "pictures").is_dir():
                 client.log_artifacts(run, str(artifact.path / "pictures"), f"pictures/{stage}")
@@ -158,18 +150,28 @@ class Tracking:
             client.log_artifact(run, self.record.report)
         client.set_terminated(run, ENDED.get(self.record.state, "FAILED"))
 
-    def _log_batch(
-        self, run: str, metrics: list[tuple[str, float, int]], params: Mapping[str, str], tags: Mapping[str, str]
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
 
-        now = int(time.time() * 1000)
-        logged = [Metric(name, value, now, step) for name, value, step in metrics]
-        self.registry.client.log_batch(
-            run, logged[:BATCH], [Param(*p) for p in params.items()], [RunTag(*t) for t in tags.items()]
-        )
-        for start in range(BATCH, len(logged), BATCH):
-            self.registry.client.log_batch(run, logged[start : start + BATCH])
+def experiment_id(registry: Registry, params: Params, home: Home) -> str:
+    """The MLflow experiment of these settings, made where it is not there."""
+    client, name = registry.client, params.register.experiment
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    beside = (home.root / "mlartifacts").as_uri()
+    location = beside if home.tracking_uri.startswith("sqlite:") else None
+    return str(client.create_experiment(name, artifact_location=location))
+
+
+def log_batch(
+    client: Any, run: str, metrics: list[tuple[str, float, int]], params: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
+    """Log *metrics*, (name, value, step) each, *params* and *tags* to the MLflow run *run*."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    logged = [Metric(name, value, now, step) for name, value, step in metrics]
+    client.log_batch(run, logged[:BATCH], [Param(*p) for p in params.items()], [RunTag(*t) for t in tags.items()])
+    for start in range(BATCH, len(logged), BATCH):
+        client.log_batch(run, logged[start : start + BATCH])
 
 
 def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, int]]:
