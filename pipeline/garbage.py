@@ -1,6 +1,7 @@
-"""Forget what nobody needs: everything but what the champion, the challenger and the last runs stand on."""
+"""Forget what nobody needs: all but what the champion, the challenger, the last runs and the best trials stand on."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_
     kept = {(stage, tags.get(f"{stage}.key", "")) for tags in protected for stage in STAGES}
     for record in records(home)[:keep_runs]:
         kept |= {(stage["stage"], stage["key"]) for stage in record.stages}
-    kept = _with_relatives(home, kept)
+    kept = _with_relatives(home, kept | set(_best_of_searches(home)))
     artifacts = [item for item in home.store.list() if item not in kept]
     trained = {key for stage, key in kept if stage == "train"}
     folders = [path for path in (home.root / "tensorboard").glob("*") if path.name not in trained]
@@ -44,6 +45,13 @@ def collect(home: Home, garbage: Garbage) -> None:
         if not is_locked(home.root / "locks" / folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     home.store.sweep()
+
+
+def _best_of_searches(home: Home) -> Iterator[tuple[str, str]]:
+    """The training that each search found best: its profile counts on it."""
+    for file in home.tuning.glob("*.json"):
+        with contextlib.suppress(ValueError, LookupError):
+            yield "train", json.loads(file.read_bytes())["best"]["key"]
 
 
 def _with_relatives(home: Home, kept: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The pictures of a study, in the manner of components.figures: blue is completed or the best, orange was given up."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ class Scale:
         sign = 1 if self._percent else -1
         values = sorted(sign * t.value for t in trials if t.state == "completed" and t.value is not None)
         best = values[-1]
-        reach = max(FARTHEST * (best - values[len(values) // 2]), 0.02 * abs(best))
+        reach = max(FARTHEST * (best - statistics.median(values)), 0.02 * abs(best))
         self.edge = sign * max(best - reach, min([sign * v for t in trials if (v := t.value) is not None]))
         self.label = f"validation {objective}"
 
@@ -101,6 +102,8 @@ def slices(trials: Sequence[Trial], best: Trial, space: Space, objective: str, p
 
 
 def _slice(axes: "Axes", name: str, span: Range | Choices, scale: Scale, trials: Sequence[Trial]) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     for state, style in (("completed", COMPLETED), ("pruned", PRUNED)):
         some = _of(trials, state)
         scale.plot(axes, [_place(span, t.chosen[name]) for t in some], [t.value or 0.0 for t in some], style)
@@ -112,6 +115,8 @@ def _slice(axes: "Axes", name: str, span: Range | Choices, scale: Scale, trials:
         axes.set_xlim(-0.6, len(labels) - 0.4)
     elif span.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))  # no formula: RC turns them off
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines["left"].set_color(PALE)
 
 

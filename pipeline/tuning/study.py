@@ -41,7 +41,8 @@ class Trial:
     state: str  # completed, pruned or failed
     chosen: dict[str, Any]
     value: float | None  # of the objective: of the best epoch, or of the last one where it was pruned
-    history: History  # a row an epoch, as in history.csv
+    epochs: int
+    history: History  # a row an epoch, as in history.csv; of a trial given up in a search that was killed, nothing
     summary: dict[str, Any]  # validation_accuracy, validation_loss, best_epoch, parameters; {} unless completed
     key: str = ""  # of its training in the store
     reason: str = ""  # why it failed or was given up
@@ -151,7 +152,8 @@ def _trial(frozen: "optuna.trial.FrozenTrial") -> Trial:
     last = list(frozen.intermediate_values.values())[-1:]
     value = frozen.value if frozen.state.name == "COMPLETE" else last[0] if last else None
     told = {"history": [], "summary": {}, **frozen.user_attrs.get("told", {})}
-    return Trial(frozen.number + 1, STATES[frozen.state.name], frozen.params, value, **told)
+    epochs = len(frozen.intermediate_values)
+    return Trial(frozen.number + 1, STATES[frozen.state.name], frozen.params, value, epochs, **told)
 
 
 @contextmanager

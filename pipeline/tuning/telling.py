@@ -11,15 +11,21 @@ def figure(value: float | None, objective: str) -> str:
     """The value of a trial as a person writes it."""
     if value is None:
         return ""
-    return f"{value:.2%}".replace("%", " %") if objective == "accuracy" else f"{value:.4f}"
+    return f"{value:.2%}".replace("%", "\N{NO-BREAK SPACE}%") if objective == "accuracy" else f"{value:.4f}"
 
 
 def line(ended: Trial, best: Trial | None, tune: Tune, seconds_left: float) -> str:
     """ "trial 3/20  98.61 %  in 12.1 s    best 99.31 % (trial 1), about 4 min 05 s left" """
-    value = figure(ended.value, tune.objective) if ended.state == "completed" else f"{ended.state}: {ended.reason}"
+    value = figure(ended.value, tune.objective) if ended.state == "completed" else _unfinished(ended)
     so_far = f"best {figure(best.value, tune.objective)} (trial {best.number})" if best else "none completed yet"
     left = f", about {duration(seconds_left)} left" if seconds_left else ""
     return f"trial {ended.number}/{tune.trials}  {value}  in {duration(ended.seconds)}    {so_far}{left}"
+
+
+def _unfinished(ended: Trial) -> str:
+    if ended.state == "failed":
+        return f"failed: {ended.reason}"
+    return f"given up after {ended.epochs} epoch{'' if ended.epochs == 1 else 's'} ({ended.reason})"
 
 
 def table(study: Study, objective: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

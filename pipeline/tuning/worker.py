@@ -108,7 +108,7 @@ def _train(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Mes
         return {"state": "completed", "key": name, **_facts(runner.artifact("train"))}
     except (Pruned, ModelRejected) as error:
         home.clear_work("train", name)
-        reason = str(error) or "behind the median of the trials before it"
+        reason = str(error) or "behind the median"
         return {"state": "pruned", "key": name, "history": seen, "reason": reason}
 
 
