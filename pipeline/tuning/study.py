@@ -167,9 +167,9 @@ def opened(home: Home, name: str, plan: Plan, recipe: keys.Recipe) -> Iterator[S
     lock, file = f"tune-{name}", home.tuning / f"{name}.db"
     if is_locked(home.root / "locks" / lock):
         raise ConfigError(f"study {name} is being searched already; wait for it, or name another one with --study NAME")
-    with home.lock(lock), _usable(file):
-        file.parent.mkdir(exist_ok=True)
-        study = _open(file, name, plan.tune)
+    file.parent.mkdir(exist_ok=True)
+    with home.lock(lock), _usable(file), _storage(file) as storage:
+        study = _load(storage, name, plan.tune)
         identity = {"tune": _asked(plan), "recipe": recipe}
         if "identity" not in study.user_attrs:
             study.set_user_attr("token", secrets.token_hex(8))
@@ -184,11 +184,22 @@ def opened(home: Home, name: str, plan: Plan, recipe: keys.Recipe) -> Iterator[S
         yield Study(study, plan)
 
 
-def _open(file: Path, name: str, tune: Tune) -> "optuna.Study":
+@contextmanager
+def _storage(file: Path) -> Iterator["optuna.storages.RDBStorage"]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces each trial, and so do we
     storage = optuna.storages.RDBStorage(f"sqlite:///{file}", {"connect_args": {"timeout": SECONDS}})
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _load(storage: "optuna.storages.RDBStorage", name: str, tune: Tune) -> "optuna.Study":
+    import optuna
+
     return optuna.create_study(
         storage=storage,
         study_name=name,

@@ -1,0 +1,271 @@
+"""`python -m pipeline tune` on digits: what it tries, what it leaves, and that it can be killed."""
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import CLEAN, ROOT, command
+from tests.pipeline.tuning.searches import settings_file
+
+# The settings as they are learn; the other learning rate does not, and is given up.
+SPACE = '"train.learning_rate" = {choices = [0.01, 1e-6]}\n"train.dropout" = {low = 0.1, high = 0.5}'
+SETTINGS = '[train]\nmodel = "dense"\nepochs = 3\nlearning_rate = 0.01\n[gate]\nmin_accuracy = 0.1'
+TUNE = "trials = 4\nstartup = 1\nwarmup = 0"
+
+# Put before every process of a search: notes which files of the store a process opens.
+SPY = """
+import os, sys
+def note(event, details):
+    if event == "open" and "/artifacts/normalize/" in str(details[0]):
+        with open(os.environ["OPENED"], "a") as file:
+            file.write(f"{os.getpid()} {'worker' if 'worker' in ' '.join(sys.orig_argv) else 'search'} {details[0]}\\n")
+sys.addaudithook(note)
+"""
+
+
+def start(home: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "tune", "--config", str(file), "--json", *arguments],
+        cwd=ROOT,
+        env={**CLEAN, "PIPELINE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def found(home: Path, file: Path, *arguments: str, **environment: str) -> tuple[dict[str, Any], str]:
+    """The answer of a search that has to succeed, and what it said."""
+    done = command(home, "tune", "--config", str(file), "--json", *arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def trials(home: Path, study: str) -> list[tuple[Any, ...]]:
+    """(state, settings, value) of each trial, as Optuna's own reader has them."""
+    import optuna
+
+    storage = optuna.storages.RDBStorage(f"sqlite:///{home / 'tune' / study}.db")
+    kept = optuna.load_study(study_name=study, storage=storage).trials
+    storage.engine.dispose()
+    return [(t.state.name, t.params, t.value, t.intermediate_values) for t in kept]
+
+
+def trainings(home: Path) -> set[str]:
+    return {path.name for path in (home / "artifacts/train").glob("[!.]*")}
+
+
+@pytest.fixture(scope="module")
+def before(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with ingested, validated and normalized digits and a registry."""
+    home = tmp_path_factory.mktemp("searched") / "home"
+    shutil.copytree(finished, home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def searched(before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any], str]:
+    """A finished search: its home, its settings file, its answer, what it said. Not to be changed."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "spy").mkdir()
+    (folder / "spy/sitecustomize.py").write_text(SPY)
+    file, home = settings_file(folder, SPACE, TUNE, SETTINGS), folder / "home"
+    shutil.copytree(before, home)
+    spied = {"PYTHONPATH": str(folder / "spy"), "OPENED": str(folder / "opened")}
+    return home, file, *found(home, file, "--out", str(folder / "best.toml"), **spied)
+
+
+Searched = tuple[Path, Path, dict[str, Any], str]
+
+
+def test_a_search_tries_gives_up_and_tells_the_best(searched: Searched) -> None:
+    """A line a trial with the best so far; the answer counts and names the best; no library's warning leaks."""
+    _, _, answer, said = searched
+    assert answer["trials"]["completed"] >= 2
+    assert answer["trials"]["pruned"] >= 1
+    assert sum(answer["trials"].values()) == 4
+    assert answer["best"]["settings"]["train.learning_rate"] == 0.01
+    assert re.search(
+        r"^trial 1/4  \d\d\.\d\d.%  in .* best \d\d\.\d\d.% \(trial 1\), about .* left$", said, re.MULTILINE
+    )
+    assert re.search(r"^trial \d/4  given up after 1 epoch \(behind the median\)", said, re.MULTILINE)
+    assert "Warning" not in said
+    assert "ptuna" not in said
+
+
+def test_what_was_given_up_leaves_nothing(searched: Searched) -> None:
+    """A training in the store for each completed trial; no draft, no scratch of the others."""
+    home, _, answer, _ = searched
+    assert len(trainings(home)) == 1 + answer["trials"]["completed"]  # the run before the search trained one
+    assert not list((home / "artifacts/train").glob(".draft-*"))
+    assert not list((home / "work").glob("*"))
+
+
+def test_the_best_is_not_trained_again(searched: Searched) -> None:
+    """`run` with the written profile finds every stage up to train in the store."""
+    home, _, answer, _ = searched
+    done = command(home, "run", "--json", "--config", answer["profile"], "--until", "train")
+    stages = json.loads(done.stdout)["stages"]
+    assert [(s["stage"], s["made"]) for s in stages] == [
+        ("ingest", False),
+        ("validate", False),
+        ("normalize", False),
+        ("train", False),
+    ]
+    assert stages[-1]["key"] == answer["best"]["key"]
+    text = Path(answer["profile"]).read_text()
+    assert text.startswith("# Written by python -m pipeline tune")
+    assert "[tune]" not in text
+
+
+def test_gc_keeps_the_best_training_and_no_other(searched: Searched, tmp_path: Path) -> None:
+    """The profile counts on it, though no run has taken it yet."""
+    home, _, answer, _ = searched
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    assert command(copy, "gc", "--keep", "0").returncode == 0
+    assert answer["best"]["key"] in trainings(copy)
+    assert len(trainings(copy)) < len(trainings(home))
+
+
+def test_the_trainings_open_no_file_of_the_test_split(searched: Searched) -> None:
+    """Neither images nor labels nor anything else in it; those of the two other splits they do open."""
+    lines = (searched[1].parent / "opened").read_text().splitlines()
+    opened = {line.split(" ", 2)[2] for line in lines if " worker " in line}
+    assert {re.sub(r".*/normalize/\w+/(\w+).*", r"\1", name) for name in opened} == {
+        "train",
+        "validation",
+        "data",
+        "manifest",
+    }
+
+
+def test_each_trial_is_a_child_run_in_mlflow(searched: Searched) -> None:
+    """With its settings, its figures of each epoch and how it ended; one run above them all."""
+    from mlflow import MlflowClient
+
+    home, _, answer, _ = searched
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    parent = client.get_run(answer["mlflow_run"])
+    filter = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = client.search_runs([parent.info.experiment_id], filter)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["best_validation_accuracy"] == answer["best"]["value"]
+    assert sorted(run.data.tags["pipeline.trial"] for run in children) == list("1234")
+    states = sorted(run.data.tags["state"] for run in children)
+    assert states == ["completed"] * answer["trials"]["completed"] + ["pruned"] * answer["trials"]["pruned"]
+    best = next(r for r in children if r.data.tags["pipeline.trial"] == str(answer["best"]["trial"]))
+    assert best.data.params == {name: str(value) for name, value in answer["best"]["settings"].items()}
+    epochs = client.get_metric_history(best.info.run_id, "val_accuracy")
+    assert [metric.step for metric in epochs] == [1, 2, 3]
+    assert {path.path for path in client.list_artifacts(parent.info.run_id)} == {"best.toml", "search.html"}
+
+
+def test_the_report_has_everything_in_it(searched: Searched) -> None:
+    """The pictures as data, every trial in its table, no address that it would need."""
+    page = Path(searched[2]["report"]).read_text()
+    assert page.count('src="data:image/png;base64,') == 3
+    assert page.count("</tr>") >= 4 + 2
+    assert not re.search(r'(src|href)="http|@import|url\(', page)
+    assert f"Trial {searched[2]['best']['trial']} is the best of 4" in page
+
+
+def test_called_again_a_finished_search_tries_nothing(searched: Searched) -> None:
+    """The same answer, and no process is started for it."""
+    home, file, answer, _ = searched
+    again, said = found(home, file, "--out", answer["profile"])
+    assert (again["best"], again["trials"], again["mlflow_run"]) == (
+        answer["best"],
+        answer["trials"],
+        answer["mlflow_run"],
+    )
+    assert "trial" not in said
+
+
+def test_a_search_that_is_killed_goes_on_where_it_was(searched: Searched, before: Path, tmp_path: Path) -> None:
+    """By SIGKILL in the midst of a trial: its process ends by itself; called again, it tries the very same."""
+    home, file = tmp_path / "home", settings_file(tmp_path, SPACE, TUNE, SETTINGS)
+    shutil.copytree(before, home)
+    process = start(home, file, "--trials", "3")
+    wait_until(lambda: len(reported(home)) >= 4)  # the second trial is under way
+    (worker,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    assert [t[0] for t in trials(home, "search")].count("RUNNING") == 1
+    psutil.wait_procs([worker], timeout=20)
+    assert not worker.is_running()
+    _, said = found(home, file, "--trials", "3")
+    assert "going on with 1 that had begun" in said
+    assert trials(home, "search") == trials(searched[0], "search")[:3]
+
+
+def test_two_at_a_time_each_in_a_process_of_its_own(searched: Searched, before: Path, tmp_path: Path) -> None:
+    """The same settings come to the same bytes there; a process that is killed is replaced and its trial done."""
+    home, file = tmp_path / "home", settings_file(tmp_path, SPACE, "trials = 2\nstartup = 9", SETTINGS)
+    shutil.copytree(before, home)
+    process = start(home, file, "--parallel", "2")
+    wait_until(lambda: len(psutil.Process(process.pid).children()) == 2)
+    psutil.Process(process.pid).children()[1].kill()
+    answer, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "trial 2: its process was killed by signal 9" in said
+    assert json.loads(answer)["trials"] == {"completed": 2, "pruned": 0, "failed": 0}
+    assert trials(home, "search")[0] == trials(searched[0], "search")[0]
+    shared = trainings(home) & trainings(searched[0]) - trainings(before)
+    assert len(shared) == 1
+    for key in shared:
+        manifests = [
+            json.loads((h / "artifacts/train" / key / "manifest.json").read_text()) for h in (home, searched[0])
+        ]
+        assert manifests[0]["digest"] == manifests[1]["digest"]
+
+
+def test_a_search_that_had_no_time_says_so(searched: Searched, tmp_path: Path) -> None:
+    """Exit status 1: called again it goes on; and a mistake in the space is told before anything is made."""
+    home = tmp_path / "home"
+    shutil.copytree(searched[0], home)
+    file = settings_file(tmp_path, SPACE, TUNE, SETTINGS, name="other")
+    done = command(home, "tune", "--config", str(file), "--seconds", "0.001")
+    assert done.returncode == 1
+    assert "no trial of study other was completed within 0.001 s; run it again" in done.stderr
+    file.write_text(file.read_text().replace("train.dropout", "train.droput"))
+    done = command(tmp_path / "nothing", "tune", "--config", str(file), "--trials", "0")
+    assert (done.returncode, done.stderr.count("error: ")) == (2, 2)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_out_does_not_write_over_what_a_person_wrote(searched: Searched, tmp_path: Path) -> None:
+    """The settings file, another file, a folder that is not there: told before anything runs."""
+    home, file, _, _ = searched
+    notes = tmp_path / "notes.toml"
+    notes.write_text("mine")
+    for out, said in ((file, "the settings file itself"), (notes, "a file that tune did not write")):
+        done = command(home, "tune", "--config", str(file), "--out", str(out))
+        assert (done.returncode, said in done.stderr) == (2, True)
+    assert "there is no folder" in command(home, "tune", "--config", str(file), "--out", "nowhere/x.toml").stderr
+
+
+def reported(home: Path) -> list[Any]:
+    """The epochs that the study knows of."""
+    try:
+        with closing(sqlite3.connect(f"file:{home / 'tune/search.db'}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT * FROM trial_intermediate_values").fetchall()
+    except sqlite3.OperationalError:  # not there yet, or being written
+        return []
+
+
+def wait_until(true: Any, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
