@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from components.figures import BLUE, INK, ORANGE, PALE, canvas, short
 from pipeline.tuning.plan import Choices, Range, Space
 from pipeline.tuning.study import Trial
+from pipeline.tuning.telling import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,12 +92,12 @@ def slices(trials: Sequence[Trial], best: Trial, space: Space, objective: str, p
     scale, rows = Scale(trials, objective), -(-len(space) // COLUMNS)
     with canvas(path, 3.2 * min(len(space), COLUMNS), 2.9 * rows) as figure:
         grid = figure.subplots(rows, min(len(space), COLUMNS), sharey=True, squeeze=False).flat
-        for axes, (name, span) in zip(grid, space.items(), strict=False):
+        for (name, span), axes in zip(space.items(), grid, strict=False):
             _slice(axes, name, span, scale, trials)
             ring: Any = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": INK}
             axes.plot([_place(span, best.chosen[name])], [best.value], marker="o", linestyle="", **ring)
             scale.dress(axes)
-        for axes in list(grid):  # of the last row, those without a setting
+        for axes in grid:  # of the last row, those without a setting
             axes.axis("off")
         figure.supylabel(scale.label, fontsize=10)
 
@@ -109,8 +110,8 @@ def _slice(axes: "Axes", name: str, span: Range | Choices, scale: Scale, trials:
         scale.plot(axes, [_place(span, t.chosen[name]) for t in some], [t.value or 0.0 for t in some], style)
     axes.set_title(name, fontsize=10)
     if isinstance(span, Choices):
-        labels = [short(str(value), 12) or '""' for value in span.values]
-        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, labels)) > 24 else {}
+        labels = [short(plain(value), 12) for value in span.values]
+        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, labels)) > 16 else {}
         axes.set_xticks(range(len(labels)), labels, **turned)
         axes.set_xlim(-0.6, len(labels) - 0.4)
     elif span.log:

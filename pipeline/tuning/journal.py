@@ -15,6 +15,7 @@ from pipeline.home import Home
 from pipeline.tracking import experiment_id, log_batch
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
+from pipeline.tuning.telling import words
 
 SEARCH_TAG, TRIAL_TAG = "pipeline.search", "pipeline.trial"
 PARENT_TAG = "mlflow.parentRunId"
@@ -86,7 +87,7 @@ class Journal:
         tags = {SEARCH_TAG: study.token, TRIAL_TAG: "all", "mlflow.note.content": "a search of python -m pipeline tune"}
         run = str(client.create_run(self._experiment, run_name=f"tune {study.name}", tags=tags).info.run_id)
         fixed = {n: str(v)[:500] for n, v in self._plan.settings({}).items() if n not in self._plan.space}
-        log_batch(client, run, [], {**fixed, **{n: str(v)[:500] for n, v in self._plan.space.items()}}, {})
+        log_batch(client, run, [], {**fixed, **{n: words(span)[:500] for n, span in self._plan.space.items()}}, {})
         return run
 
     @cached_property

@@ -7,9 +7,9 @@ from typing import Any
 from components.report import picture
 from pipeline.summary import duration
 from pipeline.tuning import figures
-from pipeline.tuning.plan import Choices, Plan, Range
+from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
-from pipeline.tuning.telling import figure, plain
+from pipeline.tuning.telling import figure, plain, words
 
 
 def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> None:
@@ -45,7 +45,7 @@ def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]
         "seconds": duration(sum(t.seconds for t in trials)),
         "epochs": sum(t.epochs for t in trials),
         "names": list(plan.space),
-        "ranges": {name: _words(span) for name, span in plan.space.items()},
+        "found": [(name, plain(best.chosen[name]), words(span)) for name, span in plan.space.items()],
         "shares": shares,
         "rows": [_row(t, list(plan.space), objective) for t in trials],
         "profile": profile,
@@ -57,12 +57,6 @@ def _first(plan: Plan, trials: list[Trial], objective: str) -> str:
     """What the settings had before the search came to, "" where they were not tried or did not end."""
     tried = [t for t in trials if t.chosen == plan.first and t.state == "completed"]
     return figure(tried[0].value, objective) if tried else ""
-
-
-def _words(span: Range | Choices) -> str:
-    if isinstance(span, Choices):
-        return ", ".join(str(value) or '""' for value in span.values)
-    return f"{plain(span.low)} to {plain(span.high)}{', logarithmic' if span.log else ''}"
 
 
 def _row(trial: Trial, names: list[str], objective: str) -> dict[str, Any]:

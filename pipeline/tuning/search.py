@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from components import errors
 from components.progress import say
-from components.sources.crew import cores
 from pipeline.home import Home
 from pipeline.runner import Runner
 from pipeline.tuning.journal import Journal
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
 from pipeline.tuning.telling import line
-from pipeline.tuning.workers import Died, Worker, ending, ready
+from pipeline.tuning.workers import Died, Worker, ending, ready, shares
 
 if TYPE_CHECKING:
     import optuna
@@ -37,13 +36,12 @@ class Search:
 
     def run(self) -> None:
         """Try until the study has its trials or the time is over; what is under way then is left for the next call."""
-        if self._begun:
+        tune = self._plan.tune
+        count = max(0, min(tune.parallel, tune.trials - self._before))
+        if count and self._begun:
             say(f"  going on with {len(self._begun)} that had begun when the last search ended")
-        tune, left = self._plan.tune, self._plan.tune.trials - self._before
-        count = max(0, min(tune.parallel, left))
-        threads = None if count < 2 else max(1, cores() // count)
         log = self._home.tuning / f"{self._study.name}.log"
-        workers = [Worker(self._home, threads, log) for _ in range(count)]
+        workers = [Worker(self._home, cores, log) for cores in shares(count)]
         with ending(workers):
             for worker in workers:
                 worker.start()

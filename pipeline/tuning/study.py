@@ -100,7 +100,7 @@ class Study:
 
     def judge(self, trial: "optuna.Trial", history: History) -> bool:
         """Take down the epochs so far; whether to give the trial up."""
-        known = self._study.trials[trial.number].intermediate_values
+        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
         column = f"val_{self._tune.objective}"
         for row in history:
             if (step := int(row["epoch"]) - 1) not in known:
@@ -172,10 +172,10 @@ def opened(home: Home, name: str, plan: Plan, recipe: keys.Recipe) -> Iterator[S
         study = _load(storage, name, plan.tune)
         identity = {"tune": _asked(plan), "recipe": recipe}
         if "identity" not in study.user_attrs:
-            study.set_user_attr("token", secrets.token_hex(8))
-            study.set_user_attr("identity", identity)
             if plan.first:
-                study.enqueue_trial(plan.first)
+                study.enqueue_trial(plan.first, skip_if_exists=True)
+            study.set_user_attr("token", secrets.token_hex(8))
+            study.set_user_attr("identity", identity)  # last: a study that has it is whole
         elif found := _differences(study.user_attrs["identity"], identity):
             raise ConfigError(
                 f"study {name} was begun otherwise ({'; '.join(found)}) and its values would not compare; name another "

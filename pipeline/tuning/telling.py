@@ -1,7 +1,7 @@
 """A search in words: a line per trial while it goes on, a table of the best at its end."""
 
 from pipeline.summary import duration
-from pipeline.tuning.plan import Tune
+from pipeline.tuning.plan import Choices, Range, Tune
 from pipeline.tuning.study import Study, Trial
 
 MOST_ROWS = 10
@@ -44,6 +44,13 @@ def table(study: Study, objective: str) -> tuple[tuple[str, ...], list[tuple[str
     return head, rows
 
 
+def words(span: Range | Choices) -> str:
+    """What is searched: "0.0001 to 0.1, logarithmic" or "cnn, dense"."""
+    if isinstance(span, Choices):
+        return ", ".join(map(plain, span.values))
+    return f"{plain(span.low)} to {plain(span.high)}{', logarithmic' if span.log else ''}"
+
+
 def plain(value: object) -> str:
     """A searched setting's value, no longer than it can be told apart by."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value) or '""'

@@ -1,4 +1,6 @@
-"""A process that does one trial after the other, so that TensorFlow is imported once: python -m pipeline.tuning.worker
+"""A process that does one trial after the other, so that TensorFlow is imported once.
+
+    python -m pipeline.tuning.worker [CORES]    such as 0,2: the cores to keep to
 
     search -> worker    {"run", "settings", "fingerprint", "sound", "given_up"}: a trial, as a line of JSON
     worker -> search    {"history": [...]} after each epoch, answered by {"prune": true or false}
@@ -9,6 +11,7 @@ It ends when its standard input does: nobody waits for a result whose search was
 harmless, as it is for a run: the training goes on from its last finished epoch.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -20,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
+from components.backend import tensorflow
 from components.errors import ModelRejected, PipelineError, Unavailable
 from pipeline import config
 from pipeline.graph import ancestors
@@ -69,10 +73,24 @@ def main() -> None:
     said = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     line = Line(said, sys.stdin)
+    if cores := sys.argv[1:]:
+        keep_to({int(core) for core in cores[0].split(",")})
     while True:
         line.say(trial(line.hear(), line.watch))
         if keras := sys.modules.get("keras"):
             keras.utils.clear_session()
+
+
+def keep_to(cores: set[int]) -> None:
+    """Compute on *cores* alone, in as many threads as on all of them.
+
+    With fewer threads TensorFlow would add its numbers up in another order, and equal settings and seed would come to
+    other bytes than in a run. So it counts the cores first, and its threads are moved then.
+    """
+    tensorflow().config.list_logical_devices()
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 (names are wanted)
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(thread), cores)
 
 
 def trial(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Message:
@@ -108,7 +126,7 @@ def _train(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Mes
         return {"state": "completed", "key": name, **_facts(runner.artifact("train"))}
     except (Pruned, ModelRejected) as error:
         home.clear_work("train", name)
-        reason = str(error) or "behind the median"
+        reason = str(error).partition(";")[0] or "behind the median"
         return {"state": "pruned", "key": name, "history": seen, "reason": reason}
 
 

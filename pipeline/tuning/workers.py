@@ -22,17 +22,18 @@ class Died(Exception):
 class Worker:
     """A process of pipeline.tuning.worker, begun by `start`, anew where it died; what it prints goes to *log*."""
 
-    def __init__(self, home: Home, threads: int | None, log: Path) -> None:
+    def __init__(self, home: Home, cores: Sequence[int], log: Path) -> None:
         self.log = log
+        self._arguments = [",".join(map(str, cores))] if cores else []
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._environment = {**os.environ, "PYTHONPATH": path, "PIPELINE_HOME": str(home.root), **_limits(threads)}
+        self._environment = {**os.environ, "PYTHONPATH": path, "PIPELINE_HOME": str(home.root)}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         self.end()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.tuning.worker"],
+                [sys.executable, "-m", "pipeline.tuning.worker", *self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -81,10 +82,12 @@ class Worker:
             self._process = None
 
 
-def _limits(threads: int | None) -> dict[str, str]:
-    """How many threads TensorFlow may compute with, by the variables that it looks at; None leaves it all cores."""
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    return {} if threads is None else dict.fromkeys(names, str(threads))
+def shares(count: int) -> list[list[int]]:
+    """The cores that each of *count* processes keeps to; empty for one alone, and where a system cannot do that."""
+    if count < 2 or not hasattr(os, "sched_setaffinity"):
+        return [[]] * count
+    cores = sorted(os.sched_getaffinity(0))
+    return [cores[i % len(cores) :: count] for i in range(count)]
 
 
 def _ending(status: int) -> str:
