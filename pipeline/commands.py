@@ -128,7 +128,11 @@ def tune(options: Namespace) -> int:
         _print_json(found.answer)
         return 0
     _table(*found.table)
-    facts = [("profile", found.profile), ("report", found.report), ("next", f"python -m pipeline run --config {out}")]
+    facts = [
+        ("profile", found.profile),
+        ("report", found.report),
+        ("next", shlex.join(["python", "-m", "pipeline", "run", "--config", str(out)])),
+    ]
     print("\n".join(f"{name:<10} {value}" for name, value in facts))
     return 0
 

@@ -1,6 +1,7 @@
 """The best settings of a study as a TOML file that `run --config` takes: settings only, and where they come from."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def write(path: Path, plan: Plan, study: Study, best: Trial) -> None:
     head = [
         f"{MARK} on {time.strftime('%Y-%m-%d', time.gmtime())}: study {study.name}, trial {best.number},",
         f"# validation {plan.tune.objective} {best.value:.6g}. The model is trained already; the rest of the run:",
-        f"#   python -m pipeline run --config {path}",
+        f"#   python -m pipeline run --config {shlex.quote(str(path))}",
     ]
     part = path.with_name(f".{path.name}.part")
     part.write_text("\n".join([*head, *_sections({**plan.written, **best.chosen})]) + "\n")

@@ -1,5 +1,6 @@
 """The report of a study: one HTML file with everything in it, like that of a run (components.report)."""
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,6 @@ def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]
     """What the template shows."""
     trials, objective = study.ended, plan.tune.objective
     shares = study.importances()
-    counts = {state: sum(t.state == state for t in trials) for state in ("completed", "pruned", "failed")}
     return {
         "study": study.name,
         "source": plan.params.ingest.source,
@@ -41,14 +41,13 @@ def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]
         "best": best,
         "value": figure(best.value, objective),
         "first": _first(plan, trials, objective),
-        "counts": counts,
+        "counts": study.counts,
         "seconds": duration(sum(t.seconds for t in trials)),
         "epochs": sum(t.epochs for t in trials),
         "names": list(plan.space),
         "found": [(name, plain(best.chosen[name]), words(span)) for name, span in plan.space.items()],
-        "shares": shares,
         "rows": [_row(t, list(plan.space), objective) for t in trials],
-        "profile": profile,
+        "profile": shlex.quote(str(profile)),
         "pictures": _pictures(plan, trials, best, shares),
     }
 

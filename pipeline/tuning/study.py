@@ -124,6 +124,12 @@ class Study:
         return [_trial(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state.name in STATES]
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many trials ended in each way."""
+        ends = [trial.state for trial in self.ended]
+        return {state: ends.count(state) for state in STATES.values()}
+
+    @property
     def ranking(self) -> list[Trial]:
         """The completed trials, the best first; of equal values the lowest validation loss."""
         completed = [trial for trial in self.ended if trial.state == "completed"]
@@ -131,6 +137,7 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
+        """The best trial that was completed, None while there is none."""
         return next(iter(self.ranking), None)
 
     def _worse(self, trial: Trial) -> float:

@@ -14,6 +14,7 @@ from pipeline.graph import ancestors
 from pipeline.home import Home
 from pipeline.runner import Runner
 from pipeline.runs import Record, now
+from pipeline.store import storage_errors
 from pipeline.tuning import profile, report
 from pipeline.tuning.journal import Journal
 from pipeline.tuning.plan import Choices, Plan
@@ -56,28 +57,27 @@ def tune(plan: Plan, home: Home, out: Path) -> Found:
         journal = Journal(home, plan, study)
         try:
             Search(plan, home, study, journal, data).run()
+            best = _best(study, plan)
         except BaseException:
             journal.finish("KILLED")
             raise
-        best = _best(study, plan)
-        profile.write(out, plan, study, best)
-        report.write(page, plan, study, best, out)
+        with storage_errors(home.root):
+            profile.write(out, plan, study, best)
+            report.write(page, plan, study, best, out)
         journal.finish("FINISHED", out, page)
-        counts = {state: sum(t.state == state for t in study.ended) for state in ("completed", "pruned", "failed")}
-        told = {"trial": best.number, "value": best.value, "settings": best.chosen, "key": best.key}
-        seconds = round(time.monotonic() - start, 3)
         found = Found(
-            name,
-            plan.tune.objective,
-            counts,
-            told,
-            str(out),
-            str(page),
-            journal.run,
-            seconds,
-            table(study, plan.tune.objective),
+            study=name,
+            objective=plan.tune.objective,
+            trials=study.counts,
+            best={"trial": best.number, "value": best.value, "settings": best.chosen, "key": best.key},
+            profile=str(out),
+            report=str(page),
+            mlflow_run=journal.run,
+            seconds=round(time.monotonic() - start, 3),
+            table=table(study, plan.tune.objective),
         )
-    (home.tuning / f"{name}.json").write_text(json.dumps(found.answer, indent=2) + "\n")
+    with storage_errors(home.root):
+        (home.tuning / f"{name}.json").write_text(json.dumps(found.answer, indent=2) + "\n")
     return found
 
 

@@ -196,7 +196,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was(searched: Searched, before
     """By SIGKILL in the midst of a trial: its process ends by itself; called again, it tries the very same."""
     home, file = tmp_path / "home", settings_file(tmp_path, SPACE, TUNE, SETTINGS)
     shutil.copytree(before, home)
-    process = start(home, file, "--trials", "3")
+    process = start(home, file, "--trials", "2")
     wait_until(lambda: len(reported(home)) >= 4)  # the second trial is under way
     (worker,) = psutil.Process(process.pid).children()
     process.kill()
@@ -204,9 +204,9 @@ def test_a_search_that_is_killed_goes_on_where_it_was(searched: Searched, before
     assert [t[0] for t in trials(home, "search")].count("RUNNING") == 1
     psutil.wait_procs([worker], timeout=20)
     assert not worker.is_running()
-    _, said = found(home, file, "--trials", "3")
+    _, said = found(home, file, "--trials", "2")
     assert "going on with 1 that had begun" in said
-    assert trials(home, "search") == trials(searched[0], "search")[:3]
+    assert trials(home, "search") == trials(searched[0], "search")[:2]
 
 
 def test_two_at_a_time_each_in_a_process_of_its_own(searched: Searched, before: Path, tmp_path: Path) -> None:
