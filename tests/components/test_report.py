@@ -352,16 +352,16 @@ def test_rendering_loads_nothing_heavy_and_is_done_in_a_blink(tmp_path: Path) ->
     """A run with nothing to do makes its page too: no NumPy, no TensorFlow, no matplotlib, well under a second."""
     full(tmp_path, DIGITS)
     script = (
-        "import sys, time; from pathlib import Path; start = time.perf_counter()\n"
+        "import sys, time; from pathlib import Path; start = time.process_time()\n"
         "from components.report import Report, render\n"
         "folder = Path(sys.argv[1]); artifacts = {p.name: p for p in folder.iterdir() if p.is_dir()}\n"
         "render(Report('r', '', 'digits', 'promoted', artifacts=artifacts), folder / 'report.html')\n"
-        "print([m for m in sys.modules if m in ('numpy', 'tensorflow', 'matplotlib')], time.perf_counter() - start)"
+        "print([m for m in sys.modules if m in ('numpy', 'tensorflow', 'matplotlib')], time.process_time() - start)"
     )
     ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True, text=True)
     loaded, seconds = ran.stdout.rsplit(maxsplit=1)
     assert loaded == "[]"
-    assert float(seconds) < 2  # 0.2 s when nothing else runs
+    assert float(seconds) < 1  # of the processor, whatever else runs on it; 0.3 s
 
 
 def test_values_are_told_as_a_person_says_them() -> None:
