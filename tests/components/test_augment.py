@@ -116,6 +116,13 @@ def test_both_ways_of_sampling_agree() -> None:
     assert np.abs(one - other).max() <= 1
 
 
+def test_what_lies_between_pixels_is_their_mean_rounded() -> None:
+    """Of 10 and 13 side by side: 10.3, 10.6, 13 at the edge and 13 beyond it."""
+    images = np.array([10, 13, 10, 13], np.uint8).reshape(1, 2, 2, 1)
+    places = np.array([[[0.1, 0.2], [1, 7]], [[0, 0.4], [1, 7]]], np.float32)[None]
+    assert warp.sample(images, places, (2, 2, 1)).numpy().ravel().tolist() == [10, 11, 13, 13]
+
+
 @EXAMPLES
 @given(st.floats(0.02, 0.25), st.integers(0, 10**9))
 def test_a_shift_moves_the_middle_by_at_most_its_share_of_the_side(share: float, step: int) -> None:
