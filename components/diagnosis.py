@@ -61,14 +61,10 @@ class Case:
 
 
 def read(train: Path, metrics: Mapping[str, Any], training: Train, gate: Gate) -> list[Diagnosis]:
-    """Judge the training in the folder *train* by its history and by *metrics*, the content of metrics.json.
-
-    Nothing is told of a test split with images of one class alone: it cannot tell knowing from guessing.
-    """
+    """Judge the training in the folder *train* by its history and by *metrics*, the content of metrics.json."""
     with (train / "history.csv").open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    case = Case(rows, metrics, training, gate)
-    return diagnose(case) if rows and case.ignorance else []
+    return diagnose(Case(rows, metrics, training, gate)) if rows else []
 
 
 def warn(diagnoses: Sequence[Diagnosis]) -> list[Finding]:
@@ -148,10 +144,9 @@ def _label_noise(case: Case) -> Diagnosis:
         f"{told}; accuracy is {_percent(metrics['train_accuracy'])} on the training images and "
         f"{_percent(metrics['accuracy'])} on the test images; suspected labels: {doubted} images"
     )
-    smoothing = _round(min(0.4, case.training.label_smoothing + 0.1))
     advice = (
         "mend the labels (suspects in python -m pipeline report), or believe them less with "
-        f"--set train.label_smoothing={smoothing}"
+        "--set train.label_smoothing=0.1"
     )
     return Diagnosis("label noise", of_test or of_training, evidence, advice)
 

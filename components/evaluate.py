@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the check runs on every run with nothing to do: it must not
     Model = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # probabilities (n, classes)
 
 REJECTION = ModelRejected
-BLOCK = 1024  # images per call of the model, fewer where they are large
+BLOCK = 1024  # images per call of the model
 
 
 def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[str, Any]:
@@ -118,11 +118,9 @@ def _predict(model: "Model", split: "Split", classes: int, name: str) -> "NDArra
     """Probabilities, float32 (N, classes), of every image of *split* in order."""
     import numpy as np
 
-    from components.portions import together
-
     out = np.empty((len(split), classes), np.float32)
     done = 0
-    for images, _ in split.blocks(together(split.shape, BLOCK), f"evaluate: {name} images"):
+    for images, _ in split.blocks(BLOCK, f"evaluate: {name} images"):
         out[done : done + len(images)] = model(images)
         done += len(images)
     broken = np.flatnonzero(~np.isfinite(out).all(axis=1))

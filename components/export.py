@@ -1,84 +1,33 @@
-"""Export: the model for servers and for phones, each file measured on the whole test split against the Keras model."""
+"""Export: the model in every format asked for, each file measured on the whole test split against the Keras model."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from components.budgets import over_budget
 from components.errors import ExportRejected
+from components.formats import FORMATS, Source
 from components.gate import Finding
-from components.params import Export, Gate
+from components.params import Export, Gate, words
+from components.parity import disagrees, loses
 
 if TYPE_CHECKING:  # the check runs on every run with nothing to do: it must not load NumPy
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Probabilities = NDArray[np.float32]
+    from components.runtimes import Answer, Probabilities
 
 REJECTION = ExportRejected
-TOLERANCE = 1e-4  # in probability, for formats that compute in float32
 
 
-@dataclass(frozen=True)
-class Format:
-    """One exported file or folder: how it is written and asked, and whether it must agree with Keras image by image."""
+def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str, dict[str, float]]:
+    """Write each of `params.formats` and measure it on the whole test split; to *out*
 
-    path: str
-    write: Callable[
-        [Any, Path, Path, Export], None
-    ]  # (Keras model, folder of normalize, folder of the exports, settings)
-    exact: bool
+        saved_model/ model.tflite ...   the files, see components.formats
+        parity.json                     n, keras {correct, accuracy}, formats {name: {path, bytes, gzip_bytes, correct,
+                                        accuracy, agree (images of the same class as by Keras), max_difference (in
+                                        probability), zeros (of pruned: share of the weights that are 0)}}
 
-    def predict(self, out: Path, test: Path) -> "tuple[Probabilities, float | None]":
-        """Probabilities for the split *test*, and microseconds for one image where they are measured."""
-        if self.path.endswith(".tflite"):
-            from components.litert import predict_litert
-
-            return predict_litert(out / self.path, test)
-        from components.savedmodel import predict_saved_model
-        from components.splits import Split
-
-        return predict_saved_model(out / self.path, Split(test)), None
-
-
-def _saved_model(model: Any, normalize: Path, out: Path, params: Export) -> None:
-    from components.savedmodel import write_saved_model
-
-    write_saved_model(model, out / "saved_model")
-
-
-def _tflite(model: Any, normalize: Path, out: Path, params: Export) -> None:
-    from components.tflite import write_float
-
-    write_float(out / "saved_model", out / "model.tflite")
-
-
-def _int8(model: Any, normalize: Path, out: Path, params: Export) -> None:
-    from components.splits import Split
-    from components.tflite import calibration_images, write_int8
-
-    images = calibration_images(Split(normalize / "train"), params.calibration_images)
-    write_int8(out / "saved_model", out / "model-int8.tflite", images)
-
-
-FORMATS = {
-    "saved_model": Format("saved_model", _saved_model, exact=True),
-    "tflite": Format("model.tflite", _tflite, exact=True),  # from the SavedModel above, so it comes after it
-    "int8": Format("model-int8.tflite", _int8, exact=False),
-}
-
-
-def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str, Any]:
-    """Write every format and measure each on the whole test split; to *out*
-
-        saved_model/         TensorFlow, see components.savedmodel
-        model.tflite         LiteRT in float32, see components.tflite
-        model-int8.tflite    LiteRT in 8-bit integers
-        parity.json          n, keras {correct, accuracy}, formats {name: {path, bytes, correct, accuracy,
-                             agree (images of the same class as by Keras), max_difference (in probability)}}
-
-    Facts: accuracy, bytes and median microseconds for one image on one thread, by format.
+    Facts: accuracy, bytes, gzip_bytes, and median_ms and p99_ms for one image on one thread, by format. Times differ
+    from one run to the next, so they are in no file. Raises ExportRejected where the model has no such format.
     """
     from components.archive import read_model
     from components.progress import say
@@ -87,20 +36,20 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
     model = read_model(train / "model.keras")
     _expect_float32(model)
     test = Split(normalize / "test")
-    reference = _keras(model, test)
     formats: dict[str, dict[str, Any]] = {}
-    facts: dict[str, Any] = {}
-    for name, form in FORMATS.items():
-        say(f"  writing {form.path} and asking it about {len(test):,} test images")
-        form.write(model, normalize, out, params)
-        probabilities, microseconds = form.predict(out, normalize / "test")
-        formats[name] = {"path": form.path, "bytes": _bytes(out / form.path)} | _measure(
-            probabilities, reference, test.labels
-        )
-        facts[name] = {key: formats[name][key] for key in ("accuracy", "bytes")} | {"microseconds": microseconds}
+    with TemporaryDirectory() as scratch:
+        source = Source(model, train / "model.keras", normalize, Path(scratch), params)
+        for name in words(params.formats):
+            say(f"  writing {FORMATS[name].path}")
+            told = FORMATS[name].write(source, out / FORMATS[name].path)
+            formats[name] = {"path": FORMATS[name].path} | _sizes(out / FORMATS[name].path) | (told or {})
+    say(f"  asking {len(formats)} formats about {len(test):,} test images")
+    reference, answers = _keras(model, test), _answers(formats, out, normalize / "test")
+    for name, answer in answers.items():
+        formats[name] |= _measure(answer.probabilities, reference, test.labels)
     parity = {"n": len(test), "keras": _correct(reference, test.labels), "formats": formats}
     (out / "parity.json").write_text(json.dumps(parity, indent=2, sort_keys=True) + "\n")
-    return facts
+    return {name: _facts(formats[name], answers[name]) for name in formats}
 
 
 def _expect_float32(model: Any) -> None:
@@ -112,15 +61,33 @@ def _expect_float32(model: Any) -> None:
             )
 
 
+def _sizes(path: Path) -> dict[str, int]:
+    """The size of a file, or of all files of a folder, as it is and compressed as a download would be."""
+    import gzip
+
+    contents = [file.read_bytes() for file in (path, *path.rglob("*")) if file.is_file()]
+    return {
+        "bytes": sum(map(len, contents)),
+        "gzip_bytes": sum(len(gzip.compress(content, 9, mtime=0)) for content in contents),
+    }
+
+
 def _keras(model: Any, test: Any) -> "Probabilities":
     import numpy as np
 
     return np.concatenate([model.predict_on_batch(images) for images, _ in test.blocks(1000, "export: Keras")])
 
 
-def _bytes(path: Path) -> int:
-    files = [path, *path.rglob("*")]
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _answers(formats: dict[str, Any], out: Path, test: Path) -> "dict[str, Answer]":
+    """What each format says of the split *test*: one process for each runtime."""
+    from components.runtimes import ask
+
+    answers: dict[str, Answer] = {}
+    for runtime in sorted({FORMATS[name].runtime for name in formats}):
+        names = [name for name in formats if FORMATS[name].runtime == runtime]
+        given = ask(runtime, [out / FORMATS[name].path for name in names], test)
+        answers |= dict(zip(names, given, strict=True))
+    return answers
 
 
 def _correct(probabilities: "Probabilities", labels: Any) -> dict[str, Any]:
@@ -135,39 +102,20 @@ def _measure(probabilities: "Probabilities", reference: "Probabilities", labels:
     return _correct(probabilities, labels) | {"agree": agree, "max_difference": difference}
 
 
-def check(export: Path, gate: Gate) -> list[Finding]:
-    """An error for each format that is not what the Keras model computes, by the measure that fits it."""
+def _facts(measured: dict[str, Any], answer: "Answer") -> dict[str, float]:
+    of_file = {key: measured[key] for key in ("accuracy", "bytes", "gzip_bytes")}
+    return of_file | {"median_ms": round(answer.median_ms, 5), "p99_ms": round(answer.p99_ms, 5)}
+
+
+def check(export: Path, gate: Gate, facts: dict[str, dict[str, float]]) -> list[Finding]:
+    """An error for each format that is not what the Keras model computes, by the measure that fits it, and for each
+    budget that the format `gate.budget_format` exceeds; *facts* is what `export` returned when it wrote the files.
+    """
     parity = json.loads((export / "parity.json").read_text())
     findings: list[Finding] = []
     for name, measured in parity["formats"].items():
         if FORMATS[name].exact:
-            findings += _disagrees(measured, parity["n"])
+            findings += disagrees(measured, parity["n"])
         else:
-            findings += _loses(measured, parity["keras"]["correct"], parity["n"], gate.max_export_loss)
-    return findings
-
-
-def _disagrees(measured: dict[str, Any], n: int) -> list[Finding]:
-    agree, difference = measured["agree"], measured["max_difference"]
-    if agree == n and difference <= TOLERANCE:
-        return []
-    text = (
-        f"{measured['path']} gives another class than the Keras model for {n - agree:,} of {n:,} test images and "
-        f"differs by up to {difference:g} in probability; expected none and at most {TOLERANCE:g}. Make it again with "
-        "python -m pipeline run --force export"
-    )
-    return [Finding("error", text)]
-
-
-def _loses(measured: dict[str, Any], right: int, n: int, most: float) -> list[Finding]:
-    """One image is the least that can be lost: where even that is more than *most*, one is a warning."""
-    lost = right - measured["correct"]
-    if lost <= 0 or lost / n <= most:
-        return []
-    severity: Literal["error", "warning"] = "warning" if lost == 1 and most else "error"
-    text = (
-        f"{measured['path']} is right for {measured['correct']:,} of {n:,} test images, the Keras model for {right:,}: "
-        f"{100 * lost / n:.2f} points less, and at most {100 * most:.6g} are allowed (gate.max_export_loss); give it "
-        "more images to set its ranges by: --set export.calibration_images=2000"
-    )
-    return [Finding(severity, text)]
+            findings += loses(name, measured, parity["keras"]["correct"], parity["n"], gate.max_export_loss)
+    return findings + over_budget(facts, gate)

@@ -4,6 +4,7 @@ A setting is declared once, with its default, its help text and its bounds; the 
 the form in the Airflow UI are made from these declarations. Standard library only: a DAG file may import this.
 """
 
+import difflib
 import math
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
@@ -37,6 +38,27 @@ def setting(
     """
     bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
+
+
+def words(text: str) -> list[str]:
+    """The words of a comma list."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def canonical_formats(text: str) -> str:
+    """The formats that *text* names, each once and in the order of FORMATS: equal sets give equal keys.
+
+    Raises ValueError with the first one that does not exist.
+    """
+    given = words(text)
+    if not given:
+        raise ValueError(f"expected at least one of {', '.join(FORMATS)}")
+    for word in given:
+        if word not in FORMATS:
+            near = difflib.get_close_matches(word, FORMATS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(FORMATS)}"
+            raise ValueError(f"there is no format {word!r}; {hint}")
+    return ",".join(name for name in FORMATS if name in given)
 
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -217,8 +239,9 @@ class Gate(Section):
         in_key=False,
     )  # fmt: skip
     max_export_loss: float = setting(
-        0.001, "largest loss of accuracy by int8, a share of 1", minimum=0, maximum=1, in_key=False
-    )
+        0.001, "largest loss of accuracy by an export that rounds or prunes, a share of 1", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
     budget_format: str = setting("int8", "exported format that the budgets below bound", choices=FORMATS, in_key=False)
     max_bytes: int = setting(0, "largest size of that file in bytes; 0: no bound", minimum=0, in_key=False)
     max_latency_ms: float = setting(
@@ -240,10 +263,23 @@ class Register(Section):
 
 @dataclass(frozen=True)
 class Export(Section):
-    formats: str = setting("saved_model,tflite,int8", "files to write: " + ", ".join(FORMATS))
-    sparsity: float = setting(0.8, "share of the weights that pruning sets to 0", minimum=0, maximum=0.99)
-    finetune_epochs: int = setting(2, "epochs of training after pruning", minimum=0, maximum=1000)
+    formats: str = setting(
+        "saved_model,tflite,int8", "files to write: " + ", ".join(FORMATS), spelling=canonical_formats
+    )
+    sparsity: float = setting(0.8, "share of each kernel's weights that pruned sets to 0", minimum=0, maximum=0.99)
+    finetune_epochs: int = setting(
+        2, "epochs in which pruned sets them to 0 and trains the others on", minimum=0, maximum=1000
+    )
     calibration_images: int = setting(500, "training images that set the int8 ranges", minimum=10, maximum=10_000)
+
+    def conflicts(self) -> list[str]:
+        """A pruning that prunes nothing."""
+        if "pruned" in words(self.formats) and not self.sparsity:
+            return [
+                "export.formats names pruned, and export.sparsity is 0: nothing would be pruned; "
+                "take --set export.sparsity=0.8, or leave pruned out"
+            ]
+        return []
 
 
 @dataclass(frozen=True)
@@ -290,12 +326,33 @@ class Params:
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
-        bound = self.gate.max_corruption_error
-        if bound < 1 and not self.evaluate.corruption_images:
-            raise ConfigError(
-                f"gate.max_corruption_error is {bound:g} and evaluate.corruption_images is 0: what is not measured "
-                "cannot be held to a bound; expected corrupted images, such as --set evaluate.corruption_images=1000"
-            )
+        if found := [*_uncorrupted(self.gate, self.evaluate), *_unmeasured(self.gate, words(self.export.formats))]:
+            raise ConfigError(*found)
+
+
+def _uncorrupted(gate: Gate, evaluate: Evaluate) -> list[str]:
+    """A bound on images that are not going to be there."""
+    bound = gate.max_corruption_error
+    if bound == 1 or evaluate.corruption_images:
+        return []
+    return [
+        f"gate.max_corruption_error is {bound:g} and evaluate.corruption_images is 0: what is not measured "
+        "cannot be held to a bound; expected corrupted images, such as --set evaluate.corruption_images=1000"
+    ]
+
+
+def _unmeasured(gate: Gate, exported: list[str]) -> list[str]:
+    """Budgets for files that are not going to be there."""
+    budgets = [name for name in ("max_bytes", "max_latency_ms", "max_latency_ratio") if getattr(gate, name)]
+    needed = {f"gate.{name}": gate.budget_format for name in budgets[:1]}
+    if gate.max_latency_ratio:
+        needed["gate.max_latency_ratio, a ratio to tflite,"] = "tflite"
+    return [
+        f"{name} bounds the format {form}, which is not in export.formats ({', '.join(exported)}); "
+        f"take --set export.formats={','.join([*exported, form])}"
+        for name, form in needed.items()
+        if form not in exported
+    ]
 
 
 SECTIONS: dict[str, type[Section]] = {

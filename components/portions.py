@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 BYTES = 32 * 2**20  # of float32 pixels
 
 
-def together(shape: Sequence[int], most: int) -> int:
-    """How many images of *shape* are a portion: up to *most*."""
-    return min(most, max(1, BYTES // (4 * math.prod(shape))))
-
-
 def portions(indices: NDArray[np.int64], shape: Sequence[int], most: int) -> Iterator[NDArray[np.int64]]:
     """*indices* of images of *shape* (H, W, C), in order, up to *most* at once; fewer where they are large."""
-    size = together(shape, most)
+    size = min(most, max(1, BYTES // (4 * math.prod(shape))))
     yield from (indices[start : start + size] for start in range(0, len(indices), size))

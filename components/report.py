@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from components import sections
 from components.gauge import gauge
-from components.params import SECTIONS
+from components.params import FORMATS, SECTIONS
 from components.wording import label, percent, plain, sentence, size, thousands
 
 Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rejected", "unfinished"]
@@ -89,6 +89,7 @@ def view(report: Report) -> dict[str, Any]:
     tone, sign, meaning = VERDICTS[report.verdict]
     metrics = _read(report, "evaluate", "metrics.json")
     statistics = _read(report, "validate", "statistics.json")
+    parity = _read(report, "export", "parity.json")
     settings = _settings(report.settings)
     return {
         "report": report,
@@ -105,7 +106,8 @@ def view(report: Report) -> dict[str, Any]:
         "measured": _measured(statistics) if statistics else None,
         "sheets": _sheets(report, statistics["classes"] if statistics else []),
         "summary": _read(report, "train", "summary.json"),
-        "parity": _read(report, "export", "parity.json"),
+        "parity": parity,
+        "exports": _exports(parity, report) if parity else [],
         "pictures": _pictures(report, metrics),
         "settings": settings,
         "changed": sum(row["changed"] for rows in settings.values() for row in rows),
@@ -207,6 +209,17 @@ def _pairs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
         if i != j and count
     ]
     return sorted(cells, key=lambda cell: -cell["count"])[:MOST_PAIRS]
+
+
+# --- exports
+
+
+def _exports(parity: dict[str, Any], report: Report) -> list[dict[str, Any]]:
+    """A row for each exported format, in the order of FORMATS: what parity.json holds of it, and its times."""
+    none = {"median_ms": None, "p99_ms": None, "gzip_bytes": None}
+    facts = report.facts.get("export", {})
+    rows = {name: none | facts.get(name, {}) | measured for name, measured in parity["formats"].items()}
+    return [rows[name] | {"name": name} for name in FORMATS if name in rows]
 
 
 # --- settings

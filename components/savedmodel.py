@@ -11,7 +11,7 @@ by whatever reads a SavedModel (tf.saved_model.load, TensorFlow Serving, the TFL
 protobuf.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.backend import tensorflow
-from components.splits import Split
-
-BATCH = 1000
+from components.splits import Images
 
 
 def write_saved_model(model: Any, folder: Path) -> None:
@@ -74,10 +72,21 @@ def _quiet(tf: Any) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def predict_saved_model(folder: Path, split: Split) -> NDArray[np.float32]:
-    """Probabilities (N, classes) of the written SavedModel for every image of *split*."""
+def load_tensorflow(path: Path) -> Callable[[Images], NDArray[np.float32]]:
+    """The SavedModel, or the .keras file, at *path* as a function of uint8 (N, H, W, C) pixels, on one thread."""
     tf = tensorflow()
-    loaded = tf.saved_model.load(str(folder))  # kept: its functions die with it
-    serve = loaded.signatures["serving_default"]
-    parts = [serve(images=tf.constant(images))["probabilities"].numpy() for images, _ in split.blocks(BATCH)]
-    return np.concatenate(parts)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if path.suffix == ".keras":
+        from components.archive import read_model
+
+        predict: Callable[[Images], NDArray[np.float32]] = read_model(path).predict_on_batch
+        return predict
+    loaded = tf.saved_model.load(str(path))
+
+    def model(images: Images) -> NDArray[np.float32]:
+        given = loaded.signatures["serving_default"](images=tf.constant(images))
+        probabilities: NDArray[np.float32] = given["probabilities"].numpy()
+        return probabilities
+
+    return model  # it holds *loaded*, whose functions die with it

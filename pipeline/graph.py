@@ -12,6 +12,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 
 TENSORFLOW = ("numpy", "tensorflow", "keras")
+CONVERTERS = ("ai-edge-litert", "tf2onnx", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ STAGES: dict[str, Stage] = {
     "train": Stage(reads=("normalize",), runtime=TENSORFLOW),
     "evaluate": Stage(reads=("normalize", "train"), runtime=(*TENSORFLOW, "matplotlib")),
     "register": Stage(reads=("normalize", "train", "evaluate"), effect=True),
-    "export": Stage(reads=("normalize", "train"), after=("register",), runtime=(*TENSORFLOW, "ai-edge-litert")),
+    "export": Stage(reads=("normalize", "train"), after=("register",), runtime=(*TENSORFLOW, *CONVERTERS)),
     "promote": Stage(reads=("normalize", "train", "evaluate"), after=("register", "export"), effect=True),
 }
 

@@ -26,9 +26,8 @@ from pipeline.graph import STAGES
 Recipe = dict[str, Any]
 
 # Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
-OUTSIDE = {"components"} | {
-    f"components.{name}" for name in ("errors", "params", "strengths", "progress", "gate", "bounds", "diagnosis")
-}
+VERDICTS = ("gate", "bounds", "diagnosis", "budgets", "parity")
+OUTSIDE = {"components"} | {f"components.{name}" for name in ("errors", "params", "strengths", "progress", *VERDICTS)}
 
 
 def canonical(value: Any) -> str:

@@ -220,6 +220,7 @@ class Runner:
         providers: dict[str, Callable[[], Any]] = {
             "params": lambda: getattr(self.params, stage),
             "gate": lambda: self.params.gate,
+            "facts": lambda: self.artifact(stage).facts,
             "fingerprint": lambda: self.fingerprint,
             "logs": lambda: _folder(self.home.logs(keys.key(self.recipe(stage)))),
             "champion": self.tracking.champion_statistics,

@@ -11,6 +11,7 @@ from pipeline.graph import STAGES
 from pipeline.runner import Done, Runner
 from pipeline.runs import Record
 
+BESIDE = ("manifest.json", "parity.json")  # what lies beside the exported files
 VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
 
 
@@ -62,8 +63,7 @@ def text(record: Record, runner: Runner) -> str:
     rows = [("accuracy", _accuracy(metrics(runner))), ("model", _model(record.model))]
     export = runner.artifact("export").path if "export" in runner.facts else None
     if export:
-        rows += [("SavedModel", str(export / "saved_model"))]
-        rows += [("TFLite", str(path)) for path in sorted(export.glob("*.tflite"))]
+        rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in BESIDE]
     rows += [("report", record.report), ("stages", _stages(record))]
     rows += [("next", command) for command in next_commands(record)]
     width = max(len(name) for name, _ in rows) + 2

@@ -141,8 +141,8 @@ class Tracking:
         there = client.get_run(run).data  # of a run that was cleared in Airflow and is done again
         changed = {f"changed.{n}": v for n, v in params.items() if there.params.get(n, v) != v}
         params = {n: v for n, v in params.items() if n not in there.params}
-        same = "evaluate" in artifacts and there.tags.get("evaluate.digest") == artifacts["evaluate"].digest
-        log_batch(client, run, [] if same else list(_metrics(artifacts)), params, tags | changed)
+        new = {stage: a for stage, a in artifacts.items() if there.tags.get(f"{stage}.digest") != a.digest}
+        log_batch(client, run, list(_metrics(new)), params, tags | changed)
         for stage, artifact in artifacts.items():
             if (artifact.path / "pictures").is_dir():
                 client.log_artifacts(run, str(artifact.path / "pictures"), f"pictures/{stage}")
@@ -175,7 +175,7 @@ def log_batch(
 
 
 def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, int]]:
-    """(name, value, step): each column of the training history by epoch, each number of the evaluation."""
+    """(name, value, step): the training history by epoch, the evaluation's numbers, those of each exported format."""
     if train := artifacts.get("train"):
         with (train.path / "history.csv").open(newline="") as file:
             for row in csv.DictReader(file):
@@ -186,6 +186,9 @@ def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, in
         for name, value in measured.items():
             if isinstance(value, int | float) and math.isfinite(value):
                 yield f"test_{name}", float(value), 0
+    if export := artifacts.get("export"):
+        for form, told in export.facts.items():
+            yield from ((f"export_{form}_{name}", float(value), 0) for name, value in told.items())
 
 
 def test_digest(normalize: Artifact) -> str:

@@ -22,7 +22,8 @@ REFUSALS = {
     "evaluate": "Fails at once where the model is below the gate (gate.min_accuracy). The registry is then untouched "
     "and the champion stays.",
     "register": "Retried while MLflow does not answer. Finds the version of a model that it registered before.",
-    "export": "Fails at once where an exported file disagrees with the model (gate.max_export_loss).",
+    "export": "Fails at once where an exported file disagrees with the model (gate.max_export_loss) "
+    "or is larger or slower than its budget (gate.max_bytes, gate.max_latency_ms, gate.max_latency_ratio).",
     "promote": "Fails at once where the model is worse than the champion on the same test images "
     "(gate.max_regression). By hand: python -m pipeline promote VERSION --force --reason TEXT.",
 }

@@ -129,14 +129,6 @@ def test_a_cause_hides_what_follows_from_it() -> None:
     assert names(case(**nothing, gap=0.0)) == ["dead network"]
 
 
-def test_a_test_split_of_one_class_tells_nothing(tmp_path: Path) -> None:
-    """Always saying that class is right about every image, and would look like a dead network."""
-    (tmp_path / "history.csv").write_text("epoch,loss,accuracy,val_loss,val_accuracy\n1,0.3,0.9,0.2,0.9\n")
-    alone = dict(case().metrics) | {"per_class": [{"support": 10_000}, {"support": 0}]}
-    assert read(tmp_path, alone, Train(), Gate()) == []
-    assert len(read(tmp_path, case().metrics, Train(), Gate())) == 6
-
-
 @pytest.mark.parametrize(
     ("settings", "advice"),
     [

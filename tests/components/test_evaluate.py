@@ -78,7 +78,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def evaluated(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("evaluate")
-    evaluate(*inputs, out, Evaluate(mistakes=5, corruption_images=100))
+    evaluate(*inputs, out, Evaluate(mistakes=5))
     return out
 
 
@@ -134,7 +134,7 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(
     script = (
         "import sys; from pathlib import Path; from components.evaluate import evaluate\n"
         "from components.params import Evaluate\n"
-        "evaluate(*map(Path, sys.argv[1:4]), Evaluate(mistakes=5, corruption_images=100))"
+        "evaluate(*map(Path, sys.argv[1:4]), Evaluate(mistakes=5))"
     )
     subprocess.run([sys.executable, "-c", script, *map(str, (*inputs, tmp_path))], check=True)
 

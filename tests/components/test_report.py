@@ -99,7 +99,8 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
 
 def exported(folder: Path) -> None:
     form = {"path": "model.tflite", "bytes": 1_690_000, "correct": 9997, "accuracy": 0.9997, "agree": 10_000}
-    formats = {"tflite": form | {"max_difference": 1.2e-6}}
+    pruned = {"path": "model-pruned.tflite", "agree": 9_991, "zeros": 0.7978}
+    formats = {"tflite": form | {"max_difference": 1.2e-6}, "pruned": form | {"max_difference": 0.2} | pruned}
     write_json(folder / "export" / "parity.json", {"n": 10_000, "keras": {"accuracy": 0.9997}, "formats": formats})
 
 
@@ -132,7 +133,7 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
             "train.augment": "shear=5,erase=0.2",
             "gate.min_accuracy": 0.98,
         },
-        facts={"export": {"tflite": {"microseconds": 58.4}}, "promote": {}},
+        facts={"export": {"tflite": {"median_ms": 0.0584, "p99_ms": 0.2, "gzip_bytes": 91_000}}, "promote": {}},
         versions={"keras": "3.15.1"},
         git_commit="4be1f0c2a9d8",
         commands=["make pipeline SOURCE=shirts"],
@@ -204,7 +205,9 @@ def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> N
         "421,642",
         "in eight epochs, by train.augment: shear=5, erase=0.2.",
         "1.7 MB",
-        "58 µs",
+        "0.058",
+        "91.0 kB",
+        "79.8 % of the weights are 0",
         "0.065",
         "d" * 16,
         "make pipeline SOURCE=shirts",

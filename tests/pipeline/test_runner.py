@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from components.errors import ArtifactMissing, DataRejected, ModelRejected
+from components.errors import ArtifactMissing, DataRejected, ExportRejected, ModelRejected
 from pipeline import config, execute
 from pipeline.graph import STAGES
 from pipeline.home import Home
@@ -65,6 +65,16 @@ def test_a_new_gate_judges_the_reused_evaluation_and_makes_nothing(home: Path) -
     assert record.state == "refused"
     assert [(s["stage"], s["made"]) for s in record.stages][-1] == ("evaluate", False)
     assert command(home, "models", "--json").stdout == before
+
+
+@pytest.mark.parametrize("bound", ["max_bytes=1000", "max_latency_ms=1e-6", "max_latency_ratio=1e-6"])
+def test_a_new_budget_judges_the_exports_that_are_there(home: Path, bound: str) -> None:
+    """The times of the reused files are those of the run that made them, so the verdict is the same every time."""
+    with pytest.raises(ExportRejected, match=rf"^model-int8\.tflite .* \(gate\.{bound.partition('=')[0]}\)"):
+        run(home, f"gate.{bound}")
+    record = find(Home(home))
+    assert record.state == "refused"
+    assert [(s["stage"], s["made"]) for s in record.stages][-1] == ("export", False)
 
 
 @pytest.mark.parametrize("stage", ["register", "export", "promote"])
