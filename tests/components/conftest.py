@@ -16,6 +16,7 @@ from components.splits import Split, SplitWriter
 from tests.components.bench import IMAGES, Bench
 from tests.components.digits import SOUND, write_digits
 from tests.components.trainings import run
+from tests.conftest import once
 
 for _name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "true")
@@ -105,9 +106,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Trained
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training on the built-in digits with nothing wrong with it: normalize/ and out/."""
-    folder = tmp_path_factory.mktemp("sound")
-    run(write_digits(folder / "normalize"), folder, **SOUND)
-    return folder
+    return once(tmp_path_factory, "sound", lambda folder: run(write_digits(folder / "normalize"), folder, **SOUND))
 
 
 @pytest.fixture(scope="session")
