@@ -1,19 +1,21 @@
 """How much memory is to be had, as the system tells it. Standard library only."""
 
 import os
+import resource
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
+STATM = Path("/proc/self/statm")
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def available() -> int:
     """Bytes that this process can still take without anything being swapped out, or killed for it.
 
-    The least of what the machine has left and what the container (cgroup v2) may take; where neither is told, as on
-    macOS, half of the memory that there is.
+    The least of what the machine has left, what the container may take (cgroup v2) and what the process may (ulimit
+    -v); where none is told, as on macOS, half of the memory that there is.
     """
-    return min(_machine(), *_container())
+    return min(_machine(), *_container(), *_process())
 
 
 def _machine() -> int:
@@ -34,3 +36,11 @@ def _container() -> list[int]:
         return [max(0, limit - used + int(counted.get("inactive_file", 0)))]
     except (OSError, ValueError):  # no such limit ("max"), or another system
         return [2**62]
+
+
+def _process() -> list[int]:
+    """What the limit of the process' address space leaves."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY or not STATM.exists():
+        return [2**62]
+    return [max(0, limit - int(STATM.read_text().split()[0]) * resource.getpagesize())]

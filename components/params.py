@@ -13,7 +13,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.strengths import canonical
 
-MODELS = ("cnn_bn", "cnn", "dense")
+MODELS = ("cnn_bn", "cnn", "dense", "resnet", "attention", "mobilenet_v2", "tiny")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -59,6 +59,16 @@ def canonical_formats(text: str) -> str:
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(FORMATS)}"
             raise ValueError(f"there is no format {word!r}; {hint}")
     return ",".join(name for name in FORMATS if name in given)
+
+
+def network(name: str) -> str:
+    """*name*, one of MODELS or a person's own, "package.module:function"; raises ValueError where it is neither."""
+    module, colon, function = name.partition(":")
+    if name in MODELS or (colon and all(part.isidentifier() for part in (*module.split("."), function))):
+        return name
+    near = difflib.get_close_matches(name, MODELS, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise ValueError(f"expected one of {', '.join(MODELS)}, or package.module:function{hint}")
 
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -153,13 +163,15 @@ class Normalize(Section):
 
 @dataclass(frozen=True)
 class Train(Section):
-    model: str = setting("cnn_bn", "the network", choices=MODELS)
+    model: str = setting(
+        "cnn_bn", f"the network: {', '.join(MODELS)}, or your own as package.module:function", spelling=network
+    )
     epochs: int = setting(8, "most epochs", minimum=1, maximum=10_000)
     batch_size: int = setting(128, "images per step", minimum=1, maximum=65_536)
     width: float = setting(1.0, "factor on the number of channels of each layer", minimum=0.1, maximum=8)
-    depth: int = setting(0, "blocks of the network; 0: its own number", minimum=0, maximum=16)
+    depth: int = setting(0, "blocks of the network (resnet: per stage); 0: its own number", minimum=0, maximum=16)
     dropout: float = setting(0.4, "share of units dropped before the last layer", minimum=0, maximum=0.95)
-    l2: float = setting(0.0, "penalty on the squares of the weights (L2)", minimum=0, maximum=1)
+    l2: float = setting(0.0, "penalty on the squares of the weights (L2), added to the loss", minimum=0, maximum=1)
     optimizer: str = setting("adam", "what moves the weights", choices=OPTIMIZERS)
     learning_rate: float = setting(0.001, "the optimizer's first, or highest, learning rate", minimum=1e-7, maximum=10)
     momentum: float = setting(

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from components import resume
+from components import footprint, memory, resume
 from components.archive import write_model
 from components.backend import tensorflow
 from components.batches import Feed
@@ -21,6 +21,7 @@ from components.events import Events
 from components.learner import Learner, learner, network, resolve
 from components.params import Train
 from components.progress import say
+from components.sizes import sizes
 from components.splits import Split
 
 SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
@@ -34,12 +35,14 @@ def train(
     out/
       model.keras   uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
       history.csv   epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
-      summary.json  model, augment, parameters, layers, epochs, best_epoch, stopped_early, precision, accuracies
+      summary.json  model, augment, parameters, weight_bytes, macs, layers, epochs, best_epoch, stopped_early,
+                    precision, accuracies
 
     *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
     moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
     *watch*, where a search watches, is called with the history after each epoch, and ends the training by raising.
-    Raises ModelRejected when a loss is no longer a number, StorageFailed when the best weights were lost.
+    Raises ConfigError when the network cannot take the images or a step would not fit into memory, ModelRejected when a
+    loss is no longer a number, StorageFailed when the best weights were lost.
     """
     start = time.monotonic()
     tensorflow()
@@ -49,8 +52,11 @@ def train(
     data = json.loads((normalize / "data.json").read_text())
     precision = resolve(params.precision)
     model = network(data, params, precision)  # first: what it refuses is told before the images are read
+    batch, free = min(params.batch_size, len(Split(normalize / "train"))), memory.available()
+    footprint.check(model, batch, free)
     feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
-    rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
+    with footprint.explained(model, batch, free):
+        rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
 
     _restore_best(model, held_out, rows, work)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
@@ -120,7 +126,7 @@ def _summary(model: Any, rows: list[dict[str, float]], params: Train) -> dict[st
     return {
         "model": params.model,
         "augment": params.augment,
-        "parameters": model.count_params(),
+        **sizes(model),
         "layers": [layer.name for layer in model.layers],
         "epochs": len(rows),
         "best_epoch": int(best["epoch"]),

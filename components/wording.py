@@ -2,7 +2,16 @@
 
 from typing import Any
 
-ACRONYMS = {"int8": "int8", "tflite": "TFLite", "saved_model": "SavedModel", "p": "p", "keras": "Keras"}
+ACRONYMS = {
+    "int8": "int8",
+    "keras": "Keras",
+    "macs": "multiply-accumulates per image",
+    "macs_by_type": "of these, by type of operation",
+    "p": "p",
+    "saved_model": "SavedModel",
+    "tflite": "TFLite",
+    "weight_bytes": "weights in float32",
+}
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -16,6 +25,8 @@ def thousands(number: int) -> str:
 
 def size(count: int) -> str:
     """Bytes: 1.6 MB."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count} bytes"
 
 
@@ -36,7 +47,7 @@ def plain(value: Any, key: str = "") -> str:
         case bool():
             return "yes" if value else "no"
         case int():
-            return size(value) if key == "bytes" else thousands(value)
+            return size(value) if key.endswith("bytes") else thousands(value)
         case float():
             return f"{percent(value)} %" if key.endswith("accuracy") else _short(value)
         case dict():

@@ -73,7 +73,10 @@ def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[P
 
 def complete(values: Mapping[str, Any]) -> Params:
     """*values* ("train.epochs" -> 3) as settings, what is not among them at its default; raises ConfigError."""
+    from components.models import choice
+
     sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
+    choice.check(sections["train"].model, sections["train"])
     return Params(**sections)
 
 

@@ -16,18 +16,19 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
-from importlib import metadata, util
-from pathlib import Path
+from importlib import metadata
 from typing import Any
 
+from components.models import choice
 from components.params import Params, Section
 from pipeline.graph import STAGES
 
 Recipe = dict[str, Any]
 
 # Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
-VERDICTS = ("gate", "bounds", "diagnosis", "budgets", "parity")
-OUTSIDE = {"components"} | {f"components.{name}" for name in ("errors", "params", "strengths", "progress", *VERDICTS)}
+VERDICTS = ("gate", "bounds", "diagnosis", "budgets", "parity", "footprint")
+NAMES = ("errors", "params", "strengths", "models.choice", "progress", *VERDICTS)
+OUTSIDE = {"components"} | {f"components.{name}" for name in NAMES}
 
 
 def canonical(value: Any) -> str:
@@ -64,7 +65,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
     """The modules where the code of *stage* begins: its own, and the one that a setting names."""
     modules = [f"components.{stage}"]
     if stage == "train":
-        modules.append(f"components.models.{params.train.model}")
+        modules += _of_network(params.train.model)
     if stage == "ingest":
         from components.sources import kind
 
@@ -72,8 +73,21 @@ def modules_of(stage: str, params: Params) -> list[str]:
     return modules
 
 
+def _of_network(name: str) -> list[str]:
+    """A network's module; for a person's own also that which builds it, and the packages that importing it runs."""
+    module = choice.module_of(name)
+    if not choice.is_own(name):
+        return [module]
+    parts = module.split(".")
+    packages = [".".join(parts[:length]) for length in range(1, len(parts))]
+    return ["components.models.own", module, *(package for package in packages if choice.source_file(package))]
+
+
 def code(modules: Iterable[str]) -> dict[str, str]:
-    """Hash of each module that *modules* reach by imports, comments, layout and docstrings left out."""
+    """Hash of each module that *modules* reach by imports, comments, layout and docstrings left out.
+
+    Imports are followed within the package that a module belongs to: components, or that of a person's own network.
+    """
     reached: dict[str, str] = {}
     pending = list(modules)
     while pending:
@@ -87,30 +101,28 @@ def code(modules: Iterable[str]) -> dict[str, str]:
 
 @cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
-    spec = util.find_spec(name)
-    if spec is None or spec.origin is None:
+    path = choice.source_file(name)
+    if path is None:
         raise ModuleNotFoundError(f"no module {name}")
-    tree = ast.parse(Path(spec.origin).read_bytes())
-    imports = tuple(sorted(set(_imports(tree))))
+    tree = choice.parse(path)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = tuple(sorted(set(_imports(tree, package, name.partition(".")[0]))))
     return sha256(ast.unparse(_without_docstrings(tree))), imports
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
+def _imports(tree: ast.AST, package: str, top: str) -> Iterator[str]:
+    """The modules in *top* that *tree*, a module of *package*, imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            parent = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(part for part in (parent, node.module) if part)
+            # `from components.sources import idx` names a module, `import kind` a function
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.split(".")[0] == "components" and _exists(name))
-
-
-@cache
-def _exists(name: str) -> bool:
-    """Whether *name* is a module (`from components.sources import idx` names one, `import kind` names a function)."""
-    path = Path(__file__).parents[1].joinpath(*name.split("."))
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+        yield from (name for name in names if name.partition(".")[0] == top and choice.source_file(name))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

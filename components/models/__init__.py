@@ -1,16 +1,20 @@
 """The networks: each module here holds one function of its own name, which takes Knobs and returns a list of steps.
 
-A network is found by its name when it is built, so a change of one leaves the artifacts of the others as they are.
+A network is found by its name when it is built, so a change of one leaves the artifacts of the others as they are. What
+it cannot use of the settings it names in UNUSED. A person's own network is "package.module:function", see
+components.models.own.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from components.backend import tensorflow
+from components.models.choice import is_own
 from components.models.knobs import Knobs
-from components.models.steps import chain
+from components.models.steps import Step, chain
 
 FLAT = 1e-6  # a deviation below this is a channel of one colour: nothing to scale by
 
@@ -20,24 +24,32 @@ def build(name: str, knobs: Knobs, *, mean: Sequence[float], std: Sequence[float
 
     *mean* and *std* hold one number per channel in units of 255. Scaling is the first layer, so whatever is exported
     from the model takes raw pixels. It is one flat functional model whose layers have fixed names.
-    Raises ConfigError where the images are too small for the network.
+    Raises ConfigError where the images are too small for the network, or a person's own network cannot be used.
     """
     tensorflow()
     import keras
 
     scale = [1 / (255 * s) if s > FLAT else 1 / 255 for s in std]
     offset = [-255 * m * k for m, k in zip(mean, scale, strict=True)]
-    network = getattr(import_module(f"components.models.{name}"), name)
     with _policy(precision):
         pixels = keras.Input(tuple(knobs.shape), dtype="uint8", name="pixels")
         steps = [
             keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
-            *network(knobs),
+            *_steps(name, knobs),
             keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
         ]
-        model = keras.Model(pixels, chain(pixels, steps), name=name)
+        model = keras.Model(pixels, chain(pixels, steps), name=name.rpartition(":")[2])
+    _count_anew(model)
     _penalize(model, knobs.l2)
     return model
+
+
+def _steps(name: str, knobs: Knobs) -> list[Step]:
+    if is_own(name):
+        steps: list[Step] = import_module("components.models.own").own(name, knobs)
+    else:
+        steps = getattr(import_module(f"components.models.{name}"), name)(knobs)
+    return steps
 
 
 @contextmanager
@@ -51,6 +63,16 @@ def _policy(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _count_anew(model: Any) -> None:
+    """Number what was given no name of its own as the first model of a process would be numbered."""
+    counts: dict[str, int] = {}
+    for operation in model.operations:
+        usual = re.sub(r"_\d+$", "", operation.name)
+        if usual.replace("_", "") == type(operation).__name__.lower():
+            counts[usual] = counts.get(usual, 0) + 1
+            operation.name = usual if counts[usual] == 1 else f"{usual}_{counts[usual] - 1}"
 
 
 def _penalize(model: Any, l2: float) -> None:

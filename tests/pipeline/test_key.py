@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.models import choice
 from components.params import Gate, Params, Train, Validate
 from pipeline import key as keys
 
@@ -131,3 +132,46 @@ def test_versions_are_read_without_importing_anything_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "'tensorflow': '2." in done.stdout
+
+
+OWN = {
+    "theirs/__init__.py": "",
+    "theirs/nets.py": "import keras\nfrom .blocks import block\nfrom theirs import sizes\n\n\ndef net(): ...\n",
+    "theirs/blocks.py": "def block(): ...\n",
+    "theirs/sizes.py": "WIDTH = 3\n",
+    "theirs/unused.py": "",
+}
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person's package with a network in theirs.nets, where Python finds it."""
+    for name, text in OWN.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    for cached in (keys._module, choice.source_file):
+        cached.cache_clear()
+    return tmp_path / "theirs"
+
+
+def test_the_code_of_a_persons_own_network_is_in_the_key(theirs: Path) -> None:
+    """Its module, its package and what it imports of that, by whichever form; not Keras, and nothing is imported."""
+    params = Params(train=Train(model="theirs.nets:net"))
+    before = keys.recipe("train", params, INPUTS)["code"]
+    own = {name for name in before if name.startswith("theirs")}
+    assert own == {"theirs", "theirs.nets", "theirs.blocks", "theirs.sizes"}
+    assert "components.models.own" in before
+    assert "keras" not in before
+    assert "theirs" not in sys.modules
+    (theirs / "sizes.py").write_text("WIDTH = 4\n")
+    keys._module.cache_clear()
+    after = keys.recipe("train", params, INPUTS)["code"]
+    assert {name for name in before if before[name] != after[name]} == {"theirs.sizes"}
+
+
+def test_a_networks_key_has_no_code_of_the_others(theirs: Path) -> None:
+    """One of ours knows nothing of the way a person's own is built, nor of the memory that a step takes."""
+    code = keys.recipe("train", Params(), INPUTS)["code"]
+    outside = {"components.models.own", "components.models.resnet", "components.models.choice", "components.footprint"}
+    assert not outside & code.keys()
