@@ -7,7 +7,6 @@ ones. A file of 8-bit weights is no smaller for it, but what is mostly 0 compres
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,8 @@ def prune(file: Path, normalize: Path, params: Export) -> Any:
     say(f"  setting {params.sparsity:.0%} of {len(masks.kernels)} kernels to 0, in {params.finetune_epochs} epochs")
     if params.finetune_epochs:
         _tune(model, masks, normalize, params)
-    masks.update(params.sparsity)
+    else:
+        masks.update(params.sparsity)
     return model
 
 
@@ -56,14 +56,14 @@ def _tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> None:
     settings = Train(epochs=params.finetune_epochs, batch_size=BATCH_SIZE, seed=SEED)
     feed = Feed(Split(normalize / "train"), classes, settings)
     steps = feed.steps * params.finetune_epochs
-    rise = math.ceil(RISE * steps)
-    every = math.ceil(rise / UPDATES)
+    rise = int(RISE * steps)
+    every = max(1, rise // UPDATES)
     done = 0
 
     def before_step(batch: int, logs: dict[str, float] | None = None) -> None:
         nonlocal done
-        if done <= rise and done % every == 0:
-            masks.update(rising(params.sparsity, done / rise))
+        if done == rise or (done < rise and done % every == 0):
+            masks.update(rising(params.sparsity, done / rise if rise else 1))
         done += 1
 
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)

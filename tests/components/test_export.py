@@ -322,7 +322,7 @@ def test_one_lost_image_of_few_is_a_warning(tmp_path: Path, lost: int, bound: fl
     assert [finding.severity for finding in findings] == severities
 
 
-BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.2}, "int8": {"bytes": 24_577, "median_ms": 0.3}}
+BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.25}, "int8": {"bytes": 24_577, "median_ms": 0.375}}
 
 
 @pytest.mark.parametrize(
@@ -332,8 +332,8 @@ BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.2}, "int8": {"bytes": 24_
         ({"max_bytes": 24_577}, []),
         ({"max_bytes": 24_576}, ["model-int8.tflite has 24,577 bytes; at most 24,576 are allowed (gate.max_bytes). "]),
         ({"max_bytes": 24_576, "budget_format": "tflite"}, ["model.tflite has 90,000 bytes; at most 24,576 are "]),
-        ({"max_latency_ms": 0.3}, []),
-        ({"max_latency_ms": 0.29}, ["model-int8.tflite takes 0.3 ms for one image on one thread; at most 0.29 are "]),
+        ({"max_latency_ms": 0.375}, []),
+        ({"max_latency_ms": 0.37}, ["model-int8.tflite takes 0.375 ms for one image on one thread; at most 0.37 are "]),
         ({"max_latency_ratio": 1.5}, []),
         ({"max_latency_ratio": 1.25}, ["model-int8.tflite takes 1.50 times as long for one image as model.tflite; at"]),
         ({"max_latency_ratio": 1.25, "max_bytes": 1, "max_latency_ms": 0.1}, ["model", "model", "model"]),
