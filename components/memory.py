@@ -5,26 +5,35 @@ import resource
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
-STATM = Path("/proc/self/statm")
 CGROUP = Path("/sys/fs/cgroup")
+STATUS = Path("/proc/self/status")
+LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}  # what each limit is held against
 
 
 def available() -> int:
     """Bytes that this process can still take without anything being swapped out, or killed for it.
 
-    The least of what the machine has left, what the container may take (cgroup v2) and what the process may (ulimit
-    -v); where none is told, as on macOS, half of the memory that there is.
+    The least of what the machine has left, what the container (cgroup v2) may take and what `ulimit` allows; where none
+    of these is told, as on macOS, half of the memory that there is.
     """
-    return min(_machine(), *_container(), *_process())
+    return min([_machine(), *_container(), *_process()])
 
 
 def _machine() -> int:
-    if MEMINFO.exists():
-        for line in MEMINFO.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "MemAvailable":
-                return int(value.split()[0]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return told(MEMINFO).get("MemAvailable", half)
+
+
+def _process() -> list[int]:
+    used, limits = told(STATUS), {name: resource.getrlimit(limit)[0] for name, limit in LIMITS.items()}
+    return [max(0, limits[n] - used.get(n, 0)) for n in LIMITS if limits[n] != resource.RLIM_INFINITY]
+
+
+def told(path: Path) -> dict[str, int]:
+    """The lines "Name: 12 kB" of *path*, in bytes; empty where there is no such file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = (line.replace(":", " ").split() for line in lines)
+    return {row[0]: int(row[1]) * 1024 for row in rows if len(row) == 3 and row[2] == "kB"}
 
 
 def _container() -> list[int]:
@@ -35,12 +44,4 @@ def _container() -> list[int]:
         counted = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
         return [max(0, limit - used + int(counted.get("inactive_file", 0)))]
     except (OSError, ValueError):  # no such limit ("max"), or another system
-        return [2**62]
-
-
-def _process() -> list[int]:
-    """What the limit of the process' address space leaves."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY or not STATM.exists():
-        return [2**62]
-    return [max(0, limit - int(STATM.read_text().split()[0]) * resource.getpagesize())]
+        return []
