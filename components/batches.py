@@ -10,6 +10,7 @@ from typing import Any
 from components import losses, memory
 from components.augment import augmenter
 from components.backend import tensorflow
+from components.distill import Teacher
 from components.params import Train
 from components.splits import Split
 
@@ -21,12 +22,13 @@ MEASURING_BATCH = 500
 class Feed:
     """One split as batches: (uint8 images (B, H, W, C), labels), and when training with class weights a third, weights.
 
-    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them; weights are float32 (B,).
+    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them, or when training with a *teacher*
+    (B, 2, classes), as components.losses has them; weights are float32 (B,).
     """
 
-    def __init__(self, split: Split, classes: int, params: Train) -> None:
+    def __init__(self, split: Split, classes: int, params: Train, teacher: Teacher | None = None) -> None:
         self._tf = tensorflow()
-        self._split, self._classes, self._params = split, classes, params
+        self._split, self._classes, self._params, self._teacher = split, classes, params, teacher
         self._labels = self._tf.constant(split.labels)
         room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available())
         fits = len(split) * math.prod(split.shape) <= room
@@ -51,6 +53,8 @@ class Feed:
         def load(seed: Any, indices: Any) -> Any:
             images, labels = self._fetch(indices)
             images = augment(images, seed) if augment else images
+            if self._teacher:
+                labels = tf.stack([labels, self._teacher(images)], axis=1)
             if weights is None:
                 return images, labels
             return images, labels, tf.gather(weights, self._classes_at(indices))

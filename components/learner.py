@@ -49,5 +49,5 @@ class Learner:
 
 def learner(model: Any, params: Train, steps: int) -> Learner:
     """*model*, ready for epochs of *steps* batches; every variable exists afterwards, ready to be restored."""
-    model.compile(optimizer(model, params, steps), losses.loss(params), metrics=["accuracy"])
+    model.compile(optimizer(model, params, steps), losses.loss(params), metrics=[losses.accuracy(params)])
     return Learner(model, Average(model, params.ema) if params.ema else None)

@@ -1,25 +1,59 @@
-"""What training makes small: cross-entropy, on class numbers or on one-hot labels, and how much each image counts."""
+"""What training makes small: cross-entropy, on class numbers or on one-hot labels, and how much each image counts.
+
+With a teacher, labels are float32 (B, 2, classes) in training: rows of one 1, then the teacher's probabilities.
+"""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.distill import divergence
 from components.params import Train
 
 
 def one_hot(params: Train) -> bool:
-    """Whether the loss wants labels as rows of one 1; label smoothing (arXiv:1512.00567) has to."""
-    return params.loss == "one_hot" or params.label_smoothing > 0
+    """Whether the loss wants labels as rows of one 1; label smoothing (arXiv:1512.00567) and distillation have to."""
+    return params.loss == "one_hot" or params.label_smoothing > 0 or bool(params.teacher)
 
 
 def loss(params: Train) -> Any:
     """The loss as Keras compiles it; labels come as `one_hot` says."""
     import keras
 
+    if params.teacher:
+        return lambda labels, found: _distilled(labels, found, params)
     if one_hot(params):
         return keras.losses.CategoricalCrossentropy(label_smoothing=params.label_smoothing)
     return keras.losses.SparseCategoricalCrossentropy()
+
+
+def accuracy(params: Train) -> Any:
+    """The share of right answers as Keras compiles it, called accuracy."""
+    import keras
+
+    if not params.teacher:
+        return "accuracy"
+    return keras.metrics.MeanMetricWrapper(
+        lambda labels, found: keras.metrics.categorical_accuracy(_split(labels)[0], found), name="accuracy"
+    )
+
+
+def _distilled(labels: Any, found: Any, params: Train) -> Any:
+    """The loss of each image, (B,): the teacher's share and that of the labels; of the labels alone in validation."""
+    import keras
+
+    truth, teacher = _split(labels)
+    given = keras.losses.categorical_crossentropy(truth, found, label_smoothing=params.label_smoothing)
+    if teacher is None:
+        return given
+    wise = divergence(teacher, found, params.temperature)
+    return params.distill_weight * wise + (1 - params.distill_weight) * given
+
+
+def _split(labels: Any) -> tuple[Any, Any]:
+    """The one-hot rows and the teacher's probabilities; the latter None where the feed did not ask the teacher."""
+    return (labels[:, 0], labels[:, 1]) if len(labels.shape) == 3 else (labels, None)
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -71,6 +71,11 @@ def network(name: str) -> str:
     raise ValueError(f"expected one of {', '.join(MODELS)}, or package.module:function{hint}")
 
 
+def networks(text: str) -> str:
+    """The names in *text*, parted by commas, each as `network` has it; raises ValueError where one is none."""
+    return ",".join(network(name.strip()) for name in text.split(",") if name.strip())
+
+
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -193,16 +198,30 @@ class Train(Section):
         "", "augmentation, such as rotate=10,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.2", spelling=canonical
     )
     members: int = setting(1, "networks in the ensemble, each with a seed of its own", minimum=1, maximum=64)
-    member_models: str = setting("", "networks of an ensemble, such as cnn_bn,resnet; empty: all train.model")
-    teacher: str = setting("", "registered version to distil from, such as 3 or champion; empty: none")
+    member_models: str = setting(
+        "", "networks of an ensemble, such as cnn_bn,resnet; empty: all train.model", spelling=networks
+    )
+    teacher: str = setting(  # its model's digest is in the key: an alias moves, and two names may be one model
+        "", "registered version to distil from, such as 3 or champion; empty: none", in_key=False
+    )
     distill_weight: float = setting(0.7, "share of the loss that is the teacher's word", minimum=0, maximum=1)
     temperature: float = setting(3.0, "softness of the teacher's probabilities", minimum=1, maximum=100)
     precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
     seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that this training builds: one, or those that the members of an ensemble take in turn."""
+        return tuple(self.member_models.split(",")) if self.member_models else (self.model,)
+
     def conflicts(self) -> list[str]:
         """Settings that another one would leave without effect."""
         found = []
+        if self.member_models and len(self.networks) > self.members:
+            found.append(
+                f"train.member_models names {len(self.networks)} networks, and train.members is {self.members}; "
+                f"set train.members={len(self.networks)} or more"
+            )
         if self.weight_decay and self.optimizer == "adam":
             found.append(
                 f"train.weight_decay is {self.weight_decay:g}, and train.optimizer adam has none; "

@@ -3,134 +3,127 @@
 Measured on MNIST's 10,000 test images with the default settings: 99.3 %, the mean of seeds 0, 1 and 2.
 """
 
-import contextlib
 import csv
 import json
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from components import footprint, memory, resume
 from components.archive import write_model
 from components.backend import tensorflow
-from components.batches import Feed
-from components.callbacks import MONITOR, Narrator, Watch, callbacks, watched
-from components.errors import StorageFailed
-from components.events import Events
-from components.learner import Learner, learner, network, resolve
+from components.callbacks import Watch
+from components.distill import teacher as read_teacher
+from components.ensemble import Row, ensemble, mean_history, members
+from components.learner import resolve
+from components.member import Member, best, feeds, measure, member
 from components.params import Train
 from components.progress import say
 from components.sizes import sizes
-from components.splits import Split
-
-SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
 
 
 def train(
-    normalize: Path, out: Path, work: Path, logs: Path, params: Train, watch: Watch | None = None
+    normalize: Path,
+    out: Path,
+    work: Path,
+    logs: Path,
+    params: Train,
+    teacher: Path | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Write the best model and how it came about to *out*.
 
     out/
-      model.keras   uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
-      history.csv   epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
-      summary.json  model, augment, parameters, weight_bytes, macs, layers, epochs, best_epoch, stopped_early,
-                    precision, accuracies
+      model.keras     uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
+      history.csv     epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
+      summary.json    model, augment, parameters, weight_bytes, macs, layers, epochs, best_epoch, stopped_early,
+                      precision, accuracies
+      members/1.csv   of an ensemble: the history of each member; history.csv holds their mean
 
-    *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events. Killed at any
-    moment and called again with the same *work*, it writes the bytes that it would have written undisturbed.
-    *watch*, where a search watches, is called with the history after each epoch, and ends the training by raising.
-    Raises ConfigError when the network cannot take the images or a step would not fit into memory, ModelRejected when a
-    loss is no longer a number, StorageFailed when the best weights were lost.
+    *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events, each with a
+    folder member-K per member of an ensemble. Killed at any moment and called again with the same *work*, it writes the
+    bytes that it would have written undisturbed. *teacher* is the model.keras to distil from, where params.teacher
+    names one. *watch*, where a search watches, is called with the history (of an ensemble, its first member's) after
+    each epoch, and ends the training by raising.
+    Raises ConfigError when the network or the teacher cannot take the images or a step would not fit into memory,
+    ModelRejected when a loss is no longer a number, StorageFailed when the best weights were lost.
     """
     start = time.monotonic()
     tensorflow()
-    import keras
-
-    keras.utils.set_random_seed(params.seed)
     data = json.loads((normalize / "data.json").read_text())
-    precision = resolve(params.precision)
-    model = network(data, params, precision)  # first: what it refuses is told before the images are read
-    batch, free = min(params.batch_size, len(Split(normalize / "train"))), memory.available()
-    footprint.check(model, batch, free)
-    feed, held_out = (Feed(Split(normalize / part), len(data["classes"]), params) for part in ("train", "validation"))
-    with footprint.explained(model, batch, free):
-        rows, facts = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
+    if bool(params.teacher) != (teacher is not None):
+        raise ValueError("a teacher takes its file and its name in the settings")
+    wise = read_teacher(teacher, data["shape"], len(data["classes"])) if teacher else None
+    trained = []
+    for k, settings in enumerate(members(params), 1):
+        folders = (work, logs) if params.members == 1 else (_member_folder(work, k), _member_folder(logs, k))
+        if params.members > 1:
+            say(f"  member {k} of {params.members}: {settings.model}, seed {settings.seed}")
+        trained.append(member(normalize, data, *folders, settings, wise, watch if k == 1 else None))
 
-    _restore_best(model, held_out, rows, work)
-    final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
-    final.set_weights(model.get_weights())
+    final = trained[0].model if len(trained) == 1 else ensemble([one.model for one in trained])
     write_model(final, out / "model.keras")
-    _write_history(rows, out / "history.csv")
-    loss, accuracy = model.evaluate(feed.measuring(), verbose=0)
-    summary = _summary(final, rows, params) | {"precision": precision, "train_accuracy": accuracy, "train_loss": loss}
+    rows = _write_histories(trained, out)
+    summary = _summary(final, trained, rows, params) | _measure(final, normalize, data, params)
     (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
-    headline = {
-        key: summary[key] for key in ("epochs", "best_epoch", "precision", "train_accuracy", "validation_accuracy")
+    headline = ("epochs", "best_epoch", "precision", "train_accuracy", "validation_accuracy")
+    return {key: summary[key] for key in headline} | {
+        "resumed_after_epoch": sum(one.resumed_after for one in trained),
+        "epoch_seconds": [seconds for one in trained for seconds in one.seconds],
+        "seconds": round(time.monotonic() - start, 3),
     }
-    return headline | facts | {"seconds": round(time.monotonic() - start, 3)}
 
 
-def _fit(
-    learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train, watch: Watch | None
-) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """Train from where *work* left off to the end; returns the history and facts about this very run."""
-    state = resume.load(work, learner.variables)
-    done = len(state["rows"])
-    if done:
-        say(f"  epoch {done} of {params.epochs} is done already: going on from there")
-    with ExitStack() as shown, Events(logs) as events:
-        narrator = Narrator(params.epochs, feed.steps, shown)
-        if not state["stopped"] and done < params.epochs:
-            learner.model.fit(
-                feed.training(done),
-                shuffle=False,  # the feed does it
-                initial_epoch=done,
-                epochs=params.epochs,
-                steps_per_epoch=feed.steps,
-                validation_data=held_out.measuring(),
-                callbacks=[*callbacks(learner, params, work, state, narrator, events), *watched(watch, state)],
-                verbose=0,
-            )
-    return state["rows"], {"resumed_after_epoch": done, "epoch_seconds": narrator.seconds}
+def _member_folder(parent: Path, number: int) -> Path:
+    folder = parent / f"member-{number}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-def _restore_best(model: Any, held_out: Feed, rows: list[dict[str, float]], work: Path) -> None:
-    """Load the best epoch's weights, and see that they do on the validation split what that epoch did."""
-    path, best, accuracy = resume.best_weights(work), _best(rows), float("nan")
-    with contextlib.suppress(*resume.UNREADABLE):
-        model.load_weights(path)
-        _, accuracy = model.evaluate(held_out.measuring(), verbose=0)
-    if not abs(accuracy - best["val_accuracy"]) <= SAME_ACCURACY:
-        resume.forget(work)
-        raise StorageFailed(
-            f"{path} does not hold the weights of epoch {best['epoch']}: their validation accuracy is {accuracy:.4f}, "
-            f"not {best['val_accuracy']:.4f}. Run it again: training starts from its first epoch"
-        )
+def _measure(final: Any, normalize: Path, data: dict[str, Any], params: Train) -> dict[str, float]:
+    """Loss and accuracy of the model that is kept, on both splits."""
+    measured = [measure(final, feed, params) for feed in feeds(normalize, data, params)]
+    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    return dict(zip(names, (value for pair in measured for value in pair), strict=True))
 
 
-def _best(rows: list[dict[str, float]]) -> dict[str, float]:
-    return min(rows, key=lambda row: row[MONITOR])
+def _write_histories(trained: list[Member], out: Path) -> list[Row]:
+    """Write each member's history, and that of the whole, which is returned."""
+    rows = mean_history([one.rows for one in trained])
+    _write_history(rows, out / "history.csv")
+    if len(trained) > 1:
+        (out / "members").mkdir()
+        for k, one in enumerate(trained, 1):
+            _write_history(one.rows, out / "members" / f"{k}.csv")
+    return rows
 
 
-def _write_history(rows: list[dict[str, float]], path: Path) -> None:
+def _write_history(rows: list[Row], path: Path) -> None:
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in rows)
 
 
-def _summary(model: Any, rows: list[dict[str, float]], params: Train) -> dict[str, Any]:
-    best = _best(rows)
-    return {
-        "model": params.model,
+def _summary(final: Any, trained: list[Member], rows: list[Row], params: Train) -> dict[str, Any]:
+    summary = {
+        "model": ",".join(dict.fromkeys(one.params.model for one in trained)),
         "augment": params.augment,
-        **sizes(model),
-        "layers": [layer.name for layer in model.layers],
+        **sizes(final),
+        "layers": [layer.name for layer in final.layers],
         "epochs": len(rows),
-        "best_epoch": int(best["epoch"]),
-        "stopped_early": len(rows) < params.epochs,
-        "validation_accuracy": best["val_accuracy"],
-        "validation_loss": best["val_loss"],
+        "best_epoch": int(best(rows)["epoch"]),
+        "stopped_early": all(len(one.rows) < params.epochs for one in trained),
+        "precision": resolve(params.precision),
+    }
+    return summary | ({"members": [_member_summary(one) for one in trained]} if len(trained) > 1 else {})
+
+
+def _member_summary(one: Member) -> dict[str, Any]:
+    return {
+        "model": one.params.model,
+        "seed": one.params.seed,
+        "epochs": len(one.rows),
+        "best_epoch": int(one.best["epoch"]),
+        "validation_accuracy": one.best["val_accuracy"],
+        "validation_loss": one.best["val_loss"],
     }

@@ -11,7 +11,8 @@ from components import report
 from components.errors import Failure, PipelineError
 from components.params import Params
 from components.progress import say
-from pipeline import summary
+from components.registry import Registry
+from pipeline import summary, teachers
 from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
@@ -63,10 +64,12 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
     earlier = load(home.runs / run) if part else None
     if earlier:
         _go_on(record, earlier, part)
+    teacher = teachers.find(params, Registry(home.tracking_uri), _teacher(record, earlier, home))
     with Journal(home, record) as journal:
         runner = Runner(params, home, record, save=journal.save)
         if earlier and (fingerprint := _fingerprint(runner, earlier)):
             runner.fingerprint = fingerprint
+        runner.teacher = teacher
         before, start = record.seconds, time.monotonic()
         error: BaseException | None = None
         try:
@@ -98,6 +101,14 @@ def _fingerprint(runner: Runner, earlier: Record) -> str:
     same = all(earlier.settings.get(n) == v for n, v in record.settings.items() if n.startswith("ingest."))
     artifact = runner.store.get("ingest", key) if key and same else None
     return str(artifact.recipe["inputs"]["source"]) if artifact else ""
+
+
+def _teacher(record: Record, earlier: Record | None, home: Home) -> str:
+    """The digest of the teacher that the run learnt from: the alias may have moved since, by its own promotion."""
+    key = next((done["key"] for done in record.stages if done["stage"] == "train"), "")
+    same = earlier and earlier.settings.get("train.teacher") == record.settings["train.teacher"]
+    artifact = home.store.get("train", key) if key and same else None
+    return str(artifact.recipe["inputs"].get("teacher", "")) if artifact else ""
 
 
 def _state(error: BaseException | None, part: str) -> str:

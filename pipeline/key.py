@@ -3,7 +3,8 @@
     recipe = {stage, code, params, inputs, runtime}
       code     module -> hash of its syntax tree, for the stage's module and every module it reaches
       params   the stage's own settings, those that can change the bytes
-      inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there)
+      inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
+               distillation also teacher -> digest of its model file
       runtime  distribution -> version, read from package metadata
 
 The recipe is stored readable in the artifact's manifest: "why did it run again?" is a difference of two recipes.
@@ -65,7 +66,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
     """The modules where the code of *stage* begins: its own, and the one that a setting names."""
     modules = [f"components.{stage}"]
     if stage == "train":
-        modules += _of_network(params.train.model)
+        modules += [module for name in params.train.networks for module in _of_network(name)]
     if stage == "ingest":
         from components.sources import kind
 

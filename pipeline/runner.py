@@ -15,9 +15,11 @@ from typing import Any
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.gate import Finding, require, warnings
+from components.lookups import ModelVersion
 from components.params import Params
 from components.progress import say
 from pipeline import key as keys
+from pipeline import teachers
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.runs import Record, now
@@ -74,9 +76,19 @@ class Runner:
         with storage_errors(self.home.root):
             return sources.fingerprint(self.params.ingest, self.home.cache)
 
+    @cached_property
+    def teacher(self) -> ModelVersion | None:
+        """The registered version that train.teacher names; it stays the same to the end of the run."""
+        return teachers.find(self.params, self.tracking.registry)
+
+    def teacher_file(self) -> Path | None:
+        return teachers.file(self.teacher, self.home, self.tracking.registry) if self.teacher else None
+
     def recipe(self, stage: str) -> keys.Recipe:
         """The recipe of *stage*; raises ArtifactMissing where a stage that it reads has not run."""
         inputs = {name: self.digest(name) for name in STAGES[stage].reads}
+        if stage == "train" and self.teacher:
+            inputs["teacher"] = self.teacher.digest
         return keys.recipe(stage, self.params, inputs, self.fingerprint if stage == "ingest" else "")
 
     def digest(self, stage: str) -> str:
@@ -225,6 +237,7 @@ class Runner:
             "logs": lambda: _folder(self.home.logs(keys.key(self.recipe(stage)))),
             "champion": self.tracking.champion_statistics,
             "watch": lambda: self.watch,
+            "teacher": self.teacher_file,
             **extras,
         }
         reads = set(STAGES[stage].reads) | {stage}

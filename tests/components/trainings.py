@@ -49,7 +49,8 @@ def run(normalized: Path, folder: Path, **settings: Any) -> dict[str, Any]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((folder / "out").iterdir())}
+    files = sorted(path for path in (folder / "out").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def history(folder: Path) -> list[dict[str, float]]:
