@@ -393,6 +393,14 @@ SECTIONS: dict[str, type[Section]] = {
 
 # Settings recommended for a source; what a person sets wins.
 RECIPES: dict[str, dict[str, Any]] = {
+    "mnist": {  # pipeline/profiles/default.toml, measured in the README
+        "train.epochs": 6,
+        "train.learning_rate": 0.006,
+        "train.schedule": "onecycle",
+        "train.dropout": 0.0,
+        "train.patience": 6,
+        "train.augment": "rotate=10,shift=0.07,zoom=0.1",
+    },
     "digits": {  # 1,292 images to train on: smaller steps, and each image a little different in every epoch
         "train.epochs": 12,
         "train.batch_size": 32,
