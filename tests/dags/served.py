@@ -40,6 +40,7 @@ SPEED = {
 SETTINGS = {
     "train.model": "dense",
     "train.epochs": 8,
+    "evaluate.corruption_images": 0,
     "gate.min_accuracy": 0.1,
     "gate.max_export_loss": 1,
     "gate.max_regression": 1,

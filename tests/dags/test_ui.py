@@ -91,7 +91,7 @@ def follow(served: Served, page: Page, run: str, name: str, link: str) -> None:
 
 def show_graph(served: Served, page: Page, run: str) -> None:
     """The graph alone: eight tasks in a line, without the details beside it."""
-    page.open(f"{served.api.url}/dags/retrain/runs/{quote(run)}", height=400)
+    page.open(f"{served.api.url}/dags/retrain/runs/{quote(run)}", height=560)
     page.click('[aria-label*="Show Graph"]')
     page.click('[aria-label="Collapse Details Panel"]')
     page.wait("document.querySelectorAll('.react-flow__node').length >= 8")
