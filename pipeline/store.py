@@ -226,7 +226,7 @@ def storage_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL or (error.errno not in NOT_WRITABLE and _is_full(root)):
+        if error.errno in FULL or _cut_off(error) or (error.errno not in NOT_WRITABLE and _is_full(root)):
             raise StorageFailed(
                 f"the disk of {root} is full; free some space (python -m pipeline gc) or set PIPELINE_HOME to another "
                 "disk, then run it again: what was finished is kept"
@@ -237,6 +237,11 @@ def storage_errors(root: Path) -> Iterator[None]:
                 "make it writable or set PIPELINE_HOME to a folder that is"
             ) from error
         raise
+
+
+def _cut_off(error: OSError) -> bool:
+    """Whether NumPy wrote less than it had to: it says so without a number, also where a quota ends before the disk."""
+    return error.errno is None and str(error).endswith("written")
 
 
 def _is_full(root: Path) -> bool:

@@ -125,6 +125,11 @@ class Served:
         told = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
         return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in told["content"])
 
+    def idle(self) -> bool:
+        """Whether what the first images started has ended, and nothing else runs the stages."""
+        images = self.runs("retrain_on_new_data")
+        return any(map(of_asset, images)) and all(ended(run["state"]) for run in [*images, *self.runs("retrain")])
+
     def record(self, run: str, dag: str = "retrain") -> Record:
         record = load(self.home / "runs" / run_name(dag, run))
         assert record

@@ -201,6 +201,7 @@ def test_wrong_settings_fail_the_first_task_with_all_problems(served: Served) ->
 def test_a_full_disk_is_told_and_the_next_try_goes_on(served: Served, first: str) -> None:
     """The task says in one sentence which disk is full, and is retried until there is room again."""
     folder = served.home / "artifacts" / "normalize"
+    served.until(served.idle)  # the small disk hides what other runs made
     with disk(folder, "16k"):
         run = served.trigger(digits(normalize__seed=1))
         served.until(lambda: served.failed(run, "normalize", 1), pause=0.1)

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.errors import ArtifactCorrupt, StorageFailed
 from pipeline.key import Recipe, key
-from pipeline.store import MANIFEST, Artifact, Store, digest_of
+from pipeline.store import MANIFEST, Artifact, Store, digest_of, storage_errors
+from tests.disk import disk
 
 ROOT = Path(__file__).parents[2]
 NAMES = st.text("abcxyz.-_", min_size=1, max_size=8).filter(lambda name: name.strip(".") and name != MANIFEST)
@@ -212,3 +214,13 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -
         Store(tmp_path / "file" / "artifacts").draft("train", "k"),
     ):
         pass
+
+
+def test_an_array_that_does_not_fit_is_a_full_disk(tmp_path: Path) -> None:
+    """NumPy tells of a write that was cut off without the system's number for it."""
+    with (
+        disk(tmp_path / "small", "16k") as small,
+        pytest.raises(StorageFailed, match="is full"),
+        storage_errors(tmp_path),
+    ):
+        np.save(small / "images.npy", np.zeros(100_000, np.uint8))
