@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.params import Train
 from tests.conftest import CLEAN, QUICK, command
 
 ASK = """
@@ -76,7 +77,7 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     status, params, metrics, tags, epochs, files = json.loads(done.stdout.splitlines()[-1])
     assert status == "FINISHED"
-    assert params["train.model"] == "cnn"
+    assert params["train.model"] == Train().model
     assert metrics["test_accuracy"] >= 0.985
     assert metrics["export_int8_bytes"] < metrics["export_tflite_bytes"]
     assert 0 < metrics["export_tflite_median_ms"] <= metrics["export_tflite_p99_ms"]
