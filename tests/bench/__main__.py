@@ -28,6 +28,10 @@ MEGABYTE = 2**20
 PARTS = ("data", "augmentation", "cold")
 
 
+# What the plain script does not do either: it trains the same network, without augmentation, and looks at nothing else.
+PLAIN = ("--set", "train.augment=none", "--set", "evaluate.corruption_images=0")
+
+
 @dataclass(frozen=True)
 class Timed:
     seconds: float
@@ -76,7 +80,7 @@ def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[s
     rows: list[dict[str, Any]] = []
     for seed in range(rounds):
         home = folder / f"cold-{seed}"
-        ours, answer = pipeline(home, "--source", "mnist", "--set", f"train.seed={seed}", *settings)
+        ours, answer = pipeline(home, "--source", "mnist", "--set", f"train.seed={seed}", *PLAIN, *settings)
         trained = next(stage["path"] for stage in answer["stages"] if stage["stage"] == "train")
         epochs = json.loads((Path(trained) / "summary.json").read_text())["epochs"]
         plain = timed("tests/bench/plain_keras.py", os.environ["MNIST_DIR"], str(epochs), str(seed), str(folder))
@@ -95,7 +99,7 @@ def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, A
     home = folder / "cold-0"
     ours, bare = [], []
     for _ in range(rounds):
-        ours.append(pipeline(home, "--source", "mnist", "--set", "train.seed=0", *settings)[0])
+        ours.append(pipeline(home, "--source", "mnist", "--set", "train.seed=0", *PLAIN, *settings)[0])
         bare.append(timed("-c", "pass").seconds)
     ratio = [run.seconds / alone for run, alone in zip(ours, bare, strict=True)]
     peak = max(run.peak for run in ours)

@@ -28,19 +28,21 @@ def main(folder: Path, epochs: int, seed: int, out: Path) -> None:
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            layers.Conv2D(32, 3, padding="same", use_bias=False),
+            layers.Conv2D(24, 5, use_bias=False),
             layers.MaxPooling2D(),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
-            layers.Conv2D(64, 3, padding="same", use_bias=False),
+            layers.Conv2D(48, 3, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.Conv2D(48, 3, use_bias=False),
             layers.MaxPooling2D(),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
-            layers.Flatten(),
-            layers.Dense(64, use_bias=False),
+            layers.Conv2D(96, 3, use_bias=False),
             layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
-            layers.Dropout(0.4),
+            layers.GlobalMaxPooling2D(),
             layers.Dense(10, activation="softmax"),
         ]
     )
