@@ -6,7 +6,7 @@ epoch whose best weights are not on disk yet.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,13 @@ Watch = Callable[[list[dict[str, float]]], None]  # is given the history so far,
 
 
 class Divergence:
-    """Raises ModelRejected as soon as a loss is no longer a number."""
+    """Raises ModelRejected as soon as a loss, or at the end of an epoch a weight, is no longer a number.
 
-    def __init__(self, learning_rate: float) -> None:
-        self._rate, self._epoch = learning_rate, 0
+    The weights are looked at because oneDNN's ReLU and pooling swallow nan: a dead network then has a loss of ln K.
+    """
+
+    def __init__(self, learning_rate: float, weights: Sequence[Any]) -> None:
+        self._rate, self._weights, self._epoch = learning_rate, weights, 0
 
     def on_epoch_begin(self, epoch: int, _: Logs) -> None:
         self._epoch = epoch + 1
@@ -40,6 +43,8 @@ class Divergence:
 
     def on_epoch_end(self, _: int, logs: Logs) -> None:
         self._judge("val_loss", logs["val_loss"])
+        for weight in self._weights:
+            self._judge(f"the sum of {weight.path}", float(weight.numpy().sum()))
 
     def _judge(self, name: str, value: float) -> None:
         if not math.isfinite(value):
@@ -107,7 +112,7 @@ def callbacks(
     if params.schedule == "plateau":
         patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
         keepers.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
-    before = [Divergence(params.learning_rate), narrator]
+    before = [Divergence(params.learning_rate, learner.model.trainable_weights), narrator]
     after = [*([learner.average] if learner.average else []), Backup(learner, work, keepers, state, events)]
     return [*map(_hooked, before), *keepers, *map(_hooked, after)]
 

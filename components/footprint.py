@@ -37,8 +37,8 @@ def explained(model: Any, batch_size: int, free: int) -> Iterator[None]:
 def image_bytes(model: Any) -> int:
     """What one more image in the batch takes: all that a step computes on the way forward, kept for the way back.
 
-    In seven of ten readings, of cnn_bn and tiny, the peak of a step less that of a step on 8 images was 0.7 to 1.2 times
-    this; small batches in bfloat16 took up to 2.5 times.
+    In seven of ten readings, of cnn_bn and tiny, the peak of a step less that of a step on 8 images was 0.7 to 1.2
+    times this; small batches in bfloat16 took up to 2.5 times.
     """
     operations = (op for op in graph(model, training=True).get_operations() if op.type not in NO_MEMORY)
     return sum(numbers(tensor.shape) * int(tensor.dtype.size) for op in operations for tensor in op.outputs)
