@@ -18,7 +18,7 @@ export PIPELINE_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 # Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
-WORKERS := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+WORKERS := --numprocesses logical --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench bench-training lock clean

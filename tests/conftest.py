@@ -1,8 +1,4 @@
-"""What several tests stand on: one finished run, made once a session by the real command, and copies of it.
-
-With several workers (pytest -n) a file's tests stay together, as they share what its fixtures made; those marked
-`anywhere` need nothing of each other, and those marked `airflow` share one Airflow.
-"""
+"""What several tests stand on: one finished run, made once a session by the real command, and copies of it."""
 
 import fcntl
 import json
@@ -17,8 +13,10 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
+from tests.workers import Scheduler, turn
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,13 +66,13 @@ def pytest_configure() -> None:
     settings.load_profile("loaded")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell workers what belongs together, and begin with what takes longest: then none is left alone with it."""
-    for item in items:
-        if "anywhere" not in item.keywords:
-            item.add_marker(pytest.mark.xdist_group("airflow" if "airflow" in item.keywords else item.path.stem))
-    items.sort(key=lambda item: ("airflow" not in item.keywords, "anywhere" not in item.keywords))
+    items.sort(key=lambda item: turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    return Scheduler(config, log)
 
 
 def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:

@@ -86,7 +86,6 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     assert {"pictures", "report.html"} <= set(files)
 
 
-@pytest.mark.anywhere
 def test_a_second_champion_takes_over_and_one_command_goes_back(home: Path) -> None:
     """Another seed, another version; `rollback` gives the alias back, and no later run takes it again by itself."""
     again = ("run", "--source", "digits", *[part for setting in QUICK for part in ("--set", setting)])
@@ -107,7 +106,6 @@ def aliases(home: Path) -> dict[str, list[str]]:
     return {v["version"]: v["aliases"] for v in json.loads(command(home, "models", "--json").stdout)}
 
 
-@pytest.mark.anywhere
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="real MNIST: set MNIST_DIR")
 def test_real_mnist_passes_the_gate_after_one_epoch(tmp_path: Path) -> None:
     """All 70,000 images: 98 % and more, exported, and answered by the registry as mnist-classifier."""

@@ -17,8 +17,6 @@ from pipeline.store import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 from tests.disk import disk
 
-pytestmark = pytest.mark.anywhere
-
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
 RUN = ["run", "--json", "--source", "digits", *SETTINGS]
 DATA_STAGES = [*RUN, "--until", "normalize"]

@@ -19,8 +19,6 @@ from pipeline.runner import Runner
 from pipeline.runs import find
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 
-pytestmark = pytest.mark.anywhere
-
 
 def run(home: Path, *overrides: str, source: str = "digits", until: str = "", force: tuple[str, ...] = ()) -> Runner:
     params, _ = config.load("", (*QUICK, *overrides), source, {})
