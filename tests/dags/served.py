@@ -179,8 +179,9 @@ class Served:
         if found["state"] != "running" or found["try_number"] != number:
             return None
         for process in family(self.process.pid):
-            if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
-                return process
+            with suppress(psutil.Error):  # of one that ends meanwhile
+                if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
+                    return process
         return None
 
     def mlflow_away(self) -> "AbstractContextManager[None]":
