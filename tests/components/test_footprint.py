@@ -57,7 +57,7 @@ from pathlib import Path
 from components.backend import tensorflow
 from components.errors import ConfigError
 tensorflow()
-limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 200 * 2**20
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 600 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 from components.params import Train
 from tests.components.trainings import run
@@ -69,7 +69,7 @@ except ConfigError as error:
 
 
 def test_a_training_in_a_process_with_a_limit_is_refused_before_it_starts(tmp_path: Path) -> None:
-    """200 MB are left by `ulimit -v`: a batch of all 4,000 images is refused, and nothing was written."""
+    """600 MB are left by `ulimit -v`: a batch of all 4,000 images is refused, and nothing was written."""
     normalized = write_normalized(tmp_path / "normalize", images=4000)
     command = [sys.executable, "-c", LIMITED, str(normalized), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
