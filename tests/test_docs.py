@@ -9,6 +9,7 @@ from components.params import RECIPES
 from pipeline import config
 from pipeline.__main__ import parser
 from pipeline.graph import STAGES
+from tests.bench.training import RESULTS, table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -75,3 +76,8 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert not re.search(r"https?://|--index|--find-links", lock)
     assert lock.count("==") <= lock.count("--hash=sha256:")
+
+
+def test_the_recipes_table_is_made_from_what_was_measured() -> None:
+    """`python -m tests.bench.training --table` prints it; a figure that nobody measured cannot stand there."""
+    assert table(json.loads(RESULTS.read_text())) in README
