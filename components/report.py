@@ -10,12 +10,15 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from components import sections
 from components.gauge import gauge
 from components.params import FORMATS, SECTIONS
 from components.wording import label, percent, plain, sentence, size, thousands
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rejected", "unfinished"]
 
@@ -67,20 +70,25 @@ class Report:
     comparison: dict[str, Any] | None = None
 
 
-def render(report: Report, out: Path) -> None:
-    """Write the page about *report* to the file *out*."""
+def environment(folder: Path) -> "Environment":
+    """Jinja's, for the templates of *folder*: what a template names and nobody gives is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # autoescape: the names of classes are names of folders, whatever they hold
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {f.__name__: f for f in (percent, thousands, size, plain, label, sentence)}
-    page = environment.get_template("report.html.j2").render(view(report))
+
+
+def render(report: Report, out: Path) -> None:
+    """Write the page about *report* to the file *out*."""
+    pages = environment(Path(__file__).parent)
+    pages.filters |= {f.__name__: f for f in (percent, thousands, size, plain, label, sentence)}
+    page = pages.get_template("report.html.j2").render(view(report))
     out.write_text(page, encoding="utf-8")
 
 

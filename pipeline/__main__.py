@@ -50,14 +50,7 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "tell what a run did (the last one, where none is named)", json=True)
     show.add_argument("run", nargs="?", default="", metavar="RUN", help="its name or the first letters of it")
     tune = command("tune", "search for better settings: [tune.space] of the settings file", settings=True, json=True)
-    for name, kind, help in (
-        ("trials", int, "trials to finish in all"),
-        ("parallel", int, "trials at a time"),
-        ("seconds", float, "longest time for this call"),
-    ):
-        tune.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=f"{help} ([tune] {name})")
-    tune.add_argument("--study", metavar="NAME", help="name of the study, to go on with or to begin")
-    tune.add_argument("--out", default="", metavar="FILE", help="profile to write; $PIPELINE_HOME/tune/STUDY.toml")
+    _search(tune)
     command("runs", "list the runs, the newest first", json=True)
     command("settings", "list every setting with its value and meaning", settings=True, json=True)
     command("verify", "read every stored byte again; status 1 where one is not as it was published", json=True)
@@ -70,11 +63,26 @@ def parser() -> argparse.ArgumentParser:
     promote.add_argument("version", metavar="VERSION", help="a version's number (python -m pipeline models)")
     promote.add_argument("--force", action="store_true", help="do it: no gate is asked")
     rollback = command("rollback", "give the alias champion back to the version that had it before")
-    for sub, default in ((promote, ""), (rollback, "rolled back by hand")):
-        sub.add_argument("--reason", default=default, metavar="TEXT", help="why, for the promotion log")
-        sub.add_argument("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
+    _why(promote)
+    _why(rollback, "rolled back by hand")
     command("report", "print the path of the last run's report")
     return top
+
+
+def _search(tune: argparse.ArgumentParser) -> None:
+    for name, kind, help in (
+        ("trials", int, "trials to finish in all"),
+        ("parallel", int, "trials at a time"),
+        ("seconds", float, "longest time for this call"),
+    ):
+        tune.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=f"{help} ([tune] {name})")
+    tune.add_argument("--study", metavar="NAME", help="name of the study, to go on with or to begin")
+    tune.add_argument("--out", default="", metavar="FILE", help="profile to write; $PIPELINE_HOME/tune/STUDY.toml")
+
+
+def _why(sub: argparse.ArgumentParser, default: str = "") -> None:
+    sub.add_argument("--reason", default=default, metavar="TEXT", help="why, for the promotion log")
+    sub.add_argument("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.report import picture
+from components.report import environment, picture
 from pipeline.summary import duration
 from pipeline.tuning import figures
 from pipeline.tuning.plan import Plan
@@ -15,16 +15,7 @@ from pipeline.tuning.telling import figure, plain, words
 
 def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> None:
     """Write the page about *study*, whose best trial lies in *profile*, to the file *page*."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("report.html.j2").render(view(plan, study, best, profile))
+    text = environment(Path(__file__).parent).get_template("report.html.j2").render(view(plan, study, best, profile))
     part = page.with_name(f".{page.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(page)
