@@ -49,10 +49,10 @@ $(READY): requirements.lock
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
 	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
-test: setup ## all tests but those of Airflow (MNIST_DIR=folder adds the run on real MNIST)
+test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
 	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
-test-airflow: setup ## the tests that run tasks in a real Airflow and look at it with Chromium
+test-airflow: setup ## those tests alone that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
 
 check: setup ## ruff, mypy, import contracts, then make test with coverage

@@ -63,6 +63,7 @@ class Local:
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
             "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_ONCE),
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's sentence ends with what to do
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -74,7 +74,7 @@ def test_a_training_in_a_process_with_a_limit_is_refused_before_it_starts(tmp_pa
     command = [sys.executable, "-c", LIMITED, str(normalized), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert re.fullmatch(
-        r"train\.batch_size is 4000: a step .* takes about [\d.]+ GB of memory, and [\d.]+ MB are free; set .*\n",
+        r"train\.batch_size is 4000: a step .* takes about [\d.]+ [GM]B of memory, and [\d.]+ MB are free; set .*\n",
         done.stdout,
     ), done.stderr
     assert not any((tmp_path / "work").iterdir())

@@ -21,6 +21,8 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--hide-scrollbars")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-dev-shm-usage")
 
+MOVES = "a => a.playState === 'running' && a.effect.getTiming().iterations !== Infinity"
+
 
 class Page:
     """One page, 1440 pixels wide."""
@@ -78,6 +80,8 @@ class Page:
         self.run(f"{found}.click()")
 
     def picture(self, file: Path) -> None:
+        """Keep what the page shows once nothing on it moves any more."""
+        self.wait(f"!document.getAnimations().some({MOVES})")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
