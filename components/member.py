@@ -28,6 +28,7 @@ class Member:
     rows: list[Row]  # the history
     resumed_after: int  # epochs that an earlier process did
     seconds: list[float]  # wall time of each epoch that this one did
+    validation: tuple[float, float] | None  # loss and accuracy there; None where it was trained in less than float32
 
     @property
     def best(self) -> Row:
@@ -60,10 +61,10 @@ def member(
     feed, held_out = feeds(normalize, data, params, teacher)
     with footprint.explained(model, batch, free):
         trained = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
-    _restore_best(model, held_out, trained[0], work)
+    validation = _restore_best(model, held_out, trained[0], work)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
-    return Member(params, final, *trained)
+    return Member(params, final, *trained, validation if resolve(params.precision) == "float32" else None)
 
 
 def feeds(normalize: Path, data: dict[str, Any], params: Train, teacher: Teacher | None = None) -> tuple[Feed, Feed]:
@@ -73,10 +74,10 @@ def feeds(normalize: Path, data: dict[str, Any], params: Train, teacher: Teacher
     return Feed(train, classes, params, teacher), Feed(validation, classes, params)
 
 
-def measure(model: Any, feed: Feed, params: Train) -> tuple[float, float]:
-    """Loss and accuracy of *model* on every image of *feed*, unchanged; the model is compiled afterwards."""
+def measure(model: Any, feed: Feed, params: Train, most: int | None = None) -> tuple[float, float]:
+    """Loss and accuracy of *model* on the images of *feed*, or on *most* of them; the model is compiled afterwards."""
     model.compile(loss=losses.loss(params), metrics=[losses.accuracy(params)])
-    loss, accuracy = model.evaluate(feed.measuring(), verbose=0)
+    loss, accuracy = model.evaluate(feed.measuring(most), verbose=0)
     return loss, accuracy
 
 
@@ -104,15 +105,19 @@ def _fit(
     return state["rows"], done, narrator.seconds
 
 
-def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> None:
-    """Load the best epoch's weights, and see that they do on the validation split what that epoch did."""
-    path, expected, accuracy = resume.best_weights(work), best(rows), float("nan")
+def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tuple[float, float]:
+    """Load the best epoch's weights, and see that they do on the validation split what that epoch did.
+
+    Returns their loss and accuracy there.
+    """
+    path, expected, loss, accuracy = resume.best_weights(work), best(rows), float("nan"), float("nan")
     with contextlib.suppress(*resume.UNREADABLE):
         model.load_weights(path)
-        _, accuracy = model.evaluate(held_out.measuring(), verbose=0)
+        loss, accuracy = model.evaluate(held_out.measuring(), verbose=0)
     if not abs(accuracy - expected["val_accuracy"]) <= SAME_ACCURACY:
         resume.forget(work)
         raise StorageFailed(
             f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "
             f"{accuracy:.4f}, not {expected['val_accuracy']:.4f}. Run it again: training starts from its first epoch"
         )
+    return loss, accuracy

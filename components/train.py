@@ -20,6 +20,8 @@ from components.params import Train
 from components.progress import say
 from components.sizes import sizes
 
+TOLD_BY = 10_000  # training images that tell how well they are known
+
 
 def train(
     normalize: Path,
@@ -36,7 +38,7 @@ def train(
       model.keras     uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
       history.csv     epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
       summary.json    model, augment, parameters, weight_bytes, macs, layers, epochs, best_epoch, stopped_early,
-                      precision, accuracies
+                      precision, accuracies and losses (of training: on 10,000 of its images)
       members/1.csv   of an ensemble: the history of each member; history.csv holds their mean
 
     *work* receives what a killed training goes on from (components.resume), *logs* TensorBoard's events, each with a
@@ -63,7 +65,7 @@ def train(
     final = trained[0].model if len(trained) == 1 else ensemble([one.model for one in trained])
     write_model(final, out / "model.keras")
     rows = _write_histories(trained, out)
-    summary = _summary(final, trained, rows, params) | _measure(final, normalize, data, params)
+    summary = _summary(final, trained, rows, params) | _measure(final, trained, normalize, data, params)
     (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     headline = ("epochs", "best_epoch", "precision", "train_accuracy", "validation_accuracy")
     return {key: summary[key] for key in headline} | {
@@ -79,11 +81,19 @@ def _member_folder(parent: Path, number: int) -> Path:
     return folder
 
 
-def _measure(final: Any, normalize: Path, data: dict[str, Any], params: Train) -> dict[str, float]:
-    """Loss and accuracy of the model that is kept, on both splits."""
-    measured = [measure(final, feed, params) for feed in feeds(normalize, data, params)]
+def _measure(
+    final: Any, trained: list[Member], normalize: Path, data: dict[str, Any], params: Train
+) -> dict[str, float]:
+    """Loss and accuracy of the model that is kept: on the validation split, and on as many images as tell of training.
+
+    The training images come `TOLD_BY` at most, evenly out of all: a share to 0.2 points, in a fifth of the time.
+    """
+    feed, held_out = feeds(normalize, data, params)
+    of_training = measure(final, feed, params, TOLD_BY)
+    known = trained[0].validation if len(trained) == 1 else None
+    validation = known or measure(final, held_out, params)
     names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    return dict(zip(names, (value for pair in measured for value in pair), strict=True))
+    return dict(zip(names, (*of_training, *validation), strict=True))
 
 
 def _write_histories(trained: list[Member], out: Path) -> list[Row]:

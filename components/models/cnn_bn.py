@@ -5,7 +5,7 @@ kept at the images' full size.
 """
 
 from components.models.knobs import Knobs
-from components.models.steps import Step, norm
+from components.models.steps import Step, closed
 
 
 def cnn_bn(knobs: Knobs) -> list[Step]:
@@ -20,14 +20,14 @@ def cnn_bn(knobs: Knobs) -> list[Step]:
     knobs.expect(2**poolings)
     padding = "valid" if min(knobs.shape[:2]) >= _room(poolings) else "same"
     return [
-        *_block("block1", knobs.channels(24), 5, padding, pool=True),
+        *closed(knobs.channels(24), "block1", padding, size=5, pool=True),
         *(
             step
             for i in range(2, poolings + 1)
             for part, pool in (("a", False), ("b", True))
-            for step in _block(f"block{i}{part}", knobs.channels(12 * 2**i), 3, padding, pool=pool)
+            for step in closed(knobs.channels(12 * 2**i), f"block{i}{part}", padding, pool=pool)
         ),
-        *_block("head", knobs.channels(24 * 2**poolings), 3, padding, pool=False),
+        *closed(knobs.channels(24 * 2**poolings), "head", padding),
         layers.GlobalMaxPooling2D(name="strongest"),
         layers.Dropout(knobs.dropout, name="dropout"),
         layers.Dense(knobs.classes, name="logits"),
@@ -40,15 +40,3 @@ def _room(poolings: int) -> int:
     for _ in range(poolings - 1):
         side = 2 * side + 4
     return 2 * side + 4
-
-
-def _block(name: str, channels: int, size: int, padding: str, *, pool: bool) -> list[Step]:
-    """Normalising after pooling costs a quarter of normalising before it."""
-    from keras import layers
-
-    return [
-        layers.Conv2D(channels, size, padding=padding, use_bias=False, name=f"{name}_conv"),
-        *([layers.MaxPooling2D(name=f"{name}_pool")] if pool else []),
-        norm(f"{name}_norm"),
-        layers.ReLU(name=f"{name}_relu"),
-    ]

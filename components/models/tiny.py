@@ -1,23 +1,26 @@
 """At most 10,000 parameters, for a microcontroller."""
 
 from components.models.knobs import Knobs
-from components.models.steps import Step, conv
+from components.models.steps import Step, closed
 
 UNUSED = ("depth",)
+ROOM = 22  # the least side of which the convolutions leave a pixel
 
 
 def tiny(knobs: Knobs) -> list[Step]:
-    """3x3 convolutions, 16, 24 and 24 wide, with pooling between them, then the average of each channel."""
+    """A 5x5 convolution of 12 channels, pooled, four 3x3 of 16, then the strongest answer of each channel.
+
+    Depth pays more than width where parameters are few. Images too small for convolutions that lose their edges are
+    padded.
+    """
     from keras import layers
 
-    narrow, wide = knobs.channels(16), knobs.channels(24)
+    padding = "valid" if min(knobs.shape[:2]) >= ROOM else "same"
+    wide = knobs.channels(16)
     return [
-        *conv(narrow, "block1"),
-        layers.MaxPooling2D(name="pool1"),
-        *conv(wide, "block2"),
-        layers.MaxPooling2D(name="pool2"),
-        *conv(wide, "block3"),
-        layers.GlobalAveragePooling2D(name="average"),
+        *closed(knobs.channels(12), "block1", padding, size=5, pool=True),
+        *(step for i in range(2, 6) for step in closed(wide, f"block{i}", padding)),
+        layers.GlobalMaxPooling2D(name="strongest"),
         layers.Dropout(knobs.dropout, name="dropout"),
         layers.Dense(knobs.classes, name="logits"),
     ]

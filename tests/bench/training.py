@@ -30,69 +30,138 @@ class Row:
     profile: str
     minutes: float
     settings: Sequence[str] = field(default=())
+    teacher: str = ""  # the row whose model of the same seed it learns from
 
     @property
     def command(self) -> str:
-        chosen = "".join(f" --set {setting}" for setting in self.settings)
-        return f"make pipeline CONFIG={self.profile}" + (f" ARGS='{chosen.strip()}'" if chosen else "")
+        chosen = [*self.settings, *(["train.teacher=VERSION"] if self.teacher else [])]
+        sets = " ".join(f"--set {setting}" for setting in chosen)
+        return f"make pipeline CONFIG={self.profile}" + (f" ARGS='{sets}'" if sets else "")
 
 
-ROWS: dict[str, Row] = {
+RECIPES: dict[str, Row] = {
     TUTORIAL: Row("", 4),
-    "fast": Row("fast", 0.5),
-    "default": Row("default", 2),
-    "tiny": Row("tiny", 4),
-    "mobile": Row("mobile", 5),
-    "best": Row("best", 20),
+    "fast": Row("fast", 0.7),
+    "default": Row("default", 2.5),
+    "tiny": Row("tiny", 5),
+    "mobile": Row("mobile", 20),
+    "best": Row("best", 50),
 }
 
 
-def measured(row: str, seed: int) -> dict[str, Any]:
-    """Train the recipe *row* with *seed*; accuracies in shares of 1, seconds of the training alone."""
+def changed(*settings: str, minutes: float = 2, **more: Any) -> Row:
+    """The default recipe but for *settings*."""
+    return Row("default", minutes, settings, **more)
+
+
+# What each technique brings and costs: the default recipe with one thing changed.
+TECHNIQUES: dict[str, Row] = {
+    "network: dense": changed("train.model=dense", minutes=1),
+    "network: cnn": changed("train.model=cnn"),
+    "network: resnet": changed("train.model=resnet", minutes=8),
+    "network: attention": changed("train.model=attention", minutes=6),
+    "twice as wide": changed("train.width=2", minutes=5),
+    "half as wide": changed("train.width=0.5"),
+    "no augmentation": changed("train.augment=none"),
+    "rotation alone": changed("train.augment=rotate=10"),
+    "shift alone": changed("train.augment=shift=0.07"),
+    "zoom alone": changed("train.augment=zoom=0.1"),
+    "shear alone": changed("train.augment=shear=10"),
+    "elastic distortion alone": changed("train.augment=elastic=1"),
+    "erasing alone": changed("train.augment=erase=0.2"),
+    "all six kinds": changed("train.augment=rotate=10,shift=0.07,zoom=0.1,shear=5,elastic=1,erase=0.1"),
+    "constant rate": changed("train.schedule=constant", "train.learning_rate=0.001"),
+    "plateau": changed("train.schedule=plateau", "train.learning_rate=0.003", "train.patience=3"),
+    "cosine with warm-up": changed("train.schedule=cosine", "train.warmup=1"),
+    "AdamW": changed("train.optimizer=adamw", "train.weight_decay=0.01"),
+    "SGD with momentum": changed("train.optimizer=sgd", "train.learning_rate=0.1"),
+    "label smoothing": changed("train.label_smoothing=0.1"),
+    "class weights": changed("train.class_weights=balanced"),
+    "averaged weights": changed("train.ema=0.995"),
+    "dropout": changed("train.dropout=0.4"),
+    "L2": changed("train.l2=0.0001"),
+    "batches of 512": changed("train.batch_size=512", "train.learning_rate=0.012"),
+    "ensemble of 3": changed("train.members=3", minutes=7),
+    "distilled from the default": changed("train.width=0.5", teacher="default"),
+}
+ROWS = RECIPES | TECHNIQUES
+
+
+def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
+    """Train the recipe *row* with *seed*; accuracies in shares of 1, seconds of the training alone.
+
+    *found* is what was measured before: a teacher is the version that its row has registered.
+    """
     if row == TUTORIAL:
-        found: dict[str, Any] = json.loads(timed("-m", "tests.bench.tutorial", os.environ["MNIST_DIR"], str(seed)).out)
-        return found
-    chosen = [part for setting in ROWS[row].settings for part in ("--set", setting)]
-    fixed = ["--source", "mnist", "--config", ROWS[row].profile, "--set", f"train.seed={seed}"]
-    free = ["--set", "gate.min_accuracy=0", "--set", "promote.automatic=false"]
-    _, answer = pipeline(HOME, *fixed, *chosen, *free, "--until", "export")
+        told: dict[str, Any] = json.loads(timed("-m", "tests.bench.tutorial", os.environ["MNIST_DIR"], str(seed)).out)
+        return told
+    chosen = [*ROWS[row].settings, f"train.seed={seed}"]
+    if teacher := ROWS[row].teacher:
+        chosen.append(f"train.teacher={found['rows'][teacher][str(seed)]['version']}")
+    free = ["gate.min_accuracy=0", "promote.automatic=false"]
+    # what a technique brings is told by the evaluation; files are made, and measured, of the recipes alone
+    last, quick = ("export", []) if row in RECIPES else ("evaluate", ["evaluate.corruption_images=0"])
+    settings = [part for setting in (*chosen, *free, *quick) for part in ("--set", setting)]
+    _, answer = pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)
     paths = {stage["stage"]: Path(stage["path"]) for stage in answer["stages"]}
     summary = json.loads((paths["train"] / "summary.json").read_text())
-    formats = json.loads((paths["export"] / "parity.json").read_text())["formats"]
-    return {
-        "accuracy": answer["accuracy"],
-        "validation_accuracy": summary["validation_accuracy"],
-        "seconds": json.loads((paths["train"] / "manifest.json").read_text())["facts"]["seconds"],
-        "epochs": summary["epochs"],
-        "parameters": summary["parameters"],
-        "int8_bytes": formats.get("int8", {}).get("bytes"),
-        "int8_accuracy": formats.get("int8", {}).get("accuracy"),
-    }
+    facts = json.loads((paths["train"] / "manifest.json").read_text())["facts"]
+    kept = ("validation_accuracy", "validation_loss", "epochs", "parameters")
+    result = {"accuracy": answer["accuracy"], **{name: summary[name] for name in kept}}
+    result |= {"seconds": facts["seconds"], "epoch_seconds": sum(facts["epoch_seconds"])}
+    if row in RECIPES:
+        small = json.loads((paths["export"] / "parity.json").read_text())["formats"].get("int8", {})
+        result |= {"int8_bytes": small.get("bytes"), "int8_accuracy": small.get("accuracy")}
+        result |= {"version": answer["model"]["version"]}
+    return result
 
 
 def table(found: dict[str, Any]) -> str:
-    """The README's table: mean and range over the seeds, time as a ratio to the tutorials' of the same seeds."""
+    """The README's table: mean and range over the seeds, mean time as a ratio to the tutorials' of the same seeds."""
     head = "| recipe | command | test accuracy | validation | training | of the tutorials' | parameters | int8 file |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     base = found["rows"].get(TUTORIAL, {})
-    for name, seeds in found["rows"].items():
-        lines.append(_line(name, seeds, base))
+    lines += [_line(name, seeds, base) for name, seeds in found["rows"].items() if name in RECIPES]
     return "\n".join(lines)
 
 
 def _line(name: str, seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]]) -> str:
     rows = list(seeds.values())
-    shared = [seed for seed in seeds if seed in base]
-    ratio = f"{statistics.mean(seeds[s]['seconds'] / base[s]['seconds'] for s in shared):.2f}" if shared else ""
     command = f"`{ROWS[name].command}`" if name != TUTORIAL else "`python -m tests.bench.tutorial`"
     small = rows[0].get("int8_bytes")
     cells = [
         *(name, command, _percents([row["accuracy"] for row in rows])),
         f"{100 * statistics.mean(row['validation_accuracy'] for row in rows):.2f} %",
         f"{statistics.mean(row['seconds'] for row in rows):.0f} s",
-        *(ratio, f"{rows[0]['parameters']:,}", f"{small / 1000:.1f} kB" if small else ""),
+        *(_ratio(seeds, base, "seconds"), f"{rows[0]['parameters']:,}", f"{small / 1000:.1f} kB" if small else ""),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def techniques(found: dict[str, Any]) -> str:
+    """The README's second table: the default recipe, and what it becomes with one thing changed."""
+    lines = ["| default, but | settings | validation | its loss | test accuracy | time |", "|---|---|---|---|---|---|"]
+    base = found["rows"].get("default", {})
+    for name in ("default", *TECHNIQUES):
+        if seeds := found["rows"].get(name):
+            rows = list(seeds.values())
+            teacher = [f"train.teacher={ROWS[name].teacher}"] if ROWS[name].teacher else []
+            cells = [
+                "nothing changed" if name == "default" else name,
+                "<br>".join(f"`{setting}`" for setting in (*ROWS[name].settings, *teacher)),
+                _percents([row["validation_accuracy"] for row in rows]),
+                f"{statistics.mean(row['validation_loss'] for row in rows):.4f}",
+                _percents([row["accuracy"] for row in rows]),
+                _ratio(seeds, base, "epoch_seconds"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], name: str) -> str:
+    """The one's mean *name* by the other's, over the seeds that both have."""
+    shared = [seed for seed in seeds if seed in base]
+    return f"{sum(seeds[s][name] for s in shared) / sum(base[s][name] for s in shared):.2f}" if shared else ""
 
 
 def _percents(shares: Sequence[float]) -> str:
@@ -103,27 +172,35 @@ def _percents(shares: Sequence[float]) -> str:
 def main() -> None:
     arguments = argparse.ArgumentParser("python -m tests.bench.training", description=__doc__)
     arguments.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all, where none is named")
+    arguments.add_argument("--techniques", action="store_true", help="the rows of the second table")
     arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds each ({SEEDS})")
     arguments.add_argument("--again", action="store_true", help="measure what was measured before, too")
     arguments.add_argument("--table", action="store_true", help="print the table of what was measured")
     options = arguments.parse_args()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
     if unknown := set(options.rows) - set(ROWS):
         raise SystemExit(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
     if not options.table:
-        _measure(found, options.rows or list(ROWS), options.seeds, options.again)
-    print(table(found))
+        rows = list(TECHNIQUES) if options.techniques else options.rows or list(ROWS)
+        _measure(rows, options.seeds, options.again)
+    print(table(known()), techniques(known()), sep="\n\n")
 
 
-def _measure(found: dict[str, Any], rows: Sequence[str], seeds: int, again: bool) -> None:
+def known() -> dict[str, Any]:
+    """What was measured so far."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
+
+
+def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
     if not os.environ.get("MNIST_DIR"):
         raise SystemExit("the measurements need MNIST: MNIST_DIR=FOLDER make bench-training")
+    found = known()
     wanted = [(seed, row) for seed in range(seeds) for row in rows]
     wanted = [(s, row) for s, row in wanted if again or str(s) not in found["rows"].get(row, {})]
     tell(f"{len(wanted)} trainings, about {sum(ROWS[row].minutes for _, row in wanted):.0f} minutes on two cores")
     for seed, row in wanted:
-        result = measured(row, seed)
+        result = measured(row, seed, found)
         tell(f"{row}, seed {seed}: {100 * result['accuracy']:.2f} % in {result['seconds']:.0f} s")
+        found = known()  # another process may have measured meanwhile
         found["rows"].setdefault(row, {})[str(seed)] = result
         found["rows"] = {name: found["rows"][name] for name in ROWS if name in found["rows"]}
         found["machine"] = machine()

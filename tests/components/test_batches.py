@@ -69,6 +69,19 @@ def test_measuring_sees_every_image_once_in_order(split: Split) -> None:
     assert np.concatenate(labels).tolist() == list(range(50))
 
 
+@pytest.mark.parametrize(("most", "expected"), [(10, [*range(0, 50, 5)]), (50, [*range(50)]), (99, [*range(50)])])
+def test_measuring_a_part_takes_it_from_everywhere(split: Split, most: int, expected: list[int]) -> None:
+    """Ten of fifty images are every fifth one; where there are no more than wanted, all of them."""
+    labels = [y.numpy() for _, y in Feed(split, 50, Train()).measuring(most)]
+    assert np.concatenate(labels).tolist() == expected
+
+
+def test_nothing_is_tuned_while_a_training_reads(split: Split) -> None:
+    """No thread of tf.data's autotuning is there to be waited for when a training ends."""
+    feed = Feed(split, 50, Train())
+    assert [data.options().autotune.enabled for data in (feed.training(0), feed.measuring())] == [False, False]
+
+
 def test_labels_are_one_hot_only_where_smoothing_needs_them(split: Split) -> None:
     """Integers for the sparse loss, rows of one 1 for the smoothed one."""
     [*_, (_, labels)] = Feed(split, 50, Train(label_smoothing=0.1)).measuring()
