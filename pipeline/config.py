@@ -76,7 +76,8 @@ def complete(values: Mapping[str, Any]) -> Params:
     from components.models import choice
 
     sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
-    choice.check(sections["train"].model, sections["train"])
+    for name in sections["train"].networks:
+        choice.check(name, sections["train"])
     return Params(**sections)
 
 

@@ -25,12 +25,13 @@ def module_of(name: str) -> str:
 
 def check(name: str, settings: Train) -> None:
     """Raise ConfigError where the network *name* is not there, or cannot use a setting that was set."""
+    chosen = f"train.member_models={settings.member_models}" if settings.member_models else f"train.model={name}"
     if is_own(name):
-        _expect_function(name)
+        _expect_function(name, chosen)
     unused = OWN_UNUSED if is_own(name) else getattr(import_module(module_of(name)), "UNUSED", ())
     usual = Train()
     problems = [
-        f"train.{setting} is {getattr(settings, setting)}, which train.model={name} cannot use; "
+        f"train.{setting} is {getattr(settings, setting)}, which {chosen} cannot use; "
         f"leave it at {getattr(usual, setting)}"
         for setting in unused
         if getattr(settings, setting) != getattr(usual, setting)
@@ -39,18 +40,18 @@ def check(name: str, settings: Train) -> None:
         raise ConfigError(*problems)
 
 
-def _expect_function(name: str) -> None:
+def _expect_function(name: str, chosen: str) -> None:
     module, _, function = name.partition(":")
     path = source_file(module)
     if path is None:
         raise ConfigError(
-            f"train.model={name}: there is no module {module}; expected a Python file in the folder that you start "
+            f"{chosen}: there is no module {module}; expected a Python file in the folder that you start "
             "from, or in one of PYTHONPATH"
         )
     if function not in (names := _names(parse(path))):
         near = difflib.get_close_matches(function, names, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"train.model={name}: {path} has no function {function}{hint}")
+        raise ConfigError(f"{chosen}: {path} has no function {function}{hint}")
 
 
 def _names(tree: ast.AST) -> set[str]:

@@ -96,6 +96,19 @@ def test_a_settings_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> No
     assert "settings.toml" in said or "train.epochs is [1]" in said
 
 
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ("cnn_bn,tiny", "train.depth is 2, which train.member_models=cnn_bn,tiny cannot use; leave it at 0"),
+        ("cnn_bn,nowhere:net", "train.member_models=cnn_bn,nowhere:net: there is no module nowhere; expected"),
+    ],
+)
+def test_every_network_of_an_ensemble_is_looked_at(networks: str, said: str) -> None:
+    """Not only the first: what one of them cannot be, or cannot use, is told before anything runs."""
+    (found,) = problems("train.members=2", f"train.member_models={networks}", "train.depth=2")
+    assert found.startswith(said)
+
+
 def test_a_settings_file_that_is_not_there_is_told() -> None:
     """A path with a slip in it must not mean the defaults."""
     assert "no settings file /nowhere.toml" in problems(file="/nowhere.toml")[0]
