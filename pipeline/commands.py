@@ -307,7 +307,7 @@ def _ingested(ingest: Ingest) -> bool:
     from components import sources
 
     recipe = keys.recipe("ingest", params, {}, sources.fingerprint(ingest, home.cache))
-    return home.store.path("ingest", keys.key(recipe)).is_dir()
+    return home.store.look("ingest", keys.key(recipe)) is not None
 
 
 def _versions(home: Home, name: str = "") -> list[ModelVersion]:

@@ -29,11 +29,12 @@ def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_
     for record in records(home)[:keep_runs]:
         kept |= {(stage["stage"], stage["key"]) for stage in record.stages}
     kept = _with_relatives(home, kept | set(_best_of_searches(home)))
-    artifacts = [item for item in home.store.list() if item not in kept]
+    store = home.store
+    artifacts = [item for item in store.list() if item not in kept and not store.is_young(*item)]
     trained = {key for stage, key in kept if stage == "train"}
     folders = [path for path in (home.root / "tensorboard").glob("*") if path.name not in trained]
     folders += list((home.root / "work").glob("*"))
-    size = sum(_bytes(home.store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
+    size = sum(_bytes(store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
     return Garbage(artifacts, folders, size)
 
 
@@ -45,6 +46,7 @@ def collect(home: Home, garbage: Garbage) -> None:
         if not is_locked(home.root / "locks" / folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     home.store.sweep()
+    home.store.sweep_uploads()
 
 
 def _best_of_searches(home: Home) -> Iterator[tuple[str, str]]:
@@ -73,7 +75,7 @@ def _exports(artifact: Artifact, models: set[str]) -> bool:
 def _known(home: Home) -> Iterator[tuple[tuple[str, str], Artifact]]:
     for stage, key in home.store.list():
         with contextlib.suppress(ArtifactCorrupt):
-            if artifact := home.store.get(stage, key):
+            if artifact := home.store.look(stage, key):
                 yield (stage, key), artifact
 
 

@@ -1,7 +1,7 @@
 """Where the pipeline keeps its things.
 
 $PIPELINE_HOME/              default ./workspace
-  artifacts/STAGE/KEY/       what the stages made (pipeline/store.py)
+  artifacts/STAGE/KEY/       what the stages made (pipeline/store.py); with PIPELINE_STORE, copies of it
   runs/RUN/                  run.json and report.html of each run
   promotions.jsonl           who moved the alias champion, when, from, to, why
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
@@ -34,7 +34,12 @@ class Home:
 
     @property
     def store(self) -> Store:
-        return Store(self.root / "artifacts")
+        folder, url = self.root / "artifacts", os.environ.get("PIPELINE_STORE")
+        if not url:
+            return Store(folder)
+        from pipeline.shared import SharedStore
+
+        return SharedStore(folder, url)
 
     @property
     def runs(self) -> Path:

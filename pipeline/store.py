@@ -80,8 +80,15 @@ class Store:
     def path(self, stage: str, key: str) -> Path:
         return self.root / stage / key
 
+    def look(self, stage: str, key: str) -> Artifact | None:
+        """As `get`, for those who want what the manifest says and not the files."""
+        return self.get(stage, key)
+
     def get(self, stage: str, key: str) -> Artifact | None:
         """The artifact, or None where it was never published; raises ArtifactCorrupt where its manifest is damaged."""
+        return self._read(stage, key)
+
+    def _read(self, stage: str, key: str) -> Artifact | None:
         path = self.path(stage, key)
         try:
             manifest = json.loads((path / MANIFEST).read_bytes())
@@ -145,7 +152,7 @@ class Store:
                     flush(file)
             draft.chmod(0o755)  # mkdtemp made it private
             self._rename(draft, self.path(stage, name), replace)
-        published = self.get(stage, name)
+        published = self._read(stage, name)
         if published is None:
             raise StorageFailed(f"{self.path(stage, name)} vanished while it was published; run it again")
         return published
@@ -186,10 +193,19 @@ class Store:
     def delete(self, stage: str, key: str) -> None:
         """Remove an artifact: it leaves its name in one step, so nobody sees half of it."""
         path = self.path(stage, key)
-        aside = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{key}-", dir=path.parent))
-        with contextlib.suppress(FileNotFoundError):
-            path.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        if path.exists():
+            aside = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{key}-", dir=path.parent))
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def is_young(self, stage: str, key: str) -> bool:
+        """Whether a run that this home knows nothing of may need it."""
+        return False
+
+    def sweep_uploads(self) -> int:
+        """Remove what dead makers left on a medium that machines share; returns how many."""
+        return 0
 
     def sweep(self) -> int:
         """Remove the drafts that dead processes left; returns how many. A live maker holds a lock on its own."""
@@ -207,7 +223,7 @@ class Store:
         return swept
 
 
-def corrupt(path: Path, happened: str, stage: str) -> str:
+def corrupt(path: Path | str, happened: str, stage: str) -> str:
     return f"{path} {happened} since it was published; run 'python -m pipeline stage {stage}' to make it again"
 
 

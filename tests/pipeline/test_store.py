@@ -1,4 +1,7 @@
-"""The store: an artifact that exists is complete and never changes; whatever else happens is found out."""
+"""The store: an artifact that exists is complete and never changes; whatever else happens is found out.
+
+What any store promises is tested with each: the local one, and the one in a bucket (a real server that speaks S3).
+"""
 
 import contextlib
 import os
@@ -16,7 +19,8 @@ from hypothesis import strategies as st
 
 from components.errors import ArtifactCorrupt, StorageFailed
 from pipeline.key import Recipe, key
-from pipeline.store import MANIFEST, Artifact, Store, digest_of, storage_errors
+from pipeline.shared import SharedStore
+from pipeline.store import MANIFEST, Artifact, Store, digest_of, hash_files, storage_errors
 from tests.disk import disk
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +44,26 @@ def drafts(store: Store) -> list[Path]:
     return list(store.root.glob("*/.draft-*"))
 
 
+def opened(root: str, url: str) -> Store:
+    """A store as the processes that the tests start open it."""
+    return SharedStore(Path(root), url) if url else Store(Path(root))
+
+
+def spelt(store: Store) -> str:
+    """The expression with which another process opens *store*."""
+    return f"opened({str(store.root)!r}, {getattr(store, 'url', '')!r})"
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def local(tmp_path: Path) -> Store:
     return Store(tmp_path / "artifacts")
+
+
+@pytest.fixture(params=["local", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return Store(tmp_path / "artifacts")
+    return SharedStore(tmp_path / "artifacts", request.getfixturevalue("prefix"))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -118,47 +139,58 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("happened", DAMAGES)
-def test_damage_is_found_and_names_the_file(store: Store, happened: str) -> None:
+def test_what_is_damaged_is_not_taken(store: Store, happened: str) -> None:
+    """Once it was verified, an artifact is right: damage was told, or is mended."""
+    artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
+    DAMAGES[happened](artifact.path)
+    with contextlib.suppress(ArtifactCorrupt):
+        store.verify(artifact)
+        assert hash_files(artifact.path) == artifact.files
+
+
+@pytest.mark.parametrize("happened", DAMAGES)
+def test_damage_is_found_and_names_the_file(local: Store, happened: str) -> None:
     """A flipped bit, a lost file and a file that does not belong are each told with the path and the way out."""
+    store = local
     artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
     DAMAGES[happened](artifact.path)
     with pytest.raises(ArtifactCorrupt, match=rf"sub/\w+ {happened}.*python -m pipeline stage train"):
         store.verify(artifact)
 
 
-def test_a_truncated_file_is_found(store: Store) -> None:
+def test_a_truncated_file_is_found(local: Store) -> None:
     """Half a file is not the file."""
-    artifact = publish(store, recipe(), {"model": b"0" * 100})
+    artifact = publish(local, recipe(), {"model": b"0" * 100})
     os.truncate(artifact.path / "model", 50)
     with pytest.raises(ArtifactCorrupt, match="model was changed"):
-        store.verify(artifact)
+        local.verify(artifact)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"recipe": {}}'])
-def test_a_damaged_manifest_is_found_when_it_is_read(store: Store, content: bytes) -> None:
+def test_a_damaged_manifest_is_found_when_it_is_read(local: Store, content: bytes) -> None:
     """No reader takes half a manifest for an artifact."""
-    artifact = publish(store, recipe(), {"a": b"1"})
+    artifact = publish(local, recipe(), {"a": b"1"})
     (artifact.path / MANIFEST).write_bytes(content)
     with pytest.raises(ArtifactCorrupt, match=r"manifest\.json is not what was written"):
-        store.get("train", artifact.key)
+        local.get("train", artifact.key)
 
 
-def test_a_manifest_with_another_recipe_is_found(store: Store) -> None:
+def test_a_manifest_with_another_recipe_is_found(local: Store) -> None:
     """An artifact under a name that its recipe does not hash to is not that artifact."""
-    artifact = publish(store, recipe(epochs=1), {"a": b"1"})
+    artifact = publish(local, recipe(epochs=1), {"a": b"1"})
     text = (artifact.path / MANIFEST).read_text()
     (artifact.path / MANIFEST).write_text(text.replace('"epochs": 1', '"epochs": 2'))
-    found = store.get("train", artifact.key)
+    found = local.get("train", artifact.key)
     assert found
     with pytest.raises(ArtifactCorrupt, match=r"manifest\.json was changed"):
-        store.verify(found)
+        local.verify(found)
 
 
 def test_the_draft_of_a_killed_process_is_swept_and_that_of_a_live_one_is_not(store: Store) -> None:
     """kill -9 frees the lock on the draft: it goes at the next sweep, while a draft in the making stays."""
     script = f"""
-import time; from pathlib import Path; from pipeline.store import Store
-with Store(Path({str(store.root)!r})).draft("train", "k") as draft:
+import time; from tests.pipeline.test_store import opened
+with {spelt(store)}.draft("train", "k") as draft:
     (draft / "half").write_bytes(b"1"); print("ready", flush=True); time.sleep(60)
 """
     maker = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
@@ -176,9 +208,8 @@ with Store(Path({str(store.root)!r})).draft("train", "k") as draft:
 def test_processes_that_publish_at_once_leave_one_whole_artifact(store: Store) -> None:
     """Eight makers of one artifact, started together: one rename wins, all of them get it."""
     script = f"""
-import sys, time; from pathlib import Path; from pipeline.store import Store
-from tests.pipeline.test_store import publish, recipe
-store = Store(Path({str(store.root)!r})); time.sleep(max(0, float(sys.argv[1]) - time.time()))
+import sys, time; from tests.pipeline.test_store import opened, publish, recipe
+store = {spelt(store)}; time.sleep(max(0, float(sys.argv[1]) - time.time()))
 for i in range(20):
     print(publish(store, recipe(i=i), {{"a": b"same", "who": sys.argv[2].encode()}}).digest)
 """
