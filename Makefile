@@ -32,7 +32,8 @@ help: ## list the targets
 
 setup: $(READY) ## build .venv from the lock (uv where it is installed, pip where not)
 
-# uv compiles bytecode only when told to; pip always does.
+# uv compiles bytecode only when told to; pip always does. Its versions before 23.3 take the newest release for a package
+# that another one asks for with an extra, whatever the lock says; as a constraint the lock holds there too.
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
 	  f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
@@ -42,7 +43,7 @@ $(READY): requirements.lock
 	  uv pip install --quiet --python $(PY) --require-hashes --compile-bytecode -r requirements.lock; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock; \
 	fi
 	@touch $@
 
