@@ -82,7 +82,7 @@ bench-training: setup ## train the recipes of the README's table on MNIST (hours
 	@$(PY) -m tests.bench.training $(ARGS)
 
 lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
-	@uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --extra dev \
+	@uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --extra dev --extra cluster \
 	  --custom-compile-command 'make lock' --python-version 3.11 -o requirements.lock pyproject.toml
 
 clean: ## delete .venv and the caches (not the workspace: that is python -m pipeline gc)
