@@ -24,7 +24,7 @@ PROCESSES := --numprocesses logical --maxprocesses 4
 STACK = $(if $(wildcard $(READY)),$(PY),$(PYTHON)) -m pipeline.containers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test test-airflow check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
+.PHONY: help setup pipeline test test-airflow test-docker check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST; ARGS="-m 
 
 test-airflow: setup ## those tests alone that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
+
+test-docker: setup ## those tests alone that build the images and run the containers (needs docker; about 20 minutes)
+	@$(PY) -m pytest -m docker tests/docker $(ARGS)
 
 check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(VENV)/bin/ruff check .

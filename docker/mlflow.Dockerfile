@@ -6,8 +6,8 @@ FROM python:3.11-slim-bookworm AS build
 COPY docker/mlflow.lock /build/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
-    PIP_CONSTRAINT=/build/mlflow.lock python -m pip --python /opt/venv/bin/python \
-      install --no-deps --require-hashes --no-compile --disable-pip-version-check -r /build/mlflow.lock
+    python -m pip --python /opt/venv/bin/python install --no-deps --require-hashes --only-binary :all: --no-compile \
+      --disable-pip-version-check -r /build/mlflow.lock
 RUN find /opt/venv -type d -name tests -prune -exec rm -rf {} + && \
     /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 

@@ -33,8 +33,8 @@ def up(environment: Mapping[str, str]) -> None:
             expect_free(HOST, int(engine.environment[variable]), variable, "make up")
     credentials.ensure(secrets, engine.volume("postgres"))
     begun = time.monotonic()
-    _build(engine)
-    _start(engine)
+    build(engine)
+    start(engine)
     api = Api(f"http://{HOST}:{engine.environment['PORT']}", credentials.USER, credentials.password(secrets))
     for _ in _seconds("Airflow did not read its DAGs", "make airflow"):
         if are_read(api, ROOT / "dags"):
@@ -54,7 +54,7 @@ def down(environment: Mapping[str, str], *, volumes: bool) -> None:
         say("ended; the volumes are kept, and make up goes on with them (make down VOLUMES=1 forgets them)")
 
 
-def _build(engine: Engine) -> None:
+def build(engine: Engine) -> None:
     say("building the images (minutes the first time, seconds when nothing changed)")
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     with tempfile.TemporaryFile("w+") as said:
@@ -63,7 +63,7 @@ def _build(engine: Engine) -> None:
             raise Unavailable(f"the images cannot be built: {_last(said)}; what was built is kept, call make up again")
 
 
-def _start(engine: Engine) -> None:
+def start(engine: Engine) -> None:
     """Start the services in their order and wait for each to be healthy; raises Unavailable where one is not."""
     with tempfile.TemporaryFile("w+") as said:
         starting = engine.start("up", "--detach", "--no-build", "--remove-orphans", stdout=said, stderr=said)
