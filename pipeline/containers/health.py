@@ -46,11 +46,16 @@ def airflow(part: str) -> None:
 def worker() -> None:
     """Ask Celery's main process, which answers while a task computes, by way of the broker; raises Unavailable."""
     from celery import Celery
+    from kombu.exceptions import OperationalError
 
     name = f"celery@{socket.gethostname()}"
     with Celery(broker=BROKER.read_text().strip()) as app:
-        if not app.control.ping([name], timeout=SECONDS_TO_ANSWER, limit=1):
-            raise Unavailable(f"{name} has not answered for {SECONDS_TO_ANSWER:g} s")
+        try:
+            answers = app.control.ping([name], timeout=SECONDS_TO_ANSWER, limit=1)
+        except OperationalError as error:
+            raise Unavailable(f"the broker cannot be reached: {error}") from None
+    if not answers:
+        raise Unavailable(f"{name} has not answered for {SECONDS_TO_ANSWER:g} s")
 
 
 if __name__ == "__main__":
