@@ -29,7 +29,7 @@ FRESH: dict[str, Callable[[], str]] = {
     "postgres_password": lambda: secrets.token_hex(24),
     "airflow_database": lambda: _url("postgresql+psycopg2", "airflow", "postgres/airflow"),
     "mlflow_database": lambda: _url("postgresql+psycopg2", "mlflow", "postgres/mlflow"),
-    "airflow_broker": lambda: _url("redis", "", "redis/0"),
+    "airflow_broker": lambda: _url("redis", "default", "redis/0"),
     "airflow_fernet_key": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "airflow_jwt_secret": lambda: secrets.token_hex(64),
     "airflow_session_key": lambda: secrets.token_hex(32),

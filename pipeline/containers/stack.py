@@ -95,9 +95,15 @@ def _line(containers: list[Container]) -> str:
     return "   ".join(f"{state}: {' '.join(groups[state])}" for state in sorted(groups, reverse=True))
 
 
+def _failed(container: Container) -> bool:
+    if container["State"] == "exited":
+        return container["ExitCode"] != 0
+    return container["State"] == "restarting" or container["Health"] == "unhealthy"
+
+
 def _why(engine: Engine, containers: list[Container]) -> str:
     """What the first service that failed last said; "" where none did."""
-    bad = [c["Service"] for c in containers if c["Health"] == "unhealthy" or (c["State"] == "exited" and c["ExitCode"])]
+    bad = [c["Service"] for c in containers if _failed(c)]
     return f"{bad[0]} did not start; its last words:\n{engine.last_words(bad[0])}" if bad else ""
 
 
