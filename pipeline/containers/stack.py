@@ -97,8 +97,8 @@ def _line(containers: list[Container]) -> str:
 
 def _failed(container: Container) -> bool:
     if container["State"] == "exited":
-        return container["ExitCode"] != 0
-    return container["State"] == "restarting" or container["Health"] == "unhealthy"
+        return bool(container["ExitCode"])
+    return bool(container["State"] == "restarting" or container["Health"] == "unhealthy")
 
 
 def _why(engine: Engine, containers: list[Container]) -> str:

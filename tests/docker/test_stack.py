@@ -131,7 +131,7 @@ def test_the_image_has_no_compiler_no_cache_and_no_way_to_write(stack: Stack) ->
     assert done.stderr.count("Read-only file system") == 2
 
 
-def test_a_killed_worker_s_training_goes_on_on_the_other(stack: Stack, first: str, tmp_path: Path) -> None:
+def test_a_killed_worker_s_training_goes_on_on_the_other(stack: Stack, tmp_path: Path) -> None:
     """It is silent for two minutes, then another try begins at the last finished epoch and ends in the same bytes."""
     run = stack.trigger(longer(1))
     lost = stack.training(run)
@@ -165,7 +165,7 @@ def away(stack: Stack, service: str) -> None:
     ids=["redis", "postgres", "scheduler", "mlflow"],
 )
 def test_the_loss_of_a_part_ends_in_a_run_that_succeeded(
-    stack: Stack, first: str, seed: int, service: str, lose: Callable[[Stack, str], None]
+    stack: Stack, seed: int, service: str, lose: Callable[[Stack, str], None]
 ) -> None:
     """In mid-training, and whatever happens meanwhile: one version of the model, and every part healthy again."""
     run = stack.trigger(longer(seed))
