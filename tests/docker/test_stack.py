@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from components.registry import CHAMPION, Registry
-from pipeline.containers.engine import ROOT
 from pipeline.graph import STAGES
 from tests.conftest import CLEAN, command
 from tests.dags.served import digits
@@ -80,9 +80,7 @@ def test_the_champion_is_found_from_the_host(stack: Stack, first: str) -> None:
         "print(model.predict(numpy.zeros((1, 8, 8, 1), 'uint8')).shape)"
     )
     environment = {**CLEAN, "MLFLOW_TRACKING_URI": stack.mlflow}
-    done = subprocess.run(
-        [ROOT / ".venv/bin/python", "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "10" in done.stdout, done.stderr
 
 
