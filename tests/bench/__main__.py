@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.epoch import KINDS
 from tests.conftest import CLEAN, ROOT
 
 MEGABYTE = 2**20
-PARTS = ("data", "augmentation", "cold")
+PARTS = ("data", "augmentation", "epoch", "cold")
 
 
 # What the plain script does not do either: it trains the same network, without augmentation, and looks at nothing else.
@@ -83,7 +84,7 @@ def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[s
         ours, answer = pipeline(home, "--source", "mnist", "--set", f"train.seed={seed}", *PLAIN, *settings)
         trained = next(stage["path"] for stage in answer["stages"] if stage["stage"] == "train")
         epochs = json.loads((Path(trained) / "summary.json").read_text())["epochs"]
-        plain = timed("tests/bench/plain_keras.py", os.environ["MNIST_DIR"], str(epochs), str(seed), str(folder))
+        plain = timed("-m", "tests.bench.plain_keras", os.environ["MNIST_DIR"], str(epochs), str(seed), str(folder))
         theirs = json.loads(plain.out)["accuracy"]
         row = {"seed": seed, "epochs": epochs, "ours": ours.seconds, "plain": plain.seconds, "peak": ours.peak}
         row |= {"ratio": ours.seconds / plain.seconds, "accuracy": answer["accuracy"], "plain_accuracy": theirs}
@@ -129,6 +130,19 @@ def augmentation(rounds: int) -> dict[str, Any]:
     seconds = json.loads(done.out)
     ratio = [ours / plain for ours, plain in zip(seconds["augmented"], seconds["plain"], strict=True)]
     return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": spread(ratio)}
+
+
+def epochs(rounds: int) -> dict[str, Any]:
+    """An epoch of the pipeline, with and without its augmentation, against one of a plain `fit`, by turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in KINDS}
+    for _ in range(rounds):
+        for name, taken in seconds.items():
+            taken.append(float(timed("-m", "tests.bench.epoch", os.environ["MNIST_DIR"], name).out))
+    ratios = {
+        name: spread([ours / plain for ours, plain in zip(seconds[name], seconds["plain"], strict=True)])
+        for name in ("bare", "default")
+    }
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": ratios}
 
 
 def more_images(folder: Path, times: int) -> Path:
@@ -186,6 +200,9 @@ def measured(folder: Path, rounds: int, settings: list[str], only: str) -> Itera
     if only in ("", "augmentation"):
         tell(f"augmentation: {3 * rounds} rounds of five seconds")
         yield "augmentation", augmentation(3 * rounds)
+    if only in ("", "epoch"):
+        tell(f"epochs against plain Keras: {rounds} rounds of a minute")
+        yield "epochs", epochs(rounds)
     if only in ("", "cold"):
         tell(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
         for so_far in cold_runs(folder, rounds, settings):
@@ -202,6 +219,9 @@ def text(found: dict[str, Any]) -> str:
         rows.append(("ten times the images", shown(data["ten_times_ratio"], "x"), "at most 11"))
     if augmented := found.get("augmentation"):
         rows.append(("epoch with every augmentation", shown(augmented["ratio"], "x"), "at most 1.3"))
+    if trained := found.get("epochs"):
+        rows.append(("epoch against a plain fit", shown(trained["ratio"]["default"], "x"), "float32, batches of 64"))
+        rows.append(("the same without augmentation", shown(trained["ratio"]["bare"], "x"), ""))
     if cold := found.get("cold"):
         rows.append(("cold run against plain Keras", shown(cold["ratio"], "x"), "at most 1.25"))
         rows.append(("accuracy on MNIST", shown(cold["accuracy"], "", 4), "mean at least 0.992"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.params import FORMATS
 from tests.bench.__main__ import machine, pipeline, tell, timed
 from tests.conftest import ROOT
 
@@ -84,7 +85,9 @@ TECHNIQUES: dict[str, Row] = {
     "ensemble of 3": changed("train.members=3", minutes=7),
     "distilled from the default": changed("train.width=0.5", teacher="default"),
 }
-ROWS = RECIPES | TECHNIQUES
+# What each exported file weighs, takes and knows, on the default recipe's network.
+EXPORTS: dict[str, Row] = {"every format": changed(f"export.formats={','.join(FORMATS)}", minutes=4)}
+ROWS = RECIPES | TECHNIQUES | EXPORTS
 
 
 def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
@@ -99,8 +102,8 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     if teacher := ROWS[row].teacher:
         chosen.append(f"train.teacher={found['rows'][teacher][str(seed)]['version']}")
     free = ["gate.min_accuracy=0", "promote.automatic=false"]
-    # what a technique brings is told by the evaluation; files are made, and measured, of the recipes alone
-    last, quick = ("export", []) if row in RECIPES else ("evaluate", ["evaluate.corruption_images=0"])
+    # what a technique brings is told by the evaluation alone
+    last, quick = ("evaluate", ["evaluate.corruption_images=0"]) if row in TECHNIQUES else ("export", [])
     settings = [part for setting in (*chosen, *free, *quick) for part in ("--set", setting)]
     _, answer = pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)
     paths = {stage["stage"]: Path(stage["path"]) for stage in answer["stages"]}
@@ -110,10 +113,17 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     result = {"accuracy": answer["accuracy"], **{name: summary[name] for name in kept}}
     result |= {"seconds": facts["seconds"], "epoch_seconds": sum(facts["epoch_seconds"])}
     if row in RECIPES:
-        small = json.loads((paths["export"] / "parity.json").read_text())["formats"].get("int8", {})
+        small = _formats(paths["export"]).get("int8", {})
         result |= {"int8_bytes": small.get("bytes"), "int8_accuracy": small.get("accuracy")}
         result |= {"version": answer["model"]["version"]}
-    return result
+    return result | ({"formats": _formats(paths["export"])} if row in EXPORTS else {})
+
+
+def _formats(export: Path) -> dict[str, dict[str, Any]]:
+    """What was measured of each exported file: what is in it, and how long it took."""
+    known = json.loads((export / "parity.json").read_text())["formats"]
+    facts = json.loads((export / "manifest.json").read_text())["facts"]
+    return {name: known[name] | facts[name] for name in FORMATS if name in known}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -158,6 +168,19 @@ def techniques(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def formats(found: dict[str, Any]) -> str:
+    """The README's third table: the default recipe's network in every format."""
+    head = "| format | size | under gzip | test accuracy | same class as Keras | one image, median | 99 of 100 within |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for seeds in (found["rows"].get(name, {}) for name in EXPORTS):
+        for name, one in next(iter(seeds.values()), {"formats": {}})["formats"].items():
+            sizes = [f"{one[kind] / 1000:.1f} kB" for kind in ("bytes", "gzip_bytes")]
+            times = [f"{one[kind]:.3f} ms" for kind in ("median_ms", "p99_ms")]
+            cells = [f"`{name}`", *sizes, f"{100 * one['accuracy']:.2f} %", f"{one['agree']:,}", *times]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], name: str) -> str:
     """The one's mean *name* by the other's, over the seeds that both have."""
     shared = [seed for seed in seeds if seed in base]
@@ -182,7 +205,7 @@ def main() -> None:
     if not options.table:
         rows = list(TECHNIQUES) if options.techniques else options.rows or list(ROWS)
         _measure(rows, options.seeds, options.again)
-    print(table(known()), techniques(known()), sep="\n\n")
+    print(table(known()), techniques(known()), formats(known()), sep="\n\n")
 
 
 def known() -> dict[str, Any]:
