@@ -1,32 +1,30 @@
 """How long an epoch takes: in the pipeline, or in a plain Keras `fit` of the same network.
 
-python -m tests.bench.epoch MNIST_DIR KIND: trains on 30,000 images for two epochs, without validation, and prints the
-seconds of the second, as the first one traces. KIND is one of
-
-    plain       `fit` as one writes it: TensorFlow as it comes, scaled float32 arrays, batches of 64
-    default     what MNIST is trained with, augmentation included
-    bare        the same without augmentation
+python -m tests.bench.epoch MNIST_DIR IMAGES [SETTING...]: trains on so many images for two epochs, without validation,
+and prints the seconds of the second, as the first one traces. The settings are what MNIST is trained with, but for
+each SETTING, such as train.augment=none. `plain` instead is `fit` as one writes it: TensorFlow as it comes, scaled
+float32 arrays, batches of 64.
 """
 
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.params import RECIPES, Train
 from components.splits import Split
+from pipeline import config
 from tests.bench.mnist import first_images
 
-IMAGES, CLASSES, EPOCHS = 30_000, 10, 2
+CLASSES, EPOCHS = 10, 2
 Epoch = Callable[[int], Any]
 
 
-def main(folder: Path, kind: str) -> None:
+def main(folder: Path, images: int, settings: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        epoch = KINDS[kind](first_images(folder, Path(name) / "train", IMAGES))
+        split = first_images(folder, Path(name) / "train", images)
+        epoch = plain(split) if settings == ["plain"] else ours(split, settings)
         taken = [seconds(epoch, number) for number in range(EPOCHS)]
     print(taken[-1])
 
@@ -40,22 +38,18 @@ def plain(split: Split) -> Epoch:
     return lambda _: model.fit(pixels, labels, batch_size=64, verbose=0)
 
 
-def ours(split: Split, **changed: Any) -> Epoch:
-    """An epoch as the stage `train` runs it, but for what it says and keeps; *changed* are settings of the recipe."""
+def ours(split: Split, settings: Sequence[str]) -> Epoch:
+    """An epoch as the stage `train` runs it, but for what it says and keeps."""
     from components.backend import tensorflow
     from components.batches import Feed
     from components.learner import learner, network, resolve
 
     tensorflow()
-    recipe = {name.partition(".")[2]: value for name, value in RECIPES["mnist"].items()}
-    params = Train(**recipe | {"epochs": EPOCHS} | changed)
+    params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist", have=lambda _: True)[0].train
     feed = Feed(split, CLASSES, params)
     data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
     model = learner(network(data, params, resolve(params.precision)), params, feed.steps).model
     return lambda number: model.fit(feed.training(number), steps_per_epoch=feed.steps, shuffle=False, verbose=0)
-
-
-KINDS: dict[str, Callable[[Split], Epoch]] = {"plain": plain, "bare": partial(ours, augment=""), "default": ours}
 
 
 def seconds(epoch: Epoch, number: int) -> float:
@@ -65,4 +59,4 @@ def seconds(epoch: Epoch, number: int) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from components.params import FORMATS
-from tests.bench.__main__ import machine, pipeline, tell, timed
+from tests.bench.__main__ import by_turns, machine, pipeline, ratio, tell, timed
 from tests.conftest import ROOT
 
 RESULTS = Path(__file__).with_name("training.json")
 HOME = ROOT / "bench-results" / "training"
 TUTORIAL = "tutorial"
 SEEDS = 5
+IMAGES_OF_AN_EPOCH, ROUNDS = 10_000, 3
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,19 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     return result | ({"formats": _formats(paths["export"])} if row in EXPORTS else {})
 
 
+def times(rounds: int, found: dict[str, Any]) -> None:
+    """Measure what an epoch of each technique costs, as a ratio to the default's of the same round, and keep it.
+
+    An epoch of an ensemble is one of each of its members; one with a teacher needs a registered version. Both are left
+    to what whole trainings took.
+    """
+    kinds = {name: row.settings for name, row in TECHNIQUES.items() if not row.teacher and "members" not in str(row)}
+    tell(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
+    seconds = by_turns({"default": [], **kinds}, rounds, IMAGES_OF_AN_EPOCH)
+    found["times"] = {name: [round(r, 3) for r in ratio(seconds[name], seconds["default"])] for name in kinds}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def _formats(export: Path) -> dict[str, dict[str, Any]]:
     """What was measured of each exported file: what is in it, and how long it took."""
     known = json.loads((export / "parity.json").read_text())["formats"]
@@ -162,7 +176,7 @@ def techniques(found: dict[str, Any]) -> str:
                 _percents([row["validation_accuracy"] for row in rows]),
                 f"{statistics.mean(row['validation_loss'] for row in rows):.4f}",
                 _percents([row["accuracy"] for row in rows]),
-                _ratio(seeds, base, "epoch_seconds"),
+                _cost(found.get("times", {}).get(name)) or _ratio(seeds, base, "epoch_seconds"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -187,6 +201,10 @@ def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], na
     return f"{sum(seeds[s][name] for s in shared) / sum(base[s][name] for s in shared):.2f}" if shared else ""
 
 
+def _cost(ratios: Sequence[float] | None) -> str:
+    return f"{statistics.mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+
+
 def _percents(shares: Sequence[float]) -> str:
     mean, low, high = (100 * f(shares) for f in (statistics.mean, min, max))
     return f"{mean:.2f} % ({low:.2f} to {high:.2f}, {len(shares)} seeds)" if len(shares) > 1 else f"{mean:.2f} %"
@@ -198,11 +216,15 @@ def main() -> None:
     arguments.add_argument("--techniques", action="store_true", help="the rows of the second table")
     arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds each ({SEEDS})")
     arguments.add_argument("--again", action="store_true", help="measure what was measured before, too")
+    arguments.add_argument("--times", action="store_true", help="what an epoch costs in the rows of the second table")
     arguments.add_argument("--table", action="store_true", help="print the table of what was measured")
     options = arguments.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         raise SystemExit(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
-    if not options.table:
+    if options.times:
+        _expect_mnist()
+        times(ROUNDS, known())
+    elif not options.table:
         rows = list(TECHNIQUES) if options.techniques else options.rows or list(ROWS)
         _measure(rows, options.seeds, options.again)
     print(table(known()), techniques(known()), formats(known()), sep="\n\n")
@@ -213,9 +235,13 @@ def known() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
 
 
-def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
+def _expect_mnist() -> None:
     if not os.environ.get("MNIST_DIR"):
         raise SystemExit("the measurements need MNIST: MNIST_DIR=FOLDER make bench-training")
+
+
+def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
+    _expect_mnist()
     found = known()
     wanted = [(seed, row) for seed in range(seeds) for row in rows]
     wanted = [(s, row) for s, row in wanted if again or str(s) not in found["rows"].get(row, {})]
