@@ -145,7 +145,7 @@ def test_tasks_stay_in_the_queue_that_every_worker_listens_to(bag: dict[str, Any
 
 
 def test_training_has_a_queue_and_a_pod_of_its_own(tmp_path: Path) -> None:
-    """Queues by the environment, the pod by its template: the training lands where the cores are, all else elsewhere."""
+    """Queues by the environment, the pod by its template: training lands where the cores are, and nothing else does."""
     chosen = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml"}
     bag = read(tmp_path, **{f"PIPELINE_SCHEDULE_{name}": value for name, value in chosen.items()})
     for dag in bag["dags"].values():
