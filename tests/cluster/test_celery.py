@@ -1,0 +1,130 @@
+"""Runs on Celery: two workers with a queue each, and what becomes of a run that loses a part of the cluster.
+
+All runs make one model. After the first one each begins by forgetting what `train` made, loses a part while it trains
+again, and has to come to the bytes of a training on the command line, in a home of its own, that nobody disturbed.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+
+import pytest
+
+from components.registry import Registry
+from pipeline.graph import STAGES
+from tests.cluster.stack import Cluster
+from tests.conftest import command
+from tests.dags.served import digits
+
+pytestmark = pytest.mark.celery
+
+FORM = digits(train__epochs=16, train__patience=16)  # a training that lasts long enough to be disturbed
+SECONDS_AWAY = 2.0
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Key and digest of the training that nobody disturbed."""
+    chosen = [part for name, value in FORM.items() for part in ("--set", f"{name}={value}")]
+    done = command(tmp_path_factory.mktemp("undisturbed"), "run", "--json", "--until", "train", *chosen)
+    assert done.returncode == 0, done.stderr
+    [train] = [stage for stage in json.loads(done.stdout)["stages"] if stage["stage"] == "train"]
+    return {name: train[name] for name in ("key", "digest")}
+
+
+@pytest.fixture(scope="session")
+def switched_off(celery: Cluster, request: pytest.FixtureRequest) -> str:
+    """A run from nothing to a champion; the machine that trains loses power, and another one is started."""
+    run = celery.trigger(FORM)
+    celery.training(run, 1)
+    celery.switch_off("train")
+    celery.worker("spare", "train")
+    request.getfixturevalue("model")  # while Airflow waits for word from the dead machine
+    celery.succeeded(run)
+    return run
+
+
+@pytest.fixture
+def training(celery: Cluster, switched_off: str, model: dict[str, str]) -> str:
+    """A run that has come to the middle of its training."""
+    shutil.rmtree(celery.home / "artifacts" / "train" / model["key"])
+    run = celery.trigger(FORM)
+    celery.training(run, 1)
+    return run
+
+
+def assert_made_once(celery: Cluster, run: str, model: dict[str, str]) -> None:
+    """The training came to the bytes of the undisturbed one, and the registry has one version of them."""
+    done = celery.done(run, "train")
+    assert {name: done[name] for name in ("key", "digest")} == model
+    registry = Registry(celery.parts.environment["MLFLOW_TRACKING_URI"])
+    [version] = registry.versions("digits-classifier")
+    assert set(version.aliases) == {"challenger", "champion"}
+
+
+def test_each_task_runs_on_the_worker_of_its_queue(celery: Cluster, switched_off: str) -> None:
+    """The worker for training trains and does nothing else."""
+    for stage, task in celery.tasks(switched_off).items():
+        queue = "train" if stage == "train" else "light"
+        assert task["queue"] == queue
+        workers = {name for name in ("light", "train", "spare") if task["id"] in celery.said(name)}
+        assert workers == {"spare" if stage == "train" else "light"}, stage
+    assert "Executing workload" in celery.said("train")
+
+
+def test_a_training_goes_on_elsewhere_when_its_machine_is_switched_off(
+    celery: Cluster, switched_off: str, model: dict[str, str]
+) -> None:
+    """Another worker takes it up after the last epoch that was finished, and comes to the same bytes."""
+    assert celery.tasks(switched_off)["train"]["try_number"] == 2
+    done = celery.done(switched_off, "train")
+    assert done["metrics"]["resumed_after_epoch"] >= 1
+    log = celery.log(switched_off, "train", 2)
+    assert "epoch 16/16" in log
+    assert "epoch 1/16" not in log
+    assert celery.made(switched_off) == list(STAGES)
+    assert_made_once(celery, switched_off, model)
+
+
+def redis_forgets(celery: Cluster) -> None:
+    """Redis is away, and comes back with no message left."""
+    celery.broker.stop()
+    time.sleep(SECONDS_AWAY)
+    celery.broker.start()
+
+
+def postgresql_restarts(celery: Cluster) -> None:
+    celery.database.stop()
+    time.sleep(SECONDS_AWAY)
+    celery.database.start()
+
+
+def scheduler_dies(celery: Cluster) -> None:
+    celery.switch_off("scheduler")
+    time.sleep(SECONDS_AWAY)
+    celery.start("scheduler")
+
+
+@pytest.mark.parametrize("lose", [redis_forgets, postgresql_restarts, scheduler_dies])
+def test_a_run_outlasts_the_loss_of_a_part(
+    celery: Cluster, training: str, model: dict[str, str], lose: Callable[[Cluster], None]
+) -> None:
+    """Queue, database or scheduler gone for some seconds: the training does not even stop, and the run succeeds."""
+    lose(celery)
+    tasks = celery.succeeded(training)
+    assert tasks["train"]["try_number"] == 1
+    assert celery.made(training) == ["train"]
+    assert_made_once(celery, training, model)
+
+
+def test_a_message_that_comes_twice_trains_once(celery: Cluster, training: str, model: dict[str, str]) -> None:
+    """Redis gives a task that is not acknowledged in time to another worker: Airflow turns that one away."""
+    celery.worker("second", "train")
+    celery.until(lambda: celery.listens("second"))
+    celery.deliver_again()
+    celery.until(lambda: "Task already running elsewhere" in celery.said("second"))
+    tasks = celery.succeeded(training)
+    assert tasks["train"]["try_number"] == 1
+    assert "epoch" not in celery.said("second")
+    assert_made_once(celery, training, model)
