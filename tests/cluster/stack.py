@@ -39,7 +39,7 @@ QUICK = {
     **SPEED,
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "30",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
 }
@@ -149,7 +149,7 @@ def _environment(local: Local, home: Path, settings: Path, database: Server, bro
         **QUICK,
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "",  # asked for where tasks wait in a triggerer; none does
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "",  # its driver is not installed; nothing here asks for it
         "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{broker.port}/0",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata}",
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "90000",
