@@ -76,6 +76,20 @@ def networks(text: str) -> str:
     return ",".join(network(name.strip()) for name in text.split(",") if name.strip())
 
 
+def queue(name: str) -> str:
+    """*name*, a queue of Celery's or nothing; raises ValueError where a worker could not be told to listen to it."""
+    if any(character.isspace() or character == "," for character in name):
+        raise ValueError("expected one name without spaces and commas, such as train")
+    return name
+
+
+def pod_template(file: str) -> str:
+    """*file*, an absolute path or nothing; raises ValueError for one that depends on where it is asked from."""
+    if not file or file.startswith("/"):
+        return file
+    raise ValueError("expected the absolute path that the file has for Airflow's scheduler")
+
+
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -339,6 +353,16 @@ class Schedule(Section):
         "", "interpreter that Airflow's tasks run the stages in; empty: Airflow's own (PIPELINE_PYTHON)", in_key=False
     )
     train_hours: float = setting(24.0, "longest time for the task train", minimum=0.001, maximum=1000, in_key=False)
+    light_queue: str = setting(
+        "", "queue of Celery for every task but train; empty: Airflow's default", spelling=queue, in_key=False
+    )
+    train_queue: str = setting(
+        "", "queue of Celery for the task train; empty: Airflow's default", spelling=queue, in_key=False
+    )
+    train_pod: str = setting(
+        "", "pod template of the task train on Kubernetes; empty: that of every task", spelling=pod_template,
+        in_key=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

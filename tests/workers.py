@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 # Their tests need nothing of each other, and take long: any worker may run each.
 ALONE = ("tests/test_faults.py", "tests/pipeline/test_runner.py")
 # What takes longest, in this order: what is begun first keeps no worker waiting at the end.
-FIRST = ("tests/dags/", "tests/test_end_to_end.py", *ALONE)
+FIRST = ("tests/dags/", "tests/cluster/", "tests/test_end_to_end.py", *ALONE)
 
 
 def together(nodeid: str) -> str:

@@ -55,7 +55,21 @@ def usual(name: str, schedule: Schedule) -> dict[str, Any]:
         "retry_exponential_backoff": 2,
         "max_retry_delay": LONGEST_WAIT,
         "execution_timeout": timedelta(hours=schedule.train_hours if name == "train" else schedule.task_hours),
+        **place(name, schedule),
     }
+
+
+def place(name: str, schedule: Schedule) -> dict[str, Any]:
+    """Where the task is to run: its queue on Celery, its pod on Kubernetes. Other executors read neither.
+
+    What no setting names is left to Airflow: a worker that was told of no queue listens to Airflow's default alone, and
+    a task in another one would wait there for ever.
+    """
+    training = name == "train"
+    queue = schedule.train_queue if training else schedule.light_queue
+    pod = schedule.train_pod if training else ""
+    chosen = {"queue": queue, "executor_config": {"pod_template_file": pod} if pod else None}
+    return {argument: value for argument, value in chosen.items() if value}
 
 
 def doc(stage: str) -> str:

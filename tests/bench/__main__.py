@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import numpy as np
 from tests.conftest import CLEAN, ROOT
 
 MEGABYTE = 2**20
-PARTS = ("data", "augmentation", "cold")
+PARTS = ("data", "augmentation", "epoch", "cold")
 
 
 # What the plain script does not do either: it trains the same network, without augmentation, and looks at nothing else.
@@ -83,15 +83,15 @@ def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[s
         ours, answer = pipeline(home, "--source", "mnist", "--set", f"train.seed={seed}", *PLAIN, *settings)
         trained = next(stage["path"] for stage in answer["stages"] if stage["stage"] == "train")
         epochs = json.loads((Path(trained) / "summary.json").read_text())["epochs"]
-        plain = timed("tests/bench/plain_keras.py", os.environ["MNIST_DIR"], str(epochs), str(seed), str(folder))
+        plain = timed("-m", "tests.bench.plain_keras", os.environ["MNIST_DIR"], str(epochs), str(seed), str(folder))
         theirs = json.loads(plain.out)["accuracy"]
         row = {"seed": seed, "epochs": epochs, "ours": ours.seconds, "plain": plain.seconds, "peak": ours.peak}
         row |= {"ratio": ours.seconds / plain.seconds, "accuracy": answer["accuracy"], "plain_accuracy": theirs}
         row["stages"] = {stage["stage"]: stage["seconds"] for stage in answer["stages"]}
         tell(f"round {seed}: {ours.seconds:.1f} s, plain {plain.seconds:.1f} s, accuracy {answer['accuracy']:.4f}")
         rows.append(row)
-        ratio, accuracy = [r["ratio"] for r in rows], [r["accuracy"] for r in rows]
-        yield {"rounds": list(rows), "ratio": spread(ratio), "accuracy": spread(accuracy)}
+        known = {name: spread([row[name] for row in rows]) for name in ("ratio", "accuracy")}
+        yield {"rounds": list(rows), **known}
 
 
 def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, Any]:
@@ -101,9 +101,8 @@ def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, A
     for _ in range(rounds):
         ours.append(pipeline(home, "--source", "mnist", "--set", "train.seed=0", *PLAIN, *settings)[0])
         bare.append(timed("-c", "pass").seconds)
-    ratio = [run.seconds / alone for run, alone in zip(ours, bare, strict=True)]
-    peak = max(run.peak for run in ours)
-    return {"seconds": spread([run.seconds for run in ours]), "python_starts": spread(ratio), "peak": peak}
+    seconds, peak = [run.seconds for run in ours], max(run.peak for run in ours)
+    return {"seconds": spread(seconds), "python_starts": spread(ratio(seconds, bare)), "peak": peak}
 
 
 def data_stages(folder: Path, rounds: int) -> dict[str, Any]:
@@ -119,16 +118,41 @@ def data_stages(folder: Path, rounds: int) -> dict[str, Any]:
             shutil.rmtree(home)
     seconds = {name: [run.seconds for run in runs] for name, runs in found.items()}
     peaks = {name: max(run.peak for run in runs) for name, runs in found.items()}
-    ratio = [ten / one for ten, one in zip(seconds["ten times"], seconds["raw"], strict=True)]
-    return {"seconds": {n: spread(s) for n, s in seconds.items()}, "peak": peaks, "ten_times_ratio": spread(ratio)}
+    ten_times = spread(ratio(seconds["ten times"], seconds["raw"]))
+    return {"seconds": {n: spread(s) for n, s in seconds.items()}, "peak": peaks, "ten_times_ratio": ten_times}
 
 
 def augmentation(rounds: int) -> dict[str, Any]:
     """Epochs with every kind of augmentation against epochs without, by turns."""
     done = timed("-m", "tests.bench.augmented", os.environ["MNIST_DIR"], str(rounds))
     seconds = json.loads(done.out)
-    ratio = [ours / plain for ours, plain in zip(seconds["augmented"], seconds["plain"], strict=True)]
-    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": spread(ratio)}
+    cost = spread(ratio(seconds["augmented"], seconds["plain"]))
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": cost}
+
+
+def epochs(rounds: int) -> dict[str, Any]:
+    """An epoch of the pipeline, with and without its augmentation, against one of a plain `fit`, by turns."""
+    kinds = {"plain": ["plain"], "bare": ["train.augment=none"], "default": []}
+    seconds = by_turns(kinds, rounds, 30_000)
+    ratios = {name: spread(ratio(seconds[name], seconds["plain"])) for name in ("bare", "default")}
+    return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": ratios}
+
+
+def by_turns(kinds: Mapping[str, Sequence[str]], rounds: int, images: int) -> dict[str, list[float]]:
+    """The seconds of an epoch on so many images with the settings of each of *kinds*, one after the other, each
+    *rounds* times."""
+    seconds: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(rounds):
+        for name, settings in kinds.items():
+            done = timed("-m", "tests.bench.epoch", os.environ["MNIST_DIR"], str(images), *settings)
+            seconds[name].append(float(done.out))
+            tell(f"an epoch, {name}: {seconds[name][-1]:.1f} s")
+    return seconds
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """One by the other, round by round."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
 def more_images(folder: Path, times: int) -> Path:
@@ -186,6 +210,9 @@ def measured(folder: Path, rounds: int, settings: list[str], only: str) -> Itera
     if only in ("", "augmentation"):
         tell(f"augmentation: {3 * rounds} rounds of five seconds")
         yield "augmentation", augmentation(3 * rounds)
+    if only in ("", "epoch"):
+        tell(f"epochs against plain Keras: {rounds} rounds of a minute")
+        yield "epochs", epochs(rounds)
     if only in ("", "cold"):
         tell(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
         for so_far in cold_runs(folder, rounds, settings):
@@ -202,6 +229,9 @@ def text(found: dict[str, Any]) -> str:
         rows.append(("ten times the images", shown(data["ten_times_ratio"], "x"), "at most 11"))
     if augmented := found.get("augmentation"):
         rows.append(("epoch with every augmentation", shown(augmented["ratio"], "x"), "at most 1.3"))
+    if trained := found.get("epochs"):
+        rows.append(("epoch against a plain fit", shown(trained["ratio"]["default"], "x"), "float32, batches of 64"))
+        rows.append(("the same without augmentation", shown(trained["ratio"]["bare"], "x"), ""))
     if cold := found.get("cold"):
         rows.append(("cold run against plain Keras", shown(cold["ratio"], "x"), "at most 1.25"))
         rows.append(("accuracy on MNIST", shown(cold["accuracy"], "", 4), "mean at least 0.992"))

@@ -17,26 +17,18 @@ from components.batches import Feed
 from components.learner import resolve
 from components.models.knobs import Knobs
 from components.params import Train
-from components.splits import Split, SplitWriter
 from components.strengths import KINDS
-from tests.bench.plain_keras import read
+from tests.bench.mnist import first_images
 
 IMAGES = 10_000
 
 
 def main(folder: Path, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
-        split = first_images(folder, Path(name) / "train")
+        split = first_images(folder, Path(name) / "train", IMAGES)
         feeds = [Feed(split, 10, Train(epochs=rounds + 1, augment=text)) for text in ("", ",".join(KINDS))]
         seconds = epoch_seconds(feeds, rounds)
     print(json.dumps({"plain": seconds[2::2], "augmented": seconds[3::2]}))  # the first round warms up
-
-
-def first_images(folder: Path, out: Path) -> Split:
-    with SplitWriter(out, (28, 28, 1)) as split:
-        images = read(folder / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1)
-        split.add(images[:IMAGES], read(folder / "train-labels-idx1-ubyte.gz", 8)[:IMAGES])
-    return Split(out)
 
 
 def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:

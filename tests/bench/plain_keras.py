@@ -1,30 +1,22 @@
 """What the pipeline is measured against: a script that loads MNIST, trains the same network, evaluates and saves it.
 
-python tests/bench/plain_keras.py MNIST_DIR EPOCHS SEED OUT: as one would write it by hand, without this project.
+python -m tests.bench.plain_keras MNIST_DIR EPOCHS SEED OUT: as one would write it by hand, without this project.
 """
 
-import gzip
 import json
 import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
+from tests.bench.mnist import read
 
-def read(path: Path, offset: int) -> np.ndarray:
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=offset)
+MEAN, STD = 0.1307, 0.3081  # of the training pixels, in units of 1/255
 
 
-def main(folder: Path, epochs: int, seed: int, out: Path) -> None:
-    keras.utils.set_random_seed(seed)
-    images = {
-        part: read(folder / f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1) for part in ("train", "t10k")
-    }
-    labels = {part: read(folder / f"{part}-labels-idx1-ubyte.gz", 8) for part in ("train", "t10k")}
-    pixels = {part: (array.astype("float32") / 255 - 0.1307) / 0.3081 for part, array in images.items()}
+def compiled() -> keras.Model:
+    """The network of `components.models.cnn_bn` by hand, ready to be trained."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -47,6 +39,17 @@ def main(folder: Path, epochs: int, seed: int, out: Path) -> None:
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def main(folder: Path, epochs: int, seed: int, out: Path) -> None:
+    keras.utils.set_random_seed(seed)
+    images = {
+        part: read(folder / f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1) for part in ("train", "t10k")
+    }
+    labels = {part: read(folder / f"{part}-labels-idx1-ubyte.gz", 8) for part in ("train", "t10k")}
+    pixels = {part: (array.astype("float32") / 255 - MEAN) / STD for part, array in images.items()}
+    model = compiled()
     model.fit(pixels["train"], labels["train"], batch_size=128, epochs=epochs, validation_split=0.1, verbose=0)
     _, accuracy = model.evaluate(pixels["t10k"], labels["t10k"], verbose=0)
     model.save(out / "model.keras")

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.__main__ import machine, pipeline, tell, timed
+from components.params import FORMATS
+from tests.bench.__main__ import by_turns, machine, pipeline, ratio, tell, timed
 from tests.conftest import ROOT
 
 RESULTS = Path(__file__).with_name("training.json")
 HOME = ROOT / "bench-results" / "training"
 TUTORIAL = "tutorial"
 SEEDS = 5
+IMAGES_OF_AN_EPOCH, ROUNDS = 10_000, 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ TECHNIQUES: dict[str, Row] = {
     "ensemble of 3": changed("train.members=3", minutes=7),
     "distilled from the default": changed("train.width=0.5", teacher="default"),
 }
-ROWS = RECIPES | TECHNIQUES
+# What each exported file weighs, takes and knows, on the default recipe's network.
+EXPORTS: dict[str, Row] = {"every format": changed(f"export.formats={','.join(FORMATS)}", minutes=4)}
+ROWS = RECIPES | TECHNIQUES | EXPORTS
 
 
 def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
@@ -99,8 +103,8 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     if teacher := ROWS[row].teacher:
         chosen.append(f"train.teacher={found['rows'][teacher][str(seed)]['version']}")
     free = ["gate.min_accuracy=0", "promote.automatic=false"]
-    # what a technique brings is told by the evaluation; files are made, and measured, of the recipes alone
-    last, quick = ("export", []) if row in RECIPES else ("evaluate", ["evaluate.corruption_images=0"])
+    # what a technique brings is told by the evaluation alone
+    last, quick = ("evaluate", ["evaluate.corruption_images=0"]) if row in TECHNIQUES else ("export", [])
     settings = [part for setting in (*chosen, *free, *quick) for part in ("--set", setting)]
     _, answer = pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)
     paths = {stage["stage"]: Path(stage["path"]) for stage in answer["stages"]}
@@ -110,10 +114,30 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     result = {"accuracy": answer["accuracy"], **{name: summary[name] for name in kept}}
     result |= {"seconds": facts["seconds"], "epoch_seconds": sum(facts["epoch_seconds"])}
     if row in RECIPES:
-        small = json.loads((paths["export"] / "parity.json").read_text())["formats"].get("int8", {})
+        small = _formats(paths["export"]).get("int8", {})
         result |= {"int8_bytes": small.get("bytes"), "int8_accuracy": small.get("accuracy")}
         result |= {"version": answer["model"]["version"]}
-    return result
+    return result | ({"formats": _formats(paths["export"])} if row in EXPORTS else {})
+
+
+def times(rounds: int, found: dict[str, Any]) -> None:
+    """Measure what an epoch of each technique costs, as a ratio to the default's of the same round, and keep it.
+
+    An epoch of an ensemble is one of each of its members; one with a teacher needs a registered version. Both are left
+    to what whole trainings took.
+    """
+    kinds = {name: row.settings for name, row in TECHNIQUES.items() if not row.teacher and "members" not in str(row)}
+    tell(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
+    seconds = by_turns({"default": [], **kinds}, rounds, IMAGES_OF_AN_EPOCH)
+    found["times"] = {name: [round(r, 3) for r in ratio(seconds[name], seconds["default"])] for name in kinds}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _formats(export: Path) -> dict[str, dict[str, Any]]:
+    """What was measured of each exported file: what is in it, and how long it took."""
+    known = json.loads((export / "parity.json").read_text())["formats"]
+    facts = json.loads((export / "manifest.json").read_text())["facts"]
+    return {name: known[name] | facts[name] for name in FORMATS if name in known}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -152,8 +176,21 @@ def techniques(found: dict[str, Any]) -> str:
                 _percents([row["validation_accuracy"] for row in rows]),
                 f"{statistics.mean(row['validation_loss'] for row in rows):.4f}",
                 _percents([row["accuracy"] for row in rows]),
-                _ratio(seeds, base, "epoch_seconds"),
+                _cost(found.get("times", {}).get(name)) or _ratio(seeds, base, "epoch_seconds"),
             ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def formats(found: dict[str, Any]) -> str:
+    """The README's third table: the default recipe's network in every format."""
+    head = "| format | size | under gzip | test accuracy | same class as Keras | one image, median | 99 of 100 within |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for seeds in (found["rows"].get(name, {}) for name in EXPORTS):
+        for name, one in next(iter(seeds.values()), {"formats": {}})["formats"].items():
+            sizes = [f"{one[kind] / 1000:.1f} kB" for kind in ("bytes", "gzip_bytes")]
+            times = [f"{one[kind]:.3f} ms" for kind in ("median_ms", "p99_ms")]
+            cells = [f"`{name}`", *sizes, f"{100 * one['accuracy']:.2f} %", f"{one['agree']:,}", *times]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -162,6 +199,10 @@ def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], na
     """The one's mean *name* by the other's, over the seeds that both have."""
     shared = [seed for seed in seeds if seed in base]
     return f"{sum(seeds[s][name] for s in shared) / sum(base[s][name] for s in shared):.2f}" if shared else ""
+
+
+def _cost(ratios: Sequence[float] | None) -> str:
+    return f"{statistics.mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
 
 
 def _percents(shares: Sequence[float]) -> str:
@@ -175,14 +216,18 @@ def main() -> None:
     arguments.add_argument("--techniques", action="store_true", help="the rows of the second table")
     arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds each ({SEEDS})")
     arguments.add_argument("--again", action="store_true", help="measure what was measured before, too")
+    arguments.add_argument("--times", action="store_true", help="what an epoch costs in the rows of the second table")
     arguments.add_argument("--table", action="store_true", help="print the table of what was measured")
     options = arguments.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         raise SystemExit(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
-    if not options.table:
+    if options.times:
+        _expect_mnist()
+        times(ROUNDS, known())
+    elif not options.table:
         rows = list(TECHNIQUES) if options.techniques else options.rows or list(ROWS)
         _measure(rows, options.seeds, options.again)
-    print(table(known()), techniques(known()), sep="\n\n")
+    print(table(known()), techniques(known()), formats(known()), sep="\n\n")
 
 
 def known() -> dict[str, Any]:
@@ -190,9 +235,13 @@ def known() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
 
 
-def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
+def _expect_mnist() -> None:
     if not os.environ.get("MNIST_DIR"):
         raise SystemExit("the measurements need MNIST: MNIST_DIR=FOLDER make bench-training")
+
+
+def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
+    _expect_mnist()
     found = known()
     wanted = [(seed, row) for seed in range(seeds) for row in rows]
     wanted = [(s, row) for s, row in wanted if again or str(s) not in found["rows"].get(row, {})]

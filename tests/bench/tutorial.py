@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from tests.bench.plain_keras import read
+from tests.bench.mnist import read
 
 PARTS = ("train", "t10k")
 

@@ -61,7 +61,7 @@ class Served:
     home: Path
     images: Path
     settings: Path
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[Any]"
     api: Api
     password: str
     posted: list[dict[str, Any]] = field(default_factory=list)
@@ -178,11 +178,15 @@ class Served:
         found = self.tasks(run)[task]
         if found["state"] != "running" or found["try_number"] != number:
             return None
-        for process in family(self.process.pid):
+        for process in self.processes():
             with suppress(psutil.Error):  # of one that ends meanwhile
                 if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
                     return process
         return None
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of Airflow, its tasks among them."""
+        return family(self.process.pid)
 
     def mlflow_away(self) -> "AbstractContextManager[None]":
         """A registry that cannot be opened."""

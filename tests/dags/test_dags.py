@@ -29,7 +29,7 @@ dags = {
         "tasks": {
             task.task_id: {
                 "doc": task.doc_md, "owner": task.owner, "retries": task.retries,
-                "after": sorted(task.upstream_task_ids),
+                "after": sorted(task.upstream_task_ids), "queue": task.queue, "executor": task.executor_config,
                 "timeout": task.execution_timeout.total_seconds(), "backoff": task.retry_exponential_backoff,
                 "links": sorted(link.name for link in task.operator_extra_links),
                 "outlets": [str(outlet.name) for outlet in task.outlets],
@@ -135,6 +135,23 @@ def test_schedule_comes_from_the_settings_file(bag: dict[str, Any], folder_bag: 
     assert retrain["cron"] == "0 3 * * 1"
     assert {task["retries"] for task in retrain["tasks"].values()} == {7}
     assert retrain["tasks"]["train"]["timeout"] == 5 * 3600
+
+
+def test_tasks_stay_in_the_queue_that_every_worker_listens_to(bag: dict[str, Any]) -> None:
+    """Where no setting names a queue or a pod, each task has Airflow's own: a worker told of nothing does them all."""
+    tasks = [task for dag in bag["dags"].values() for task in dag["tasks"].values()]
+    assert {task["queue"] for task in tasks} == {"default"}
+    assert not any(task["executor"] for task in tasks)
+
+
+def test_training_has_a_queue_and_a_pod_of_its_own(tmp_path: Path) -> None:
+    """Queues by the environment, the pod by its template: training lands where the cores are, and nothing else does."""
+    chosen = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml"}
+    bag = read(tmp_path, **{f"PIPELINE_SCHEDULE_{name}": value for name, value in chosen.items()})
+    for dag in bag["dags"].values():
+        for name, task in dag["tasks"].items():
+            assert task["queue"] == ("train" if name == "train" else "light")
+            assert task["executor"] == ({"pod_template_file": "/pods/train.yaml"} if name == "train" else {})
 
 
 def test_new_data_are_waited_for_where_the_source_can_change(bag: dict[str, Any], folder_bag: dict[str, Any]) -> None:

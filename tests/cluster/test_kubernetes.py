@@ -1,0 +1,230 @@
+"""docker/kubernetes/ against the schema of Kubernetes and against what KubernetesExecutor makes of it; no cluster."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import models
+from kubernetes.utils import parse_quantity
+
+from tests.conftest import CLEAN, ROOT
+
+FOLDER = ROOT / "docker" / "kubernetes"
+TEMPLATES = {"validate": "pod.yaml", "train": "train.yaml"}
+PLAIN = {"str": str, "int": int, "bool": bool, "object": object, "float": float, "datetime": datetime}
+
+# What the scheduler does with a task, in a process of its own with the settings of airflow.env.
+CONSTRUCT = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_utils import get_base_pod_from_template
+from airflow.providers.cncf.kubernetes.kube_config import KubeConfig
+from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from kubernetes.client import ApiClient
+tasks, config, pods = DagBag("dags", load_op_links=False).dags["retrain"].task_dict, KubeConfig(), {}
+for name in ("validate", "train"):
+    asked = tasks[name].executor_config
+    pods[name] = PodGenerator.construct_pod(
+        dag_id="retrain", task_id=name, pod_id=f"retrain-{name}", try_number=1, run_id="manual", date=None,
+        kube_image=config.kube_image, namespace=config.kube_namespace, scheduler_job_id="1",
+        args=["python", "-m", "airflow.sdk.execution_time.execute_workload", "--json-string", "{}"],
+        pod_override_object=PodGenerator.from_obj(asked),
+        base_worker_pod=get_base_pod_from_template(asked.get("pod_template_file"), config),
+    )
+json.dump(ApiClient().sanitize_for_serialization(pods), sys.stdout)
+"""
+# The options that Airflow and its providers know.
+OPTIONS = """
+import json
+from airflow.providers_manager import ProvidersManager
+from airflow.configuration import conf
+ProvidersManager().initialize_providers_configuration()
+known = {section: list(spec["options"]) for section, spec in conf.configuration_description.items()}
+print(json.dumps(known))
+"""
+
+
+def variables() -> dict[str, str]:
+    """Those of airflow.env."""
+    lines = (FOLDER / "airflow.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def answer(program: str, home: Path, **environment: str) -> Any:
+    """What the Python *program* prints as JSON."""
+    quiet = {"AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "PYTHONPATH": str(ROOT)}
+    command, told = [sys.executable, "-c", program], {**CLEAN, **environment, **quiet}
+    done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def documents() -> list[Any]:
+    found = [(file.name, document) for file in sorted(FOLDER.glob("*.yaml")) for document in load(file)]
+    return [pytest.param(document, id=f"{name}-{document['kind']}") for name, document in found]
+
+
+def load(file: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(file.read_text()))
+
+
+def mistakes(value: Any, kind: str, where: str) -> Iterator[str]:
+    """What the type *kind* of Kubernetes' client does not allow in *value*."""
+    if inner := re.fullmatch(r"list\[(.+)\]", kind):
+        if not isinstance(value, list):
+            yield f"{where} is no list"
+        else:
+            for number, entry in enumerate(value):
+                yield from mistakes(entry, inner[1], f"{where}[{number}]")
+    elif inner := re.fullmatch(r"dict\[(\w+), (.+)\]", kind):
+        for name, entry in value.items():
+            yield from mistakes(entry, inner[2], f"{where}.{name}")
+    elif kind in PLAIN:
+        if type(value) is not PLAIN[kind] and kind != "object":
+            yield f"{where} is {value!r}; expected {kind}"
+    else:
+        yield from unlike(value, getattr(models, kind), where)
+
+
+def unlike(value: dict[str, Any], model: Any, where: str) -> Iterator[str]:
+    """What *model* has no field for, what it has in vain, and what it needs."""
+    names = {spelled: name for name, spelled in model.attribute_map.items()}
+    for spelled, entry in value.items():
+        if spelled not in names:
+            yield f"{where}.{spelled} is no field of {model.__name__}"
+        else:
+            yield from mistakes(entry, model.openapi_types[names[spelled]], f"{where}.{spelled}")
+    try:
+        model(**{names[spelled]: entry for spelled, entry in value.items() if spelled in names})
+    except ValueError as error:
+        yield f"{where}: {error}"
+
+
+def kind_of(document: dict[str, Any]) -> str:
+    """The client's name for it: V1NetworkPolicy for a NetworkPolicy of networking.k8s.io/v1."""
+    version: str = document["apiVersion"].rpartition("/")[2]
+    return f"{version.capitalize()}{document['kind']}"
+
+
+@pytest.mark.parametrize("document", documents())
+def test_every_document_is_of_the_schema_of_kubernetes(document: dict[str, Any]) -> None:
+    """Each field exists, has its type, and none that is required is missing."""
+    assert list(mistakes(document, kind_of(document), "document")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda pod: pod["spec"].update(restartpolicy="Never"), "document.spec.restartpolicy is no field of V1PodSpec"),
+        (lambda pod: pod["spec"].update(containers={}), "document.spec.containers is no list"),
+        (lambda pod: pod["spec"].pop("containers"), "document.spec: Invalid value for `containers`"),
+        (lambda pod: pod["spec"]["securityContext"].update(runAsUser="10001"), "runAsUser is '10001'; expected int"),
+        (lambda pod: pod["spec"]["containers"][0]["env"][0].update(value=1), "value is 1; expected str"),
+    ],
+)
+def test_a_document_that_is_not_would_be_found(change: Any, said: str) -> None:
+    """The check above sees a misspelt field, a wrong type and a missing one."""
+    (pod,) = load(FOLDER / "pod.yaml")
+    change(pod)
+    assert any(said in mistake for mistake in mistakes(pod, kind_of(pod), "document"))
+
+
+@pytest.fixture(scope="module")
+def pods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The pods of `validate` and `train` as KubernetesExecutor would send them, with the templates of this folder."""
+    here = {name: value.replace("/pods/", f"{FOLDER}/") for name, value in variables().items()}
+    home = tmp_path_factory.mktemp("pods")
+    local = {"AIRFLOW__CORE__DAGS_FOLDER": "dags", "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home)}
+    found: dict[str, Any] = answer(CONSTRUCT, home, **{**here, "PIPELINE_CONFIG": "", **local})
+    return found
+
+
+@pytest.mark.parametrize("task", TEMPLATES)
+def test_the_executor_makes_its_pods_from_the_templates(pods: dict[str, Any], task: str) -> None:
+    """Its own name, labels and command, the template's image, security, volumes and resources; train has its own."""
+    (template,) = load(FOLDER / TEMPLATES[task])
+    made, asked = pods[task]["spec"], template["spec"]
+    assert pods[task]["metadata"]["namespace"] == "retraining"
+    assert pods[task]["metadata"]["labels"].items() >= {"dag_id": "retrain", "task_id": task}.items()
+    (container,) = made["containers"]
+    assert container["args"][:3] == ["python", "-m", "airflow.sdk.execution_time.execute_workload"]
+    for field in ("image", "resources", "securityContext", "volumeMounts", "envFrom"):
+        assert container[field] == asked["containers"][0][field], field
+    for field in asked.keys() - {"containers"}:
+        assert made[field] == asked[field], field
+    assert list(mistakes(pods[task], "V1Pod", task)) == []
+
+
+def test_training_differs_in_where_it_runs_and_in_what_it_gets() -> None:
+    """The two templates are one but for the nodes, the resources and the autoscaler's leave."""
+    (pod,), (train,) = load(FOLDER / "pod.yaml"), load(FOLDER / "train.yaml")
+    same = copy.deepcopy(train)
+    assert same["metadata"].pop("annotations") == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+    assert same["spec"].pop("nodeSelector")
+    resources = [template["spec"]["containers"][0].pop("resources") for template in (pod, same)]
+    assert same == pod
+    for name in ("cpu", "memory"):
+        light, heavy = (parse_quantity(each["requests"][name]) for each in resources)
+        assert heavy > light
+    assert all(
+        parse_quantity(each["limits"]["memory"]) >= parse_quantity(each["requests"]["memory"]) for each in resources
+    )
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.values()))
+def test_a_task_has_no_more_rights_than_it_needs(name: str) -> None:
+    """Nobody's root, nothing to write to but the volumes, no way to more, and no word with Kubernetes."""
+    (pod,) = load(FOLDER / name)
+    spec, (container,) = pod["spec"], pod["spec"]["containers"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["runAsUser"] > 0
+    assert not spec["automountServiceAccountToken"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not container["image"].endswith(":latest")
+    assert ":" in container["image"]
+
+
+def test_what_is_referred_to_is_there() -> None:
+    """Claim, account and configuration go by the names that cluster.yaml and the README's commands give them."""
+    given = {(each["kind"], each["metadata"]["name"]): each for each in load(FOLDER / "cluster.yaml")}
+    readme = (ROOT / "README.md").read_text()
+    for name in TEMPLATES.values():
+        (pod,) = load(FOLDER / name)
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        assert {mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]} == set(volumes)
+        claim = given["PersistentVolumeClaim", volumes["workspace"]["persistentVolumeClaim"]["claimName"]]
+        assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+        assert ("ServiceAccount", pod["spec"]["serviceAccountName"]) in given
+        for configured in (volumes["settings"]["configMap"]["name"], "retraining-airflow", "retraining-pods"):
+            assert f"create configmap {configured} " in readme
+
+
+def test_every_variable_is_an_option_that_exists(tmp_path: Path) -> None:
+    """A misspelt AIRFLOW__SECTION__OPTION would be ignored in silence, and so would a PIPELINE_ variable."""
+    from pipeline import config
+
+    options = answer(OPTIONS, tmp_path)
+    known = {f"AIRFLOW__{section}__{option}".upper() for section, names in options.items() for option in names}
+    settings = {"PIPELINE_" + name.upper().replace(".", "_") for name in config.SETTINGS}
+    others = {"PIPELINE_HOME", "PIPELINE_CONFIG", "MLFLOW_TRACKING_URI"}
+    secret = re.findall(r"^#   (AIRFLOW__\w+)", (FOLDER / "airflow.env").read_text(), re.MULTILINE)
+    assert {*variables(), *secret} <= known | settings | others
+    assert len(secret) == 3
+
+
+def test_no_task_is_given_a_secret() -> None:
+    """What the tasks' pods read holds no password, no key and no address of the database."""
+    assert not [name for name, value in variables().items() if value and re.search(r"SECRET|PASSWORD|SQL|KEY", name)]
+    assert all("secret" not in json.dumps(load(FOLDER / name)).lower() for name in TEMPLATES.values())
