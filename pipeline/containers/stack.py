@@ -15,7 +15,6 @@ from pipeline.scheduling.checks import are_read, expect_free
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 600
-PUBLISHED = {"PORT": "airflow-api", "MLFLOW_PORT": "mlflow"}
 
 
 def up(environment: Mapping[str, str]) -> None:
@@ -27,10 +26,10 @@ def up(environment: Mapping[str, str]) -> None:
     engine.expect()
     engine.environment |= variables.chosen(environment, engine.processors())
     secrets = variables.secrets(environment)
-    running = {container["Service"] for container in engine.containers() if container["State"] == "running"}
-    for variable, service in PUBLISHED.items():
-        if service not in running:
-            expect_free(HOST, int(engine.environment[variable]), variable, "make up")
+    ours = {port["PublishedPort"] for container in engine.containers() for port in container["Publishers"] or []}
+    for variable in variables.PORTS:
+        if (port := int(engine.environment[variable])) not in ours:
+            expect_free(HOST, port, variable, "make up")
     credentials.ensure(secrets, engine.volume("postgres"))
     begun = time.monotonic()
     build(engine)
@@ -55,12 +54,15 @@ def down(environment: Mapping[str, str], *, volumes: bool) -> None:
 
 
 def build(engine: Engine) -> None:
+    """Build the images, the engine's progress on a terminal; raises Unavailable where that fails."""
     say("building the images (minutes the first time, seconds when nothing changed)")
-    quiet = [] if sys.stderr.isatty() else ["--quiet"]
-    with tempfile.TemporaryFile("w+") as said:
-        channels = {} if sys.stderr.isatty() else {"stdout": said, "stderr": said}
-        if engine.start("build", *quiet, **channels).wait():
-            raise Unavailable(f"the images cannot be built: {_last(said)}; what was built is kept, call make up again")
+    if sys.stderr.isatty():
+        failed, why = engine.start("build").wait(), "the reason stands above"
+    else:
+        with tempfile.TemporaryFile("w+") as said:
+            failed, why = engine.start("build", "--quiet", stdout=said, stderr=said).wait(), _last(said)
+    if failed:
+        raise Unavailable(f"the images cannot be built: {why}; what was built is kept, call make up again")
 
 
 def start(engine: Engine) -> None:
