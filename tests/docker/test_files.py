@@ -265,3 +265,8 @@ def test_what_the_containers_name_in_the_image_is_there() -> None:
     """Folders of /app are those of the checkout."""
     for path in re.findall(r"/app/([\w./]+)", (DOCKER / "compose.yaml").read_text()):
         assert (ROOT / path).exists(), path
+
+
+def test_the_databases_are_made_in_a_shell_of_their_own() -> None:
+    """A script that cannot be executed is read into PostgreSQL's own start instead, `set -eu` and all."""
+    assert os.access(DOCKER / "postgres-databases.sh", os.X_OK)
