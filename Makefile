@@ -18,10 +18,13 @@ export PIPELINE_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 # Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
-WORKERS := --numprocesses logical --maxprocesses 4
+PROCESSES := --numprocesses logical --maxprocesses 4
+
+# With .venv or without.
+STACK = $(if $(wildcard $(READY)),$(PY),$(PYTHON)) -m pipeline.containers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test test-airflow check airflow mlflow tensorboard bench bench-training lock clean
+.PHONY: help setup pipeline test test-airflow test-docker check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,20 +54,30 @@ pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFI
 	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
 test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
-	@$(PY) -m pytest $(WORKERS) $(ARGS)
+	@$(PY) -m pytest $(PROCESSES) $(ARGS)
 
 test-airflow: setup ## those tests alone that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
+
+test-docker: setup ## those tests alone that build the images and run the containers (needs docker; about 20 minutes)
+	@$(PY) -m pytest -m docker tests/docker $(ARGS)
 
 check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest $(WORKERS) --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.scheduling --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
+
+# These need docker and a Python, no .venv.
+up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
+	@PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT) SOURCE='$(SOURCE)' $(STACK) up
+
+down: ## end the containers (VOLUMES=1 forgets what they keep, and the secrets)
+	@$(STACK) down $(if $(VOLUMES),--volumes)
 
 mlflow: setup ## the MLflow UI on the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"
@@ -81,9 +94,20 @@ bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; 
 bench-training: setup ## train the recipes of the README's table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
 	@$(PY) -m tests.bench.training $(ARGS)
 
-lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
-	@uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate --extra dev --extra cluster \
-	  --custom-compile-command 'make lock' --python-version 3.11 -o requirements.lock pyproject.toml
+# The images' locks take their versions from the first. MLflow's server is served without what its clients compute with.
+NOT_SERVED := pyarrow scipy scikit-learn skops joblib threadpoolctl narwhals \
+  matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+  --custom-compile-command 'make lock' --python-version 3.11
+
+lock: ## resolve pyproject.toml anew into requirements.lock, and the images' locks from it (needs uv)
+	@$(COMPILE) --upgrade --extra dev --extra cluster -o requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory lock-images
+
+lock-images: ## the images' locks alone, with the versions of requirements.lock (needs uv)
+	@rm -f docker/requirements.lock docker/mlflow.lock
+	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
+	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
 
 clean: ## delete .venv and the caches (not the workspace: that is python -m pipeline gc)
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -53,7 +53,10 @@ def new_run() -> str:
 
 
 def git_commit() -> str:
-    """The commit of the code that runs, "+changes" where the files differ from it, "" outside a repository."""
+    """The commit of the code that runs, "+changes" where the files differ from it.
+
+    Outside a repository it is what $PIPELINE_COMMIT says, as in the container's image, or "".
+    """
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -64,7 +67,9 @@ def git_commit() -> str:
             return ""
 
     commit = git("rev-parse", "HEAD")
-    return commit + ("+changes" if commit and git("status", "--porcelain", "--untracked-files=no") else "")
+    if not commit:
+        return os.environ.get("PIPELINE_COMMIT", "")
+    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 class Journal:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from pipeline import config
+from pipeline.scheduling.api import Api
 
 READ = """
 import json, sys
@@ -28,10 +29,10 @@ def expect_settings() -> None:
         raise ConfigError(*problems)
 
 
-def expect_free(host: str, port: int, variable: str) -> None:
-    """Raise ConfigError where nothing can listen on *port* of *host*; *variable* is how make is told another one."""
+def expect_free(host: str, port: int, variable: str, command: str = "make airflow") -> None:
+    """Raise ConfigError where nothing can listen on *port* of *host*; *command* is told another one by *variable*."""
     if not 1 <= port <= 65535:
-        raise ConfigError(f"{variable} is {port}; expected a port, 1 to 65535: make airflow {variable}=8081")
+        raise ConfigError(f"{variable} is {port}; expected a port, 1 to 65535: {command} {variable}=8081")
     try:
         with socket.create_server((host, port)):
             return
@@ -45,7 +46,7 @@ def expect_free(host: str, port: int, variable: str) -> None:
         other = port + 1 if 1024 <= port < 65535 else 8081
         raise ConfigError(
             f"port {port} on {host} cannot be listened on ({os.strerror(number)}); choose another one: "
-            f"make airflow {variable}={other}"
+            f"{command} {variable}={other}"
         ) from None
 
 
@@ -62,6 +63,13 @@ def expect_importable(dags: Path, environment: Mapping[str, str]) -> None:
         raise ConfigError(f"Airflow cannot read the DAGs of {dags}: {last}; make setup installs it anew")
     if errors := json.loads(done.stdout.splitlines()[-1]):
         raise ConfigError(*(import_error(file, trace) for file, trace in errors.items()))
+
+
+def are_read(api: Api, dags: Path) -> bool:
+    """Whether Airflow has read every file of the folder *dags*; raises ConfigError for one that cannot be imported."""
+    if errors := api.get("importErrors")["import_errors"]:
+        raise ConfigError(*(import_error(str(dags / e["filename"]), e["stack_trace"]) for e in errors))
+    return {dag["dag_id"] for dag in api.get("dags")["dags"]} >= {path.stem for path in dags.glob("*.py")}
 
 
 def import_error(file: str, trace: str) -> str:

@@ -10,12 +10,12 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from components.errors import ConfigError, Failure, StorageFailed
+from components.errors import Failure, StorageFailed
 from components.progress import progress, say
 from pipeline.config import located
 from pipeline.home import Home
 from pipeline.scheduling.api import Api
-from pipeline.scheduling.checks import expect_free, expect_importable, expect_settings, import_error
+from pipeline.scheduling.checks import are_read, expect_free, expect_importable, expect_settings
 from pipeline.scheduling.local import ROOT, USER, Local
 from pipeline.scheduling.parts import Parts
 from pipeline.store import storage_errors
@@ -123,9 +123,7 @@ def _wait_until_healthy(parts: Parts, api: Api) -> None:
 def _wait_for_dags(parts: Parts, api: Api) -> None:
     """Wait until the DAG processor has read every file; raises ConfigError for one that cannot be imported."""
     for _ in _seconds(parts):
-        if errors := api.get("importErrors")["import_errors"]:
-            raise ConfigError(*(import_error(str(ROOT / "dags" / e["filename"]), e["stack_trace"]) for e in errors))
-        if {dag["dag_id"] for dag in api.get("dags")["dags"]} >= set(DAGS):
+        if are_read(api, ROOT / "dags"):
             return
 
 
