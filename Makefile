@@ -105,7 +105,6 @@ lock: ## resolve pyproject.toml anew into requirements.lock, and the images' loc
 	@$(MAKE) --no-print-directory lock-images
 
 lock-images: ## the images' locks alone, with the versions of requirements.lock (needs uv)
-	@rm -f docker/requirements.lock docker/mlflow.lock
 	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
 	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
 

@@ -91,22 +91,14 @@ EXPORTS: dict[str, Row] = {"every format": changed(f"export.formats={','.join(FO
 ROWS = RECIPES | TECHNIQUES | EXPORTS
 
 
-def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
-    """Train the recipe *row* with *seed*; accuracies in shares of 1, seconds of the training alone.
-
-    *found* is what was measured before: a teacher is the version that its row has registered.
-    """
+def measured(row: str, seed: int) -> dict[str, Any]:
+    """Train the recipe *row* with *seed*; accuracies in shares of 1, seconds of the training alone."""
     if row == TUTORIAL:
         told: dict[str, Any] = json.loads(timed("-m", "tests.bench.tutorial", os.environ["MNIST_DIR"], str(seed)).out)
         return told
-    chosen = [*ROWS[row].settings, f"train.seed={seed}"]
-    if teacher := ROWS[row].teacher:
-        chosen.append(f"train.teacher={found['rows'][teacher][str(seed)]['version']}")
-    free = ["gate.min_accuracy=0", "promote.automatic=false"]
     # what a technique brings is told by the evaluation alone
-    last, quick = ("evaluate", ["evaluate.corruption_images=0"]) if row in TECHNIQUES else ("export", [])
-    settings = [part for setting in (*chosen, *free, *quick) for part in ("--set", setting)]
-    _, answer = pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)
+    quick = ["evaluate.corruption_images=0"] if row in TECHNIQUES else []
+    answer = _run(row, seed, "evaluate" if row in TECHNIQUES else "export", *quick)
     paths = {stage["stage"]: Path(stage["path"]) for stage in answer["stages"]}
     summary = json.loads((paths["train"] / "summary.json").read_text())
     facts = json.loads((paths["train"] / "manifest.json").read_text())["facts"]
@@ -116,15 +108,22 @@ def measured(row: str, seed: int, found: dict[str, Any]) -> dict[str, Any]:
     if row in RECIPES:
         small = _formats(paths["export"]).get("int8", {})
         result |= {"int8_bytes": small.get("bytes"), "int8_accuracy": small.get("accuracy")}
-        result |= {"version": answer["model"]["version"]}
     return result | ({"formats": _formats(paths["export"])} if row in EXPORTS else {})
+
+
+def _run(row: str, seed: int, last: str, *more: str) -> dict[str, Any]:
+    """The answer of the pipeline with the settings of *row*, run up to the stage *last*; a teacher is trained first."""
+    chosen = [*ROWS[row].settings, f"train.seed={seed}", "gate.min_accuracy=0", "promote.automatic=false", *more]
+    if teacher := ROWS[row].teacher:
+        chosen.append(f"train.teacher={_run(teacher, seed, 'register')['model']['version']}")
+    settings = [part for setting in chosen for part in ("--set", setting)]
+    return pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)[1]
 
 
 def times(rounds: int, found: dict[str, Any]) -> None:
     """Measure what an epoch of each technique costs, as a ratio to the default's of the same round, and keep it.
 
-    An epoch of an ensemble is one of each of its members; one with a teacher needs a registered version. Both are left
-    to what whole trainings took.
+    Left to what whole trainings took: an ensemble, as that is an epoch of each member, and what learns from a teacher.
     """
     kinds = {name: row.settings for name, row in TECHNIQUES.items() if not row.teacher and "members" not in str(row)}
     tell(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
@@ -247,7 +246,7 @@ def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
     wanted = [(s, row) for s, row in wanted if again or str(s) not in found["rows"].get(row, {})]
     tell(f"{len(wanted)} trainings, about {sum(ROWS[row].minutes for _, row in wanted):.0f} minutes on two cores")
     for seed, row in wanted:
-        result = measured(row, seed, found)
+        result = measured(row, seed)
         tell(f"{row}, seed {seed}: {100 * result['accuracy']:.2f} % in {result['seconds']:.0f} s")
         found = known()  # another process may have measured meanwhile
         found["rows"].setdefault(row, {})[str(seed)] = result
