@@ -20,8 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
 PROCESSES := --numprocesses logical --maxprocesses 4
 
-# With .venv or without.
-STACK = $(if $(wildcard $(READY)),$(PY),$(PYTHON)) -m pipeline.containers
+SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
+  f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
+# With .venv or without: the standard library does.
+CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.containers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline test test-airflow test-docker check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
@@ -38,8 +40,7 @@ setup: $(READY) ## build .venv from the lock (uv where it is installed, pip wher
 # uv compiles bytecode only when told to; pip always does. Its versions before 23.3 take the newest release for a package
 # that another one asks for with an extra, whatever the lock says; as a constraint the lock holds there too.
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
-	  f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
+	@$(SUPPORTED)
 	@echo "setting up $(VENV) from requirements.lock (about a minute; 2.6 GB)" >&2
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
@@ -74,10 +75,10 @@ airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (
 
 # These need docker and a Python, no .venv.
 up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
-	@PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT) SOURCE='$(SOURCE)' $(STACK) up
+	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT) SOURCE='$(SOURCE)'; $(CONTAINERS) up
 
 down: ## end the containers (VOLUMES=1 forgets what they keep, and the secrets)
-	@$(STACK) down $(if $(VOLUMES),--volumes)
+	@$(CONTAINERS) down $(if $(VOLUMES),--volumes)
 
 mlflow: setup ## the MLflow UI on the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"

@@ -33,7 +33,7 @@ def docker(tmp_path: Path) -> Program:
 
 def up(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.containers", "up"],
+        [sys.executable, "-S", "-m", "pipeline.containers", "up"],  # -S: no installed package is found
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
