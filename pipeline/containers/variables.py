@@ -8,6 +8,7 @@ SECRETS                 folder of the secrets
 WORKERS WORKER_MEMORY WORKER_CPUS    how many, and the most that each may take
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def _absolute(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
+def _open(name: str, folder: Path, problems: list[str]) -> Path:
+    """*folder*, which is mounted for users of the containers: on Linux these are others than its owner."""
+    if sys.platform == "linux" and folder.is_dir() and folder.stat().st_mode & 0o005 != 0o005:
+        problems.append(f"{name} is {folder}, which the containers' users cannot read: chmod -R o+rX {folder}")
+    return folder
+
+
 def _ports(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     found = {name: environment.get(name) or usual for name, usual in PORTS.items()}
     for name, port in found.items():
@@ -69,7 +77,7 @@ def _settings(environment: Mapping[str, str], problems: list[str]) -> str:
             f"SETTINGS is {folder}, which holds no settings.toml; expected a folder like docker/settings: "
             "make up SETTINGS=FOLDER"
         )
-    return str(folder)
+    return str(_open("SETTINGS", folder, problems))
 
 
 def _mnist(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -78,7 +86,7 @@ def _mnist(environment: Mapping[str, str], problems: list[str]) -> dict[str, str
     folder = _absolute(environment["MNIST_DIR"])
     if not folder.is_dir():
         problems.append(f"MNIST_DIR is {folder}, which is no folder; expected one with MNIST's four IDX files")
-    return {"MNIST_DIR": str(folder)}
+    return {"MNIST_DIR": str(_open("MNIST_DIR", folder, problems))}
 
 
 def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -91,5 +99,6 @@ def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, st
     folder = _absolute(source)
     if not folder.is_dir():
         problems.append(f"SOURCE is {source!r}; expected auto, mnist, digits, tfds:NAME or a folder that exists")
+    _open("SOURCE", folder, problems)
     inside = f"{INSIDE}/{folder.name}"
     return {"IMAGES": str(folder), "IMAGES_NAME": folder.name, "PIPELINE_INGEST_SOURCE": inside}

@@ -114,6 +114,7 @@ def left(environment: dict[str, str]) -> list[str]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
+    folder.chmod(0o755)  # pytest's folders are closed to other users, and those of the containers are others
     (folder / "settings.toml").write_text(SETTINGS)
     return {
         **CLEAN,

@@ -75,6 +75,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_built(docker: Program) 
 
 def test_all_wrong_variables_are_told_at_once(tmp_path: Path) -> None:
     """Each with what was expected."""
+    tmp_path.chmod(0o755)
     wrong = {"PORT": "http", "WORKERS": "0", "SOURCE": "mnits", "MNIST_DIR": "/nowhere", "SETTINGS": str(tmp_path)}
     with pytest.raises(ConfigError) as caught:
         variables.chosen(wrong, "2")
@@ -99,6 +100,20 @@ def test_paths_hold_wherever_compose_is_called(tmp_path: Path, monkeypatch: pyte
     assert found["PIPELINE_INGEST_SOURCE"] == "/data/images/animals"
     assert found["IMAGES_NAME"] == "animals"
     assert found["MNIST_DIR"] == str(tmp_path / "mnist")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there have the containers' users to be let in")
+def test_a_folder_that_the_containers_cannot_enter_is_told(tmp_path: Path) -> None:
+    """Their user is another one than whoever starts them; the command that lets it in is told for each folder."""
+    names = ("SETTINGS", "MNIST_DIR", "SOURCE")
+    for name in names:
+        (tmp_path / name).mkdir(0o700)
+    (tmp_path / "SETTINGS" / "settings.toml").touch()
+    with pytest.raises(ConfigError) as caught:
+        variables.chosen({name: str(tmp_path / name) for name in names}, "2")
+    assert [problem.rpartition(": ")[2] for problem in caught.value.problems] == [
+        f"chmod -R o+rX {tmp_path / name}" for name in names
+    ]
 
 
 def test_a_named_source_is_passed_on() -> None:
