@@ -133,11 +133,11 @@ def test_a_killed_worker_s_training_goes_on_on_the_other(stack: Stack, tmp_path:
     run = stack.trigger(longer(1))
     lost = stack.training(run)
     stack.docker("kill", lost)
+    undisturbed = on_host(tmp_path, longer(1), "--until", "train")
     stack.succeeded(run)
     assert stack.worker_of(run, "train") != lost
     assert stack.tasks(run)["train"]["try_number"] == 2
     assert stack.done(run, "train")["metrics"]["resumed_after_epoch"] >= 1
-    undisturbed = on_host(tmp_path, longer(1), "--until", "train")
     assert in_stack(stack, run, "ingest", "validate", "normalize", "train") == undisturbed
     assert len(versions_of(stack, run)) == 1
     stack.docker("start", lost)
