@@ -77,7 +77,7 @@ def test_the_champion_is_found_from_the_host(stack: Stack, first: str) -> None:
     assert champion.version == stack.done(first, "promote")["model"]["version"]
     code = (
         "import mlflow, numpy; model = mlflow.pyfunc.load_model('models:/digits-classifier@champion');"
-        "print(model.predict(numpy.zeros((1, 8, 8, 1), 'uint8')).shape)"
+        "print(model.predict(numpy.zeros((1, 28, 28, 1), 'uint8')).shape)"
     )
     environment = {**CLEAN, "MLFLOW_TRACKING_URI": stack.mlflow}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
