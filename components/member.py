@@ -18,7 +18,7 @@ from components.learner import Learner, learner, network, resolve
 from components.params import Train
 from components.splits import Split
 
-SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
+SAME_ACCURACY, SAME_IMAGES = 0.005, 2.5  # room for what other machines, or workers' shares, round otherwise
 
 Fitted = tuple[list[Row], int, list[float]]  # the history, epochs done before, seconds of each epoch done now
 
@@ -118,7 +118,7 @@ def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tu
     with contextlib.suppress(*resume.UNREADABLE):
         model.load_weights(path)
         loss, accuracy = model.evaluate(held_out.measuring(), verbose=0)
-    if not abs(accuracy - expected["val_accuracy"]) <= SAME_ACCURACY:
+    if not abs(accuracy - expected["val_accuracy"]) <= max(SAME_ACCURACY, SAME_IMAGES / held_out.measured):
         resume.forget(work)
         raise StorageFailed(
             f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "
