@@ -174,3 +174,23 @@ def test_a_port_that_is_taken_is_told(normalized: Path, monkeypatch: pytest.Monk
         as_worker(monkeypatch, ("127.0.0.1:1", address), 1)
         with pytest.raises(ConfigError, match=f"{address} is in use by another process"):
             assist(normalized, Train(workers=2))
+
+
+ASSIST = """
+import sys
+from pathlib import Path
+from components.params import Train
+from components.train import assist
+assist(Path(sys.argv[1]), Train(workers=2))
+"""
+
+
+def test_a_worker_ends_with_the_stage_that_started_it(normalized: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 of the stage, while its worker waits for another one and has nothing to tell it."""
+    as_worker(monkeypatch, free_addresses(2), 1)
+    with subprocess.Popen([sys.executable, "-c", ASSIST, str(normalized)]) as stage:
+        while not (workers := psutil.Process(stage.pid).children()):
+            assert stage.poll() is None
+        stage.kill()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
