@@ -18,8 +18,9 @@ from components import warp
 from components.backend import tensorflow
 from components.strengths import strengths
 
-Augmenter = Callable[[Any, Any], Any]
+Augmenter = Callable[..., Any]
 Shape = tuple[int, int, int]
+Place = tuple[Any, Any]  # of images that are a part of a batch: the number of the first, and of all
 
 MOVING = ("rotate", "shift", "zoom", "shear", "elastic")
 SIDE = 28  # pixels of the image that the strength of elastic is written for
@@ -28,32 +29,39 @@ ASPECT = 1 / 0.3  # an erased rectangle's longer side to its shorter one, at mos
 
 
 def augmenter(shape: Shape, text: str) -> Augmenter | None:
-    """A function (images, seed) -> images, uint8 (N, H, W, C) both; None where *text* asks for no augmentation.
+    """A function (images, seed, place=None) -> images, uint8 (N, H, W, C) both; None where *text* asks for none.
 
     *shape* is (H, W, C), *text* what `train.augment` says. *seed* is two integers, and all that the result depends on
-    beside the images.
+    beside the images. Images that are a part of a batch, and are told which, come out as they do in the whole of it.
     """
     kinds = strengths(text)
     moving = {name: kinds[name] for name in MOVING if name in kinds}
 
-    def augment(images: Any, seed: Any) -> Any:
+    def augment(images: Any, seed: Any, place: Place | None = None) -> Any:
         if moving:
-            images = _move(images, seed, shape, moving)
-        return erase(images, seed, shape, kinds["erase"]) if "erase" in kinds else images
+            images = _move(images, seed, shape, moving, place)
+        return erase(images, seed, shape, kinds["erase"], place) if "erase" in kinds else images
 
     return augment if kinds else None
 
 
-def _move(images: Any, seed: Any, shape: Shape, kinds: dict[str, float]) -> Any:
+def _move(images: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: Place | None) -> Any:
     """Every kind that moves pixels, in one interpolation."""
     count = tensorflow().shape(images)[0]
-    matrices = affine(count, seed, shape, kinds)
+    matrices = affine(count, seed, shape, kinds, place)
     if "elastic" not in kinds:
         return warp.project(images, matrices, shape)
-    return warp.sample(images, warp.places(matrices, shape) + elastic(count, seed, shape, kinds["elastic"]), shape)
+    field = elastic(count, seed, shape, kinds["elastic"], place)
+    return warp.sample(images, warp.places(matrices, shape) + field, shape)
 
 
-def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float]) -> Any:
+def _draw(count: Any, inner: list[int], seed: Any, place: Place | None) -> Any:
+    """Numbers from -1 to 1, (count, *inner): those of the *count* images at *place*, out of one draw for the batch."""
+    first, total = place or (0, count)
+    return tensorflow().random.stateless_uniform([total, *inner], seed, -1, 1)[first : first + count]
+
+
+def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: Place | None = None) -> Any:
     """float32 (count, 2, 3): where in the image the pixel (x, y, 1) of the augmented one comes from.
 
     rotate  about the centre, by degrees: writing leans, and cameras tilt
@@ -64,7 +72,7 @@ def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float]) -> Any:
     The kinds of LeCun et al. 1998 (http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf, section III-C).
     """
     tf = tensorflow()
-    turn, lean, zoom, right, down = tf.unstack(tf.random.stateless_uniform([count, 5], seed, -1, 1), axis=1)
+    turn, lean, zoom, right, down = tf.unstack(_draw(count, [5], seed, place), axis=1)
     height, width, _ = shape
     angle, slope = (math.radians(kinds.get(name, 0)) * draw for name, draw in (("rotate", turn), ("shear", lean)))
     scale, share = 1 + kinds.get("zoom", 0) * zoom, kinds.get("shift", 0)
@@ -75,7 +83,7 @@ def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float]) -> Any:
     return tf.concat([linear, (centre - tf.linalg.matvec(linear, centre) + shift)[..., None]], 2)
 
 
-def elastic(count: Any, seed: Any, shape: Shape, strength: float) -> Any:
+def elastic(count: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
     """float32 (count, 2, H, W): how far right and down of its place each pixel comes from; another hand's tremble.
 
     A smooth random field, as in Simard et al. 2003 (https://doi.org/10.1109/ICDAR.2003.1227801). Theirs is noise
@@ -85,7 +93,7 @@ def elastic(count: Any, seed: Any, shape: Shape, strength: float) -> Any:
     """
     tf = tensorflow()
     height, width, _ = shape
-    noise = tf.random.stateless_uniform([count, 2, CELLS + 3, CELLS + 3], tf.random.fold_in(seed, 1), -1, 1)
+    noise = _draw(count, [2, CELLS + 3, CELLS + 3], tf.random.fold_in(seed, 1), place)
     sides = tf.constant([width, height], tf.float32, [2, 1, 1])
     down, across = (tf.constant(_splines(side)) for side in (height, width))
     return tf.matmul(tf.matmul(down, noise * sides * (math.sqrt(3) * strength / SIDE)), across, transpose_b=True)
@@ -101,7 +109,7 @@ def _splines(side: int) -> NDArray[np.float32]:
     return scaled
 
 
-def erase(images: Any, seed: Any, shape: Shape, strength: float) -> Any:
+def erase(images: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
     """Noise in a rectangle of every second image, of at most *strength* of its area: what is hidden or damaged.
 
     Random erasing, Zhong et al., arXiv:1708.04896: half of the images, any place, noise by pixel.
@@ -109,12 +117,14 @@ def erase(images: Any, seed: Any, shape: Shape, strength: float) -> Any:
     tf = tensorflow()
     height, width, channels = shape
     count, mine = tf.shape(images)[0], tf.random.fold_in(seed, 2)
-    size, form, top, left = tf.unstack(tf.random.stateless_uniform([count, 4], mine, -1, 1), axis=1)
+    size, form, top, left = tf.unstack(_draw(count, [4], mine, place), axis=1)
     area, aspect = strength * tf.maximum(size, 0), tf.exp(math.log(ASPECT) * form)
     rows = _stretch(height, tf.sqrt(area * aspect), top)
     columns = _stretch(width, tf.sqrt(area / aspect), left)
     inside = (rows[:, :, None] & columns[:, None, :])[..., None]
-    return tf.where(inside, _noise([count, height, width, channels], mine), images)
+    first, total = place or (0, count)
+    noise = _noise([total, height, width, channels], mine)[first : first + count]
+    return tf.where(inside, noise, images)
 
 
 def _noise(shape: Any, seed: Any) -> Any:

@@ -5,6 +5,7 @@ met. Indices are batched first and images fetched per batch: one call fetches a 
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from components import losses, memory
@@ -19,18 +20,38 @@ IN_MEMORY_SHARE = 0.25  # of what is available: while they are read, images are 
 MEASURING_BATCH = 500
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that worker *number* of *size* computes: one run of it, as long as the others' or by one
+    image longer. A batch with fewer images than workers is computed whole by each."""
+
+    number: int
+    size: int
+
+    def of(self, count: Any) -> tuple[Any, Any]:
+        """The first of *count* images, and the one after the last."""
+        tf = tensorflow()
+        few = count < self.size
+        first, end = (count * n // self.size for n in (self.number, self.number + 1))
+        return tf.where(few, tf.zeros_like(count), first), tf.where(few, count, end)
+
+
 class Feed:
     """One split as batches: (uint8 images (B, H, W, C), labels), and when training with class weights a third, weights.
 
     Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them, or when training with a *teacher*
-    (B, 2, classes), as components.losses has them; weights are float32 (B,).
+    (B, 2, classes), as components.losses has them; weights are float32 (B,). With a *share* it is that part of each
+    batch, and in training always (images, labels, weights, counts): of how many images of the batch each one stands,
+    float32 (B,), 1 but where every worker has the whole.
     """
 
-    def __init__(self, split: Split, classes: int, params: Train, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, split: Split, classes: int, params: Train, teacher: Teacher | None = None, share: Share | None = None
+    ) -> None:
         self._tf = tensorflow()
         self._split, self._classes, self._params, self._teacher = split, classes, params, teacher
-        self._labels = self._tf.constant(split.labels)
-        room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available())
+        self._labels, self._share = self._tf.constant(split.labels), share
+        room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available() / (share.size if share else 1))
         fits = len(split) * math.prod(split.shape) <= room
         self._images = self._tf.constant(split.images()) if fits else None
 
@@ -51,13 +72,15 @@ class Feed:
             return batches.map(lambda step, indices: (_seed(params.seed, number, step + 1), indices))
 
         def load(seed: Any, indices: Any) -> Any:
+            indices, place, counts = self._mine(indices)
             images, labels = self._fetch(indices)
-            images = augment(images, seed) if augment else images
+            images = augment(images, seed, place) if augment else images
             if self._teacher:
                 labels = tf.stack([labels, self._teacher(images)], axis=1)
             if weights is None:
-                return images, labels
-            return images, labels, tf.gather(weights, self._classes_at(indices))
+                return (images, labels) if counts is None else (images, labels, tf.ones_like(counts), counts)
+            loaded = images, labels, tf.gather(weights, self._classes_at(indices))
+            return loaded if counts is None else (*loaded, counts)
 
         epochs = tf.data.Dataset.range(first_epoch, params.epochs)
         return self._as_it_is(epochs.flat_map(epoch).map(load, num_parallel_calls=2, deterministic=True).prefetch(4))
@@ -66,7 +89,8 @@ class Feed:
         """Every image once, in order, unchanged; where there are more than *most*, so many, evenly out of all."""
         count = len(self._split)
         chosen = min(count, most or count)
-        indices = self._tf.data.Dataset.range(chosen).batch(MEASURING_BATCH).map(lambda i: i * count // chosen)
+        first, end = self._share.of(self._tf.constant(chosen, self._tf.int64)) if self._share else (0, chosen)
+        indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH).map(lambda i: i * count // chosen)
         return self._as_it_is(indices.map(self._fetch, num_parallel_calls=2, deterministic=True).prefetch(2))
 
     def _as_it_is(self, dataset: Any) -> Any:
@@ -78,6 +102,23 @@ class Feed:
         options = self._tf.data.Options()
         options.autotune.enabled = False
         return dataset.with_options(options)
+
+    @property
+    def measured(self) -> int:
+        """How many images `measuring` has, where it has all that are this worker's."""
+        if not self._share:
+            return len(self._split)
+        first, end = self._share.of(self._tf.constant(len(self._split)))
+        return int(end - first)
+
+    def _mine(self, indices: Any) -> tuple[Any, Any, Any]:
+        """What is this worker's of the batch *indices*, its place there, and how many images each one stands for."""
+        if not self._share:
+            return indices, None, None
+        tf, total = self._tf, self._tf.shape(indices)[0]
+        first, end = self._share.of(total)
+        stands_for = tf.where(total < self._share.size, 1 / self._share.size, 1.0)
+        return indices[first:end], (first, total), tf.fill([end - first], stands_for)
 
     def _class_weights(self) -> Any:
         if self._params.class_weights == "none":

@@ -75,6 +75,16 @@ class Narrator:
         say(f"  epoch {epoch + 1}/{self._epochs}  {figures}  ({self.seconds[-1]:.0f} s)")
 
 
+class Reminder:
+    """Gives callbacks back what they knew when the last training ended."""
+
+    def __init__(self, others: list[Any], state: resume.State) -> None:
+        self._others, self._state = others, state
+
+    def on_train_begin(self, _: Logs) -> None:
+        resume.remind(self._others, self._state)  # only now: each of them has just begun anew
+
+
 class Backup:
     """Keeps the history, writes TensorBoard's events and saves the whole state: the last of the callbacks."""
 
@@ -103,18 +113,31 @@ def callbacks(
     """Every callback of a training, in order; *state* is kept up to date in memory and in *work*."""
     import keras
 
-    keepers: list[Any] = [
-        keras.callbacks.EarlyStopping(MONITOR, patience=params.patience),
-        keras.callbacks.ModelCheckpoint(
-            str(resume.best_weights(work)), MONITOR, save_best_only=True, save_weights_only=True
-        ),
-    ]
-    if params.schedule == "plateau":
-        patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
-        keepers.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
+    best = keras.callbacks.ModelCheckpoint(
+        str(resume.best_weights(work)), MONITOR, save_best_only=True, save_weights_only=True
+    )
+    keepers = [best, *_deciders(params)]
     before = [Divergence(params.learning_rate, learner.model.trainable_weights), narrator]
     after = [*([learner.average] if learner.average else []), Backup(learner, work, keepers, state, events)]
-    return [*map(_hooked, before), *keepers, *map(_hooked, after)]
+    return [*map(hooked, before), *keepers, *map(hooked, after)]
+
+
+def assisting(learner: Learner, params: Train, state: resume.State) -> list[Any]:
+    """The callbacks of a worker that another one writes for: it decides as that one does, and keeps nothing."""
+    deciders, average = _deciders(params), [learner.average] if learner.average else []
+    judge = Divergence(params.learning_rate, learner.model.trainable_weights)
+    return [hooked(judge), *deciders, *map(hooked, average), hooked(Reminder(deciders, state))]
+
+
+def _deciders(params: Train) -> list[Any]:
+    """What changes the course of a training by what an epoch came to."""
+    import keras
+
+    found = [keras.callbacks.EarlyStopping(MONITOR, patience=params.patience)]
+    if params.schedule == "plateau":
+        patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
+        found.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
+    return found
 
 
 def watched(watch: Watch | None, state: resume.State) -> list[Any]:
@@ -124,7 +147,7 @@ def watched(watch: Watch | None, state: resume.State) -> list[Any]:
     return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(state["rows"]))] if watch else []
 
 
-def _hooked(listener: object) -> Any:
+def hooked(listener: object) -> Any:
     """A plain object as a Keras callback, so that this module can be imported without Keras."""
     import keras
 

@@ -14,6 +14,7 @@
         SourceUnreachable            1    the network, or a file that changed while it was read
         RegistryUnreachable          1    the MLflow server or its database
         StorageFailed                1    the disk is full or not writable
+        WorkerLost                   1    a process that trained along ended or did not answer
 
 Whatever else is raised is a bug and keeps its traceback.
 """
@@ -87,3 +88,7 @@ class RegistryUnreachable(Unavailable):
 
 class StorageFailed(Unavailable):
     """The disk is full or may not be written to."""
+
+
+class WorkerLost(Unavailable):
+    """One of the processes that train together ended before the training did, or never answered."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import losses, models
+from components import losses, models, resume
 from components.averaging import Average
+from components.batches import Feed
 from components.models.knobs import Knobs
 from components.optimizers import optimizer
 from components.params import Train
@@ -45,6 +46,22 @@ class Learner:
         """All that the next step depends on, dropout's random state included: what a killed training goes on from."""
         averages = self.average.variables if self.average else []
         return [*self.model.variables, *self.model.optimizer.variables, *averages]
+
+    def fit(self, feed: Feed, held_out: Feed, params: Train, state: resume.State, listeners: list[Any]) -> None:
+        """Train on *feed* to the last epoch, from where *state* left off; nothing is to be done where that is over."""
+        done = len(state["rows"])
+        if state["stopped"] or done >= params.epochs:
+            return
+        self.model.fit(
+            feed.training(done),
+            shuffle=False,  # the feed does it
+            initial_epoch=done,
+            epochs=params.epochs,
+            steps_per_epoch=feed.steps,
+            validation_data=held_out.measuring(),
+            callbacks=listeners,
+            verbose=0,
+        )
 
 
 def learner(model: Any, params: Train, steps: int) -> Learner:

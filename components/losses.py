@@ -39,6 +39,21 @@ def accuracy(params: Train) -> Any:
     )
 
 
+def each(params: Train) -> Any:
+    """A function (labels, found) -> the loss of each image, (B,)."""
+    given = loss(params)
+    return getattr(given, "call", given)  # what Keras' losses take the mean of
+
+
+def hits(params: Train) -> Any:
+    """A function (labels, found) -> 1.0 for each image whose most likely class is right, else 0.0, (B,)."""
+    import keras
+
+    if not one_hot(params):
+        return keras.metrics.sparse_categorical_accuracy
+    return lambda labels, found: keras.metrics.categorical_accuracy(_split(labels)[0], found)
+
+
 def _distilled(labels: Any, found: Any, params: Train) -> Any:
     """The loss of each image, (B,): the teacher's share and that of the labels; of the labels alone in validation."""
     import keras

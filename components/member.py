@@ -1,24 +1,26 @@
 """One network from its first weights to its best ones: what a training is, or one of those that make an ensemble."""
 
 import contextlib
-from contextlib import ExitStack
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components import footprint, losses, memory, resume
+from components import crew, footprint, losses, memory, resume
 from components.batches import Feed
-from components.callbacks import MONITOR, Narrator, Watch, callbacks, watched
-from components.distill import Teacher
+from components.callbacks import MONITOR, Watch
+from components.cluster import Cluster, cluster
+from components.distill import teacher as read_teacher
 from components.ensemble import Row
 from components.errors import StorageFailed
-from components.events import Events
+from components.fitting import feeds, fit
 from components.learner import Learner, learner, network, resolve
 from components.params import Train
-from components.progress import say
 from components.splits import Split
 
-SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
+SAME_ACCURACY, SAME_IMAGES = 0.005, 2.5  # room for what other machines, or workers' shares, round otherwise
+
+Fitted = tuple[list[Row], int, list[float]]  # the history, epochs done before, seconds of each epoch done now
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def member(
     work: Path,
     logs: Path,
     params: Train,
-    teacher: Teacher | None,
+    teacher: Path | None,
     watch: Watch | None,
 ) -> Member:
     """Train one network; *work* receives what a killed training goes on from, *data* is normalize's data.json.
@@ -56,22 +58,22 @@ def member(
 
     keras.utils.set_random_seed(params.seed)
     model = network(data, params, resolve(params.precision))  # first: what it refuses is told before images are read
+    together = cluster(params.workers)
     batch, free = min(params.batch_size, len(Split(normalize / "train"))), memory.available()
-    footprint.check(model, batch, free)
-    feed, held_out = feeds(normalize, data, params, teacher)
+    footprint.check(model, math.ceil(batch * len(together.here) / together.size), free)
+    wise = read_teacher(teacher, data["shape"], len(data["classes"])) if teacher else None
+    feed, held_out = feeds(normalize, data, params, wise)
     with footprint.explained(model, batch, free):
-        trained = _fit(learner(model, params, feed.steps), feed, held_out, work, logs, params, watch)
+        alone = learner(model, params, feed.steps)
+        if params.workers > 1:
+            task = task_of(normalize, params, teacher, work, logs)
+            trained = _fit_together(together, task, work, params, watch)
+        else:
+            trained = _fit(alone, feed, held_out, work, logs, params, watch)
     validation = _restore_best(model, held_out, trained[0], work)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
     return Member(params, final, *trained, validation if resolve(params.precision) == "float32" else None)
-
-
-def feeds(normalize: Path, data: dict[str, Any], params: Train, teacher: Teacher | None = None) -> tuple[Feed, Feed]:
-    """The training and the validation split."""
-    train, validation = (Split(normalize / part) for part in ("train", "validation"))
-    classes = len(data["classes"])
-    return Feed(train, classes, params, teacher), Feed(validation, classes, params)
 
 
 def measure(model: Any, feed: Feed, params: Train, most: int | None = None) -> tuple[float, float]:
@@ -83,26 +85,28 @@ def measure(model: Any, feed: Feed, params: Train, most: int | None = None) -> t
 
 def _fit(
     learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train, watch: Watch | None
-) -> tuple[list[Row], int, list[float]]:
-    """Train from where *work* left off to the end; returns the history, the epochs done before and those done now."""
+) -> Fitted:
+    """Train in this process."""
     state = resume.load(work, learner.variables)
-    done = len(state["rows"])
-    if done:
-        say(f"  epoch {done} of {params.epochs} is done already: going on from there")
-    with ExitStack() as shown, Events(logs) as events:
-        narrator = Narrator(params.epochs, feed.steps, shown)
-        if not state["stopped"] and done < params.epochs:
-            learner.model.fit(
-                feed.training(done),
-                shuffle=False,  # the feed does it
-                initial_epoch=done,
-                epochs=params.epochs,
-                steps_per_epoch=feed.steps,
-                validation_data=held_out.measuring(),
-                callbacks=[*callbacks(learner, params, work, state, narrator, events), *watched(watch, state)],
-                verbose=0,
-            )
-    return state["rows"], done, narrator.seconds
+    before = len(state["rows"])
+    return state["rows"], before, fit(learner, feed, held_out, work, logs, params, state, [], watch)
+
+
+def _fit_together(together: Cluster, task: dict[str, Any], work: Path, params: Train, watch: Watch | None) -> Fitted:
+    """Have the workers train; those on other machines are waited for even where all is done, as they cannot know."""
+    before = resume.told(work)
+    over = before["stopped"] or len(before["rows"]) >= params.epochs
+    seconds = [] if over and not together.addresses else crew.train(together, task, [*before["rows"]], watch)
+    rows = resume.told(work)["rows"]
+    if not rows:
+        raise StorageFailed(f"{work} lost what the workers wrote; run it again: training starts from its first epoch")
+    return rows, min(len(before["rows"]), len(rows)), seconds
+
+
+def task_of(normalize: Path, params: Train, teacher: Path | None, work: Path, logs: Path) -> dict[str, Any]:
+    """What each worker is told of the training (components.worker)."""
+    paths = {"normalize": str(normalize), "work": str(work), "logs": str(logs)}
+    return {**paths, "params": asdict(params), "teacher": str(teacher) if teacher else None}
 
 
 def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tuple[float, float]:
@@ -114,7 +118,7 @@ def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tu
     with contextlib.suppress(*resume.UNREADABLE):
         model.load_weights(path)
         loss, accuracy = model.evaluate(held_out.measuring(), verbose=0)
-    if not abs(accuracy - expected["val_accuracy"]) <= SAME_ACCURACY:
+    if not abs(accuracy - expected["val_accuracy"]) <= max(SAME_ACCURACY, SAME_IMAGES / held_out.measured):
         resume.forget(work)
         raise StorageFailed(
             f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "

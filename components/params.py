@@ -220,6 +220,7 @@ class Train(Section):
     )
     distill_weight: float = setting(0.7, "share of the loss that is the teacher's word", minimum=0, maximum=1)
     temperature: float = setting(3.0, "softness of the teacher's probabilities", minimum=1, maximum=100)
+    workers: int = setting(1, "processes that train together, each on its share of every batch", minimum=1, maximum=64)
     precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
     seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
 
@@ -235,6 +236,11 @@ class Train(Section):
             found.append(
                 f"train.member_models names {len(self.networks)} networks, and train.members is {self.members}; "
                 f"set train.members={len(self.networks)} or more"
+            )
+        if self.workers > self.batch_size:
+            found.append(
+                f"train.workers is {self.workers}, and train.batch_size {self.batch_size} has no image for each; "
+                f"set train.batch_size={self.workers} or more"
             )
         if self.weight_decay and self.optimizer == "adam":
             found.append(

@@ -56,6 +56,19 @@ def save(work: Path, variables: Sequence[Any], callbacks: Sequence[Any], state: 
     draft.replace(work / "state.npz")
 
 
+def told(work: Path) -> State:
+    """What the last training in *work* says of itself, of which nothing is restored; a fresh state where none can."""
+    path = work / "state.npz"
+    if not (path.exists() and best_weights(work).exists()):
+        return fresh()
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            state: State = json.loads(str(arrays["state"]))
+            return state
+    except UNREADABLE:
+        return fresh()
+
+
 def load(work: Path, variables: Sequence[Any]) -> State:
     """Put *variables* where the last training in *work* left off; a fresh state where there is none to read."""
     path = work / "state.npz"

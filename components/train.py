@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from components import crew
 from components.archive import write_model
 from components.backend import tensorflow
 from components.callbacks import Watch
-from components.distill import teacher as read_teacher
+from components.cluster import cluster
 from components.ensemble import Row, ensemble, mean_history, members
+from components.fitting import feeds
 from components.learner import resolve
-from components.member import Member, best, feeds, measure, member
+from components.member import Member, best, measure, member, task_of
 from components.params import Train
 from components.progress import say
 from components.sizes import sizes
@@ -54,13 +56,12 @@ def train(
     data = json.loads((normalize / "data.json").read_text())
     if bool(params.teacher) != (teacher is not None):
         raise ValueError("a teacher takes its file and its name in the settings")
-    wise = read_teacher(teacher, data["shape"], len(data["classes"])) if teacher else None
     trained = []
     for k, settings in enumerate(members(params), 1):
         folders = (work, logs) if params.members == 1 else (_member_folder(work, k), _member_folder(logs, k))
         if params.members > 1:
             say(f"  member {k} of {params.members}: {settings.model}, seed {settings.seed}")
-        trained.append(member(normalize, data, *folders, settings, wise, watch if k == 1 else None))
+        trained.append(member(normalize, data, *folders, settings, teacher, watch if k == 1 else None))
 
     final = trained[0].model if len(trained) == 1 else ensemble([one.model for one in trained])
     write_model(final, out / "model.keras")
@@ -73,6 +74,15 @@ def train(
         "epoch_seconds": [seconds for one in trained for seconds in one.seconds],
         "seconds": round(time.monotonic() - start, 3),
     }
+
+
+def assist(normalize: Path, params: Train, teacher: Path | None = None) -> None:
+    """Be a worker of the training that the chief, on another machine that TF_CONFIG names, does by `train`.
+
+    Writes nothing. Raises what ended the training there, and WorkerLost where another worker ended or never answered.
+    """
+    for settings in members(params):
+        crew.train(cluster(params.workers), task_of(normalize, settings, teacher, Path(), Path()), [], None)
 
 
 def _member_folder(parent: Path, number: int) -> Path:

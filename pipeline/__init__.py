@@ -8,7 +8,6 @@ for _name, _value in {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "TFDS_DISABLE_PROGRESS_BAR": "1",
     "NO_GCE_CHECK": "true",
     "GIT_PYTHON_REFRESH": "quiet",

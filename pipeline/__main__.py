@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminated)
     from pipeline import commands
+    from pipeline.runner import Elsewhere
 
     try:
         status: int = getattr(commands, options.command.replace("-", "_"))(options)
@@ -101,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except Elsewhere as end:
+        print(end, file=sys.stderr)
+        return 0
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept; run it again to go on", file=sys.stderr)
         return 130

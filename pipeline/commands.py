@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from components.cluster import cluster
 from components.errors import ArtifactCorrupt, ConfigError
 from components.lookups import ModelVersion
 from components.params import Ingest, Params
@@ -117,6 +118,8 @@ def tune(options: Namespace) -> int:
     from pipeline.tuning.tune import tune as search
 
     file, home = options.config or os.environ.get("PIPELINE_CONFIG", ""), _home()
+    if os.environ.get("TF_CONFIG"):
+        raise ConfigError("TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG")
     chosen = {name: getattr(options, name) for name in ("trials", "parallel", "seconds", "study")}
     asked = plan.plan(file, options.set, chosen, lambda: _params(options))
     out = Path(options.out) if options.out else home.tuning / f"{asked.tune.study}.toml"
@@ -298,6 +301,7 @@ def settings_of_run(file: str, overrides: Sequence[str], source: str = "") -> Pa
     params, notice = config.load(file, overrides, source, have=_ingested)
     if notice:
         say(notice)
+    cluster(params.train.workers)  # what is wrong with TF_CONFIG is told before anything runs
     return params
 
 

@@ -16,7 +16,7 @@ from pipeline import summary, teachers
 from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
-from pipeline.runner import Runner
+from pipeline.runner import Elsewhere, Runner
 from pipeline.runs import Journal, Record, git_commit, load, new_run, now
 from pipeline.store import storage_errors
 
@@ -114,6 +114,8 @@ def _teacher(record: Record, earlier: Record | None, home: Home) -> str:
 def _state(error: BaseException | None, part: str) -> str:
     if error is None:
         return "succeeded" if part in ("", list(STAGES)[-1]) else "unfinished"
+    if isinstance(error, Elsewhere):
+        return "unfinished"
     if not isinstance(error, Exception):  # Ctrl-C, the stop of a service, a scheduler's time-out
         return "interrupted"
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"

@@ -8,11 +8,13 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from components.cluster import cluster
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.gate import Finding, require, warnings
 from components.lookups import ModelVersion
@@ -25,6 +27,12 @@ from pipeline.home import Home
 from pipeline.runs import Record, now
 from pipeline.store import Artifact, storage_errors
 from pipeline.tracking import Tracking
+
+PUBLICATION = 120.0  # seconds in which a chief has measured and published what was trained
+
+
+class Elsewhere(Exception):
+    """This machine's part of a stage is done, and its result is in a store of another one: no failure."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ class Runner:
         say(f"  {str(error).partition(';')[0]}; making {stage} again")
         self._found.pop(stage, None)
         recipe = self._sound_recipe(stage)
-        with self.home.lock(f"{stage}-{keys.key(recipe)}"):
+        with self._turn(stage, recipe):
             return self._make(stage, recipe, replace=True)
 
     def _sound_recipe(self, stage: str) -> keys.Recipe:
@@ -173,7 +181,7 @@ class Runner:
         made = artifact is None
         if artifact is None:
             recipe = self._sound_recipe(stage)
-            with self.home.lock(f"{stage}-{keys.key(recipe)}"):
+            with self._turn(stage, recipe):
                 # another run may have made it while this one waited for the lock
                 artifact = None if force else self.store.get(stage, keys.key(recipe))
                 made = artifact is None
@@ -183,9 +191,34 @@ class Runner:
                 say(f"  {stage} was made anew: {'the same' if before.digest == artifact.digest else 'OTHER'} bytes")
         return Done(stage, artifact.key, artifact.digest, str(artifact.path), made, 0.0)
 
+    def _turn(self, stage: str, recipe: keys.Recipe) -> AbstractContextManager[None]:
+        """The lock of the artifact; who only assists its maker, which holds the lock and waits for it, takes none."""
+        return nullcontext() if self._assists(stage) else self.home.lock(f"{stage}-{keys.key(recipe)}")
+
+    def _assists(self, stage: str) -> bool:
+        """Whether another machine, the chief of those that TF_CONFIG names, makes and publishes what *stage* makes."""
+        return stage == "train" and cluster(self.params.train.workers).assists
+
+    def _assist(self, stage: str, name: str) -> Artifact:
+        """Take part in making, then take what the chief published; raises Elsewhere where this store never has it."""
+        self._call(importlib.import_module(f"components.{stage}").assist, stage, {})
+        say(f"  {stage} is done; waiting for the chief to publish it")
+        end = time.monotonic() + PUBLICATION
+        while (found := self.store.get(stage, name)) is None:
+            if time.monotonic() > end:
+                raise Elsewhere(
+                    f"this machine has done its part of {stage}; the chief's artifact {stage}/{name} is not in "
+                    f"{self.store.root}, which the two do not share"
+                )
+            time.sleep(1)
+        self._keep(found)
+        return found
+
     def _make(self, stage: str, recipe: keys.Recipe, *, replace: bool = False) -> Artifact:
         say(f"  {stage} ...")
         name, start = keys.key(recipe), time.monotonic()
+        if self._assists(stage):
+            return self._assist(stage, name)
         work = self.home.work(stage, name)
         with self.store.draft(stage, name) as out:
             function = getattr(importlib.import_module(f"components.{stage}"), stage)

@@ -2,7 +2,7 @@
 
     artifacts/
       train/
-        .draft-5f0c...-k3v9/     being filled by a live process, or left by a dead one: never read, swept later
+        .draft-5f0c...-M-k3v9/   being filled by a process of machine M, or left by a dead one: never read, swept later
         5f0c2d9a41b7e836/        named by the key: the hash of the recipe
           manifest.json          {"recipe", "files": {name: sha256}, "digest", "facts", "made"}; written last
           model.keras ...        the files
@@ -19,7 +19,9 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ from pipeline.key import Recipe, canonical, key, sha256
 
 MANIFEST = "manifest.json"
 DRAFT = ".draft-"
+MACHINE = sha256(socket.gethostname())[:8]
+DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be seen here
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EISDIR}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -106,7 +110,7 @@ class Store:
         with storage_errors(self.root):
             folder = self.root / stage
             folder.mkdir(parents=True, exist_ok=True)
-            path, lock = self._locked(folder, f"{DRAFT}{key}-")
+            path, lock = self._locked(folder, _prefix(key))
         try:
             yield path
         finally:
@@ -160,7 +164,7 @@ class Store:
     def _rename(self, draft: Path, target: Path, replace: bool) -> None:
         if replace and target.exists():
             # rename cannot put a directory in the place of a full one; the old one steps aside under a draft's name
-            aside = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{target.name}-", dir=target.parent))
+            aside = Path(tempfile.mkdtemp(prefix=_prefix(target.name), dir=target.parent))
             target.rename(aside)
             draft.rename(target)
             shutil.rmtree(aside, ignore_errors=True)
@@ -194,7 +198,7 @@ class Store:
         """Remove an artifact: it leaves its name in one step, so nobody sees half of it."""
         path = self.path(stage, key)
         if path.exists():
-            aside = Path(tempfile.mkdtemp(prefix=f"{DRAFT}{key}-", dir=path.parent))
+            aside = Path(tempfile.mkdtemp(prefix=_prefix(key), dir=path.parent))
             with contextlib.suppress(FileNotFoundError):
                 path.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
@@ -209,18 +213,38 @@ class Store:
 
     def sweep(self) -> int:
         """Remove the drafts that dead processes left; returns how many. A live maker holds a lock on its own."""
-        swept = 0
-        for path in self.root.glob(f"*/{DRAFT}*"):
-            lock = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-                swept += 1
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(lock)
-        return swept
+        drafts = self.root.glob(f"*/{DRAFT}*")
+        return sum(_sweep(path) for path in drafts if not _is_elsewhere(path))
+
+
+def _prefix(key: str) -> str:
+    """How the name of a draft begins: with it goes the machine that fills it."""
+    return f"{DRAFT}{key}-{MACHINE}-"
+
+
+def _is_elsewhere(draft: Path) -> bool:
+    """Whether another machine may still fill *draft*: a file system need not carry its lock to this one."""
+    if f"-{MACHINE}-" in draft.name:
+        return False
+    with contextlib.suppress(FileNotFoundError):  # published or removed since it was listed
+        return time.time() - draft.stat().st_mtime < DAYS_TO_DIE * 86_400
+    return True
+
+
+def _sweep(draft: Path) -> bool:
+    """Remove *draft* where no process holds its lock; returns whether that was so."""
+    try:
+        lock = os.open(draft, os.O_RDONLY)
+    except FileNotFoundError:  # published or removed since it was listed
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(draft, ignore_errors=True)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
 
 
 def corrupt(path: Path | str, happened: str, stage: str) -> str:

@@ -5,7 +5,12 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Their tests need nothing of each other, and take long: any worker may run each.
-ALONE = ("tests/test_faults.py", "tests/pipeline/test_runner.py")
+ALONE = (
+    "tests/test_faults.py",
+    "tests/pipeline/test_runner.py",
+    "tests/components/test_together.py",
+    "tests/pipeline/test_together.py",
+)
 # What takes longest, in this order: what is begun first keeps no worker waiting at the end.
 FIRST = ("tests/dags/", "tests/cluster/", "tests/test_end_to_end.py", *ALONE)
 

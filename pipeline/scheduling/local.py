@@ -66,7 +66,6 @@ class Local:
             "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's sentence ends with what to do
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
 

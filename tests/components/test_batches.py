@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from components import batches
-from components.batches import Feed, shuffled
+from components.batches import Feed, Share, shuffled
 from components.params import Train
 from components.splits import Split, SplitWriter
 
@@ -86,3 +86,27 @@ def test_labels_are_one_hot_only_where_smoothing_needs_them(split: Split) -> Non
     """Integers for the sparse loss, rows of one 1 for the smoothed one."""
     [*_, (_, labels)] = Feed(split, 50, Train(label_smoothing=0.1)).measuring()
     np.testing.assert_array_equal(labels.numpy(), np.eye(50, dtype=np.float32))
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_the_shares_of_the_workers_are_the_batch(split: Split, size: int) -> None:
+    """Put together in order they are what one worker has, augmented in the same way; the last batch, of two images, is
+    whole at each of more workers, every image standing for a part of one."""
+    params = Train(batch_size=16, epochs=1, augment=ALL)
+    whole = list(Feed(split, 50, params).training(0))
+    shares = [list(Feed(split, 50, params, share=Share(k, size)).training(0)) for k in range(size)]
+    for step, (images, labels) in enumerate(whole):
+        mine = [share[step] for share in shares]
+        few = len(labels) < size
+        assert sum(float(counts.numpy().sum()) for *_, counts in mine) == pytest.approx(len(labels))
+        for part, expected in ((0, images), (1, labels)):
+            parts = [one[part].numpy() for one in mine]
+            np.testing.assert_array_equal(parts[0] if few else np.concatenate(parts), expected.numpy())
+
+
+def test_the_shares_of_the_validation_split_are_all_of_it(split: Split) -> None:
+    """Each image is measured by one worker."""
+    feeds = [Feed(split, 50, Train(), share=Share(k, 3)) for k in range(3)]
+    labels = [np.concatenate([y.numpy() for _, y in feed.measuring()]) for feed in feeds]
+    assert np.concatenate(labels).tolist() == list(range(50))
+    assert [feed.measured for feed in feeds] == [len(found) for found in labels]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from components.errors import ArtifactCorrupt, StorageFailed
 from pipeline.key import Recipe, key
 from pipeline.shared import SharedStore
-from pipeline.store import MANIFEST, Artifact, Store, digest_of, hash_files, storage_errors
+from pipeline.store import DAYS_TO_DIE, DRAFT, MANIFEST, Artifact, Store, digest_of, hash_files, storage_errors
 from tests.disk import disk
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +201,17 @@ with {spelt(store)}.draft("train", "k") as draft:
     maker.send_signal(signal.SIGKILL)
     maker.wait()
     maker.stdout.close()
+    assert store.sweep() == 1
+    assert not drafts(store)
+
+
+def test_the_draft_of_another_machine_is_left_to_it_for_a_week(store: Store) -> None:
+    """Its maker's lock may not be seen here, on a file system that several machines share."""
+    draft = store.root / "train" / f"{DRAFT}k-another-x1"
+    draft.mkdir(parents=True)
+    assert store.sweep() == 0
+    week_ago = time.time() - DAYS_TO_DIE * 86_400 - 1
+    os.utime(draft, (week_ago, week_ago))
     assert store.sweep() == 1
     assert not drafts(store)
 

@@ -27,8 +27,9 @@ SPY = """
 import os, sys
 def note(event, details):
     if event == "open" and "/artifacts/normalize/" in str(details[0]):
+        who = "worker" if "pipeline.tuning.worker" in sys.orig_argv else "search"
         with open(os.environ["OPENED"], "a") as file:
-            file.write(f"{os.getpid()} {'worker' if 'worker' in ' '.join(sys.orig_argv) else 'search'} {details[0]}\\n")
+            file.write(f"{os.getpid()} {who} {details[0]}\\n")
 sys.addaudithook(note)
 """
 
