@@ -2,14 +2,18 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from components import errors
 from components.params import RECIPES
 from pipeline import config
 from pipeline.__main__ import parser
 from pipeline.graph import STAGES
-from tests.bench.training import RESULTS, table
+from tests.bench.training import RESULTS, formats, table, techniques
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -78,6 +82,9 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     assert lock.count("==") <= lock.count("--hash=sha256:")
 
 
-def test_the_recipes_table_is_made_from_what_was_measured() -> None:
-    """`python -m tests.bench.training --table` prints it; a figure that nobody measured cannot stand there."""
-    assert table(json.loads(RESULTS.read_text())) in README
+@pytest.mark.parametrize("made", [table, techniques, formats])
+def test_the_tables_of_training_are_made_from_what_was_measured(made: Callable[[dict[str, Any]], str]) -> None:
+    """`python -m tests.bench.training --table` prints them; a figure that nobody measured cannot stand there."""
+    found = made(json.loads(RESULTS.read_text()))
+    assert len(found.splitlines()) > 5
+    assert found in README

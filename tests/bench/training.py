@@ -123,7 +123,8 @@ def _run(row: str, seed: int, last: str, *more: str) -> dict[str, Any]:
 def times(rounds: int, found: dict[str, Any]) -> None:
     """Measure what an epoch of each technique costs, as a ratio to the default's of the same round, and keep it.
 
-    Left to what whole trainings took: an ensemble, as that is an epoch of each member, and what learns from a teacher.
+    Not measured: an ensemble, as that is an epoch of each member, and what learns from a teacher, which has to be
+    registered: that is left to what whole trainings took.
     """
     kinds = {name: row.settings for name, row in TECHNIQUES.items() if not row.teacher and "members" not in str(row)}
     tell(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
@@ -175,7 +176,7 @@ def techniques(found: dict[str, Any]) -> str:
                 _percents([row["validation_accuracy"] for row in rows]),
                 f"{statistics.mean(row['validation_loss'] for row in rows):.4f}",
                 _percents([row["accuracy"] for row in rows]),
-                _cost(found.get("times", {}).get(name)) or _ratio(seeds, base, "epoch_seconds"),
+                _cost(found.get("times", {}).get(name)) or _members(ROWS[name]) or _ratio(seeds, base, "epoch_seconds"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -198,6 +199,11 @@ def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], na
     """The one's mean *name* by the other's, over the seeds that both have."""
     shared = [seed for seed in seeds if seed in base]
     return f"{sum(seeds[s][name] for s in shared) / sum(base[s][name] for s in shared):.2f}" if shared else ""
+
+
+def _members(row: Row) -> str:
+    """How many epochs an epoch of an ensemble is; "" where the row is none."""
+    return next((f"{setting.partition('=')[2]}.00" for setting in row.settings if "members=" in setting), "")
 
 
 def _cost(ratios: Sequence[float] | None) -> str:
