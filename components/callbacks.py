@@ -93,9 +93,6 @@ class Backup:
         self._learner, self._model, self._work = learner, learner.model, work
         self._others, self._state, self._events = others, state, events
 
-    def on_train_begin(self, _: Logs) -> None:
-        resume.remind(self._others, self._state)  # only now: each of them has just begun anew
-
     def on_epoch_begin(self, _: int, __: Logs) -> None:
         self._rate = float(self._model.optimizer.learning_rate)
 
@@ -118,7 +115,8 @@ def callbacks(
     )
     keepers = [best, *_deciders(params)]
     before = [Divergence(params.learning_rate, learner.model.trainable_weights), narrator]
-    after = [*([learner.average] if learner.average else []), Backup(learner, work, keepers, state, events)]
+    average = [learner.average] if learner.average else []
+    after = [*average, Reminder(keepers, state), Backup(learner, work, keepers, state, events)]
     return [*map(hooked, before), *keepers, *map(hooked, after)]
 
 

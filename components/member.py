@@ -18,7 +18,8 @@ from components.learner import Learner, learner, network, resolve
 from components.params import Train
 from components.splits import Split
 
-SAME_ACCURACY, SAME_IMAGES = 0.005, 2.5  # room for what other machines, or workers' shares, round otherwise
+SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
+SAME_IMAGES = 2.5  # of a small validation split: workers' shares round otherwise than the whole
 
 Fitted = tuple[list[Row], int, list[float]]  # the history, epochs done before, seconds of each epoch done now
 
@@ -70,7 +71,8 @@ def member(
             trained = _fit_together(together, task, work, params, watch)
         else:
             trained = _fit(alone, feed, held_out, work, logs, params, watch)
-    validation = _restore_best(model, held_out, trained[0], work)
+    room = max(SAME_ACCURACY, SAME_IMAGES / held_out.measured) if params.workers > 1 else SAME_ACCURACY
+    validation = _restore_best(model, held_out, trained[0], work, room)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
     return Member(params, final, *trained, validation if resolve(params.precision) == "float32" else None)
@@ -109,8 +111,8 @@ def task_of(normalize: Path, params: Train, teacher: Path | None, work: Path, lo
     return {**paths, "params": asdict(params), "teacher": str(teacher) if teacher else None}
 
 
-def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tuple[float, float]:
-    """Load the best epoch's weights, and see that they do on the validation split what that epoch did.
+def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path, room: float) -> tuple[float, float]:
+    """Load the best epoch's weights, and see that they do on the validation split what that epoch did, but for *room*.
 
     Returns their loss and accuracy there.
     """
@@ -118,7 +120,7 @@ def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path) -> tu
     with contextlib.suppress(*resume.UNREADABLE):
         model.load_weights(path)
         loss, accuracy = model.evaluate(held_out.measuring(), verbose=0)
-    if not abs(accuracy - expected["val_accuracy"]) <= max(SAME_ACCURACY, SAME_IMAGES / held_out.measured):
+    if not abs(accuracy - expected["val_accuracy"]) <= room:
         resume.forget(work)
         raise StorageFailed(
             f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "
