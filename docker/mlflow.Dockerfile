@@ -4,7 +4,8 @@
 FROM python:3.11-slim-bookworm AS build
 
 COPY docker/mlflow.lock /build/
-RUN --mount=type=cache,target=/root/.cache/pip \
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip \
     python -m venv --without-pip /opt/venv && \
     python -m pip --python /opt/venv/bin/python install --no-deps --require-hashes --only-binary :all: --no-compile \
       --disable-pip-version-check -r /build/mlflow.lock
