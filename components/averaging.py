@@ -26,7 +26,7 @@ class Average:
         self.variables = [tf.Variable(weight, trainable=False) for weight in self._weights]
         self._aside: list[Any] = []
 
-        @tf.function  # type: ignore[untyped-decorator]
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def advance() -> None:
             step = tf.cast(model.optimizer.iterations, tf.float32)
             share = 1 - tf.minimum(momentum, (1 + step) / (10 + step))

@@ -6,9 +6,10 @@ command that needs neither must not spend the seconds and the memory.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 from components.imports import importing
 
@@ -45,3 +46,13 @@ def tensorflow() -> ModuleType:
     keras.utils.disable_interactive_logging()
     module: ModuleType = tf
     return module
+
+
+def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function* for tf.data to trace as it is.
+
+    AutoGraph would write it anew, and all that it calls, each into a file of the temporary folder; a process that is
+    killed, or ends as Airflow's tasks do, leaves them there.
+    """
+    plain: Callable[..., Any] = tensorflow().autograph.experimental.do_not_convert(function)
+    return plain

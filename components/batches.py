@@ -10,7 +10,7 @@ from typing import Any
 
 from components import losses, memory
 from components.augment import augmenter
-from components.backend import tensorflow
+from components.backend import as_written, tensorflow
 from components.distill import Teacher
 from components.params import Train
 from components.splits import Split
@@ -83,15 +83,17 @@ class Feed:
             return loaded if counts is None else (*loaded, counts)
 
         epochs = tf.data.Dataset.range(first_epoch, params.epochs)
-        return self._as_it_is(epochs.flat_map(epoch).map(load, num_parallel_calls=2, deterministic=True).prefetch(4))
+        loaded = epochs.flat_map(as_written(epoch)).map(as_written(load), num_parallel_calls=2, deterministic=True)
+        return self._as_it_is(loaded.prefetch(4))
 
     def measuring(self, most: int | None = None) -> Any:
         """Every image once, in order, unchanged; where there are more than *most*, so many, evenly out of all."""
         count = len(self._split)
         chosen = min(count, most or count)
         first, end = self._share.of(self._tf.constant(chosen, self._tf.int64)) if self._share else (0, chosen)
-        indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH).map(lambda i: i * count // chosen)
-        return self._as_it_is(indices.map(self._fetch, num_parallel_calls=2, deterministic=True).prefetch(2))
+        spread = as_written(lambda i: self._fetch(i * count // chosen))
+        indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH)
+        return self._as_it_is(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
 
     def _as_it_is(self, dataset: Any) -> Any:
         """*dataset* without autotuning, which has nothing to tune here.

@@ -110,7 +110,7 @@ def _asked(model: Any) -> "Model":
 
     tf = tensorflow()
     images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)
-    traced = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(images)
+    traced = tf.function(lambda batch: model(batch, training=False), autograph=False).get_concrete_function(images)
     return lambda batch: traced(tf.constant(batch)).numpy()
 
 

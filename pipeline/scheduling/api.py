@@ -10,10 +10,11 @@ NEAR = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy i
 
 
 class Api:
-    """Signed in at *url*; each answer is the JSON of it."""
+    """Signed in at *url*; each answer is the JSON of it, waited for for at most *seconds*."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: str, seconds: float = SECONDS) -> None:
         self.url = url
+        self._seconds = seconds
         self._token = ""
         self._login = {"username": user, "password": password}
 
@@ -29,7 +30,7 @@ class Api:
     def read(self, url: str) -> bytes:
         """A page of the server, for whoever is signed in."""
         request = urllib.request.Request(url, headers=self._signed())  # noqa: S310
-        with NEAR.open(request, timeout=SECONDS) as answer:
+        with NEAR.open(request, timeout=self._seconds) as answer:
             page: bytes = answer.read()
         return page
 
@@ -53,6 +54,6 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http only
-        with NEAR.open(request, timeout=SECONDS) as answer:
+        with NEAR.open(request, timeout=self._seconds) as answer:
             text = answer.read()
         return json.loads(text) if text else None

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 USER = "admin"
 TASKS_AT_ONCE = 4
 PATIENCE = 60  # seconds for Airflow's processes to wait for each other
+TO_READ_A_DAG = 300  # seconds; Airflow takes a DAG that it did not read in time for one that is gone
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what HOST may be, not what it is
 
 
@@ -66,6 +67,9 @@ class Local:
             "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's sentence ends with what to do
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(TO_READ_A_DAG),
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": str(TO_READ_A_DAG),
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": str(2 * TO_READ_A_DAG),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
 

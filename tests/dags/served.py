@@ -142,11 +142,17 @@ class Served:
     def setting(self, line: str) -> Iterator[None]:
         """A line more in the settings file's last section, [schedule]: tasks that start meanwhile go by it."""
         before = self.settings.read_text()
-        self.settings.write_text(f"{before}{line}\n")
+        self._settle(f"{before}{line}\n")
         try:
             yield
         finally:
-            self.settings.write_text(before)
+            self._settle(before)
+
+    def _settle(self, text: str) -> None:
+        """Change the settings file as a whole: Airflow reads it at any moment."""
+        draft = self.settings.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(self.settings)
 
     def training(self, run: str, number: int) -> psutil.Process:
         """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
@@ -259,7 +265,7 @@ def airflow(folder: Path) -> Iterator[Served]:
         process = subprocess.Popen(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said, text=True)
         try:
             password = _login(process, folder / "said.txt")
-            api = Api(f"http://127.0.0.1:{port}", "admin", password)
+            api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
             yield Served(home, folder / "images", settings, process, api, password, posted)
         finally:
             process.terminate()
