@@ -149,3 +149,14 @@ def test_a_message_that_comes_twice_trains_once(celery: Cluster, training: Train
         celery.deliver_again()
         celery.until(lambda: any("Task already running elsewhere" in celery.said(worker) for worker in SPARE))
     assert_made_once(celery, training.run, model)
+
+
+def test_a_run_outlasts_the_absence_of_mlflow(celery: Cluster, training: Training, model: dict[str, str]) -> None:
+    """`register` is tried again until the server answers; what was trained meanwhile is not trained again."""
+    with training.held():
+        celery.switch_off("mlflow")
+    celery.until(lambda: celery.failed(training.run, "register", 1))
+    assert "MLflow" in celery.log(training.run, "register")
+    celery.start("mlflow")
+    assert_made_once(celery, training.run, model)
+    assert celery.tasks(training.run)["register"]["try_number"] >= 2
