@@ -1,10 +1,13 @@
 """One Airflow for all tests of this folder, and the runs that several of them look at."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.dags.served import Served, airflow, digits, pictures
+
+SECONDS_STILL = 4
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +25,9 @@ def first(served: Served) -> str:
     run = served.trigger(digits())
     served.kill(run, 1)
     with served.mlflow_away():
-        served.until(lambda: served.process_of(run, "train", 2))
+        process = served.until(lambda: served.process_of(run, "train", 2))
+        process.suspend()  # so that it can be heard of several times, however fast the machine trains
+        threading.Timer(SECONDS_STILL, process.resume).start()
         served.heard = served.heartbeats(run, "train")
         served.until(lambda: served.failed(run, "register", 1), pause=0.1)
     tasks = served.succeeded(run)

@@ -57,8 +57,8 @@ def test_a_killed_training_goes_on_where_it_was(served: Served, first: str) -> N
 
 
 def test_heartbeats_go_on_while_tensorflow_computes(served: Served, first: str) -> None:
-    """Airflow hears of a training all the while, whatever computes: its supervisor is a process of its own, so a long
-    training is not taken for dead."""
+    """Airflow hears of a training all the while, even of one that stands still: its supervisor is a process of its own,
+    so a long training is not taken for dead."""
     pauses = [later - earlier for earlier, later in pairwise(served.heard)]
     assert len(pauses) >= 3
     assert max(pauses).total_seconds() < SILENCE / 3
