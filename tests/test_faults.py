@@ -140,7 +140,7 @@ def test_a_run_stopped_by_hand_leaves_nothing_half_done(tmp_path: Path, number: 
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert err.strip().endswith("interrupted: what was finished is kept; run it again to go on")
     assert "Traceback" not in err

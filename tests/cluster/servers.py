@@ -17,7 +17,7 @@ from typing import Any
 from tests.dags.served import free_port
 
 MISSING = "PostgreSQL and Redis are not installed: apt-get install --no-install-recommends postgresql-15 redis-server"
-SECONDS = 30
+SECONDS = 120
 PR_SET_PDEATHSIG = 1
 OWNER = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
 

@@ -83,7 +83,7 @@ class Cluster(Served):
         processes = family(process.pid)
         for each in processes:
             each.send_signal(signal.SIGKILL)
-        assert gone(processes, 10)
+        assert gone(processes, 60)
         process.wait()
 
     def deliver_again(self) -> None:

@@ -107,7 +107,7 @@ def test_two_at_once_make_one_version(registry: Registry, again: Callable[..., d
 
     def one(run: str) -> None:
         def when_both_are_here() -> str:
-            both.wait(60)
+            both.wait(120)
             return run
 
         facts.append(again(at=Registry(registry.uri), run=when_both_are_here))

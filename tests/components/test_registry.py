@@ -161,7 +161,7 @@ def server(tmp_path: Path, empty_database: Path) -> Iterator[str]:
             time.sleep(0.2)
     yield uri
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
     log.close()
 
 

@@ -192,5 +192,5 @@ def test_a_worker_ends_with_the_stage_that_started_it(normalized: Path, monkeypa
         while not (workers := psutil.Process(stage.pid).children()):
             assert stage.poll() is None
         stage.kill()
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-SECONDS = 40
+SECONDS = 120
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--hide-scrollbars")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-dev-shm-usage")
@@ -101,7 +101,7 @@ def browser(folder: Path) -> Iterator[Page]:
             yield Page(connection)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:

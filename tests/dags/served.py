@@ -167,7 +167,7 @@ class Served:
         process = self.training(run, number)
         started = process.children(recursive=True)
         process.send_signal(signal.SIGKILL)
-        assert gone(started, 10)
+        assert gone(started, 60)
 
     def heartbeats(self, run: str, task: str) -> list[datetime]:
         """When Airflow heard of the running task, until it ends."""
@@ -269,7 +269,7 @@ def airflow(folder: Path) -> Iterator[Served]:
             yield Served(home, folder / "images", settings, process, api, password, posted)
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(120)
 
 
 def _login(process: "subprocess.Popen[str]", said: Path) -> str:

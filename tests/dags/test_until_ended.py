@@ -54,7 +54,7 @@ def test_a_training_marked_failed_by_hand_ends_and_can_be_cleared(served: Served
     process = served.training(long_run, number)
     processes = [process, *process.children(recursive=True)]
     mark_failed(served, long_run)
-    assert gone(processes, 20)
+    assert gone(processes, 60)
     state, tasks = served.finished(long_run)
     assert (state, tasks["train"]["state"], tasks["evaluate"]["state"]) == ("failed", "failed", "upstream_failed")
     assert served.record(long_run).state in ("interrupted", "killed")
@@ -72,7 +72,7 @@ def test_ctrl_c_leaves_no_process_behind(served: Served, long_run: str) -> None:
     processes = family(served.process.pid)
     assert len(processes) > 5
     served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(30) == 130
+    assert served.process.wait(120) == 130
     assert [process for process in processes if process.is_running()] == []
     assert [process.cmdline() for process in psutil.process_iter() if uses(process, served)] == []
 

@@ -203,7 +203,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was(searched: Searched, before
     process.kill()
     process.communicate()
     assert [t[0] for t in trials(home, "search")].count("RUNNING") == 1
-    psutil.wait_procs([worker], timeout=20)
+    psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running()
     _, said = found(home, file, "--trials", "2")
     assert "going on with 1 that had begun" in said
