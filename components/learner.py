@@ -8,6 +8,7 @@ from typing import Any
 from components import losses, models, resume
 from components.averaging import Average
 from components.batches import Feed
+from components.models.choice import said_by
 from components.models.knobs import Knobs
 from components.optimizers import optimizer
 from components.params import Train
@@ -15,12 +16,17 @@ from components.params import Train
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def resolve(precision: str) -> str:
-    """What "auto" means here: bfloat16 where this processor computes in it, as it is slower than float32 elsewhere."""
-    if precision != "auto":
-        return precision
+def resolve(params: Train) -> str:
+    """What the settings' network computes in.
+
+    "auto" is bfloat16 where this processor computes in it, as it is slower than float32 elsewhere, unless the network
+    names another PRECISION.
+    """
+    if params.precision != "auto":
+        return params.precision
     flags = CPUINFO.read_text() if CPUINFO.exists() else ""
-    return "mixed_bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16)\b", flags) else "float32"
+    fastest = "mixed_bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16)\b", flags) else "float32"
+    return str(said_by(params.model, "PRECISION", fastest))
 
 
 def network(data: dict[str, Any], params: Train, precision: str) -> Any:

@@ -58,7 +58,7 @@ def member(
     import keras
 
     keras.utils.set_random_seed(params.seed)
-    model = network(data, params, resolve(params.precision))  # first: what it refuses is told before images are read
+    model = network(data, params, resolve(params))  # first: what it refuses is told before images are read
     together = cluster(params.workers)
     batch, free = min(params.batch_size, len(Split(normalize / "train"))), memory.available()
     footprint.check(model, math.ceil(batch * len(together.here) / together.size), free)
@@ -75,7 +75,7 @@ def member(
     validation = _restore_best(model, held_out, trained[0], work, room)
     final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
     final.set_weights(model.get_weights())
-    return Member(params, final, *trained, validation if resolve(params.precision) == "float32" else None)
+    return Member(params, final, *trained, validation if resolve(params) == "float32" else None)
 
 
 def measure(model: Any, feed: Feed, params: Train, most: int | None = None) -> tuple[float, float]:

@@ -221,7 +221,9 @@ class Train(Section):
     distill_weight: float = setting(0.7, "share of the loss that is the teacher's word", minimum=0, maximum=1)
     temperature: float = setting(3.0, "softness of the teacher's probabilities", minimum=1, maximum=100)
     workers: int = setting(1, "processes that train together, each on its share of every batch", minimum=1, maximum=64)
-    precision: str = setting("auto", "arithmetic; auto takes bfloat16 where the CPU has it", choices=PRECISIONS)
+    precision: str = setting(
+        "auto", "arithmetic; auto takes bfloat16 where the CPU has it and gains by it", choices=PRECISIONS
+    )
     seed: int = setting(0, "seed of weights, order, dropout and augmentation", minimum=0)
 
     @property

@@ -46,7 +46,7 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
     split = Split(normalize / "train")
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
     feed = Feed(split, len(data["classes"]), plain)
-    model = learner(network(data, plain, resolve(plain.precision)), plain, feed.steps).model
+    model = learner(network(data, plain, resolve(plain)), plain, feed.steps).model
     rates, found = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)], list[float]()
     with progress("learning rates", steps) as advance:
         for rate, batch in zip(rates, islice(feed.training(0), steps), strict=True):

@@ -133,7 +133,7 @@ def _summary(final: Any, trained: list[Member], rows: list[Row], params: Train) 
         "epochs": len(rows),
         "best_epoch": int(best(rows)["epoch"]),
         "stopped_early": all(len(one.rows) < params.epochs for one in trained),
-        "precision": resolve(params.precision),
+        "precision": ",".join(dict.fromkeys(resolve(one.params) for one in trained)),
     }
     return summary | ({"members": [_member_summary(one) for one in trained]} if len(trained) > 1 else {})
 

@@ -126,7 +126,7 @@ def _compare(exchange: "Exchange", normalize: Path, params: Train) -> None:
     """Raise ConfigError, in every worker, where they do not all train the same."""
     asked = {
         "params": asdict(params),
-        "precision": resolve(params.precision),
+        "precision": resolve(params),
         "data": (normalize / "data.json").read_text(),
     }
     told = hashlib.sha256(
@@ -148,7 +148,7 @@ def _fit(
     from components.exchange import Agreement, Together
 
     keras.utils.set_random_seed(params.seed)
-    model = Together(network(data, params, resolve(params.precision)), exchange, params)
+    model = Together(network(data, params, resolve(params)), exchange, params)
     wise = read_teacher(Path(task["teacher"]), data["shape"], len(data["classes"])) if task["teacher"] else None
     feed, held_out = feeds(normalize, data, params, wise, Share(exchange.number, exchange.size))
     mine, chief, work = learner(model, params, feed.steps), exchange.number == 0, Path(task["work"])

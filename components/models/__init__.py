@@ -1,8 +1,8 @@
 """The networks: each module here holds one function of its own name, which takes Knobs and returns a list of steps.
 
 A network is found by its name when it is built, so a change of one leaves the artifacts of the others as they are. What
-it cannot use of the settings it names in UNUSED. A person's own network is "package.module:function", see
-components.models.own.
+it cannot use of the settings it names in UNUSED; in PRECISION, what it is fastest in where that is not bfloat16. A
+person's own network is "package.module:function", see components.models.own.
 """
 
 import re

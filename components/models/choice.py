@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 from components.errors import ConfigError
 from components.params import Train
@@ -23,12 +24,17 @@ def module_of(name: str) -> str:
     return name.partition(":")[0] if is_own(name) else f"components.models.{name}"
 
 
+def said_by(name: str, what: str, otherwise: Any) -> Any:
+    """What the module of the network *name* says of it under the name *what*; nothing is asked of a person's module."""
+    return otherwise if is_own(name) else getattr(import_module(module_of(name)), what, otherwise)
+
+
 def check(name: str, settings: Train) -> None:
     """Raise ConfigError where the network *name* is not there, or cannot use a setting that was set."""
     chosen = f"train.member_models={settings.member_models}" if settings.member_models else f"train.model={name}"
     if is_own(name):
         _expect_function(name, chosen)
-    unused = OWN_UNUSED if is_own(name) else getattr(import_module(module_of(name)), "UNUSED", ())
+    unused = OWN_UNUSED if is_own(name) else said_by(name, "UNUSED", ())
     usual = Train()
     problems = [
         f"train.{setting} is {getattr(settings, setting)}, which {chosen} cannot use; "

@@ -50,7 +50,7 @@ def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:
 
 def _model() -> Any:
     knobs = Knobs((28, 28, 1), 10, dropout=0.4)
-    model = models.build("cnn_bn", knobs, mean=[0.1307], std=[0.3081], precision=resolve("auto"))
+    model = models.build("cnn_bn", knobs, mean=[0.1307], std=[0.3081], precision=resolve(Train()))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -48,7 +48,7 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
     params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist", have=lambda _: True)[0].train
     feed = Feed(split, CLASSES, params)
     data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
-    model = learner(network(data, params, resolve(params.precision)), params, feed.steps).model
+    model = learner(network(data, params, resolve(params)), params, feed.steps).model
     return lambda number: model.fit(feed.training(number), steps_per_epoch=feed.steps, shuffle=False, verbose=0)
 
 

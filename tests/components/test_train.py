@@ -12,6 +12,7 @@ from components.archive import read_model
 from components.callbacks import Divergence
 from components.errors import ModelRejected
 from components.learner import resolve
+from components.params import Train
 from components.splits import Split
 from tests.components.trainings import history, run, write_normalized
 
@@ -91,13 +92,16 @@ def test_bfloat16_trains_and_its_model_answers_in_float32(normalized: Path, tmp_
 def test_auto_precision_follows_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, expected: str
 ) -> None:
-    """bfloat16 only where the processor says that it computes in it; a stated precision is taken as it is."""
+    """bfloat16 only where the processor says that it computes in it, and for no network that is slower so; a stated
+    precision is taken as it is."""
     (tmp_path / "cpuinfo").write_text(flags)
     monkeypatch.setattr("components.learner.CPUINFO", tmp_path / "cpuinfo")
-    assert resolve("auto") == expected
-    assert resolve("float32") == "float32"
+    assert resolve(Train()) == expected
+    assert resolve(Train(model="mobilenet_v2")) == "float32"
+    assert resolve(Train(precision="float32")) == "float32"
+    assert resolve(Train(model="mobilenet_v2", precision="mixed_bfloat16")) == "mixed_bfloat16"
     monkeypatch.setattr("components.learner.CPUINFO", tmp_path / "none")
-    assert resolve("auto") == "float32"
+    assert resolve(Train()) == "float32"
 
 
 def test_label_smoothing_and_cosine_train_too(normalized: Path, tmp_path: Path) -> None:
