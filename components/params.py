@@ -13,7 +13,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.strengths import canonical
 
-MODELS = ("cnn_bn", "cnn", "dense", "resnet", "attention", "mobilenet_v2", "tiny")
+MODELS = ("cnn_bn", "cnn", "dense", "vgg", "resnet", "attention", "mobilenet_v2", "tiny")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")

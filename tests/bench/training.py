@@ -47,7 +47,7 @@ RECIPES: dict[str, Row] = {
     "default": Row("default", 2.5),
     "tiny": Row("tiny", 5),
     "mobile": Row("mobile", 20),
-    "best": Row("best", 50),
+    "best": Row("best", 40),
 }
 
 
@@ -60,6 +60,7 @@ def changed(*settings: str, minutes: float = 2, **more: Any) -> Row:
 TECHNIQUES: dict[str, Row] = {
     "network: dense": changed("train.model=dense", minutes=1),
     "network: cnn": changed("train.model=cnn"),
+    "network: vgg": changed("train.model=vgg", minutes=5),
     "network: resnet": changed("train.model=resnet", minutes=8),
     "network: attention": changed("train.model=attention", minutes=6),
     "twice as wide": changed("train.width=2", minutes=5),

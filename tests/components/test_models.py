@@ -53,6 +53,7 @@ COSTS = {  # parameters and multiply-accumulates for one image of MNIST
     "cnn_bn": (75_010, 2_876_352),
     "cnn": (34_826, 2_440_960),
     "dense": (101_770, 101_632),
+    "vgg": (247_530, 18_591_104),
     "resnet": (309_418, 10_319_616),
     "attention": (105_666, 7_463_168),
     "mobilenet_v2": (422_730, 3_957_936),
@@ -72,7 +73,7 @@ def test_tiny_is_tiny() -> None:
     assert built("tiny").count_params() <= 10_000
 
 
-DEPTHS = [name for name in MODELS if name not in ("mobilenet_v2", "tiny")]
+DEPTHS = [name for name in MODELS if name not in ("mobilenet_v2", "tiny", "vgg")]
 
 
 @pytest.mark.parametrize("name", DEPTHS)
@@ -106,7 +107,7 @@ def test_images_too_small_for_the_depth_are_told() -> None:
         built("cnn_bn", depth=5)
 
 
-@pytest.mark.parametrize(("name", "setting"), [("mobilenet_v2", {"depth": 3}), ("tiny", {"depth": 2})])
+@pytest.mark.parametrize(("name", "setting"), [("mobilenet_v2", {"depth": 3}), ("tiny", {"depth": 2}), ("vgg", {"depth": 4})])
 def test_a_setting_that_a_network_cannot_use_is_refused(name: str, setting: dict[str, int]) -> None:
     """Before anything runs, with the value to leave it at."""
     with pytest.raises(ConfigError, match=rf"train.depth is \d, which train.model={name} cannot use; leave it at 0"):

@@ -62,7 +62,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     file.write_text("[train]\nmodel = 'cnm'\n")
     found = problems("gate.min_accuracy=98", file=str(file), PIPELINE_TRAIN_EPOCHS="many")
     assert found == [
-        "train.model is 'cnm'; expected one of cnn_bn, cnn, dense, resnet, attention, mobilenet_v2, tiny, "
+        "train.model is 'cnm'; expected one of cnn_bn, cnn, dense, vgg, resnet, attention, mobilenet_v2, tiny, "
         "or package.module:function (did you mean cnn?)",
         f"train.epochs is 'many'; expected a whole number, such as {Train().epochs}",
         "gate.min_accuracy is 98.0; expected 0 to 1 (did you mean 0.98?)",
