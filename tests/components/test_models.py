@@ -107,11 +107,11 @@ def test_images_too_small_for_the_depth_are_told() -> None:
         built("cnn_bn", depth=5)
 
 
-@pytest.mark.parametrize(("name", "setting"), [("mobilenet_v2", {"depth": 3}), ("tiny", {"depth": 2}), ("vgg", {"depth": 4})])
-def test_a_setting_that_a_network_cannot_use_is_refused(name: str, setting: dict[str, int]) -> None:
+@pytest.mark.parametrize(("name", "depth"), [("mobilenet_v2", 3), ("tiny", 2), ("vgg", 4)])
+def test_a_setting_that_a_network_cannot_use_is_refused(name: str, depth: int) -> None:
     """Before anything runs, with the value to leave it at."""
     with pytest.raises(ConfigError, match=rf"train.depth is \d, which train.model={name} cannot use; leave it at 0"):
-        check(name, Train(model=name, **setting))  # type: ignore[arg-type]
+        check(name, Train(model=name, depth=depth))
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "mobilenet_v2"])  # a step of it takes seconds
