@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
@@ -62,7 +62,9 @@ def quick_run(home: Path, *arguments: str, **environment: str) -> dict[str, Any]
 def pytest_configure() -> None:
     """Ctrl-C reaches what the tests start, also where they run in the background of a shell, which ignores it there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("loaded", deadline=None)  # a machine that is busy is no failure
+    # A machine that is busy is no failure, and what fails must fail again: the same examples at every call.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("loaded", deadline=None, suppress_health_check=slow, derandomize=True)
     settings.load_profile("loaded")
 
 
