@@ -7,7 +7,7 @@ from components.models.knobs import Knobs
 from components.models.steps import MOMENTUM, Step
 
 UNUSED = ("depth",)
-PRECISION = "float32"  # its depthwise convolutions: an epoch in bfloat16 takes 1.6 times as long, AVX-512 or not
+PRECISION = "float32"  # its depthwise convolutions: an epoch in bfloat16 takes 1.6 times as long (AVX-512)
 ALPHA = 0.35  # its narrowest published width
 SIDE = 48  # it halves the side five times; smaller images are enlarged to this or more
 

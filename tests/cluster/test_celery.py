@@ -137,7 +137,7 @@ def scheduler_dies(celery: Cluster) -> None:
 def test_a_run_outlasts_the_loss_of_a_part(
     celery: Cluster, training: Training, model: dict[str, str], lose: Callable[[Cluster], None]
 ) -> None:
-    """Queue, database or scheduler gone for some seconds: the training does not even stop, and the run succeeds."""
+    """Queue, database or scheduler gone for some seconds: the training's process lives on, and the run succeeds."""
     with training.held():
         lose(celery)
     assert_made_once(celery, training.run, model)
