@@ -23,7 +23,7 @@ PROCESSES := --numprocesses logical --maxprocesses 4
 SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
   f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
 # With .venv or without: the standard library does.
-CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.containers
+CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline test test-airflow test-docker check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
@@ -61,7 +61,7 @@ test-airflow: setup ## those tests alone that run tasks in a real Airflow and lo
 	@$(PY) -m pytest -m airflow $(ARGS)
 
 test-docker: setup ## those tests alone that build the images and run the containers (needs docker; about 20 minutes)
-	@$(PY) -m pytest -m docker tests/docker $(ARGS)
+	@$(PY) -m pytest -m docker tests/pipeline/compose $(ARGS)
 
 check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(VENV)/bin/ruff check .
@@ -71,7 +71,7 @@ check: setup ## ruff, mypy, import contracts, then make test with coverage
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
-	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.scheduling --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
+	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 # These need docker and a Python, no .venv.
 up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
@@ -90,10 +90,10 @@ tensorboard: setup ## TensorBoard on every training so far (HOST, TENSORBOARD_PO
 	@$(VENV)/bin/tensorboard --logdir $(PIPELINE_HOME)/tensorboard --host $(HOST) --port $(TENSORBOARD_PORT)
 
 bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; ARGS=--quick for a tenth)
-	@$(PY) -m tests.bench $(ARGS)
+	@$(PY) -m benchmarks $(ARGS)
 
 bench-training: setup ## train the recipes of the README's table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
-	@$(PY) -m tests.bench.training $(ARGS)
+	@$(PY) -m benchmarks.training $(ARGS)
 
 # The images' locks take their versions from the first. MLflow's server is served without what its clients compute with.
 NOT_SERVED := pyarrow scipy scikit-learn skops joblib threadpoolctl narwhals \

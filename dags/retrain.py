@@ -2,11 +2,12 @@
 
 from airflow.sdk import dag
 
-from pipeline.scheduling import form, line, notify, texts
-from pipeline.scheduling.times import at
+from pipeline.airflow import dag as line
+from pipeline.airflow import dag_docs, notifications, params_form
+from pipeline.airflow.timetables import at
 
-settings, problem = form.usual()
-schedule = form.schedule(settings)
+settings, problem = params_form.usual()
+schedule = params_form.schedule(settings)
 
 
 @dag(
@@ -14,11 +15,11 @@ schedule = form.schedule(settings)
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
-    on_failure_callback=notify.run_failed,
-    params=form.form(settings),
+    on_failure_callback=notifications.run_failed,
+    params=params_form.form(settings),
     tags=["pipeline", "training"],
     description=__doc__,
-    doc_md=texts.page(texts.RETRAIN, problem),
+    doc_md=dag_docs.page(dag_docs.RETRAIN, problem),
 )
 def retrain() -> None:
     line.stages(schedule)

@@ -2,24 +2,25 @@
 
 from airflow.sdk import dag
 
-from pipeline.scheduling import form, line, notify, texts
-from pipeline.scheduling.assets import IMAGES
+from pipeline.airflow import dag as line
+from pipeline.airflow import dag_docs, notifications, params_form
+from pipeline.airflow.assets import IMAGES
 
-settings, problem = form.usual()
+settings, problem = params_form.usual()
 
 
 @dag(
     schedule=[IMAGES],
     max_active_runs=1,
     is_paused_upon_creation=False,
-    on_failure_callback=notify.run_failed,
-    params=form.form(settings),
+    on_failure_callback=notifications.run_failed,
+    params=params_form.form(settings),
     tags=["pipeline", "training"],
     description=__doc__,
-    doc_md=texts.page(texts.ON_NEW_DATA, problem),
+    doc_md=dag_docs.page(dag_docs.ON_NEW_DATA, problem),
 )
 def retrain_on_new_data() -> None:
-    line.stages(form.schedule(settings))
+    line.stages(params_form.schedule(settings))
 
 
 retrain_on_new_data()

@@ -2,13 +2,14 @@
 
 from airflow.sdk import dag
 
-from pipeline.scheduling import form, line, notify, texts
-from pipeline.scheduling.assets import IMAGES
-from pipeline.scheduling.times import at
-from pipeline.scheduling.watch import Watch, changes
+from pipeline.airflow import dag as line
+from pipeline.airflow import dag_docs, notifications, params_form
+from pipeline.airflow.assets import IMAGES
+from pipeline.airflow.timetables import at
+from pipeline.airflow.watch_images import Watch, changes
 
-settings, problem = form.usual()
-schedule = form.schedule(settings)
+settings, problem = params_form.usual()
+schedule = params_form.schedule(settings)
 
 
 @dag(
@@ -18,16 +19,16 @@ schedule = form.schedule(settings)
     is_paused_upon_creation=False,
     tags=["pipeline", "data"],
     description=__doc__,
-    doc_md=texts.page(texts.WATCH, problem),
+    doc_md=dag_docs.page(dag_docs.WATCH, problem),
 )
 def watch_data() -> None:
     Watch(
         stage="ingest",
         **line.usual("look", schedule),
-        doc_md=texts.WATCH,
+        doc_md=dag_docs.WATCH,
         inlets=[IMAGES],
         outlets=[IMAGES],
-        on_failure_callback=notify.failed_anew,
+        on_failure_callback=notifications.failed_anew,
     )
 
 

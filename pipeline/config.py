@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.params import RECIPES, SECTIONS, Ingest, Params, problem
+from components.settings.sections import RECIPES, SECTIONS, Ingest, Params, problem
 
 FROM_ENVIRONMENT = {
     "MNIST_DIR": "ingest.data_dir",
@@ -60,24 +60,24 @@ def layers(
 
 def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[Params, str]:
     """Complete *values* ("train.epochs" -> 3): choose the source where it is "auto", add what is recommended for it."""
-    from components import sources
+    from components.ingest.sources import select
 
     ingest = Ingest(**_section(values, "ingest"))
     mnist = replace(ingest, source="mnist")
-    ingest, notice = (mnist, "") if ingest.source == "auto" and have(mnist) else sources.choose(ingest)
+    ingest, notice = (mnist, "") if ingest.source == "auto" and have(mnist) else select.choose(ingest)
     values = {**RECIPES.get(ingest.source, {}), **values, "ingest.source": ingest.source}
-    values.setdefault("register.name", f"{sources.name(ingest)}-classifier")
+    values.setdefault("register.name", f"{select.name(ingest)}-classifier")
     values.setdefault("register.experiment", values["register.name"])
     return complete(values), notice
 
 
 def complete(values: Mapping[str, Any]) -> Params:
     """*values* ("train.epochs" -> 3) as settings, what is not among them at its default; raises ConfigError."""
-    from components.models import choice
+    from components.models import catalog
 
     sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
     for name in sections["train"].networks:
-        choice.check(name, sections["train"])
+        catalog.check(name, sections["train"])
     return Params(**sections)
 
 

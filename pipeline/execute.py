@@ -7,18 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components import report
 from components.errors import Failure, PipelineError
-from components.params import Params
 from components.progress import say
-from components.registry import Registry
-from pipeline import summary, teachers
+from components.registry.client import Registry
+from components.settings.sections import Params
+from pipeline import summary
+from pipeline import teacher as teachers
 from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
+from pipeline.report import html
+from pipeline.run_record import Journal, Record, git_commit, load, new_run, now
 from pipeline.runner import Elsewhere, Runner
-from pipeline.runs import Journal, Record, git_commit, load, new_run, now
-from pipeline.store import storage_errors
+from pipeline.store.local import storage_errors
 
 
 def run(params: Params, home: Home, name: str = "", *, until: str = "", force: Iterable[str] = ()) -> Runner:
@@ -127,7 +128,7 @@ def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
     try:
         record.accuracy = summary.metrics(runner).get("accuracy")
         with storage_errors(runner.home.root):
-            report.render(summary.page(record, runner, error), page)
+            html.render(summary.page(record, runner, error), page)
         record.report = str(page)
         if record.state != "unfinished":
             runner.tracking.finish(runner.artifacts())

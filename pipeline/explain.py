@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
-from pipeline import key as keys
 from pipeline.graph import STAGES
 from pipeline.runner import Runner
-from pipeline.store import MANIFEST, Store
+from pipeline.store import recipe as keys
+from pipeline.store.local import MANIFEST, Store
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from components.errors import ArtifactCorrupt
 from pipeline.graph import STAGES
 from pipeline.home import Home, is_locked
-from pipeline.runs import records
-from pipeline.store import Artifact
+from pipeline.run_record import records
+from pipeline.store.local import Artifact
 
 KEEP_RUNS = 5
 

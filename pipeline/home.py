@@ -1,7 +1,7 @@
 """Where the pipeline keeps its things.
 
 $PIPELINE_HOME/              default ./workspace
-  artifacts/STAGE/KEY/       what the stages made (pipeline/store.py); with PIPELINE_STORE, copies of it
+  artifacts/STAGE/KEY/       what the stages made (pipeline/store/local.py); with PIPELINE_STORE, copies of it
   runs/RUN/                  run.json and report.html of each run
   promotions.jsonl           who moved the alias champion, when, from, to, why
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.progress import say
-from pipeline.store import Store, storage_errors
+from pipeline.store.local import Store, storage_errors
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Home:
         folder, url = self.root / "artifacts", os.environ.get("PIPELINE_STORE")
         if not url:
             return Store(folder)
-        from pipeline.shared import SharedStore
+        from pipeline.store.bucket import SharedStore
 
         return SharedStore(folder, url)
 

@@ -14,18 +14,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.cluster import cluster
 from components.errors import ArtifactCorrupt, ArtifactMissing
-from components.gate import Finding, require, warnings
-from components.lookups import ModelVersion
-from components.params import Params
+from components.findings import Finding, require, warnings
 from components.progress import say
-from pipeline import key as keys
-from pipeline import teachers
+from components.registry.readers import ModelVersion
+from components.settings.sections import Params
+from components.train.distributed.cluster import cluster
+from pipeline import teacher as teachers
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
-from pipeline.runs import Record, now
-from pipeline.store import Artifact, storage_errors
+from pipeline.run_record import Record, now
+from pipeline.store import recipe as keys
+from pipeline.store.local import Artifact, storage_errors
 from pipeline.tracking import Tracking
 
 PUBLICATION = 120.0  # seconds in which a chief has measured and published what was trained
@@ -79,10 +79,10 @@ class Runner:
     @cached_property
     def fingerprint(self) -> str:
         """What identifies the images that the source would give now."""
-        from components import sources
+        from components.ingest.sources import select
 
         with storage_errors(self.home.root):
-            return sources.fingerprint(self.params.ingest, self.home.cache)
+            return select.fingerprint(self.params.ingest, self.home.cache)
 
     @cached_property
     def teacher(self) -> ModelVersion | None:
@@ -201,7 +201,7 @@ class Runner:
 
     def _assist(self, stage: str, name: str) -> Artifact:
         """Take part in making, then take what the chief published; raises Elsewhere where this store never has it."""
-        self._call(importlib.import_module(f"components.{stage}").assist, stage, {})
+        self._call(importlib.import_module(f"components.{stage}.stage").assist, stage, {})
         say(f"  {stage} is done; waiting for the chief to publish it")
         end = time.monotonic() + PUBLICATION
         while (found := self.store.get(stage, name)) is None:
@@ -221,7 +221,7 @@ class Runner:
             return self._assist(stage, name)
         work = self.home.work(stage, name)
         with self.store.draft(stage, name) as out:
-            function = getattr(importlib.import_module(f"components.{stage}"), stage)
+            function = getattr(importlib.import_module(f"components.{stage}.stage"), stage)
             facts = self._call(function, stage, {"out": lambda: out, "work": lambda: _folder(work)})
             made = {"at": now(), "run": self.record.run, "seconds": round(time.monotonic() - start, 3)}
             artifact = self.store.publish(out, recipe, facts or {}, made, replace=replace)
@@ -237,7 +237,7 @@ class Runner:
         """
         recipe = self._sound_recipe(stage)
         with self.home.lock(f"registry-{self.params.register.name}"):
-            function = getattr(importlib.import_module(f"components.{stage}"), stage)
+            function = getattr(importlib.import_module(f"components.{stage}.stage"), stage)
             facts = self._call(function, stage, self.tracking.providers())
         self.facts[stage] = facts
         self.record.model = self.tracking.model(facts["name"], facts["version"])
@@ -248,7 +248,7 @@ class Runner:
 
     def judge(self, stage: str) -> None:
         """Let the check of *stage* judge what was measured, now or long ago; raises what it rejects it with."""
-        module = importlib.import_module(f"components.{stage}")
+        module = importlib.import_module(f"components.{stage}.stage")
         if not hasattr(module, "check"):
             return
         if stage not in self.findings:

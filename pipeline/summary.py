@@ -5,11 +5,11 @@ from importlib import metadata
 from typing import Any
 
 from components.errors import DataRejected, ModelRejected, PromotionRejected
-from components.report import Report, Verdict
 from pipeline.config import flat
 from pipeline.graph import STAGES
+from pipeline.report.html import Report, Verdict
+from pipeline.run_record import Record
 from pipeline.runner import Done, Runner
-from pipeline.runs import Record
 
 BESIDE = ("manifest.json", "parity.json")  # what lies beside the exported files
 VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ArtifactCorrupt, RegistryUnreachable
-from components.lookups import ModelVersion
-from components.params import Params
 from components.progress import say
-from components.promotions import person
-from components.registry import CHAMPION, Registry, answering
+from components.registry.client import CHAMPION, Registry, answering
+from components.registry.promotion_log import person
+from components.registry.readers import ModelVersion
+from components.settings.sections import Params
 from pipeline.home import Home
-from pipeline.runs import Record
-from pipeline.store import Artifact, digest_of
+from pipeline.run_record import Record
+from pipeline.store.local import Artifact, digest_of
 
 RUN_TAG = "pipeline.run"
 ENDED = {"succeeded": "FINISHED", "interrupted": "KILLED"}

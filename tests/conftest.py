@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
-from tests.workers import Scheduler, turn
+from tests.support.xdist_scheduler import Scheduler, turn
 
 ROOT = Path(__file__).parents[1]
 

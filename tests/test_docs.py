@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.training import RESULTS, formats, table, techniques
 from components import errors
-from components.params import RECIPES
+from components.settings.sections import RECIPES
 from pipeline import config
-from pipeline.__main__ import parser
+from pipeline.cli.main import parser
 from pipeline.graph import STAGES
-from tests.bench.training import RESULTS, formats, table, techniques
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -84,7 +84,7 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
 
 @pytest.mark.parametrize("made", [table, techniques, formats])
 def test_the_tables_of_training_are_made_from_what_was_measured(made: Callable[[dict[str, Any]], str]) -> None:
-    """`python -m tests.bench.training --table` prints them; a figure that nobody measured cannot stand there."""
+    """`python -m benchmarks.training --table` prints them; a figure that nobody measured cannot stand there."""
     found = made(json.loads(RESULTS.read_text()))
     assert len(found.splitlines()) > 5
     assert found in README

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.params import Train
+from components.settings.sections import Train
 from tests.conftest import CLEAN, QUICK, command
 
 ASK = """

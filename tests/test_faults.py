@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.store import Store
+from pipeline.store.local import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
-from tests.disk import disk
+from tests.support.small_disk import disk
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
 RUN = ["run", "--json", "--source", "digits", *SETTINGS]
@@ -25,7 +25,7 @@ SEED = 20261122
 
 def killed_at(point: int, home: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "tests.killer", str(point), *arguments],
+        [sys.executable, "-m", "tests.support.sigkill", str(point), *arguments],
         cwd=ROOT,
         env={**CLEAN, "PIPELINE_HOME": str(home)},
         capture_output=True,

@@ -1,14 +1,15 @@
-"""The pictures of a study, in the manner of components.figures: blue is completed or the best, orange was given up."""
+"""The pictures of a study, in the manner of components.evaluate.figures.metrics: blue is completed or the
+best, orange was given up."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.figures import BLUE, INK, ORANGE, PALE, canvas, short
+from components.evaluate.figures.metrics import BLUE, INK, ORANGE, PALE, canvas, short
 from pipeline.tuning.plan import Choices, Range, Space
 from pipeline.tuning.study import Trial
-from pipeline.tuning.telling import plain
+from pipeline.tuning.summary import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

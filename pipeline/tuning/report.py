@@ -1,16 +1,16 @@
-"""The report of a study: one HTML file with everything in it, like that of a run (components.report)."""
+"""The report of a study: one HTML file with everything in it, like that of a run (pipeline.report.html)."""
 
 import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.report import environment, picture
+from pipeline.report.html import environment, picture
 from pipeline.summary import duration
 from pipeline.tuning import figures
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
-from pipeline.tuning.telling import figure, plain, words
+from pipeline.tuning.summary import figure, plain, words
 
 
 def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> None:

@@ -11,11 +11,11 @@ from components import errors
 from components.progress import say
 from pipeline.home import Home
 from pipeline.runner import Runner
-from pipeline.tuning.journal import Journal
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
-from pipeline.tuning.telling import line
-from pipeline.tuning.workers import Died, Worker, ending, ready, shares
+from pipeline.tuning.summary import line
+from pipeline.tuning.tracking import Journal
+from pipeline.tuning.worker_pool import Died, Worker, ending, ready, shares
 
 if TYPE_CHECKING:
     import optuna

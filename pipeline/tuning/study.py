@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError, StorageFailed
-from pipeline import key as keys
 from pipeline.home import Home, is_locked
+from pipeline.store import recipe as keys
 from pipeline.tuning.plan import Plan, Range, Tune
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ModelRejected, Unavailable
-from components.params import Params
+from components.settings.sections import Params
 from pipeline import config
-from pipeline import key as keys
 from pipeline.graph import ancestors
 from pipeline.home import Home
+from pipeline.run_record import Record, now
 from pipeline.runner import Runner
-from pipeline.runs import Record, now
-from pipeline.store import storage_errors
-from pipeline.tuning import profile, report
-from pipeline.tuning.journal import Journal
+from pipeline.store import recipe as keys
+from pipeline.store.local import storage_errors
+from pipeline.tuning import best_settings, report
 from pipeline.tuning.plan import Choices, Plan
 from pipeline.tuning.search import Search
 from pipeline.tuning.study import Study, Trial, opened
-from pipeline.tuning.telling import table
+from pipeline.tuning.summary import table
+from pipeline.tuning.tracking import Journal
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def tune(plan: Plan, home: Home, out: Path) -> Found:
             journal.finish("KILLED")
             raise
         with storage_errors(home.root):
-            profile.write(out, plan, study, best)
+            best_settings.write(out, plan, study, best)
             report.write(page, plan, study, best, out)
         journal.finish("FINISHED", out, page)
         found = Found(

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.registry import Registry
-from components.splits import Split, SplitWriter
-from tests.components.bench import IMAGES, Bench
-from tests.components.digits import SOUND, write_digits
-from tests.components.trainings import run
+from components.data.splits import Split, SplitWriter
+from components.registry.client import Registry
 from tests.conftest import once
+from tests.support.digits_dataset import SOUND, write_digits
+from tests.support.registry_bench import IMAGES, Bench
+from tests.support.small_training import run
 
 for _name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "true")
@@ -55,27 +55,27 @@ def write_normalize(folder: Path) -> Path:
 
 def write_model(normalize: Path, folder: Path, seed: int, epochs: int = 12) -> Path:
     """A dense network in *folder*/model.keras, trained a little."""
-    from components import archive, models
-    from components.backend import tensorflow
-    from components.models.knobs import Knobs
+    from components.models import build, saving
+    from components.models.config import Knobs
+    from components.system.tensorflow import tensorflow
 
     tensorflow()
     import keras
 
     keras.utils.set_random_seed(seed)
-    model = models.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
+    model = build.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     split = Split(normalize / "train")
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(split.images(), split.labels, epochs=epochs, verbose=0)
-    fresh = models.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
+    fresh = build.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     fresh.set_weights(model.get_weights())
     folder.mkdir(parents=True)
-    archive.write_model(fresh, folder / "model.keras")
+    saving.write_model(fresh, folder / "model.keras")
     return folder
 
 
 def write_evaluate(normalize: Path, train: Path, folder: Path) -> Path:
-    from components.archive import read_model
+    from components.models.saving import read_model
 
     test = Split(normalize / "test")
     predictions = read_model(train / "model.keras").predict_on_batch(test.images())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipeline.bucket import served
+from tests.support.s3_server import served
 
 NUMBERS = itertools.count(1)
 

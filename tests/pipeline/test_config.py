@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, SourceError
-from components.params import RECIPES, SECTIONS, Gate, Params, Train
+from components.settings.sections import RECIPES, SECTIONS, Gate, Params, Train
 from pipeline import config
 
 

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import fields
 from pathlib import Path
 
-from components.params import Params
+from components.settings.sections import Params
 from pipeline.graph import STAGES, ancestors, edges, order
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,6 @@ def test_the_edges_are_one_line_from_ingest_to_promote() -> None:
 def test_one_name_per_stage_everywhere() -> None:
     """Each stage has a module, a function of its name in it, a settings section and a test file."""
     for stage in STAGES:
-        assert f"def {stage}(" in (ROOT / "components" / f"{stage}.py").read_text()
+        assert f"def {stage}(" in (ROOT / "components" / stage / "stage.py").read_text()
         assert stage in {field.name for field in fields(Params)}
-        assert (ROOT / "tests" / "components" / f"test_{stage}.py").is_file()
+        assert (ROOT / "tests" / "components" / stage / "test_stage.py").is_file()

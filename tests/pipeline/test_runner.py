@@ -15,8 +15,8 @@ from components.errors import ArtifactMissing, DataRejected, ExportRejected, Mod
 from pipeline import config, execute
 from pipeline.graph import STAGES
 from pipeline.home import Home
+from pipeline.run_record import find
 from pipeline.runner import Runner
-from pipeline.runs import find
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 
 
@@ -176,7 +176,7 @@ def test_changed_code_that_yields_the_same_bytes_stops_there(tmp_path: Path) -> 
     """An edited stage runs again; what reads it does not, because its bytes did not change."""
     code, home = checkout(tmp_path / "code"), tmp_path / "home"
     assert made_in(code, home) == ["ingest", "validate", "normalize"]
-    module = code / "components" / "ingest.py"
+    module = code / "components" / "ingest" / "stage.py"
     module.write_text(module.read_text() + "\nUNUSED = 1\n")
     assert made_in(code, home) == ["ingest"]
     module.write_text(module.read_text() + "\n# a comment\n")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.params import Params
+from components.settings.sections import Params
 from pipeline import config
 from pipeline.tuning.plan import Choices, Range, plan
-from tests.pipeline.tuning.searches import SPACE, planned, settings_file
+from tests.support.tuning_searches import SPACE, planned, settings_file
 
 
 def problems(folder: Path, space: str = SPACE, tune: str = "", more: str = "", *overrides: str) -> list[str]:

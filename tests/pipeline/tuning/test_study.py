@@ -11,7 +11,7 @@ from pipeline.home import Home
 from pipeline.tuning import study as studies
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial, opened
-from tests.pipeline.tuning.searches import SPACE, history, planned, settings_file
+from tests.support.tuning_searches import SPACE, history, planned, settings_file
 
 RECIPE: dict[str, Any] = {"stage": "train", "params": {"epochs": 4}, "inputs": {"normalize": "a"}, "code": {}}
 

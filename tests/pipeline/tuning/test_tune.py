@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import CLEAN, ROOT, command
-from tests.pipeline.tuning.searches import settings_file
+from tests.support.tuning_searches import settings_file
 
 # The settings as they are learn; the other learning rate does not, and is given up.
 SPACE = '"train.learning_rate" = {choices = [0.01, 1e-6]}\n"train.dropout" = {low = 0.1, high = 0.5}'
@@ -27,7 +27,7 @@ SPY = """
 import os, sys
 def note(event, details):
     if event == "open" and "/artifacts/normalize/" in str(details[0]):
-        who = "worker" if "pipeline.tuning.worker" in sys.orig_argv else "search"
+        who = "worker" if "pipeline.tuning.trial_worker" in sys.orig_argv else "search"
         with open(os.environ["OPENED"], "a") as file:
             file.write(f"{os.getpid()} {who} {details[0]}\\n")
 sys.addaudithook(note)

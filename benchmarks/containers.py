@@ -1,0 +1,91 @@
+"""Measure the containers of `make up`: python -m benchmarks.containers
+
+Runs `retrain` on the digits twice, so that the second has nothing to do, and prints what a task costs on Celery beside
+the work of its stage, and the memory of each container.
+"""
+
+import os
+import subprocess
+import time
+from datetime import datetime
+from statistics import mean
+from typing import Any
+
+from pipeline.airflow.standalone.rest_client import Api
+from pipeline.compose import credentials, environment
+from pipeline.compose.docker_cli import Engine
+from tests.conftest import CLEAN
+from tests.support.airflow_server import digits, ended
+
+UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def main() -> None:
+    engine = Engine(CLEAN)
+    api = Api(
+        f"http://127.0.0.1:{os.environ.get('PORT', '8080')}",
+        credentials.USER,
+        credentials.password(environment.secrets(os.environ)),
+    )
+    idle = memory(engine)
+    first = run(api)
+    busy = memory(engine)
+    tasks = run(api)
+    print(f"run with everything to do: {wall(first):.0f} s, of which the stages {own(first):.0f} s")
+    print(f"run with nothing to do: {wall(tasks):.0f} s, of which the stages {own(tasks):.1f} s")
+    print(f"a task beside its stage: {(wall(tasks) - own(tasks)) / len(tasks):.1f} s")
+    print(
+        f"  in its process {mean(t['duration'] - t['own'] for t in tasks):.1f} s, before it {mean(waits(tasks)):.1f} s"
+    )
+    for name in busy:
+        print(f"{name:40} {idle.get(name, 0) / 1e6:6.0f} MB idle {busy[name] / 1e6:6.0f} MB after a run")
+    print(f"{'all':40} {sum(idle.values()) / 1e6:6.0f} MB idle {sum(busy.values()) / 1e6:6.0f} MB after a run")
+
+
+def run(api: Api) -> list[dict[str, Any]]:
+    """The tasks of a run that has ended, in their order, with the seconds that the stage itself took as `own`."""
+    name = api.post("dags/retrain/dagRuns", {"logical_date": None, "conf": digits()})["dag_run_id"]
+    path = f"dags/retrain/dagRuns/{name}"
+    while not ended(api.get(path)["state"]):
+        time.sleep(1)
+    tasks: list[dict[str, Any]] = api.get(f"{path}/taskInstances")["task_instances"]
+    for task in tasks:
+        pushed = api.get(f"{path}/taskInstances/{task['task_id']}/xcomEntries/return_value")["value"]
+        task["own"] = pushed["seconds"]
+    return sorted(tasks, key=lambda task: str(task["start_date"]))
+
+
+def seconds(later: str, earlier: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def wall(tasks: list[dict[str, Any]]) -> float:
+    """From the moment when the first task could start to the end of the last."""
+    return seconds(tasks[-1]["end_date"], tasks[0]["scheduled_when"])
+
+
+def own(tasks: list[dict[str, Any]]) -> float:
+    return float(sum(task["own"] for task in tasks))
+
+
+def waits(tasks: list[dict[str, Any]]) -> list[float]:
+    """How long each task waited after the one before it had ended."""
+    ends = [tasks[0]["scheduled_when"], *(task["end_date"] for task in tasks[:-1])]
+    return [seconds(task["start_date"], end) for task, end in zip(tasks, ends, strict=True)]
+
+
+def memory(engine: Engine) -> dict[str, float]:
+    """Bytes of each container that runs, as the engine tells them: without what its files take of the page cache."""
+    names = [container["Name"] for container in engine.containers() if container["State"] == "running"]
+    command = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names]
+    done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=True)
+    return {line.split()[0]: size(line.split()[1]) for line in done.stdout.splitlines()}
+
+
+def size(text: str) -> float:
+    number = text.rstrip("BKMGki")
+    return float(number) * UNITS[text.removeprefix(number)]
+
+
+if __name__ == "__main__":
+    main()

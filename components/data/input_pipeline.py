@@ -1,0 +1,156 @@
+"""Batches for training and for measuring: a stream whose content is a pure function of (seed, epoch, step).
+
+Nothing here remembers anything between epochs, so a training that was cut off meets the very batches that it would have
+met. Indices are batched first and images fetched per batch: one call fetches a batch, not one call an image.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from components.data.augmentation.transforms import augmenter
+from components.data.splits import Split
+from components.settings.sections import Train
+from components.system import memory
+from components.system.tensorflow import as_written, tensorflow
+from components.train import losses
+from components.train.distillation import Teacher
+
+IN_MEMORY_BYTES = 2**30
+IN_MEMORY_SHARE = 0.25  # of what is available: while they are read, images are there twice
+MEASURING_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that worker *number* of *size* computes: one run of it, as long as the others' or by one
+    image longer. A batch with fewer images than workers is computed whole by each."""
+
+    number: int
+    size: int
+
+    def of(self, count: Any) -> tuple[Any, Any]:
+        """The first of *count* images, and the one after the last."""
+        tf = tensorflow()
+        few = count < self.size
+        first, end = (count * n // self.size for n in (self.number, self.number + 1))
+        return tf.where(few, tf.zeros_like(count), first), tf.where(few, count, end)
+
+
+class Feed:
+    """One split as batches: (uint8 images (B, H, W, C), labels), and when training with class weights a third, weights.
+
+    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them, or when training with a *teacher*
+    (B, 2, classes), as components.train.losses has them; weights are float32 (B,). With a *share* it is that part of
+    each
+    batch, and in training always (images, labels, weights, counts): of how many images of the batch each one stands,
+    float32 (B,), 1 but where every worker has the whole.
+    """
+
+    def __init__(
+        self, split: Split, classes: int, params: Train, teacher: Teacher | None = None, share: Share | None = None
+    ) -> None:
+        self._tf = tensorflow()
+        self._split, self._classes, self._params, self._teacher = split, classes, params, teacher
+        self._labels, self._share = self._tf.constant(split.labels), share
+        room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available() / (share.size if share else 1))
+        fits = len(split) * math.prod(split.shape) <= room
+        self._images = self._tf.constant(split.images()) if fits else None
+
+    @property
+    def steps(self) -> int:
+        """How many batches a training epoch has; the last one may be smaller."""
+        return math.ceil(len(self._split) / self._params.batch_size)
+
+    def training(self, first_epoch: int) -> Any:
+        """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled anew."""
+        tf, params = self._tf, self._params
+        augment = augmenter(self._split.shape, params.augment)
+        weights = self._class_weights()
+
+        def epoch(number: Any) -> Any:
+            order = shuffled(len(self._split), params.seed, number)
+            batches = tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size).enumerate()
+            return batches.map(lambda step, indices: (_seed(params.seed, number, step + 1), indices))
+
+        def load(seed: Any, indices: Any) -> Any:
+            indices, place, counts = self._mine(indices)
+            images, labels = self._fetch(indices)
+            images = augment(images, seed, place) if augment else images
+            if self._teacher:
+                labels = tf.stack([labels, self._teacher(images)], axis=1)
+            if weights is None:
+                return (images, labels) if counts is None else (images, labels, tf.ones_like(counts), counts)
+            loaded = images, labels, tf.gather(weights, self._classes_at(indices))
+            return loaded if counts is None else (*loaded, counts)
+
+        epochs = tf.data.Dataset.range(first_epoch, params.epochs)
+        loaded = epochs.flat_map(as_written(epoch)).map(as_written(load), num_parallel_calls=2, deterministic=True)
+        return self._as_it_is(loaded.prefetch(4))
+
+    def measuring(self, most: int | None = None) -> Any:
+        """Every image once, in order, unchanged; where there are more than *most*, so many, evenly out of all."""
+        count = len(self._split)
+        chosen = min(count, most or count)
+        first, end = self._share.of(self._tf.constant(chosen, self._tf.int64)) if self._share else (0, chosen)
+        spread = as_written(lambda i: self._fetch(i * count // chosen))
+        indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH)
+        return self._as_it_is(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
+
+    def _as_it_is(self, dataset: Any) -> Any:
+        """*dataset* without autotuning, which has nothing to tune here.
+
+        Its thread sleeps for a time that doubles again and again, and now and then misses that it has to end: leaving
+        one training in five then took up to 20 s (80 iterators deleted with it: 15 waited; 80 without: none).
+        """
+        options = self._tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.with_options(options)
+
+    @property
+    def measured(self) -> int:
+        """How many images `measuring` has, where it has all that are this worker's."""
+        if not self._share:
+            return len(self._split)
+        first, end = self._share.of(self._tf.constant(len(self._split)))
+        return int(end - first)
+
+    def _mine(self, indices: Any) -> tuple[Any, Any, Any]:
+        """What is this worker's of the batch *indices*, its place there, and how many images each one stands for."""
+        if not self._share:
+            return indices, None, None
+        tf, total = self._tf, self._tf.shape(indices)[0]
+        first, end = self._share.of(total)
+        stands_for = tf.where(total < self._share.size, 1 / self._share.size, 1.0)
+        return indices[first:end], (first, total), tf.fill([end - first], stands_for)
+
+    def _class_weights(self) -> Any:
+        if self._params.class_weights == "none":
+            return None
+        return self._tf.constant(losses.class_weights(self._split.labels, self._classes))
+
+    def _classes_at(self, indices: Any) -> Any:
+        return self._tf.gather(self._labels, indices)
+
+    def _fetch(self, indices: Any) -> Any:
+        """Images and labels at *indices*: out of memory where the images fit, else out of the memory maps."""
+        tf = self._tf
+        labels = self._classes_at(indices)
+        if losses.one_hot(self._params):
+            labels = tf.one_hot(labels, self._classes)
+        if self._images is not None:
+            return tf.gather(self._images, indices), labels
+        images = tf.numpy_function(self._split.take, [indices], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, (None, *self._split.shape)), labels
+
+
+def shuffled(count: int, seed: int, epoch: Any) -> Any:
+    """The numbers below *count*, int64 (count,), in the order of that epoch."""
+    tf = tensorflow()
+    return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), _seed(seed, epoch, 0))
+
+
+def _seed(seed: int, epoch: Any, step: Any) -> Any:
+    """Two int64 that no other (epoch, step) has; step 0 is the epoch's order."""
+    tf = tensorflow()
+    return tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64) * 2**32 + tf.cast(step, tf.int64)])

@@ -1,0 +1,1 @@
+"""Evaluate: everything that is measured on the test split, and the gate."""

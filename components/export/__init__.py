@@ -1,0 +1,1 @@
+"""Export: the model in every format, measured against Keras."""

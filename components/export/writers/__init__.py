@@ -1,0 +1,1 @@
+"""One module per family of export formats: how a file is written."""

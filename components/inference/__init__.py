@@ -1,0 +1,1 @@
+"""What runs a stored model without Keras' training code."""

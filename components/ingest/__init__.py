@@ -1,0 +1,1 @@
+"""Ingest: a source's images as uint8 splits."""

@@ -1,0 +1,110 @@
+"""The images below a folder, by split and class, found by names alone: no file is opened.
+
+FOLDER/train/CLASS/*.png  FOLDER/test/CLASS/*.jpg      or      FOLDER/CLASS/*.png
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from components.errors import DataRejected, SourceError
+from components.ingest.sources.base import two_classes
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}  # what desktops leave behind
+MAX_BYTES = 512 * 2**20
+
+
+class Found(NamedTuple):
+    """One image: its path below the folder, its split ("" where the folder has none of its own), class and status."""
+
+    path: str
+    split: str
+    name: str
+    status: os.stat_result
+
+
+@dataclass
+class Listing:
+    """The images sorted by split, class and name; the classes in order; whatever else lies in class folders."""
+
+    root: Path
+    classes: list[str] = field(default_factory=list)
+    images: list[Found] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+def listing(root: Path) -> Listing:
+    """Every image below *root*; raises DataRejected where folders and classes are no training data."""
+    found = Listing(root)
+    top = {entry.name: entry for entry in _entries(root, root) if entry.is_dir()}
+    for split, entry in _splits(root, top).items():
+        for folder in _entries(root, Path(entry)) if split else top.values():
+            if folder.is_dir():
+                _class(found, split, folder)
+    found.classes = sorted({image.name for image in found.images}, key=in_order)
+    two_classes(found.classes, f"{root}, expected to hold FOLDER/CLASS/*.png or FOLDER/{{train,test}}/CLASS/*.png,")
+    _same_classes(found)
+    place = {name: number for number, name in enumerate(found.classes)}
+    found.images.sort(key=lambda image: (image.split != "train", place[image.name], image.path))
+    return found
+
+
+def in_order(name: str) -> tuple[bool, int, str]:
+    """Sorts numbers by value and before words: 2, 10, cat."""
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
+
+
+def _splits(root: Path, top: "dict[str, os.DirEntry[str]]") -> "dict[str, str]":
+    """split -> its folder; {"": root} where there are classes right below. A class may be called train, too."""
+    split = [name for name in ("train", "test") if name in top and any(e.is_dir() for e in _entries(root, top[name]))]
+    if len(split) == 1:
+        other = "test" if split == ["train"] else "train"
+        raise DataRejected(f"{root} has a folder {split[0]} but none {other} with classes in it; expected both")
+    return {name: top[name].path for name in split} or {"": str(root)}
+
+
+def _class(found: Listing, split: str, folder: "os.DirEntry[str]") -> None:
+    """Add the images of one class folder."""
+    name = unicodedata.normalize("NFC", folder.name)  # macOS and Linux may spell the same letters differently
+    if not name.isprintable():
+        raise DataRejected(f"the class folder {folder.path!a} has a name that cannot be written; rename it")
+    before, inside = len(found.images), Path(folder.path).relative_to(found.root).as_posix()
+    for entry in _entries(found.root, Path(folder)):
+        path = f"{inside}/{entry.name}"
+        if not (entry.name.lower().endswith(SUFFIXES) and entry.is_file()):
+            found.others.append(path)
+            continue
+        status = entry.stat()
+        if status.st_size > MAX_BYTES:
+            raise DataRejected(f"{entry.path} has {status.st_size:,} bytes; expected at most {MAX_BYTES:,}")
+        found.images.append(Found(path, split, name, status))
+    if len(found.images) == before:
+        raise DataRejected(f"the class folder {folder.path} has no image in it; expected .png, .jpg or .jpeg files")
+
+
+def _entries(root: Path, folder: "Path | os.DirEntry[str]") -> "Iterator[os.DirEntry[str]]":
+    """What lies in *folder*, hidden files and litter left out; raises DataRejected for a link out of *root*."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.lower() in LITTER:
+                    continue
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+                    raise DataRejected(f"{entry.path} is a link out of {root}; put the file itself there")
+                yield entry
+    except OSError as error:
+        raise SourceError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
+
+
+def _same_classes(found: Listing) -> None:
+    """Raise DataRejected where train and test differ in their classes."""
+    by_split = {split: {i.name for i in found.images if i.split == split} for split in {i.split for i in found.images}}
+    for split, names in by_split.items():
+        if missing := sorted(set(found.classes) - names, key=in_order):
+            raise DataRejected(
+                f"{found.root / split} has no class folder '{missing[0]}'; expected it in train and test"
+            )

@@ -1,0 +1,137 @@
+"""The IDX format, read strictly and in blocks: what the header says is checked before anything is believed of it.
+
+    bytes 0-3    magic: 0, 0, 8 (unsigned bytes), number of dimensions (3 images, 1 labels)
+    then         each dimension, 32 bits, most significant byte first
+    then         the values, one byte each, and nothing more
+
+Format: https://web.archive.org/web/2022/http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from components.errors import DataRejected, SourceError, SourceUnreachable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from components.ingest.sources.base import Block
+
+KINDS = {3: "images", 1: "labels"}
+BLOCK_BYTES = 4 * 2**20
+MAX_SIDE = 4096
+# Drawings and photographs shrink by 2 to 30 in gzip, which can reach 1,032: far above them is a bomb.
+MAX_RATIO, ALWAYS_FINE = 200, 2**30
+
+
+class IdxFile:
+    """An IDX file of unsigned bytes, gzip or raw; `shape` is what its header says: (N, H, W) or (N,)."""
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        """Read and check the header; raises DataRejected where the file cannot be what the header says."""
+        self.path = path
+        self._header_bytes = 4 + 4 * dimensions
+        self._hash = hashlib.sha256()
+        with self._open() as stream:
+            header = self._read(stream, self._header_bytes)
+        if header[:4] != bytes([0, 0, 8, dimensions]):
+            kind = KINDS[dimensions]
+            self._reject(f"begins with {header[:4].hex(' ')}; expected 00 00 08 0{dimensions}, the mark of IDX {kind}")
+        self.shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", header[4:])
+        self._check()
+
+    def _check(self) -> None:
+        promised, size = math.prod(self.shape), self.path.stat().st_size
+        text = " x ".join(map(str, self.shape))
+        if not promised or any(side > MAX_SIDE for side in self.shape[1:]):
+            self._reject(f"says in its header that it holds {text} bytes; expected sides of 1 to {MAX_SIDE} pixels")
+        if not _is_gzip(self.path) and size != promised + self._header_bytes:
+            self._reject(f"holds {size - self._header_bytes:,} bytes after its header, which promises {text}")
+        if promised > max(ALWAYS_FINE, MAX_RATIO * size):
+            self._reject(f"would unpack from {size:,} to {promised:,} bytes, a decompression bomb; refused")
+
+    def blocks(self) -> "Iterator[NDArray[np.uint8]]":
+        """Yield whole items in blocks, uint8 (n, ...); raises DataRejected unless all that was promised is there."""
+        import numpy as np
+
+        for block in self.raw_blocks():
+            yield np.frombuffer(block, np.uint8).reshape(-1, *self.shape[1:])
+
+    def raw_blocks(self) -> Iterator[bytes]:
+        """The same as plain bytes."""
+        item = math.prod(self.shape[1:])
+        together = max(1, BLOCK_BYTES // item)
+        self._hash = hashlib.sha256()
+        with self._open() as stream:
+            self._read(stream, self._header_bytes)
+            for start in range(0, self.shape[0], together):
+                yield self._read(stream, min(together, self.shape[0] - start) * item)
+            self._end(stream)
+
+    def sha256(self) -> str:
+        """The hash of the decompressed bytes, once the blocks came to their end."""
+        return self._hash.hexdigest()
+
+    def _open(self) -> IO[bytes]:
+        return gzip.open(self.path, "rb") if _is_gzip(self.path) else self.path.open("rb")  # type: ignore[return-value]
+
+    def _read(self, stream: IO[bytes], count: int) -> bytes:
+        try:
+            data = stream.read(count)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            self._reject(f"is truncated or damaged ({error}); fetch it again")
+        if len(data) != count:
+            self._reject("is truncated: it holds less data than its header promises; fetch it again")
+        self._hash.update(data)
+        return data
+
+    def _end(self, stream: IO[bytes]) -> None:
+        try:
+            more = stream.read(1)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            self._reject(f"is truncated or damaged ({error}); fetch it again")
+        if more:
+            self._reject("holds more data than its header promises; fetch it again")
+
+    def _reject(self, problem: str) -> NoReturn:
+        raise DataRejected(f"{self.path} {problem}")
+
+
+def _is_gzip(path: Path) -> bool:
+    """Told by content: browsers unpack a download and leave its name as it was."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"\x1f\x8b"
+    except FileNotFoundError:
+        raise SourceUnreachable(f"{path} went away while it was being read; run it again") from None
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def open_pair(images: Path, labels: Path) -> tuple[IdxFile, IdxFile]:
+    """The images and labels of one split; raises DataRejected where they differ in number."""
+    pair = IdxFile(images, 3), IdxFile(labels, 1)
+    if pair[0].shape[0] != pair[1].shape[0]:
+        raise DataRejected(
+            f"{images} holds {pair[0].shape[0]:,} images and {labels} holds {pair[1].shape[0]:,} labels;"
+            " expected one label for each image"
+        )
+    return pair
+
+
+def pair_blocks(split: str, images: IdxFile, labels: IdxFile) -> "Iterator[Block]":
+    """Yield (split, images (n, H, W, 1), labels (n,)) of two files of equal length."""
+    import numpy as np
+
+    known = np.concatenate(list(labels.blocks()))
+    start = 0
+    for block in images.blocks():
+        yield split, block[..., None], known[start : start + len(block)].astype(np.int64)
+        start += len(block)

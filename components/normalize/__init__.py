@@ -1,0 +1,1 @@
+"""Normalize: hold out a validation split, drop duplicates and fit the scaling."""

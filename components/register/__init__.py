@@ -1,0 +1,1 @@
+"""Register: one version in the model registry per model."""

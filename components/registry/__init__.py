@@ -1,0 +1,1 @@
+"""The MLflow model registry: fast reads, writes through MLflow's client, and the promotion log."""

@@ -1,0 +1,1 @@
+"""Every setting: one frozen dataclass per stage. Standard library only."""

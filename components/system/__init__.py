@@ -1,0 +1,1 @@
+"""The machine and the process: TensorFlow's import, memory, child processes, files."""

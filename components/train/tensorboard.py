@@ -1,0 +1,57 @@
+"""TensorBoard's event files, written with TensorFlow's own ops: training needs no TensorBoard, only looking does.
+
+LOGS/
+  train/       events.out.tfevents.*   epoch_loss, epoch_accuracy, epoch_learning_rate; a histogram per weight
+  validation/  events.out.tfevents.*   epoch_loss, epoch_accuracy
+
+Layout of the records: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/plugins (scalar, histogram).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.system.tensorflow import tensorflow
+
+BUCKETS = 30
+
+
+class Events:
+    """Writes one epoch's figures and weights at a time; a context manager, as the files must be closed."""
+
+    def __init__(self, logs: Path) -> None:
+        self._tf = tensorflow()
+        self._writers = {
+            part: self._tf.summary.create_file_writer(str(logs / part)) for part in ("train", "validation")
+        }
+
+    def write(self, epoch: int, figures: dict[str, float], weights: dict[str, NDArray[Any]]) -> None:
+        """*figures* by name, those that begin with val_ going to validation; *weights* by path; *epoch* from 0."""
+        for name, value in figures.items():
+            part = "validation" if name.startswith("val_") else "train"
+            self._record(part, f"epoch_{name.removeprefix('val_')}", np.float32(value), "scalars", epoch)
+        for name, array in weights.items():
+            self._record("train", f"{name}/histogram", _histogram(array), "histograms", epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _record(self, part: str, tag: str, value: Any, plugin: str, epoch: int) -> None:
+        metadata = self._tf.compat.v1.SummaryMetadata(data_class=1 if plugin == "scalars" else 2)
+        metadata.plugin_data.plugin_name = plugin
+        with self._writers[part].as_default():
+            self._tf.summary.write(tag, value, step=epoch, metadata=metadata)
+
+    def __enter__(self) -> "Events":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+def _histogram(array: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows of (left edge, right edge, count)."""
+    counts, edges = np.histogram(array, BUCKETS)
+    return np.stack([edges[:-1], edges[1:], counts], axis=1).astype(np.float64)

@@ -1,0 +1,1 @@
+"""Validate: statistics, an inferred schema, anomalies and pictures of the ingested images."""

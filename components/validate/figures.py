@@ -1,0 +1,176 @@
+"""The pictures of the data, drawn with Pillow alone: the same images give the same bytes.
+
+pictures/
+  class-histogram.png     the share of each class in training and test, with the numbers of images
+  contact-<class>.png     up to 60 training images of one class, evenly spaced, each with its index above it; a name
+                          that is not the number of the class follows that: contact-0.png, contact-07-Sneaker.png
+  contacts-<first>.png    instead, where there are more than SHEETS classes: a row of ten images for each class
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from components.data.splits import Split
+
+SHEETS = 50
+COLUMNS, ROWS = 10, 6
+CLASSES_PER_PAGE, PAGES = 20, 25
+TILE, GAP, LINE, MARGIN, NAME = 64, 6, 14, 16, 150
+HISTOGRAM_ROWS, BAR, GROUP, BARS, EDGE, HEAD = 60, 24, 66, 840, 32, 136
+BLACK, GREY, PALE, WHITE = "#222222", "#6e6e6e", "#e6e6e6", "#ffffff"
+COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # told apart by every kind of sight: Okabe and Ito 2008
+
+Row = tuple[str, NDArray[np.int64]]
+
+
+def draw(ingest: Path, statistics: dict[str, Any], folder: Path) -> None:
+    """Draw what can be drawn: no contact sheet of arrays that are not what they should be."""
+    folder.mkdir()
+    splits = statistics["splits"]
+    if statistics["classes"] and any(any(split["histogram"] or []) for split in splits.values()):
+        class_histogram(statistics).save(folder / "class-histogram.png")
+    train = splits["train"]
+    whole = not train["unreadable"] and train["labels"]["shape"] == [train["images"]] and train["histogram"]
+    expected = {"dtype": "uint8", "shape": statistics["shape"]}
+    if whole and [kind | expected for kind in train["kinds"]] == train["kinds"]:
+        for name, sheet in contact_sheets(Split(ingest / "train"), statistics["classes"]):
+            sheet.save(folder / name)
+
+
+def contact_sheets(split: Split, classes: list[str]) -> Iterator[tuple[str, Image.Image]]:
+    """File name and picture of each sheet: one for each class or, of many classes, one for twenty."""
+    members = [np.flatnonzero(split.labels == number) for number in range(len(classes))]
+    if len(classes) <= SHEETS:
+        for number, (name, all_of_it) in enumerate(zip(classes, members, strict=True)):
+            shown = _evenly(all_of_it, COLUMNS * ROWS)
+            title = f"class {name}: {len(shown):,} of {len(all_of_it):,} training images"
+            rows = [("", shown[start : start + COLUMNS]) for start in range(0, len(shown), COLUMNS)]
+            yield sheet_name(number, name, len(classes)), contact_sheet(split, title, rows)
+        return
+    for start in range(0, min(len(classes), CLASSES_PER_PAGE * PAGES), CLASSES_PER_PAGE):
+        numbers = range(start, min(start + CLASSES_PER_PAGE, len(classes)))
+        title = f"classes {numbers[0] + 1} to {numbers[-1] + 1} of {len(classes):,}"
+        rows = [(classes[number], _evenly(members[number], COLUMNS)) for number in numbers]
+        yield f"contacts-{start:05}.png", contact_sheet(split, title, rows)
+
+
+def sheet_name(number: int, name: str, classes: int) -> str:
+    """A file name for class *number*: safe on every file system, and unlike every other class's ("A" and "a")."""
+    padded = f"{number:0{len(str(classes - 1))}}"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:40].strip("._")
+    return f"contact-{padded}.png" if safe in ("", padded) else f"contact-{padded}-{safe}.png"
+
+
+def contact_sheet(split: Split, title: str, rows: Sequence[Row]) -> Image.Image:
+    """A page of images, each row with a name at its left (where rows have names) and the index above each image."""
+    left = MARGIN + (NAME if any(name for name, _ in rows) else 0)
+    width, step = left + COLUMNS * (TILE + GAP) - GAP + MARGIN, TILE + LINE + GAP
+    page = Image.new("RGB", (width, 2 * MARGIN + 24 + max(1, len(rows)) * step - GAP), WHITE)
+    pen = ImageDraw.Draw(page)
+    pen.text((MARGIN, MARGIN - 2), _cut(title, 14, width - 2 * MARGIN), BLACK, _font(14))
+    for row, (name, indices) in enumerate(rows):
+        top = MARGIN + 24 + row * step
+        pen.text((MARGIN, top + LINE + TILE // 2), _cut(name, 12, NAME - 12), BLACK, _font(12), anchor="lm")
+        for column, (index, image) in enumerate(zip(indices.tolist(), split.take(indices), strict=True)):
+            corner = left + column * (TILE + GAP), top + LINE
+            pen.text((corner[0] + TILE // 2, top), str(index), GREY, _font(9), anchor="ma")
+            _paste(page, image, corner)
+    return page
+
+
+def _paste(page: Image.Image, pixels: NDArray[np.uint8], corner: tuple[int, int]) -> None:
+    """Put the image in the middle of its tile: enlarged by a whole factor, so that each pixel is seen, or shrunk."""
+    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    scale = TILE / max(image.size)
+    factor = int(scale) if scale >= 1 else scale
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    image = image.resize(size, Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.BOX)
+    ImageDraw.Draw(page).rectangle((corner[0], corner[1], corner[0] + TILE - 1, corner[1] + TILE - 1), PALE)
+    page.paste(image, (corner[0] + (TILE - size[0]) // 2, corner[1] + (TILE - size[1]) // 2))
+
+
+def class_histogram(statistics: dict[str, Any]) -> Image.Image:
+    """Two bars for each class, its share of the training and of the test images; the ends alone, of many classes.
+
+    Drawn at twice the size that it is shown in, for sharp screens.
+    """
+    counts = {name: split["histogram"] or [] for name, split in statistics["splits"].items()}
+    classes: list[str] = statistics["classes"]
+    longest = max(count / max(1, sum(of)) for of in counts.values() for count in of) or 1.0
+    numbers = _shown(counts["train"], len(classes))
+    names = {number: _cut(classes[number], 24, 2 * NAME) for number in numbers}
+    left = EDGE + max(_font(24).getlength(name) for name in names.values()) + 18
+    page = Image.new("RGB", (round(left) + BARS + 220, HEAD + len(numbers) * GROUP + EDGE), WHITE)
+    pen = ImageDraw.Draw(page)
+    _legend(pen, {name: sum(of) for name, of in counts.items()}, len(numbers), len(classes))
+    for row, number in enumerate(numbers):
+        top = HEAD + row * GROUP
+        pen.text((left - 16, top + BAR), names[number], BLACK, _font(24), anchor="rm")
+        for bar, (name, of) in enumerate(counts.items()):
+            count = of[number] if of else 0
+            _bar(pen, (left, top + bar * BAR), count, count / max(1, sum(of)), longest, COLOURS[name])
+    return page
+
+
+def _shown(counts: list[int], classes: int) -> list[int]:
+    """All classes in their order or, where they are too many to read, the most and the least frequent ones."""
+    if classes <= HISTOGRAM_ROWS:
+        return list(range(classes))
+    order = sorted(range(len(counts)), key=lambda number: -counts[number]) or list(range(classes))
+    return order[: HISTOGRAM_ROWS // 2] + order[-HISTOGRAM_ROWS // 2 :]
+
+
+def _bar(
+    pen: ImageDraw.ImageDraw, corner: tuple[float, float], count: int, share: float, longest: float, colour: str
+) -> None:
+    x, y = corner
+    end = x + round(BARS * share / longest)
+    if count:
+        pen.rectangle((x, y, max(x, end - 1), y + BAR - 3), colour)
+    pen.text((end + 12, y + BAR / 2 - 1), f"{100 * share:.1f} %", BLACK, _font(19), anchor="lm")
+    pen.text((end + 100, y + BAR / 2 - 1), f"{count:,}", GREY, _font(19), anchor="lm")
+
+
+def _legend(pen: ImageDraw.ImageDraw, totals: dict[str, int], shown: int, classes: int) -> None:
+    title = (
+        "Share of each class" if shown == classes else f"The {shown // 2} largest and smallest of {classes:,} classes"
+    )
+    pen.text((EDGE, EDGE - 4), title, BLACK, _font(28))
+    x = float(EDGE)
+    for name, total in totals.items():
+        text = f"{name}, {total:,} images"
+        pen.rectangle((x, EDGE + 52, x + 22, EDGE + 74), COLOURS[name])
+        pen.text((x + 34, EDGE + 64), text, BLACK, _font(24), anchor="lm")
+        x += 34 + _font(24).getlength(text) + 48
+
+
+def _evenly(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(indices) <= most:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)]
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib: found without the seconds that importing matplotlib takes."""
+    matplotlib = find_spec("matplotlib")
+    folder = Path(str(matplotlib and matplotlib.origin)).parent
+    return ImageFont.truetype(folder / "mpl-data/fonts/ttf/DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _cut(text: str, size: int, width: float) -> str:
+    """*text*, shortened until it is at most *width* pixels wide."""
+    text = " ".join(text.split())
+    if _font(size).getlength(text) <= width:
+        return text
+    while text and _font(size).getlength(text + "\u2026") > width:
+        text = text[:-1]
+    return text + "\u2026"

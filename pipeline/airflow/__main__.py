@@ -1,0 +1,49 @@
+"""A local Airflow for the DAGs of this project: python -m pipeline.airflow [--host HOST] [--port PORT]
+
+Starts the API server, the scheduler, the DAG processor, the triggerer and MLflow's UI on loopback, tells the address
+and the login, and ends them all on Ctrl-C.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import util
+from types import FrameType
+
+from components.errors import Failure
+from components.progress import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m pipeline.airflow", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="port of the UI (8080)")
+    parser.add_argument("--mlflow-port", type=int, default=5000, help="port of MLflow's UI (5000); 0: none")
+    options = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell script's background processes begin with SIGINT ignored
+        signal.signal(number, _ended)
+    if not util.find_spec("airflow"):
+        say(f"error: Airflow is not installed for {sys.executable}; 'make setup' installs it into .venv")
+        return 1
+    from pipeline.airflow.standalone import serve
+
+    try:
+        serve.serve(options.host, options.port, options.mlflow_port)
+    except Failure as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("Airflow has ended; tasks that were running go on where they were when it is started again")
+        return 130
+    return 0
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    for more in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(more, signal.SIG_IGN)  # once is enough: ending takes some seconds
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

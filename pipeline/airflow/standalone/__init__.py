@@ -1,0 +1,1 @@
+"""`make airflow`: a local Airflow, started part by part and ended as one."""

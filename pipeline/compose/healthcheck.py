@@ -1,0 +1,62 @@
+"""Whether one part is healthy, for its container's health check: exit status 0, or 1 and a line that says why not.
+
+python -m pipeline.compose.healthcheck              the settings can be read
+python -m pipeline.compose.healthcheck scheduler    Airflow has heard of this part lately (also: metadatabase, ...)
+python -m pipeline.compose.healthcheck worker       the Celery worker of this container answers
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.errors import Failure, Unavailable
+from components.progress import say
+from pipeline import config
+from pipeline.airflow.standalone.rest_client import Api
+
+BROKER = Path("/run/secrets/airflow_broker")
+SECONDS_TO_ANSWER = 10.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    part = arguments[0] if arguments else ""
+    try:
+        if part == "worker":
+            worker()
+        elif part:
+            airflow(part)
+        else:
+            config.load(os.environ.get("PIPELINE_CONFIG", ""), have=lambda _: True)
+    except Failure as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+def airflow(part: str) -> None:
+    """Ask the API server, which knows of the other parts by their heartbeats; raises Unavailable."""
+    url = os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/")
+    status = Api(url, "", "").health().get(part, {}).get("status", "unknown: the API server does not answer")
+    if status != "healthy":
+        raise Unavailable(f"{part} is {status}")
+
+
+def worker() -> None:
+    """Ask Celery's main process, which answers while a task computes, by way of the broker; raises Unavailable."""
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+
+    name = f"celery@{socket.gethostname()}"
+    with Celery(broker=BROKER.read_text().strip()) as app:
+        try:
+            answers = app.control.ping([name], timeout=SECONDS_TO_ANSWER, limit=1)
+        except OperationalError as error:
+            raise Unavailable(f"the broker cannot be reached: {error}") from None
+    if not answers:
+        raise Unavailable(f"{name} has not answered for {SECONDS_TO_ANSWER:g} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

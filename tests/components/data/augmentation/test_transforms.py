@@ -1,0 +1,233 @@
+"""Augmentation: each kind changes what it should and nothing else, as a pure function of images and seed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from components.data.augmentation import warping
+from components.data.augmentation.transforms import affine, augmenter, elastic
+from components.settings.augmentation import KINDS
+from components.system.tensorflow import tensorflow
+
+ALL = ",".join(KINDS)
+COUNT = 64
+EXAMPLES = settings(max_examples=10, deadline=None, derandomize=True)
+COLUMNS, ROWS = np.meshgrid(np.arange(28), np.arange(28))
+
+
+def seed(step: int) -> NDArray[np.int64]:
+    return np.array([0, step], np.int64)
+
+
+def augmented(images: NDArray[np.uint8], text: str, step: int = 1) -> NDArray[np.uint8]:
+    augment = augmenter(images.shape[1:], text)
+    assert augment
+    out: NDArray[np.uint8] = augment(images, seed(step)).numpy()
+    return out
+
+
+def noise(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def blob(x: float = 13.5, y: float = 13.5, wide: float = 3, high: float = 3) -> NDArray[np.uint8]:
+    """COUNT images 28x28 of one soft bright spot on black, its middle at (x, y)."""
+    spot = 255 * np.exp(-(((COLUMNS - x) / wide) ** 2 + ((ROWS - y) / high) ** 2) / 2)
+    return np.repeat(spot.astype(np.uint8)[None, ..., None], COUNT, axis=0)
+
+
+def middle(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The centre of mass (x, y) of each image."""
+    mass = images[..., 0].astype(np.float64)
+    total = mass.sum(axis=(1, 2))
+    return np.stack([(mass * at).sum(axis=(1, 2)) / total for at in (COLUMNS, ROWS)], axis=1)
+
+
+def moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The covariance matrix of each image's mass: (N, 2, 2), x first."""
+    mass = images[..., 0] / images[..., 0].sum(axis=(1, 2), keepdims=True)
+    far = [at - middle(images)[:, i, None, None] for i, at in enumerate((COLUMNS, ROWS))]
+    return np.array([[(mass * a * b).sum(axis=(1, 2)) for a in far] for b in far]).transpose(2, 0, 1)
+
+
+def directions(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The angle in degrees, -90 to 90, of the long axis of each image."""
+    (xx, xy), (_, yy) = np.moveaxis(moments(images), 0, -1)
+    angles: NDArray[np.float64] = np.degrees(np.arctan2(2 * xy, xx - yy) / 2)
+    return angles
+
+
+# --- what all kinds keep to
+
+
+@pytest.mark.parametrize("text", [*KINDS, ALL])
+@pytest.mark.parametrize("shape", [(5, 28, 28, 1), (3, 9, 14, 3), (2, 33, 8, 1)])
+def test_any_size_and_colour_stays_what_it_is_and_is_changed(text: str, shape: tuple[int, int, int, int]) -> None:
+    """uint8 of the same shape comes out, and other pixels; the images that came in are as they were."""
+    images = noise(*shape)
+    before = images.copy()
+    out = augmented(images, text)
+    assert out.shape == shape
+    assert out.dtype == np.uint8
+    assert (out != images).any()
+    np.testing.assert_array_equal(images, before)
+
+
+@pytest.mark.parametrize("text", [*KINDS, ALL])
+def test_the_seed_decides_all(text: str) -> None:
+    """The same seed gives the same bytes, another step others; images of one batch differ from one another."""
+    images = np.repeat(noise(1, 28, 28, 1), COUNT, axis=0)
+    one, same, other = (augmented(images, text, step) for step in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+    assert len(np.unique(one, axis=0)) > COUNT / 3
+
+
+def test_an_image_of_one_colour_stays_so_whatever_moves() -> None:
+    """What moves in from outside repeats the edge: no dark corner comes into a bright picture."""
+    images = np.full((COUNT, 20, 30, 3), 200, np.uint8)
+    np.testing.assert_array_equal(augmented(images, "rotate=45,shift=0.3,zoom=0.5,shear=30,elastic=3"), images)
+
+
+def test_nothing_is_made_where_nothing_is_asked_for() -> None:
+    """No text, or strengths of 0, cost nothing."""
+    assert augmenter((8, 8, 1), "") is augmenter((8, 8, 1), "rotate=0,erase=0") is None
+
+
+# --- each kind
+
+
+def test_no_strength_is_the_identity_in_both_ways_of_sampling() -> None:
+    """Every pixel stays where it was, exactly."""
+    images, shape = noise(4, 9, 14, 3), (9, 14, 3)
+    matrices = affine(4, seed(1), shape, {})
+    np.testing.assert_array_equal(warping.project(images, matrices, shape), images)
+    np.testing.assert_array_equal(warping.sample(images, warping.places(matrices, shape), shape), images)
+
+
+def test_both_ways_of_sampling_agree() -> None:
+    """The dense one differs from TensorFlow's operation by its rounding alone: by one grey level."""
+    images, shape = noise(16, 9, 14, 3), (9, 14, 3)
+    matrices = affine(16, seed(1), shape, {"rotate": 40, "zoom": 0.3, "shear": 20, "shift": 0.2})
+    one = warping.project(images, matrices, shape).numpy().astype(int)
+    other = warping.sample(images, warping.places(matrices, shape), shape).numpy().astype(int)
+    assert np.abs(one - other).max() <= 1
+
+
+def test_what_lies_between_pixels_is_their_mean_rounded() -> None:
+    """Of 10 and 13 side by side: 10.3, 10.6, 13 at the edge and 13 beyond it."""
+    images = np.array([10, 13, 10, 13], np.uint8).reshape(1, 2, 2, 1)
+    places = np.array([[[0.1, 0.2], [1, 7]], [[0, 0.4], [1, 7]]], np.float32)[None]
+    assert warping.sample(images, places, (2, 2, 1)).numpy().ravel().tolist() == [10, 11, 13, 13]
+
+
+@EXAMPLES
+@given(st.floats(0.02, 0.25), st.integers(0, 10**9))
+def test_a_shift_moves_the_middle_by_at_most_its_share_of_the_side(share: float, step: int) -> None:
+    """Both ways and in both directions, and the spot keeps its form."""
+    far = middle(augmented(blob(), f"shift={share}", step)) - 13.5
+    assert np.abs(far).max() <= 28 * share + 0.1
+    assert (far.min(axis=0) < -28 * share / 2).all()
+    assert (far.max(axis=0) > 28 * share / 2).all()
+
+
+@EXAMPLES
+@given(st.floats(2, 60), st.integers(0, 10**9))
+def test_a_rotation_turns_by_at_most_its_angle_about_the_centre(degrees: float, step: int) -> None:
+    """To both sides; the middle and the size stay."""
+    out = augmented(blob(wide=5, high=1.5), f"rotate={degrees}", step)
+    turned = directions(out)
+    assert np.abs(turned).max() <= degrees + 0.5
+    assert turned.min() < -degrees / 2
+    assert turned.max() > degrees / 2
+    np.testing.assert_allclose(middle(out), 13.5, atol=0.15)
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.4), st.integers(0, 10**9))
+def test_a_zoom_changes_the_size_by_at_most_its_share(share: float, step: int) -> None:
+    """Smaller and larger, the same in both directions; the middle stays."""
+    out = augmented(blob(wide=2.5, high=2.5), f"zoom={share}", step)
+    sizes = np.sqrt(np.diagonal(moments(out), axis1=1, axis2=2)) / 2.5
+    assert sizes.min() >= 1 / (1 + share) - 0.04
+    assert sizes.max() <= 1 / (1 - share) + 0.04
+    assert sizes.min() < 1 < sizes.max()
+    np.testing.assert_allclose(middle(out), 13.5, atol=0.15)
+
+
+@EXAMPLES
+@given(st.floats(3, 40), st.integers(0, 10**9))
+def test_a_shear_leans_uprights_by_at_most_its_angle_and_keeps_lines_level(degrees: float, step: int) -> None:
+    """Each row moves sideways as a whole: what stands in a row stays in it."""
+    out = augmented(blob(wide=1.5, high=4), f"shear={degrees}", step)
+    (_, xy), (_, yy) = np.moveaxis(moments(out), 0, -1)
+    leans = np.degrees(np.arctan(xy / yy))
+    assert np.abs(leans).max() <= degrees + 0.7
+    assert leans.min() < -degrees / 2
+    assert leans.max() > degrees / 2
+    np.testing.assert_allclose(yy, moments(blob(wide=1.5, high=4))[:, 1, 1], rtol=0.05)
+
+
+def test_elastic_is_as_strong_as_it_says_smooth_and_in_all_directions() -> None:
+    """Its standard deviation is the strength, in pixels at 28x28, everywhere; neighbours move nearly alike."""
+    for shape in ((28, 28, 1), (56, 14, 3)):
+        field = elastic(4000, seed(1), shape, 1.5).numpy() * np.array([28 / shape[1], 28 / shape[0]])[:, None, None]
+        np.testing.assert_allclose(field.std(axis=0), 1.5, rtol=0.08)
+        np.testing.assert_allclose(field.mean(axis=0), 0, atol=0.15)
+    field = elastic(200, seed(1), (28, 28, 1), 1.0).numpy()
+    steps = [np.diff(field, axis=axis) for axis in (2, 3)]
+    assert max(np.abs(step).max() for step in steps) < 1  # no place is torn open or folded over
+    assert abs(np.corrcoef(field[:, 0].ravel(), field[:, 1].ravel())[0, 1]) < 0.05
+
+
+def test_elastic_keeps_the_ink() -> None:
+    """A spot is bent, not lost: its mass changes by little, and on the average of many by nothing."""
+    before = blob(wide=3, high=3)[0].sum()
+    ink = augmented(blob(wide=3, high=3), "elastic=1").sum(axis=(1, 2, 3)) / before
+    assert ink.min() > 0.6
+    assert ink.max() < 1.6
+    assert abs(ink.mean() - 1) < 0.08
+
+
+@EXAMPLES
+@given(st.floats(0.02, 0.9), st.integers(0, 10**9))
+def test_erasing_hides_one_rectangle_of_at_most_its_area_in_half_of_the_images(share: float, step: int) -> None:
+    """Noise inside of it; outside of it, and in the other images, nothing is changed."""
+    dark, pale = (augmented(np.full((256, 20, 30, 3), grey, np.uint8), f"erase={share}", step) for grey in (7, 8))
+    hidden = (dark == pale).all(axis=3)  # noise has nothing to do with what it hides
+    assert (dark[~hidden] == 7).all()
+    assert 0.25 < hidden.any(axis=(1, 2)).mean() < 0.65
+    assert hidden.mean(axis=(1, 2)).max() <= share
+    rows, columns = hidden.any(axis=2), hidden.any(axis=1)
+    np.testing.assert_array_equal(hidden, rows[:, :, None] & columns[:, None, :])
+    for line in (rows, columns):  # one stretch each: it begins at most once
+        assert np.diff(line, axis=1, prepend=False).sum(axis=1).max() <= 2
+
+
+def test_erasing_reaches_every_place_and_fills_with_any_grey() -> None:
+    """Corners too; the filling is spread evenly over 0..255."""
+    out = augmented(np.full((2000, 12, 12, 1), 7, np.uint8), "erase=0.4")
+    hidden = out[..., 0] != 7
+    assert hidden.mean(axis=0).min() > 0.005
+    assert abs(out[..., 0][hidden].mean() - 127.5) < 2
+
+
+def test_one_kind_is_not_changed_by_another_that_is_added() -> None:
+    """Erasing takes random numbers of its own: what it leaves is the image that was only moved."""
+    images = noise(COUNT, 28, 28, 1)
+    moved, both = augmented(images, "rotate,shift,elastic"), augmented(images, "rotate,shift,elastic,erase=0.1")
+    assert (moved == both).mean() > 0.9
+
+
+def test_it_runs_in_a_graph_for_batches_of_any_size() -> None:
+    """Inside tf.data, where neither the size of the batch nor eager tensors are there."""
+    tf = tensorflow()
+    augment = augmenter((28, 28, 1), ALL)
+    assert augment
+    images = noise(50, 28, 28, 1)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(32).map(lambda batch: augment(batch, seed(1)))
+    first, last = list(batches)
+    assert (first.shape, last.shape) == ((32, 28, 28, 1), (18, 28, 28, 1))
+    np.testing.assert_array_equal(first, augmented(images[:32], ALL))

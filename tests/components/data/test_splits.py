@@ -1,0 +1,97 @@
+"""Images on disk: whatever goes in, in whatever blocks, comes out again."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.data import splits
+from components.data.splits import Split, SplitWriter
+
+SHAPE = (3, 2, 1)
+
+
+def some(count: int, seed: int = 0) -> tuple[splits.Images, splits.Labels]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8), rng.integers(0, 10, count)
+
+
+def written(folder: Path, blocks: list[int], per_shard: int) -> tuple[Split, splits.Images, splits.Labels]:
+    images, labels = some(sum(blocks))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "SHARD_BYTES", per_shard * 6)
+        with SplitWriter(folder, SHAPE) as out:
+            for end, size in zip(np.cumsum(blocks).tolist(), blocks, strict=True):
+                out.add(images[end - size : end], labels[end - size : end])
+    return Split(folder), images, labels
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    blocks=st.lists(st.integers(0, 9), max_size=6),
+    per_shard=st.integers(1, 7),
+    size=st.integers(1, 8),
+    data=st.data(),
+)
+def test_any_blocks(blocks: list[int], per_shard: int, size: int, data: st.DataObject) -> None:
+    """Images and labels written in blocks of any sizes, in shards of any size, are read as they were, in any way."""
+    with tempfile.TemporaryDirectory() as folder:
+        split, images, labels = written(Path(folder, "split"), blocks, per_shard)
+        read = list(split.blocks(size))
+        assert all(0 < len(block) <= size for block, _ in read)
+        assert np.array_equal(np.concatenate([images[:0], *(block for block, _ in read)]), images)
+        assert np.array_equal(np.concatenate([labels[:0], *(of for _, of in read)]), labels)
+        assert np.array_equal(split.images(), images)
+        assert len(split) == len(images)
+        assert split.shape == SHAPE
+        wanted = np.array(data.draw(st.lists(st.integers(0, max(0, len(images) - 1)))) if len(images) else [], np.int64)
+        assert np.array_equal(split.take(wanted), images[wanted])
+        shards = [len(np.load(path)) for path in sorted(Path(folder, "split").glob("images-*.npy"))]
+        assert all(count == per_shard for count in shards[:-1])
+        assert shards[-1] <= per_shard
+
+
+def test_blocks_do_not_matter_to_the_bytes(tmp_path: Path) -> None:
+    """The same images written in other blocks are the same files."""
+    written(tmp_path / "one", [20], 8)
+    written(tmp_path / "many", [3, 0, 9, 1, 7], 8)
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["images-00000.npy", "images-00001.npy", "images-00002.npy", "labels.npy"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
+
+
+def test_blocks_are_copies(tmp_path: Path) -> None:
+    """What a reader does to a block changes neither the file nor the next reading."""
+    split, images, _ = written(tmp_path / "split", [5], 3)
+    for block, _ in split.blocks():
+        block[:] = 0
+    assert np.array_equal(split.images(), images)
+
+
+def test_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
+    """A block that its owner fills again after handing it over is written as it was."""
+    images, labels = some(4)
+    buffer = images.copy()
+    with SplitWriter(tmp_path / "split", SHAPE) as out:
+        out.add(buffer, labels)
+        buffer[:] = 0
+    assert np.array_equal(Split(tmp_path / "split").images(), images)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (np.zeros((2, 3, 3, 1), np.uint8), np.zeros(2, np.int64)),
+        (np.zeros((2, *SHAPE), np.float32), np.zeros(2, np.int64)),
+        (np.zeros((2, *SHAPE), np.uint8), np.zeros(3, np.int64)),
+    ],
+)
+def test_refuses_what_does_not_fit(tmp_path: Path, images: splits.Images, labels: splits.Labels) -> None:
+    """Images of another shape or type, or without a label each, are refused, and no split is left."""
+    with pytest.raises(ValueError, match="expected uint8"), SplitWriter(tmp_path / "split", SHAPE) as out:
+        out.add(images, labels)
+    assert not (tmp_path / "split" / "labels.npy").exists()

@@ -1,0 +1,146 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.evaluate.diagnosis import Case, diagnose, read, warn
+from components.evaluate.stage import measure
+from components.findings import Finding
+from components.settings.sections import Evaluate, Gate, Train
+from tests.support.digits_dataset import SOUND, write_digits
+from tests.support.small_training import run
+
+LOW_BAR = Gate(min_accuracy=0.95)  # what a dense network reaches on the digits in six epochs
+
+# trouble -> what is done to the labels, the settings that lead into it, the setting that the advice names
+TROUBLES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "over-fitting": (
+        {"most": 60},
+        {"epochs": 25, "batch_size": 16, "dropout": 0.0, "patience": 30},
+        "train.augment=shift",
+    ),
+    "under-fitting": (
+        {},
+        {"epochs": 12, "batch_size": 64, "dropout": 0.95, "learning_rate": 0.001},
+        "train.dropout=0.2",
+    ),
+    "slow convergence": ({}, {"epochs": 2, "batch_size": 256, "learning_rate": 0.001}, "train.epochs=4"),
+    "divergence": ({}, {"epochs": 2, "learning_rate": 1.0}, "train.learning_rate=0.1"),
+    "dead network": ({}, {"epochs": 1, "learning_rate": 1e-7}, "train.learning_rate=1e-05"),
+}
+
+
+def findings(folder: Path, data: dict[str, Any], settings: dict[str, Any]) -> list[Finding]:
+    """The warnings about a training on the digits."""
+    normalize = write_digits(folder / "normalize", **data)
+    run(normalize, folder, **SOUND | settings)
+    return judged(normalize, folder / "out", SOUND | settings)
+
+
+def judged(normalize: Path, train: Path, settings: dict[str, Any]) -> list[Finding]:
+    metrics = measure(normalize, train, Evaluate(corruption_images=0)).metrics
+    return warn(read(train, metrics, Train(**settings), LOW_BAR))
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_training_led_into_a_trouble_is_told_that_trouble_and_what_to_change(trouble: str, tmp_path: Path) -> None:
+    """That one and no other; as a warning, for the bounds alone refuse a model."""
+    data, settings, advice = TROUBLES[trouble]
+    (finding,) = findings(tmp_path, data, settings)
+    assert finding.severity == "warning"
+    assert finding.text.startswith(f"{trouble}: ")
+    assert f"--set {advice}" in finding.text
+
+
+def test_a_sound_training_has_no_trouble(sound: Path) -> None:
+    """The same network on the same images with sound settings and sound labels: nothing is told."""
+    assert judged(sound / "normalize", sound / "out", SOUND) == []
+
+
+def test_wrong_labels_are_told_in_all_images_and_in_the_training_images_alone(tmp_path: Path) -> None:
+    """A fifth is wrong: mistakes are as sure as right answers, or test images are known better than those learnt."""
+    (finding,) = findings(tmp_path, {"noise": 0.2}, {})
+    assert finding.text.startswith("label noise: ")
+    assert "train.label_smoothing=0.1" in finding.text
+    clean_test = write_digits(tmp_path / "clean", noise=0.2, test_noise=0.0)
+    (finding,) = judged(clean_test, tmp_path / "out", SOUND)
+    assert finding.text.startswith("label noise: ")
+
+
+# --- rules that need no training
+
+
+def case(
+    gate: Gate | None = None, training: Train | None = None, losses: tuple[float, ...] = (0.2, 0.1), **changes: Any
+) -> Case:
+    """A sound training: 9,900 of 10,000 right, two classes; *losses* are those of the validation images per epoch."""
+    metrics: dict[str, Any] = {
+        "n": 10_000, "correct": 9_900, "accuracy": 0.99, "wilson_low": 0.988, "wilson_high": 0.992, "loss": 0.03,
+        "gap": 0.005, "train_accuracy": 0.995, "per_class": [{"support": 5_000}, {"support": 5_000}],
+        "confidence": {"separation": 0.97, "right": 0.99, "wrong": 0.6}, "suspects": {},
+        "training": {"stopped_early": False},
+    } | changes  # fmt: skip
+    rows = [
+        {"epoch": e, "loss": v, "accuracy": 0.9, "val_loss": v, "val_accuracy": 0.9} for e, v in enumerate(losses, 1)
+    ]
+    return Case(rows, metrics, training or Train(), gate or Gate())
+
+
+def names(of: Case) -> list[str]:
+    return [d.name for d in diagnose(of) if d.found]
+
+
+def test_what_chance_explains_is_no_trouble() -> None:
+    """A gap of eight points on 25 test images is none; on 10,000 it is. Nine mistakes say nothing about labels."""
+    small: dict[str, Any] = {
+        "n": 25,
+        "correct": 23,
+        "accuracy": 0.92,
+        "wilson_low": 0.75,
+        "wilson_high": 0.978,
+        "gap": 0.05,
+    }
+    small["per_class"] = [{"support": 13}, {"support": 12}]
+    assert names(case(Gate(min_accuracy=0.9), **small, train_accuracy=0.97)) == []
+    assert names(case(gap=0.05, train_accuracy=1.0, accuracy=0.95, gate=Gate(min_accuracy=0.9))) == ["over-fitting"]
+    sure = {"separation": 0.5, "right": 0.99, "wrong": 0.99}
+    assert names(case(confidence=sure, correct=9_991)) == []
+    assert names(case(confidence=sure)) == ["label noise"]
+
+
+def test_an_oddity_of_a_training_that_ended_well_is_no_trouble() -> None:
+    """A start that was got over, and a loss that still falls where the gate is passed, are not told."""
+    assert names(case(losses=(30.0, 0.2, 0.1))) == []
+    assert names(case(losses=(30.0, 0.2, 0.1), accuracy=0.9)) == ["divergence"]
+    assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9)) == ["slow convergence"]
+    assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9, training=Train(learning_rate=1e-5))) == ["slow convergence"]
+
+
+def test_a_cause_hides_what_follows_from_it() -> None:
+    """A network that learnt nothing is not told to be under-fitted as well."""
+    nothing: dict[str, Any] = {
+        "accuracy": 0.5,
+        "wilson_low": 0.49,
+        "wilson_high": 0.51,
+        "loss": math.log(2),
+        "train_accuracy": 0.5,
+    }
+    assert names(case(**nothing, gap=0.0)) == ["dead network"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"learning_rate": 0.1}, "train.learning_rate=0.01"),
+        ({"l2": 0.1}, "train.l2=0"),
+        ({}, "train.width=2"),
+    ],
+)
+def test_the_advice_against_under_fitting_looks_at_the_settings(settings: dict[str, Any], advice: str) -> None:
+    """Steps too large, too much regularisation, or a network too small: in this order."""
+    few_right = {"accuracy": 0.9, "wilson_low": 0.89, "wilson_high": 0.91, "train_accuracy": 0.9}
+    weak = case(Gate(min_accuracy=0.98), Train(**settings), (0.3, 0.3), **few_right)
+    (found,) = (d for d in diagnose(weak) if d.found)
+    assert found.name == "under-fitting"
+    assert advice in found.advice

@@ -1,0 +1,62 @@
+"""The digits inside scikit-learn."""
+
+from pathlib import Path
+
+import numpy as np
+
+from components.ingest.sources import digits
+from components.settings.sections import Ingest
+
+PARAMS = Ingest(source="digits")
+
+
+def splits() -> dict[str, tuple["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[int]]]:
+    return {split: (images, labels.tolist()) for split, images, labels in digits.read(PARAMS).blocks}
+
+
+def test_every_digit_is_there_once() -> None:
+    """1,797 images of 28 x 28, a fifth of them for testing, none in both splits."""
+    read = splits()
+    assert {split: images.shape for split, (images, _) in read.items()} == {
+        "train": (1437, 28, 28, 1),
+        "test": (360, 28, 28, 1),
+    }
+    distinct = {image.tobytes() for images, _ in read.values() for image in images}
+    assert len(distinct) == 1797
+
+
+def test_the_digits_are_those_that_scikit_learn_gives() -> None:
+    """Read past the library, pixels and labels are what its own function returns."""
+    from sklearn.datasets import load_digits
+
+    given = load_digits()
+    expected = [image.tobytes() for image in digits._enlarged(given.images.astype(np.int64))]
+    read = {
+        image.tobytes(): label
+        for images, labels in splits().values()
+        for image, label in zip(images, labels, strict=True)
+    }
+    assert [read[image] for image in expected] == given.target.tolist()
+
+
+def test_the_split_is_fixed_and_every_class_has_its_share() -> None:
+    """Two readings are equal, and each digit has 36 test images."""
+    first, second = splits(), splits()
+    assert all((first[split][0] == second[split][0]).all() for split in first)
+    assert np.bincount(first["test"][1]).tolist() == [36] * 10
+
+
+def test_the_enlargement_is_smooth_and_uses_the_whole_range() -> None:
+    """Pixels span 0 to 255, with far more greys than the 17 of the originals."""
+    images = splits()["train"][0]
+    assert images.dtype == np.uint8
+    assert (images.min(), images.max()) == (0, 255)
+    assert len(np.unique(images)) > 200
+
+
+def test_the_fingerprint_names_what_makes_the_pixels() -> None:
+    """Another scikit-learn or Pillow is another source."""
+    fingerprint = digits.fingerprint(PARAMS, Path())
+    assert "scikit-learn" in fingerprint
+    assert "pillow" in fingerprint
+    assert digits.read(PARAMS).fingerprint() == fingerprint

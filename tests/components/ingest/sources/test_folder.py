@@ -1,0 +1,381 @@
+"""A folder of pictures: what is taken, what it becomes, and what is refused."""
+
+import struct
+import subprocess
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.errors import ConfigError, DataRejected, Unavailable
+from components.ingest.sources import decode_workers, folder
+from components.settings.sections import Ingest
+
+Read = dict[str, tuple[list[str], "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[str]]]
+
+
+def save(path: Path, seed: int = 0, size: tuple[int, int] = (6, 5), mode: str = "L", **options: Any) -> Path:
+    """A picture of noise, (width, height) *size*, of which no two seeds give the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), np.uint8)
+    Image.frombytes(mode, size, pixels.tobytes()).save(path, **options)
+    return path
+
+
+def some(root: Path, count: int = 8, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+    """ROOT/CLASS/N.png."""
+    for number, name in enumerate(classes):
+        for i in range(count):
+            save(root / name / f"{i}.png", number * 1000 + i)
+    return root
+
+
+def read(root: Path, **settings: Any) -> Read:
+    """split -> (paths, images, class names), as ingest would get them."""
+    contents = folder.read(Ingest(source=str(root), **settings))
+    blocks = list(contents.blocks)
+    assert contents.images == sum(len(labels) for _, _, labels in blocks)
+    answer: Read = {}
+    for split, paths in contents.files.items():
+        images = [images for name, images, _ in blocks if name == split]
+        labels = [label for name, _, labels in blocks for label in labels if name == split]
+        pixels = np.concatenate([np.empty((0, *contents.shape), np.uint8), *images])
+        answer[split] = (paths, pixels, [contents.classes[label] for label in labels])
+    return answer
+
+
+def one(path: Path, **settings: Any) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """The pixels of the picture at *path*, read among others."""
+    for paths, images, _ in read(path.parents[1], **settings).values():
+        if f"{path.parent.name}/{path.name}" in paths:
+            pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = images[paths.index(f"cat/{path.name}")]
+            return pixels
+    raise AssertionError(f"{path} was not read")
+
+
+def test_a_folder_with_its_own_split_keeps_it(tmp_path: Path) -> None:
+    """FOLDER/train and FOLDER/test are the splits, each picture under the class of its folder, in the files' order."""
+    for split, count in (("train", 4), ("test", 2)):
+        some(tmp_path / split, count)
+    found = read(tmp_path)
+    assert found["train"][0] == [f"train/{name}/{i}.png" for name in ("cat", "dog") for i in range(4)]
+    assert found["test"][2] == ["cat", "cat", "dog", "dog"]
+    with Image.open(tmp_path / "test" / "dog" / "1.png") as image:
+        assert (found["test"][1][3, :, :, 0] == np.asarray(image)).all()
+
+
+def test_without_a_split_of_its_own_content_chooses_it(tmp_path: Path) -> None:
+    """About test_share of the pictures are for testing, and further pictures or new names move no old one."""
+    some(tmp_path, 60)
+    before = read(tmp_path, test_share=0.3)
+    assert 15 < len(before["test"][0]) < 60
+    some(tmp_path, 80)
+    (tmp_path / "cat" / "0.png").rename(tmp_path / "cat" / "renamed.png")
+    after = read(tmp_path, test_share=0.3)
+    for split in before:
+        old = {image.tobytes() for image in before[split][1]}
+        assert old <= {image.tobytes() for image in after[split][1]}
+
+
+def test_classes_called_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    """10 comes after 9 and before words."""
+    names = ("9", "10", "ten", "1")
+    assert folder.read(Ingest(source=str(some(tmp_path, 3, names)))).classes == ["1", "9", "10", "ten"]
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    """A folder train that holds pictures, not classes, is a class like any other."""
+    assert folder.read(Ingest(source=str(some(tmp_path, 3, ("train", "test", "bus"))))).classes == [
+        "bus",
+        "test",
+        "train",
+    ]
+
+
+def test_what_desktops_leave_behind_is_ignored_and_the_rest_is_told(tmp_path: Path) -> None:
+    """Hidden files and Thumbs.db do not count; other files in class folders are named in a warning."""
+    some(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "notes.txt", "._0.png"):
+        (tmp_path / "cat" / name).write_text("x")
+    (tmp_path / "README").write_text("beside the classes")
+    contents = folder.read(Ingest(source=str(tmp_path)))
+    assert contents.images == 16
+    (warning,) = contents.facts["warnings"]
+    assert warning.endswith("left out: cat/notes.txt")
+
+
+def test_suffixes_in_capitals_and_names_in_any_script_are_read(tmp_path: Path) -> None:
+    """IMG.JPG, ß, 猫 and the two ways to write é are all fine."""
+    for split, accent in (("train", "e\u0301"), ("test", "\u00e9")):
+        for i, name in enumerate(("猫", f"chat{accent}")):
+            save(tmp_path / split / name / "Größe 1.JPG", i, format="JPEG")
+    found = read(tmp_path)
+    assert found["train"][2] == found["test"][2] == ["chat\u00e9", "猫"]
+
+
+def test_pictures_of_every_kind_become_grey(tmp_path: Path) -> None:
+    """16 bits are scaled, palettes resolved, and what is transparent is white."""
+    some(tmp_path)
+    wide = np.array([[0, 257, 65535], [32896, 514, 0]], np.uint16)
+    Image.fromarray(wide).save(tmp_path / "cat" / "wide.png")
+    clear = Image.new("RGBA", (3, 2), (0, 0, 0, 0))
+    clear.putpixel((0, 0), (0, 0, 0, 255))
+    clear.save(tmp_path / "cat" / "clear.png")
+    palette = Image.new("P", (3, 2), 1)
+    palette.putpalette([0, 0, 0, 200, 200, 200])
+    palette.save(tmp_path / "cat" / "palette.png")
+    settings = {"image_size": 6, "channels": 1}
+    assert one(tmp_path / "cat" / "palette.png", **settings).tolist() == np.full((6, 6, 1), 200).tolist()
+    for name in ("0", "1", "2", "3", "4", "5", "6", "7"):
+        for kind in ("cat", "dog"):
+            save(tmp_path / kind / f"{name}.png", int(name), (3, 2))
+    assert one(tmp_path / "cat" / "wide.png", channels=1)[..., 0].tolist() == [[0, 1, 255], [128, 2, 0]]
+    assert one(tmp_path / "cat" / "clear.png", channels=1)[..., 0].tolist() == [[0, 255, 255], [255, 255, 255]]
+
+
+def test_pictures_are_read_as_people_see_them(tmp_path: Path) -> None:
+    """A photograph stored on its side, with a note in EXIF, is put upright; so is its size."""
+    upright = np.zeros((20, 10), np.uint8)
+    upright[:10] = 255
+    (tmp_path / "cat").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored turned: the camera was held on its side
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "cat" / "side.jpg", exif=exif, quality=100)
+    for name in "abcdefgh":
+        save(tmp_path / "cat" / f"{name}.png", ord(name), (10, 20))
+        save(tmp_path / "dog" / f"{name}.png", -ord(name) + 999, (10, 20))
+    pixels = one(tmp_path / "cat" / "side.jpg")[..., 0]
+    assert pixels.shape == (20, 10)
+    assert pixels[:8].min() > 200
+    assert pixels[12:].max() < 50
+
+
+def test_channels_are_the_pictures_own_unless_set(tmp_path: Path) -> None:
+    """All grey: 1 channel. One in colour: 3. Set: as set."""
+    some(tmp_path)
+    assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 1)
+    save(tmp_path / "cat" / "colour.png", 5, mode="RGB")
+    assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 3)
+    assert read(tmp_path, channels=1)["train"][1].shape[1:] == (5, 6, 1)
+    with pytest.raises(ConfigError, match=r"ingest\.channels is 2; expected one of 0, 1, 3"):
+        Ingest(channels=2)
+
+
+def test_pictures_of_different_size_need_a_size(tmp_path: Path) -> None:
+    """The error names two files with their sizes and the setting to type; with it, they are read."""
+    some(tmp_path)
+    save(tmp_path / "dog" / "large.png", 7, (60, 40))
+    with pytest.raises(DataRejected) as caught:
+        read(tmp_path)
+    assert "cat/0.png is 6 x 5, dog/large.png is 60 x 40" in str(caught.value)
+    assert "--set ingest.image_size=6" in str(caught.value)
+    assert read(tmp_path, image_size=6)["train"][1].shape[1:] == (6, 6, 1)
+
+
+def test_a_large_photograph_shrinks_to_its_mean(tmp_path: Path) -> None:
+    """Shrinking averages what it covers: fine noise becomes even grey, not a few pixels of it."""
+    some(tmp_path)
+    save(tmp_path / "cat" / "large.jpg", 7, (800, 600), quality=95)
+    assert abs(one(tmp_path / "cat" / "large.jpg", image_size=8).astype(int) - 127).max() < 12
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, data: bytes = b"") -> bytes:
+    """A grey PNG that says it has these sides, whatever it holds."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+BAD = {
+    "no PNG": (b"this is text", "cannot be read as PNG or JPEG"),
+    "empty": (b"", "cannot be read as PNG or JPEG"),
+    "truncated": (png(6, 5, bytes(35))[:45], "cannot be read as PNG or JPEG"),
+    "damaged": (png(6, 5, bytes(35)).replace(b"IDAT\x78", b"IDAT\x79"), "cannot be read as PNG or JPEG"),
+    "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "cannot be read as PNG or JPEG"),
+    "decompression bomb": (png(8_000, 8_000), "would decode to 8,000 x 8,000 pixels"),
+    "decompression bomb that Pillow warns of": (png(10_000, 10_000), "far too many pixels"),
+    "decompression bomb that Pillow refuses": (png(50_000, 50_000), "far too many pixels"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("together", [1, 256], ids=["in processes", "in this one"])
+def test_a_bad_picture_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, together: int
+) -> None:
+    """Whatever is wrong with a file, one line names it, also when another process reads it."""
+    monkeypatch.setattr(folder, "JOB_FILES", together)
+    data, expected = BAD[fault]
+    some(tmp_path, 4)
+    (tmp_path / "dog" / "bad.png").write_bytes(data)
+    with pytest.raises(DataRejected, match=expected) as caught:
+        read(tmp_path)
+    assert str(tmp_path / "dog" / "bad.png") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def empty_class(root: Path) -> None:
+    (root / "bird").mkdir()
+    (root / "bird" / "notes.txt").write_text("no picture")
+
+
+def one_class(root: Path) -> None:
+    for path in [*(root / "dog").iterdir()]:
+        path.unlink()
+    (root / "dog").rmdir()
+
+
+def no_class(root: Path) -> None:
+    for path in [*root.glob("*/*")]:
+        path.unlink()
+    for path in [*root.iterdir()]:
+        path.rmdir()
+
+
+def no_test(root: Path) -> None:
+    some(root / "train")
+
+
+def class_not_tested(root: Path) -> None:
+    some(root / "train")
+    some(root / "test", classes=("cat",))
+
+
+def link_out(root: Path) -> None:
+    outside = save(root.parent / "outside" / "secret.png")
+    (root / "cat" / "link.png").symlink_to(outside)
+
+
+def class_link_out(root: Path) -> None:
+    save(root.parent / "outside" / "secret.png")
+    (root / "bird").symlink_to(root.parent / "outside")
+
+
+FOLDERS = {
+    empty_class: r"class folder .*bird has no image in it",
+    one_class: r"has one class only \('cat'\)",
+    no_class: r"has no class at all",
+    no_test: r"has a folder train but none test with classes in it",
+    class_not_tested: r"test has no class folder 'dog'",
+    link_out: r"cat/link\.png is a link out of",
+    class_link_out: r"bird is a link out of",
+}
+
+
+@pytest.mark.parametrize("spoil", FOLDERS, ids=lambda spoil: spoil.__name__)
+def test_a_folder_that_is_no_training_data_is_refused(tmp_path: Path, spoil: Any) -> None:
+    """One line says what is wrong with the folder, as soon as its fingerprint is asked for."""
+    root = some(tmp_path / "root", 3)
+    spoil(root)
+    with pytest.raises(DataRejected, match=FOLDERS[spoil]) as caught:
+        folder.fingerprint(Ingest(source=str(root)), tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    """A link to another picture of the same folder is that picture."""
+    some(tmp_path)
+    (tmp_path / "dog" / "again.png").symlink_to("0.png")
+    assert folder.read(Ingest(source=str(tmp_path))).images == 17
+
+
+def test_the_fingerprint_is_the_content_and_the_name(tmp_path: Path) -> None:
+    """A copy has the same fingerprint; other pixels, another class or another folder's name have not."""
+
+    def told(root: Path) -> str:
+        return folder.fingerprint(Ingest(source=str(root)), tmp_path / "cache")
+
+    first = some(tmp_path / "one" / "pets", 3)
+    copy = some(tmp_path / "two" / "pets", 3)
+    before = told(first)
+    assert told(copy) == before
+    assert told(some(tmp_path / "others", 3)) != before
+    save(copy / "cat" / "0.png", 99)
+    assert told(copy) != before
+    (first / "cat" / "0.png").rename(first / "dog" / "00.png")
+    assert told(first) != before
+
+
+def test_what_was_read_is_what_the_fingerprint_promised(tmp_path: Path) -> None:
+    """Reading hashes the bytes that it decodes: the same fingerprint, unless a file changed in between."""
+    params = Ingest(source=str(some(tmp_path / "pets")))
+    promised = folder.fingerprint(params, tmp_path / "cache")
+    contents = folder.read(params)
+    list(contents.blocks)
+    assert contents.fingerprint() == promised
+    contents = folder.read(params)
+    save(tmp_path / "pets" / "dog" / "7.png", 99)
+    list(contents.blocks)
+    assert contents.fingerprint() != promised
+
+
+def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spread over processes, pictures come back in the same order with the same pixels."""
+    some(tmp_path, 20)
+    alone = read(tmp_path)
+    monkeypatch.setattr(folder, "JOB_FILES", 3)
+    monkeypatch.setattr(decode_workers, "cores", lambda: 3)
+    spread = read(tmp_path)
+    for split in alone:
+        assert alone[split][0] == spread[split][0]
+        assert (alone[split][1] == spread[split][1]).all()
+
+
+def test_large_pictures_are_read_by_fewer_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes together stay within a bound of memory: the largest picture decides how many there may be."""
+    asked: list[int] = []
+    work = decode_workers.work
+
+    def counted(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Done]:
+        asked.append(processes)
+        return work(jobs, processes)
+
+    monkeypatch.setattr(decode_workers, "work", counted)
+    monkeypatch.setattr(decode_workers, "cores", lambda: 16)
+    some(tmp_path, 3)
+    read(tmp_path)
+    (tmp_path / "cat" / "large.png").write_bytes(png(5_000, 5_000, bytes(5_001 * 5_000)))
+    read(tmp_path, image_size=4)
+    assert asked == [16, 16, 16, 3]
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
+    """The processes that the test starts to read pictures."""
+    started: list[subprocess.Popen[bytes]] = []
+    start = decode_workers._start
+
+    def recorded() -> "subprocess.Popen[bytes]":
+        started.append(start())
+        return started[-1]
+
+    monkeypatch.setattr(decode_workers, "_start", recorded)
+    return started
+
+
+def test_a_reader_that_dies_is_told(tmp_path: Path, children: "list[subprocess.Popen[bytes]]") -> None:
+    """A process killed for want of memory ends the run with a sentence, not with a wait for ever."""
+    paths = [str(save(tmp_path / f"{i}.png", i)) for i in range(40)]
+    results = decode_workers.work([decode_workers.Job([path], (5, 6, 1)) for path in paths], 2)
+    next(results)
+    for child in children:
+        child.kill()
+    with pytest.raises(Unavailable, match="ended with status -9"):
+        list(results)
+
+
+def test_readers_end_when_nobody_wants_their_work(tmp_path: Path, children: "list[subprocess.Popen[bytes]]") -> None:
+    """Leaving off half-way, by Ctrl-C or an error, leaves no process behind."""
+    paths = [str(save(tmp_path / f"{i}.png", i)) for i in range(20)]
+    results = decode_workers.work([decode_workers.Job([path], (5, 6, 1)) for path in paths], 2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert [child.poll() for child in children] == [0, 0]

@@ -1,0 +1,170 @@
+"""IDX files: read whole when they are right, refused by name when anything about them is not."""
+
+import gzip
+import os
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import DataRejected, Failure, SourceError
+from components.ingest.sources import idx, select
+from components.ingest.sources.idx_format import IdxFile
+from components.settings.sections import Ingest
+from tests.support import idx_files
+
+IMAGES, LABELS = idx_files.NAMES[:2]
+
+
+def read_all(folder: Path) -> None:
+    for _ in idx.read(Ingest(source=str(folder))).blocks:
+        pass
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_four_files_come_back_as_they_were_written(tmp_path: Path, packed: bool) -> None:
+    """Images, labels and splits of a folder of IDX files, gzip or raw, are what was written."""
+    contents = idx.read(Ingest(source=str(idx_files.write(tmp_path / "letters", packed))))
+    blocks = list(contents.blocks)
+    train_images, train_labels, test_images, _ = idx_files.arrays()
+    assert [(split, len(images)) for split, images, _ in blocks] == [("train", 20), ("test", 10)]
+    assert (blocks[0][1][..., 0] == train_images).all()
+    assert (blocks[1][1][..., 0] == test_images).all()
+    assert contents.classes == ["1", "2", "3"]
+    assert blocks[0][2].tolist() == (train_labels - 1).tolist()
+    assert (contents.shape, contents.images) == ((4, 3, 1), 30)
+
+
+def test_what_was_read_is_what_the_fingerprint_promised(tmp_path: Path) -> None:
+    """The fingerprint is that of the decompressed bytes: gzip or raw, told before or after reading, it is one."""
+    told = set()
+    for packed in (True, False):
+        params = Ingest(source=str(idx_files.write(tmp_path / str(packed) / "same", packed)))
+        contents = idx.read(params)
+        list(contents.blocks)
+        told |= {contents.fingerprint(), idx.fingerprint(params, tmp_path / "cache")}
+    other = idx_files.write(tmp_path / "other" / "same", seed=1)
+    assert len(told) == 1
+    assert idx.fingerprint(Ingest(source=str(other)), tmp_path / "cache") not in told
+
+
+@pytest.mark.parametrize("prefix", ["", "emnist-letters-"])
+def test_names_with_a_prefix_or_a_dot_are_found(tmp_path: Path, prefix: str) -> None:
+    """Files may be called emnist-letters-train-images... or train-images.idx3-ubyte."""
+    folder = idx_files.write(tmp_path / "idx", packed=False, prefix=prefix)
+    for path in folder.iterdir():
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert select.kind(str(folder)) == "idx"
+    read_all(folder)
+
+
+def truncate(folder: Path) -> None:
+    path = folder / f"{IMAGES}.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def damage(folder: Path) -> None:
+    path = folder / f"{IMAGES}.gz"
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 1  # within the checksum that ends a gzip file
+    path.write_bytes(data)
+
+
+def rewrite(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        path = folder / f"{name}.gz"
+        path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()))))
+
+    return apply
+
+
+BAD = {
+    "gzip cut off": (truncate, "truncated"),
+    "gzip damaged": (damage, "damaged"),
+    "values missing": (rewrite(IMAGES, lambda data: data[:-1]), "truncated"),
+    "header cut off": (rewrite(IMAGES, lambda data: data[:9]), "truncated"),
+    "too many values": (rewrite(IMAGES, lambda data: data + b"x"), "more data"),
+    "wrong magic": (rewrite(IMAGES, lambda data: b"\x00\x00\x08\x01" + data[4:]), "begins with 00 00 08 01"),
+    "floats": (rewrite(IMAGES, lambda data: b"\x00\x00\x0d\x03" + data[4:]), "begins with 00 00 0d 03"),
+    "more images promised": (rewrite(IMAGES, lambda data: data[:4] + struct.pack(">I", 21) + data[8:]), "20 labels"),
+    "fewer labels": (rewrite(LABELS, lambda data: data[:4] + struct.pack(">I", 19) + data[8:-1]), "19 labels"),
+    "no pixels": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 0, 3)), "20 x 0 x 3"),
+    "huge sides": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 2**31, 3)), "x 2147483648 x"),
+    "bomb": (rewrite(IMAGES, lambda data: data[:4] + struct.pack(">III", 2**31, 28, 28)), "decompression bomb"),
+    "another size": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 3, 4) + data[16:]), "3 x 4"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
+    """Whatever is wrong with a file, one line says which file and what, and the exit status is 3."""
+    spoil, expected = BAD[fault]
+    folder = idx_files.write(tmp_path / "idx")
+    spoil(folder)
+    with pytest.raises(DataRejected, match=expected) as caught:
+        read_all(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 255), packed=st.booleans())
+def test_a_file_cut_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, cut: int, packed: bool) -> None:
+    """No truncation, at whatever byte, is read as a smaller data set."""
+    folder = idx_files.write(tmp_path_factory.mktemp("idx"), packed)
+    path = idx.find(folder)["train-images"]
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(Failure):
+        read_all(folder)
+
+
+def test_a_raw_file_of_another_length_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """A raw file's length is compared with its header's promise at once."""
+    path = tmp_path / IMAGES
+    path.write_bytes(idx_files.idx(np.zeros((3, 4, 3), np.uint8)) + b"?")
+    with pytest.raises(DataRejected, match="holds 37 bytes after its header, which promises 3 x 4 x 3"):
+        IdxFile(path, 3)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A file of 150 MB is read within 20 MB."""
+    path = tmp_path / IMAGES
+    count = 150 * 2**20 // 784
+    path.write_bytes(b"\x00\x00\x08\x03" + struct.pack(">III", count, 28, 28))
+    os.truncate(path, 16 + count * 784)
+    tracemalloc.start()
+    seen = sum(len(block) for block in IdxFile(path, 3).blocks())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == count
+    assert peak < 20 * 2**20
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Three files of four: the error says which one is missing, by its usual name."""
+    folder = idx_files.write(tmp_path / "idx")
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(SourceError, match="no t10k-labels-idx1-ubyte"):
+        idx.read(Ingest(source=str(folder)))
+
+
+def test_two_sets_in_one_folder_are_told_apart(tmp_path: Path) -> None:
+    """Two files for one role: neither is taken silently."""
+    folder = idx_files.write(tmp_path / "idx", prefix="a-")
+    idx_files.write(folder, prefix="b-")
+    with pytest.raises(SourceError, match=r"both a-t10k-images.* and b-t10k-images"):
+        idx.read(Ingest(source=str(folder)))
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """An IDX file that is a link to somewhere else is named and not read."""
+    folder = idx_files.write(tmp_path / "idx")
+    (folder / f"{IMAGES}.gz").rename(tmp_path / "elsewhere")
+    (folder / f"{IMAGES}.gz").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataRejected, match=rf"{IMAGES}.gz is a link out of"):
+        idx.read(Ingest(source=str(folder)))

@@ -1,0 +1,131 @@
+"""Which source serves what is asked for, what it is called, and what "auto" comes to."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.errors import SourceError
+from components.ingest.sources import select
+from components.ingest.sources.base import is_test
+from components.settings.sections import Ingest
+from tests.support import idx_files
+
+ROOT = Path(select.__file__).parents[3]
+NOBODY = "http://127.0.0.1:9/"  # the port "discard", on which nothing listens
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+def test_each_source_has_its_kind(tmp_path: Path) -> None:
+    """Names are told from folders, and folders of IDX files from folders of pictures."""
+    idx_files.write(tmp_path / "idx")
+    (tmp_path / "pictures").mkdir()
+    asked = ["mnist", "digits", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
+    assert [select.kind(source) for source in asked] == ["mnist", "digits", "tfds", "tfds"]
+    assert [select.kind(str(tmp_path / name)) for name in ("idx", "pictures")] == ["idx", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("mnits", "no source is called 'mnits'; did you mean 'mnist'? expected mnist, digits, tfds:NAME or a folder"),
+        ("something", "no source is called 'something'; expected mnist"),
+        ("", "no source is called ''"),
+        ("auto", "the source 'auto' is for runs started by hand"),
+        ("no/such/folder", "there is no folder no/such/folder"),
+        (__file__, "is a file; expected"),
+        ("tfds:", "'tfds:' names no data set"),
+        ("tfds:../x", "'tfds:../x' names no data set"),
+    ],
+)
+def test_what_is_no_source_is_refused_with_a_hint(source: str, expected: str) -> None:
+    """A slip of the pen is answered with what was meant or what is possible."""
+    with pytest.raises(SourceError) as caught:
+        select.kind(source)
+    assert expected in str(caught.value)
+
+
+def test_names_are_short_and_safe(tmp_path: Path) -> None:
+    """A model is registered under the source's name, in small letters, digits, - and _."""
+    for folder in ("My Cats & Dogs!", "Größe", "数字", "文字"):
+        (tmp_path / folder).mkdir()
+    asked = ["mnist", "digits", "tfds:fashion_mnist", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
+    names = [select.name(Ingest(source=source)) for source in asked]
+    assert names == ["mnist", "digits", "fashion_mnist", "emnist-letters", "mnist"]
+    assert select.name(Ingest(source=f"{tmp_path}/My Cats & Dogs!/")) == "my-cats-dogs"
+    assert select.name(Ingest(source=f"{tmp_path}/Größe")) == "groe"
+    others = {select.name(Ingest(source=f"{tmp_path}/{folder}")) for folder in ("数字", "文字")}
+    assert len(others) == 2
+    assert all(name.startswith("images-") for name in others)
+
+
+def test_a_source_that_is_not_auto_is_left_alone() -> None:
+    """Nothing is looked for where the source was named."""
+    params = Ingest(source="mnist", mirror=NOBODY)
+    assert select.choose(params) == (params, "")
+
+
+def test_auto_takes_mnist_where_it_is_at_hand(tmp_path: Path) -> None:
+    """With the four files in data_dir, auto is mnist and nothing need be said."""
+    params = Ingest(data_dir=str(idx_files.write(tmp_path)))
+    chosen, notice = select.choose(params)
+    assert (chosen.source, chosen.data_dir, notice) == ("mnist", params.data_dir, "")
+
+
+def test_auto_falls_back_to_digits_and_says_so(tmp_path: Path) -> None:
+    """Without MNIST and without a network, auto is digits with a notice that names the ways to the real data."""
+    chosen, notice = select.choose(Ingest(mirror=NOBODY, tfds_dir=str(tmp_path)))
+    assert chosen.source == "digits"
+    assert len(notice.splitlines()) > 5
+    for word in ("NOT MNIST", "MNIST_DIR", "SOURCE=mnist", "ingest.mirror", "digits-classifier", NOBODY):
+        assert word in notice
+
+
+def test_auto_does_not_hide_a_folder_that_lacks_a_file(tmp_path: Path) -> None:
+    """Who names a folder for MNIST wants that folder: what it lacks is an error, not a reason for digits."""
+    folder = idx_files.write(tmp_path)
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(SourceError, match="no train-labels-idx1-ubyte"):
+        select.choose(Ingest(data_dir=str(folder)))
+
+
+@pytest.mark.parametrize("source", ["mnist", "digits", "tfds:mnist", "IDX", "PICTURES"])
+def test_a_fingerprint_loads_nothing_heavy(tmp_path: Path, source: str) -> None:
+    """A run with nothing to do asks for it: not even NumPy is imported."""
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / "PICTURES" / name).mkdir(parents=True)
+        Image.new("L", (2, 2)).save(tmp_path / "PICTURES" / name / "x.png")
+    idx_files.write(tmp_path / "IDX")
+    code = """
+import sys
+from pathlib import Path
+from components import sources
+from components.settings.sections import Ingest
+print(sources.fingerprint(Ingest(source=sys.argv[1]), Path("cache")))
+heavy = {"numpy", "PIL", "sklearn", "tensorflow", "tensorflow_datasets", "mlflow"} & set(sys.modules)
+sys.exit(f"loaded {heavy}" if heavy else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, source],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) > 10
+
+
+def test_the_split_by_content_is_the_same_for_ever() -> None:
+    """The first digits of the hash, as a share of all, decide: no process, machine or year decides otherwise."""
+    below, above = "7fff".ljust(64, "0"), "8000".ljust(64, "0")
+    assert (is_test(below, 0.5), is_test(above, 0.5)) == (True, False)
+    assert not is_test("f" * 64, 0.9999)

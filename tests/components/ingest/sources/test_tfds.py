@@ -1,0 +1,173 @@
+"""Sets of tensorflow-datasets: small ones, made and prepared by the library itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.ingest.sources import mnist_tfds, select, tfds
+from components.settings.sections import Ingest
+from components.system.tensorflow import tensorflow
+
+NAMES = ("disc", "square")
+
+
+def picture(index: int, side: int = 6) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    return np.random.default_rng(index).integers(0, 256, (side, side, 1), np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _builders() -> None:
+    """Register tiny_split, tiny_whole, tiny_various, tiny_text and tiny_remote; defining a builder registers it."""
+    tensorflow()
+    import tensorflow_datasets as library
+
+    base: Any = library.core.GeneratorBasedBuilder
+
+    class Tiny(base, skip_registration=True):  # type: ignore[misc,call-arg]
+        VERSION = library.core.Version("1.0.0")
+        pkg_dir_path = library.core.Path(__file__).parent  # the library looks in it for a description
+        SPLITS: tuple[str, ...] = ("train", "test")
+        SHAPE: tuple[int | None, ...] = (6, 6, 1)
+        KEYS: tuple[str, str] | None = ("image", "label")
+
+        def _info(self) -> Any:
+            label = library.features.ClassLabel(names=list(NAMES))
+            features = {"image": library.features.Image(shape=self.SHAPE), "label": label}
+            return self.dataset_info_from_configs(
+                features=library.features.FeaturesDict(features), supervised_keys=self.KEYS
+            )
+
+        def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+            return {split: self._generate_examples(split) for split in self.SPLITS}
+
+        def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+            start, count = (0, 40) if split == "train" else (100, 10)
+            for index in range(count):
+                side = 6 if self.SHAPE[0] else 4 + index % 3
+                yield index, {"image": picture(start + index, side), "label": index % 2}
+
+    class TinySplit(Tiny):
+        pass
+
+    class TinyWhole(Tiny):
+        SPLITS = ("train",)
+
+    class TinyVarious(Tiny):
+        SHAPE = (None, None, 1)
+
+    class TinyText(Tiny):
+        KEYS = None
+
+    class TinyRemote(Tiny):
+        url_infos = {"http://127.0.0.1:9/tiny.zip": None}  # noqa: RUF012 - the library's own name for it
+
+
+def params(name: str, folder: Path, **settings: Any) -> Ingest:
+    return Ingest(source=f"tfds:{name}", tfds_dir=str(folder), **settings)
+
+
+def read(name: str, folder: Path, **settings: Any) -> dict[str, list[tuple[bytes, int]]]:
+    """split -> (pixels, label) of each image."""
+    found: dict[str, list[tuple[bytes, int]]] = {"train": [], "test": []}
+    for split, images, labels in tfds.read(params(name, folder, **settings)).blocks:
+        found[split] += [(image.tobytes(), label) for image, label in zip(images, labels.tolist(), strict=True)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the library keeps what it prepared."""
+    return tmp_path_factory.mktemp("tfds")
+
+
+def test_a_set_comes_with_its_names_and_its_split(folder: Path) -> None:
+    """Every image of both splits comes with its label, and labels have the names of the set's description."""
+    contents = tfds.read(params("tiny_split", folder))
+    assert (contents.classes, contents.shape, contents.images) == (list(NAMES), (6, 6, 1), 50)
+    found = read("tiny_split", folder)
+    assert sorted(found["train"]) == sorted((picture(i).tobytes(), i % 2) for i in range(40))
+    assert sorted(found["test"]) == sorted((picture(100 + i).tobytes(), i % 2) for i in range(10))
+
+
+def test_two_readings_are_equal(folder: Path) -> None:
+    """The order is fixed."""
+    assert read("tiny_split", folder) == read("tiny_split", folder)
+
+
+def test_without_a_test_split_content_chooses_one(folder: Path) -> None:
+    """A set with a training split alone is divided by the hash of each image: the same way every time."""
+    found = read("tiny_whole", folder, test_share=0.3)
+    assert 4 <= len(found["test"]) <= 20
+    assert len(found["train"]) + len(found["test"]) == 40
+    larger = read("tiny_whole", folder, test_share=0.5)
+    assert set(found["test"]) < set(larger["test"])
+
+
+def test_images_of_different_size_need_a_size(folder: Path) -> None:
+    """The error tells the setting to type; with it, every image has that size."""
+    with pytest.raises(DataRejected, match=r"--set ingest\.image_size="):
+        tfds.read(params("tiny_various", folder))
+    assert {len(pixels) for pixels, _ in read("tiny_various", folder, image_size=5)["train"]} == {25}
+
+
+def test_what_is_not_for_image_classification_is_refused(folder: Path) -> None:
+    """A set that does not teach a class from an image is named, with one that does."""
+    with pytest.raises(SourceError, match="tfds:tiny_text is not for image classification"):
+        tfds.read(params("tiny_text", folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fashion_mnits", "has no set 'fashion_mnits'; did you mean 'tfds:fashion_mnist'"),
+        ("mnist:9.9.9", "tfds:mnist:9.9.9 cannot be opened: .*only: 3"),
+        ("emnist/lettres", "tfds:emnist/lettres cannot be opened: BuilderConfig lettres not found.*letters"),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_with_a_hint(folder: Path, name: str, expected: str) -> None:
+    """A wrong name, version or configuration is answered with what there is."""
+    with pytest.raises(SourceError, match=expected):
+        tfds.read(params(name, folder))
+
+
+def test_no_network_is_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library alone would try for 200 seconds; its set's address is asked once before."""
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(SourceUnreachable, match=r"tiny\.zip does not answer \(Connection refused\); set TFDS_DATA_DIR"):
+        tfds.read(params("tiny_remote", folder))
+
+
+def test_the_fingerprint_tells_the_set_and_the_library(tmp_path: Path) -> None:
+    """Another set, configuration or version of the library is another source."""
+    told = {
+        select.fingerprint(params(name, tmp_path), tmp_path) for name in ("mnist", "emnist/letters", "emnist/mnist")
+    }
+    assert len(told) == 3
+    assert all("tensorflow-datasets 4" in one for one in told)
+
+
+def test_prepared_records_go_back_into_the_order_of_the_files(folder: Path) -> None:
+    """The library shuffles by a hash of each example's index; undone, images are in the order of their indices."""
+    read("tiny_split", folder)
+    place = folder / "tiny_split" / "1.0.0"
+    for split, start, count in (("train", 0, 40), ("test", 100, 10)):
+        images, labels = mnist_tfds.arrays(place, split)
+        assert (images == np.stack([picture(start + i) for i in range(count)])).all()
+        assert labels.tolist() == [i % 2 for i in range(count)]
+
+
+def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
+    """The newest version that holds records is taken, and nothing where there is none."""
+    chosen = Ingest(source="mnist", tfds_dir=str(tmp_path))
+    assert mnist_tfds.folder(chosen) is None
+    for version in ("3.0.1", "3.0.10", "3.1.0"):
+        place = tmp_path / "mnist" / version
+        place.mkdir(parents=True)
+        (place / "dataset_info.json").touch()
+        if version != "3.1.0":
+            (place / "mnist-train.tfrecord-00000-of-00001").touch()
+    assert mnist_tfds.folder(chosen) == tmp_path / "mnist" / "3.0.10"

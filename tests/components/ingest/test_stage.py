@@ -1,0 +1,158 @@
+"""Ingest: what the source gives is on disk afterwards, the same bytes every time, or a sentence says why not."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.data.splits import Split
+from components.errors import DataRejected, SourceUnreachable
+from components.ingest.sources import select
+from components.ingest.stage import ingest
+from components.settings.sections import Ingest
+
+REAL = os.environ.get("MNIST_DIR", "")
+ROOT = Path(select.__file__).parents[3]
+
+
+def run(out: Path, **settings: Any) -> dict[str, Any]:
+    """Ingest as the runner does; returns the facts."""
+    params = Ingest(**settings)
+    out.mkdir(parents=True)
+    return ingest(out, params, select.fingerprint(params, out.parent / "cache"))
+
+
+def digest(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def pictures(root: Path, count: int = 12) -> Path:
+    """ROOT/{a,b}/N.png, grey noise of 5 x 4."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 256, (4, 5), np.uint8)).save(root / name / f"{i}.png")
+    return root
+
+
+def test_digits_lie_in_two_splits_with_their_provenance(tmp_path: Path) -> None:
+    """Images and labels of both splits, and a description that says what they are."""
+    facts = run(tmp_path / "out", source="digits")
+    train, test = (Split(tmp_path / "out" / split) for split in ("train", "test"))
+    assert (len(train), len(test), train.shape) == (1437, 360, (28, 28, 1))
+    described = json.loads((tmp_path / "out" / "source.json").read_text())
+    assert described.pop("fingerprint").startswith("digits of scikit-learn")
+    assert described == {
+        "source": "digits",
+        "name": "digits",
+        "classes": list("0123456789"),
+        "shape": [28, 28, 1],
+        "images": {"train": 1437, "test": 360},
+        "sha256": {},
+    }
+    assert facts["images"] == {"train": 1437, "test": 360}
+
+
+@pytest.mark.parametrize("source", ["digits", "folder"])
+def test_the_same_source_gives_the_same_bytes(tmp_path: Path, source: str) -> None:
+    """Twice ingested, every file is the same bit for bit."""
+    given = str(pictures(tmp_path / "pets")) if source == "folder" else source
+    for out in ("one", "two"):
+        run(tmp_path / out / "out", source=given)
+    assert digest(tmp_path / "one" / "out") == digest(tmp_path / "two" / "out")
+
+
+def test_size_and_channels_can_be_set_for_any_source(tmp_path: Path) -> None:
+    """image_size and channels bring even the digits to another shape."""
+    run(tmp_path / "out", source="digits", image_size=16, channels=3)
+    images = Split(tmp_path / "out" / "test").images()
+    assert images.shape == (360, 16, 16, 3)
+    assert (images[..., 0] == images[..., 2]).all()
+    assert len(np.unique(images)) > 100
+    assert json.loads((tmp_path / "out" / "source.json").read_text())["shape"] == [16, 16, 3]
+
+
+def test_each_image_of_a_folder_can_be_traced_to_its_file(tmp_path: Path) -> None:
+    """files.json has, for each split, the path of image number i at place i."""
+    root = pictures(tmp_path / "pets")
+    run(tmp_path / "out", source=str(root))
+    files = json.loads((tmp_path / "out" / "files.json").read_text())
+    for split, paths in files.items():
+        stored = Split(tmp_path / "out" / split)
+        assert len(paths) == len(stored) > 0
+        for path, pixels, label in zip(paths, stored.images(), stored.labels, strict=True):
+            with Image.open(root / path) as image:
+                assert (np.asarray(image) == pixels[..., 0]).all()
+            assert path[0] == "ab"[label]
+
+
+def test_nothing_written_tells_of_this_machine(tmp_path: Path) -> None:
+    """No path of the machine is in the files: the same folder elsewhere gives the same artifact."""
+    for place in ("here", "elsewhere"):
+        run(tmp_path / place / "out", source=str(pictures(tmp_path / place / "pets")))
+    assert digest(tmp_path / "here" / "out") == digest(tmp_path / "elsewhere" / "out")
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    """What was read must be what the key was made of; a rerun may succeed."""
+    root = pictures(tmp_path / "pets")
+    params = Ingest(source=str(root))
+    promised = select.fingerprint(params, tmp_path / "cache")
+    (root / "a" / "0.png").write_bytes((root / "b" / "0.png").read_bytes())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SourceUnreachable, match="changed while it was being read; run it again"):
+        ingest(tmp_path / "out", params, promised)
+
+
+def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
+    """Where no image falls to the test split, there is nothing to judge a model by."""
+    with pytest.raises(DataRejected, match="gives no test images"):
+        run(tmp_path / "out", source=str(pictures(tmp_path / "pets", 1)), test_share=0.01)
+
+
+def test_other_files_in_class_folders_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person sees what was left out, and the facts keep it."""
+    root = pictures(tmp_path / "pets")
+    (root / "a" / "notes.txt").touch()
+    facts = run(tmp_path / "out", source=str(root))
+    assert "a/notes.txt" in facts["warnings"][0]
+    assert "a/notes.txt" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
+def test_mnist_is_read_fast_and_in_little_memory(tmp_path: Path) -> None:
+    """70,000 images in seconds, and a peak of memory far below the 500 MB that three stages may take."""
+    code = """
+import json, re, sys, time
+from pathlib import Path
+from components import sources
+from components.ingest.stage import ingest
+from components.settings.sections import Ingest
+params = Ingest(source="mnist", data_dir=sys.argv[1])
+facts = ingest(Path(sys.argv[2]), params, sources.fingerprint(params, Path("cache")))
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+print(json.dumps([facts["images"], int(peak) / 1024, time.process_time()]))
+"""
+    (tmp_path / "out").mkdir()
+    answer = subprocess.run(
+        [sys.executable, "-c", code, REAL, str(tmp_path / "out")],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    images, megabytes, seconds = json.loads(answer.stdout)
+    assert images == {"train": 60_000, "test": 10_000}
+    assert megabytes < 250
+    assert seconds < 10
+    described = json.loads((tmp_path / "out" / "source.json").read_text())
+    assert described["sha256"]["test-labels"].startswith("ff7bcfd416de")

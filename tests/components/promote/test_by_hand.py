@@ -1,0 +1,139 @@
+"""What people do, and what crashes leave: rollbacks, promotions by hand, and the log made whole again."""
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError, PromotionRejected
+from components.promote.stage import force, recover, rollback
+from components.registry import promotion_log
+from components.registry.client import ROLLED_BACK_TAG, Registry, model_digest
+from tests.support.registry_bench import NAME, WHO, Bench
+
+
+def test_a_rollback_gives_the_alias_back_and_keeps_it(bench: Bench) -> None:
+    """The version that a person left is refused from then on, with who, why and how to take it back by hand."""
+    champion = bench.add("a", range(50))
+    bench.promote("a")
+    bench.add("b", range(20))
+    bench.promote("b", champion)
+    facts = rollback(bench.registry, NAME, "sevens look wrong", "bob@desk", bench.log)
+    assert facts == {"name": NAME, "version": "1", "before": "2", "made": True}
+    assert bench.champion() == "1"
+    with pytest.raises(PromotionRejected, match=r"bob@desk .*sevens look wrong.*promote 2 --force --reason TEXT"):
+        bench.promote("b", champion)
+    assert bench.actions()[-1] == ("rollback", "2", "1")
+
+    assert force(bench.registry, NAME, "2", "checked", WHO, bench.log)["made"] is True
+    assert bench.champion() == "2"
+    left = bench.registry.version(NAME, "2")
+    assert left is not None
+    assert ROLLED_BACK_TAG not in left.tags
+
+
+@pytest.mark.parametrize("lost", ["log", "registry"])
+def test_a_rollback_is_remembered_in_both_places(bench: Bench, lost: str) -> None:
+    """With the log lost the registry's tag still refuses the model, with the tag lost the log does."""
+    champion = bench.add("a", range(50))
+    bench.promote("a")
+    bench.add("b", range(20))
+    bench.promote("b", champion)
+    rollback(bench.registry, NAME, "sevens look wrong", "bob@desk", bench.log)
+    if lost == "log":
+        bench.log.unlink()
+    else:
+        bench.registry.delete_tag(NAME, "2", ROLLED_BACK_TAG)
+    with pytest.raises(PromotionRejected, match="sevens look wrong"):
+        bench.promote("b", champion)
+
+
+def test_rollbacks_go_back_one_champion_at_a_time(bench: Bench) -> None:
+    """Three champions allow two rollbacks; the third is refused in a sentence and changes nothing."""
+    for model in "abc":
+        bench.add(model, range(5))
+        bench.promote(model, bench.folder / "evaluate-a")
+    assert [rollback(bench.registry, NAME, "no", WHO, bench.log)["version"] for _ in range(2)] == ["2", "1"]
+    with pytest.raises(ConfigError, match="no champion before version 1"):
+        rollback(bench.registry, NAME, "no", WHO, bench.log)
+    assert bench.champion() == "1"
+
+
+def test_a_rollback_passes_over_versions_that_are_gone(bench: Bench) -> None:
+    """A former champion that was deleted from the registry cannot come back; the one before it does."""
+    for model in "abc":
+        bench.add(model, range(5))
+        bench.promote(model, bench.folder / "evaluate-a")
+    bench.registry.delete_version(NAME, "2")
+    assert rollback(bench.registry, NAME, "no", WHO, bench.log)["version"] == "1"
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(bench: Bench) -> None:
+    """An empty registry is told as such."""
+    with pytest.raises(ConfigError, match="no champion to roll back from"):
+        rollback(bench.registry, NAME, "no", WHO, bench.log)
+
+
+def test_forcing_an_unknown_version_names_the_known_ones(bench: Bench) -> None:
+    """A slip of the finger costs nothing."""
+    bench.add("a", range(5))
+    with pytest.raises(ConfigError, match=r"no version '7'; its versions are: 1"):
+        force(bench.registry, NAME, "7", "x", WHO, bench.log)
+
+
+@pytest.mark.parametrize("command", ["promote", "force", "rollback"])
+def test_a_crash_between_alias_and_log_is_made_good(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Killed after the alias moved, whichever command comes next writes the missing line first."""
+    champion = bench.add("a", range(50))
+    bench.promote("a")
+    bench.add("b", range(20))
+    with monkeypatch.context() as crash:
+        crash.setattr(promotion_log, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            bench.promote("b", champion)
+    assert bench.champion() == "2"
+    assert bench.actions() == [("promote", None, "1")]
+
+    if command == "promote":
+        assert bench.promote("b", champion)["made"] is False
+    elif command == "force":
+        assert force(bench.registry, NAME, "2", "x", WHO, bench.log)["made"] is False
+    else:
+        assert rollback(bench.registry, NAME, "x", WHO, bench.log)["version"] == "1"
+    assert bench.actions()[:2] == [("promote", None, "1"), ("recovered", "1", "2")]
+    assert recover(bench.registry, NAME, bench.log, WHO) is None
+
+
+def test_a_crash_in_a_rollback_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the alias moved back, the model that was left stays refused and the log is completed."""
+    champion = bench.add("a", range(50))
+    bench.promote("a")
+    bench.add("b", range(20))
+    bench.promote("b", champion)
+    with monkeypatch.context() as crash:
+        crash.setattr(promotion_log, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rollback(bench.registry, NAME, "no good", WHO, bench.log)
+    with pytest.raises(PromotionRejected, match="no good"):
+        bench.promote("b", champion)
+    assert bench.champion() == "1"
+    assert promotion_log.reigns(promotion_log.read(bench.log)) == [("1", model_digest(bench.folder / "train-a"))]
+
+
+def test_a_wiped_registry_starts_anew(bench: Bench, empty_database: Path) -> None:
+    """Version numbers of the registry that was lost are not taken for those of the new one."""
+    bench.add("a", range(5))
+    bench.promote("a")
+    bench.add("b", range(5))
+    bench.promote("b", bench.folder / "evaluate-a")
+    fresh = bench.folder / "fresh.db"
+    fresh.write_bytes(empty_database.read_bytes())
+    again = Bench(Registry(f"sqlite:///{fresh}"), bench.folder)
+    for model in "cd":
+        again.add(model, range(5))
+    assert again.promote("c")["before"] is None
+    again.promote("d", bench.folder / "evaluate-c")
+    assert rollback(again.registry, NAME, "no", WHO, again.log)["version"] == "1"
+    with pytest.raises(ConfigError, match="no champion before"):
+        rollback(again.registry, NAME, "no", WHO, again.log)

@@ -1,0 +1,163 @@
+"""Register: one version per model however often it is asked for, and the very file that was evaluated."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.data.splits import Split
+from components.register.stage import register, requirements
+from components.registry.client import Registry, model_digest
+from tests.components.conftest import CLASSES, SHAPE, Trained, new_run
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def again(registry: Registry, trained: Callable[[int], Trained], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Register the model of a seed; a run is made only if one is asked for."""
+
+    def act(seed: int = 0, at: Registry | None = None, run: Callable[[], str] | None = None) -> dict[str, Any]:
+        made, where = trained(seed), at or registry
+        run = run or (lambda: new_run(where, tmp_path))
+        return register(made.normalize, made.train, made.evaluate, where, "m", run, {"accuracy": "0.99"})
+
+    return act
+
+
+def unwanted() -> str:
+    raise AssertionError("there is nothing to log, so no run may be asked for")
+
+
+def test_a_model_is_registered_once(registry: Registry, again: Callable[..., dict[str, Any]]) -> None:
+    """The second time finds the version; another model gets its own, and takes the alias over."""
+    assert again() == {"name": "m", "version": "1", "aliases": ["challenger"], "made": True}
+    assert again(run=unwanted) == {"name": "m", "version": "1", "aliases": ["challenger"], "made": False}
+    assert again(1) == {"name": "m", "version": "2", "aliases": ["challenger"], "made": True}
+    assert [(v.version, v.aliases) for v in registry.versions("m")] == [("1", ()), ("2", ("challenger",))]
+    assert again(run=unwanted)["made"] is False
+    assert [(v.version, v.aliases) for v in registry.versions("m")] == [("1", ("challenger",)), ("2", ())]
+
+
+def test_a_version_tells_where_it_comes_from(
+    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+) -> None:
+    """Digest, accuracy, run and a sentence about the model are on the version."""
+    again()
+    (version,) = registry.versions("m")
+    assert version.tags == {"accuracy": "0.99", "model_digest": model_digest(trained(0).train)}
+    told = registry.client.get_model_version("m", "1")
+    assert "of 90 test images right" in told.description
+    assert "uint8 pixels 0..255, (N, 8 x 8 x 1)" in told.description
+    assert "bars" in registry.client.get_registered_model("m").description
+    run = registry.client.get_run(version.run_id)
+    (output,) = run.outputs.model_outputs
+    logged = registry.client.get_logged_model(output.model_id)
+    assert (logged.artifact_location, logged.status) == (version.source, "READY")
+
+
+def test_the_registry_holds_the_very_file_and_no_pickle(
+    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+) -> None:
+    """What was evaluated is what is fetched, byte by byte, beside texts that a person can read."""
+    again()
+    (version,) = registry.versions("m")
+    folder = Path(version.source.removeprefix("file://"))
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "MLmodel",
+        "conda.yaml",
+        "data/keras_module.txt",
+        "data/model.keras",
+        "input_example.json",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving_input_example.json",
+    }
+    assert hashlib.sha256((folder / "data" / "model.keras").read_bytes()).hexdigest() == version.digest
+    assert set(requirements()) < set((folder / "requirements.txt").read_text().split())
+    assert {pin.partition("==")[0] for pin in requirements()} >= {"keras", "numpy"}
+
+
+def test_a_wiped_registry_gets_its_version_again(
+    registry: Registry, again: Callable[..., dict[str, Any]], empty_database: Path, tmp_path: Path
+) -> None:
+    """The effect is looked for, not remembered."""
+    again()
+    fresh = tmp_path / "fresh.db"
+    shutil.copy(empty_database, fresh)
+    assert again(at=Registry(f"sqlite:///{fresh}"))["made"] is True
+    assert again(run=unwanted)["made"] is False
+
+
+def test_two_at_once_make_one_version(registry: Registry, again: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """Both look, both find nothing, both make a version: the older one stays, and both say so."""
+    both = threading.Barrier(2)
+    runs = [new_run(registry, tmp_path) for _ in range(2)]
+    facts: list[dict[str, Any]] = []
+
+    def one(run: str) -> None:
+        def when_both_are_here() -> str:
+            both.wait(120)
+            return run
+
+        facts.append(again(at=Registry(registry.uri), run=when_both_are_here))
+
+    threads = [threading.Thread(target=one, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (version,) = registry.versions("m")
+    assert [fact["version"] for fact in facts] == [version.version] * 2
+    assert version.aliases == ("challenger",)
+
+
+def test_nothing_to_do_loads_neither_mlflow_nor_tensorflow(
+    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+) -> None:
+    """The look comes first, so a run with nothing to do stays quick."""
+    again()
+    made = trained(0)
+    code = (
+        "import sys; from pathlib import Path; from components.register.stage import register;"
+        "from components.registry.client import Registry; n, t, e, uri = sys.argv[1:];"
+        "facts = register(Path(n), Path(t), Path(e), Registry(uri), 'm', lambda: 1 / 0, {});"
+        "print(facts['made'], [m for m in ('mlflow', 'tensorflow', 'keras', 'numpy') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(made.normalize), str(made.train), str(made.evaluate), registry.uri]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False []\n"
+
+
+def test_mlflow_predicts_from_raw_pixels(
+    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained], tmp_path: Path
+) -> None:
+    """`mlflow models predict` takes {"inputs": pixels} and answers as Keras does, with unpickling forbidden."""
+    again()
+    (version,) = registry.versions("m")
+    images = Split(trained(0).normalize / "test").take(np.arange(3))
+    question, answer = tmp_path / "question.json", tmp_path / "answer.json"
+    question.write_text(json.dumps({"inputs": images.tolist()}))
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "--model-uri", version.source]
+    command += ["--env-manager", "local", "--input-path", str(question), "--output-path", str(answer)]
+    python = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # it starts `python` again
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **python}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    given = np.array(json.loads(answer.read_text())["predictions"])
+    expected = np.load(trained(0).evaluate / "predictions.npy")[:3]
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    described = (Path(version.source.removeprefix("file://")) / "MLmodel").read_text()
+    assert json.dumps([-1, *SHAPE]) in " ".join(described.split())
+    assert json.dumps([-1, CLASSES]) in " ".join(described.split())

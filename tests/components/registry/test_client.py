@@ -1,0 +1,184 @@
+"""The registry: looked up without MLflow, and told in a sentence where it cannot be reached."""
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from components.errors import RegistryUnreachable
+from components.register.stage import register
+from components.registry import readers
+from components.registry.client import Registry, model_digest
+from components.registry.readers import ModelVersion, Unknown
+from tests.components.conftest import Trained, new_run
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def filled(registry: Registry, tmp_path: Path) -> Registry:
+    """Three versions of "m" (the second one deleted) with tags and aliases, and a model without versions."""
+    client = registry.client
+    client.create_registered_model("m")
+    client.create_registered_model("it's empty")
+    for number in "123":
+        client.create_model_version("m", tmp_path.as_uri(), tags={"model_digest": f"d{number}", "accuracy": "0.99"})
+    client.delete_model_version("m", "2")
+    registry.set_alias("m", "challenger", "3")
+    registry.set_alias("m", "champion", "3")
+    return registry
+
+
+def test_a_lookup_in_the_database_finds_what_mlflow_itself_finds(filled: Registry) -> None:
+    """Read directly or through MLflow's client, the versions, tags and aliases are the same."""
+    found = filled.versions("m")
+    assert found == readers.by_client(filled.client, "m")
+    assert [(v.version, v.aliases, v.digest) for v in found] == [
+        ("1", (), "d1"),
+        ("3", ("challenger", "champion"), "d3"),
+    ]
+    assert filled.names() == readers.names_by_client(filled.client) == ["it's empty", "m"]
+    assert filled.versions("it's empty") == []
+    assert filled.versions("unknown") == []
+    assert readers.by_client(filled.client, "unknown") == []
+
+
+def test_a_version_is_found_by_alias_number_and_digest(filled: Registry) -> None:
+    """Each way of asking gives the version, or None where there is no such one."""
+    three = filled.version("m", "3")
+    assert isinstance(three, ModelVersion)
+    assert three == filled.alias("m", "champion") == filled.with_digest("m", "d3")
+    assert filled.version("m", "2") is filled.alias("m", "other") is filled.with_digest("m", "d2") is None
+
+
+def test_a_lookup_loads_neither_mlflow_nor_tensorflow(filled: Registry) -> None:
+    """A run with nothing to do has three seconds, and MLflow alone would take two of them."""
+    code = (
+        "import sys; from components.registry.client import Registry; v = Registry(sys.argv[1]).alias('m', 'champion');"
+        "print(v.version, [m for m in ('mlflow', 'tensorflow', 'sqlalchemy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, filled.uri], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "3 []\n"
+
+
+def test_a_database_that_is_not_there_has_no_versions(tmp_path: Path) -> None:
+    """Before the first run there is no file, and looking does not make one."""
+    registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
+    assert registry.versions("m") == []
+    assert registry.names() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_schema_of_another_mlflow_is_left_to_mlflow(filled: Registry) -> None:
+    """The tables are read directly only where they are those that were written down here."""
+    path = readers.database(filled.uri)
+    assert path is not None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of the future'")
+    with pytest.raises(Unknown, match="of the future"):
+        readers.versions(filled.uri, "m")
+
+
+def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """A damaged mlflow.db is named with what to do, for looking and for writing alike."""
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(RegistryUnreachable, match=r"mlflow\.db did not answer .*not a database.*make pipeline"):
+        registry.versions("m")
+    with pytest.raises(RegistryUnreachable, match="not a database"):
+        registry.set_alias("m", "champion", "1")
+
+
+@pytest.fixture
+def closed() -> str:
+    """The address of a port where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+def test_an_unreachable_server_is_told_at_once(closed: str) -> None:
+    """Looking and writing both give up in a moment, not after MLflow's minutes of retries."""
+    start = time.monotonic()
+    with pytest.raises(RegistryUnreachable, match=rf"MLflow at {closed} did not answer .*refused.*everything before"):
+        Registry(closed).versions("m")
+    with pytest.raises(RegistryUnreachable, match="refused"):
+        Registry(closed).set_alias("m", "champion", "1")
+    assert time.monotonic() - start < 10
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that stays silent is an unreachable server as well."""
+    monkeypatch.setattr(readers, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(RegistryUnreachable, match="timed out"):
+            Registry(uri).versions("m")
+
+
+def test_credentials_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment holds a login, MLflow's client asks: it knows how to log in."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+    with pytest.raises(Unknown):
+        readers.versions("http://127.0.0.1:9", "m")
+
+
+@pytest.fixture
+def server(tmp_path: Path, empty_database: Path) -> Iterator[str]:
+    """The address of a real MLflow server on loopback."""
+    shutil.copy(empty_database, tmp_path / "server.db")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination",
+        f"{tmp_path}/files",
+    ]
+    log = (tmp_path / "server.log").open("w")
+    extra = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(command, env={**os.environ, **extra}, stdout=log, stderr=log, cwd=tmp_path)
+    uri = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield uri
+    process.terminate()
+    process.wait(timeout=60)
+    log.close()
+
+
+def test_a_server_is_served_as_the_database_is(server: str, trained: Callable[[int], Trained], tmp_path: Path) -> None:
+    """On a real server a model is registered once, found by REST as MLflow finds it, and fetched whole."""
+    registry, made = Registry(server), trained(0)
+    args = (made.normalize, made.train, made.evaluate, registry, "m", lambda: new_run(registry), {"accuracy": "1.0"})
+    assert register(*args) == {"name": "m", "version": "1", "aliases": ["challenger"], "made": True}
+    assert register(*args)["made"] is False
+    registry.set_alias("m", "champion", "1")
+    assert registry.versions("m") == readers.by_client(registry.client, "m")
+    assert registry.names() == ["m"]
+    assert registry.versions("unknown") == []
+    version = registry.alias("m", "champion")
+    assert version is not None
+    file = registry.model_file(version, tmp_path)
+    assert file is not None
+    assert file.read_bytes() == (made.train / "model.keras").read_bytes()
+    assert version.digest == model_digest(made.train)
+    assert json.loads(json.dumps(version.tags))["accuracy"] == "1.0"

@@ -1,0 +1,96 @@
+"""Memory: what is available is known, and training keeps within it however many images there are."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.data.input_pipeline import Feed
+from components.data.splits import Split, SplitWriter
+from components.settings.sections import Train
+from components.system import memory
+from tests.conftest import CLEAN, ROOT
+
+MEGABYTE = 2**20
+SHAPE = (64, 64, 3)
+DATA, LIMIT = 400 * MEGABYTE, 200 * MEGABYTE  # bytes of images, and what training on them may take
+
+# Trains on a few images, so that all that TensorFlow ever loads is there; then on many, within the limit.
+CHILD = """
+import resource, sys
+from pathlib import Path
+from components.system.memory import STATUS, told
+from components.settings.sections import Train
+from components.train.stage import train
+few, many, out, limit = sys.argv[1:]
+def epoch(normalize, name):
+    folders = [Path(out, name, part) for part in ("out", "work", "logs")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    train(Path(normalize), *folders, Train(model="dense", width=0.1, epochs=1, batch_size=256))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = epoch(few, "few")
+resource.setrlimit(resource.RLIMIT_DATA, (told(STATUS)["VmData"] + int(limit),) * 2)
+print(epoch(many, "many") - before)
+"""
+
+
+def sparse(folder: Path, images: int) -> None:
+    """A split of black images that take next to no room on disk, in shards as SplitWriter makes them."""
+    room = 2730
+    with SplitWriter(folder, SHAPE) as split:
+        split.add(np.zeros((1, *SHAPE), np.uint8), np.zeros(1, np.int64))
+    for shard, first in enumerate(range(0, images, room)):
+        shape = (min(room, images - first), *SHAPE)
+        with (folder / f"images-{shard:05}.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            file.truncate(file.tell() + int(np.prod(shape)))
+    np.save(folder / "labels.npy", np.arange(images) % 2)
+
+
+def normalized(folder: Path, images: int) -> Path:
+    sparse(folder / "train", images)
+    sparse(folder / "validation", 512)
+    data = {"classes": ["a", "b"], "shape": SHAPE, "mean": [0.5] * 3, "std": [0.2] * 3}
+    (folder / "data.json").write_text(json.dumps(data))
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on data is Linux's")
+def test_training_on_more_images_than_memory_holds(tmp_path: Path) -> None:
+    """An epoch of 400 MB of images within 200 MB: the process may take no more, and its peak tells that it did not."""
+    few, many = normalized(tmp_path / "few", 512), normalized(tmp_path / "many", DATA // int(np.prod(SHAPE)))
+    command = [sys.executable, "-c", CHILD, str(few), str(many), str(tmp_path / "out"), str(LIMIT)]
+    done = subprocess.run(command, cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    grown = int(done.stdout)
+    print(f"{DATA // MEGABYTE} MB of images took {grown // MEGABYTE} MB more than 6 MB of them")
+    assert grown < LIMIT
+
+
+def test_images_stay_in_memory_only_where_a_quarter_of_what_is_left_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with little left reads them from disk, with the same batches."""
+    sparse(tmp_path / "train", 100)
+    split = Split(tmp_path / "train")
+    size = 100 * int(np.prod(SHAPE))
+    for available, kept in ((4 * size, True), (4 * size - 1, False)):
+        monkeypatch.setattr(memory, "available", lambda left=available: left)
+        assert (Feed(split, 2, Train())._images is not None) == kept
+
+
+def test_what_is_available_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit leaves what is not used of it, pages of files not counted; "max" is no limit."""
+    free = memory.available()
+    assert 0 < free < 2**50
+    (tmp_path / "memory.max").write_text("9000000\n")
+    (tmp_path / "memory.current").write_text("5000000\n")
+    (tmp_path / "memory.stat").write_text("anon 3000000\ninactive_file 1000000\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.available() == 5_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.available() > 5_000_000

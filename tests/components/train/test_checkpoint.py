@@ -1,0 +1,203 @@
+"""Resume: wherever a training ends, the next one completes it with the bytes of an undisturbed one."""
+
+import json
+import os
+import pkgutil
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import StorageFailed
+from components.train import checkpoint
+from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
+
+
+@pytest.fixture(scope="module")
+def normalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_normalized(tmp_path_factory.mktemp("normalize"))
+
+
+CHILD = """
+import json, sys
+from pathlib import Path
+from components.settings.sections import Train
+from components.train.stage import train
+train(*map(Path, sys.argv[1:5]), params=Train(**json.loads(sys.argv[5])))
+"""
+
+
+def child(normalized: Path, folder: Path, **settings: Any) -> "subprocess.Popen[str]":
+    """What `run` does, in a process of its own."""
+    paths = map(str, (normalized, *folders(folder)))
+    command = [sys.executable, "-c", CHILD, *paths, json.dumps(SMALL | settings)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training(
+    normalized: Path, tmp_path: Path
+) -> None:
+    """kill -9 in the third epoch, then again: every file equals that of another process, which was left in peace."""
+    run(normalized, tmp_path / "undisturbed", model="cnn_bn")
+
+    killed = child(normalized, tmp_path / "killed", model="cnn_bn")
+    assert killed.stderr
+    while not (line := killed.stderr.readline()).startswith("  epoch 2/5"):
+        assert line, "it ended before its second epoch"
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    killed.stderr.close()
+    assert not any((tmp_path / "killed/out").iterdir())
+
+    again = child(normalized, tmp_path / "killed", model="cnn_bn")
+    _, told = again.communicate()
+    assert again.returncode == 0, told
+    assert "of 5 is done already" in told
+    assert "epoch 1/5" not in told
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+
+
+EVERYTHING: dict[str, Any] = {
+    "model": "cnn_bn",
+    "optimizer": "sgd",
+    "weight_decay": 0.01,
+    "schedule": "onecycle",
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
+    "ema": 0.95,
+    "epochs": 3,
+}
+
+
+def test_averages_schedules_and_weights_are_taken_up_where_they_were(
+    normalized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One cycle, momentum, the moving average and class weights: cut off after the second epoch, the same bytes."""
+    run(normalized, tmp_path / "undisturbed", **EVERYTHING)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", interrupted(checkpoint.save, 2))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path / "killed", **EVERYTHING)
+    assert run(normalized, tmp_path / "killed", **EVERYTHING)["resumed_after_epoch"] == 2
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(normalized, folder)
+    return folder
+
+
+def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | None = None) -> Callable[..., Any]:
+    """*function*, whose call number *at* is the last thing that the training does; it may leave half a file behind.
+
+    KeyboardInterrupt stands for any end here: nothing of what the process held lives on in the next training.
+    """
+    calls = 0
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        result = function(*arguments, **options)
+        if calls == at:
+            if leaving_half:
+                [path] = Path.cwd().rglob(leaving_half)
+                os.truncate(path, path.stat().st_size // 2)
+            raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+MOMENTS = {
+    "in an epoch": ("components.train.callbacks.Narrator.on_train_batch_end", 15, None),
+    "while the best weights are written": ("keras.Model.save_weights", 2, "best.weights.h5"),
+    "while the state is written": ("numpy.savez", 2, "state.npz.part"),
+    "after the last epoch": ("components.train.checkpoint.save", 5, None),
+    "while the model is written": ("components.train.stage.write_model", 1, "model.keras"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_wherever_a_training_ends_the_next_one_completes_it(
+    normalized: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A training cut off at any moment, files half-written, is completed with the bytes of an undisturbed one."""
+    target, at, half = MOMENTS[moment]
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, interrupted(pkgutil.resolve_name(target), at, leaving_half=half))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path)
+    run(normalized, tmp_path)
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+def test_an_unreadable_state_is_told_and_training_starts_again(
+    normalized: Path, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged state file costs the epochs done so far, and is told; it never changes the result."""
+    run(normalized, tmp_path)
+    os.truncate(tmp_path / "work/state.npz", 5000)
+    capsys.readouterr()
+    run(normalized, tmp_path)
+    assert "state.npz cannot be read" in capsys.readouterr().err
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "cut off"])
+def test_weights_that_are_not_those_of_the_best_epoch_are_noticed(
+    normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
+) -> None:
+    """Other weights in the place of the best ones never become the model; the next training begins anew."""
+    run(normalized, tmp_path)
+    best = Path("work/best.weights.h5")
+    if kind == "foreign":
+        run(normalized, tmp_path / "other", epochs=1, learning_rate=1e-7)
+        shutil.copy(tmp_path / "other" / best, tmp_path / best)
+    else:
+        os.truncate(tmp_path / best, 3000)
+    with pytest.raises(StorageFailed, match="does not hold the weights of epoch"):
+        run(normalized, tmp_path)
+    run(normalized, tmp_path)
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+STOPPING = {"epochs": 12, "patience": 3, "learning_rate": 0.5}
+
+
+@pytest.fixture(scope="module")
+def stopped(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that early stopping ended, its learning rate lowered on the way."""
+    folder = tmp_path_factory.mktemp("stopped")
+    run(normalized, folder, **STOPPING)
+    rates = [row["learning_rate"] for row in history(folder)]
+    assert len(rates) < STOPPING["epochs"]
+    assert rates[-1] < rates[0]
+    return folder
+
+
+def test_early_stopping_and_the_schedule_remember_across_a_resume(
+    normalized: Path, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off one epoch before it stops, a training stops there and not later: the epochs waited were not forgotten."""
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", interrupted(checkpoint.save, len(history(stopped)) - 1))
+        with pytest.raises(KeyboardInterrupt):
+            run(normalized, tmp_path, **STOPPING)
+    run(normalized, tmp_path, **STOPPING)
+    assert digests(tmp_path) == digests(stopped)
+
+
+def test_a_training_that_stopped_early_is_not_taken_up_again(normalized: Path, stopped: Path) -> None:
+    """A state that says "stopped" is the end, though epochs are left."""
+    before = digests(stopped)
+    facts = run(normalized, stopped, **STOPPING)
+    assert facts["epoch_seconds"] == []
+    assert digests(stopped) == before

@@ -1,0 +1,16 @@
+"""One cluster for all tests of this folder."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.celery_stack import Cluster, cluster
+from tests.support.services import MISSING, programs
+
+
+@pytest.fixture(scope="session")
+def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if not programs():
+        pytest.skip(MISSING)
+    with cluster(tmp_path_factory.mktemp("celery")) as running:
+        yield running

@@ -1,0 +1,268 @@
+"""The store: an artifact that exists is complete and never changes; whatever else happens is found out.
+
+What any store promises is tested with each: the local one, and the one in a bucket (a real server that speaks S3).
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.errors import ArtifactCorrupt, StorageFailed
+from pipeline.store.bucket import SharedStore
+from pipeline.store.local import DAYS_TO_DIE, DRAFT, MANIFEST, Artifact, Store, digest_of, hash_files, storage_errors
+from pipeline.store.recipe import Recipe, key
+from tests.support.small_disk import disk
+
+ROOT = Path(__file__).parents[3]
+NAMES = st.text("abcxyz.-_", min_size=1, max_size=8).filter(lambda name: name.strip(".") and name != MANIFEST)
+FILES = st.dictionaries(NAMES, st.binary(max_size=50), max_size=4)
+
+
+def recipe(stage: str = "train", **params: object) -> Recipe:
+    return {"stage": stage, "code": {}, "params": params, "inputs": {}, "runtime": {}}
+
+
+def publish(store: Store, made_by: Recipe, files: dict[str, bytes], *, replace: bool = False) -> Artifact:
+    with store.draft(made_by["stage"], key(made_by)) as draft:
+        for name, content in files.items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_bytes(content)
+        return store.publish(draft, made_by, {}, {}, replace=replace)
+
+
+def drafts(store: Store) -> list[Path]:
+    return list(store.root.glob("*/.draft-*"))
+
+
+def opened(root: str, url: str) -> Store:
+    """A store as the processes that the tests start open it."""
+    return SharedStore(Path(root), url) if url else Store(Path(root))
+
+
+def spelt(store: Store) -> str:
+    """The expression with which another process opens *store*."""
+    return f"opened({str(store.root)!r}, {getattr(store, 'url', '')!r})"
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    return Store(tmp_path / "artifacts")
+
+
+@pytest.fixture(params=["local", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return Store(tmp_path / "artifacts")
+    return SharedStore(tmp_path / "artifacts", request.getfixturevalue("prefix"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(FILES, st.integers())
+def test_what_is_published_is_read_back_with_the_digest_of_its_bytes(
+    store: Store, files: dict[str, bytes], number: int
+) -> None:
+    """Any files, any settings: the same bytes come back, whole and verified, and no draft stays behind."""
+    made_by = recipe(number=number, files=sorted(files), content=[c.hex() for c in files.values()])
+    artifact = publish(store, made_by, files)
+    found = store.get("train", key(made_by))
+    assert found == artifact
+    store.verify(artifact)
+    assert {name: (artifact.path / name).read_bytes() for name in files} == files
+    assert artifact.digest == digest_of(artifact.files)
+    assert not drafts(store)
+
+
+@given(FILES, FILES)
+def test_two_sets_of_files_share_a_digest_only_if_they_are_equal(one: dict[str, bytes], two: dict[str, bytes]) -> None:
+    """The digest sees names and bytes."""
+
+    def digest(files: dict[str, bytes]) -> str:
+        return digest_of({name: content.hex() for name, content in files.items()})
+
+    assert (digest(one) == digest(two)) == (one == two)
+
+
+def test_what_was_never_published_is_none(store: Store) -> None:
+    """A key that nobody made is no error."""
+    assert store.get("train", "0123456789abcdef") is None
+    assert list(store.list()) == []
+
+
+def test_the_first_of_two_makers_wins_and_both_succeed(store: Store) -> None:
+    """Published once, an artifact keeps its bytes; the second maker is given the first one's."""
+    first = publish(store, recipe(), {"a": b"first"})
+    second = publish(store, recipe(), {"a": b"second"})
+    assert second == first
+    assert (first.path / "a").read_bytes() == b"first"
+    assert list(store.list()) == [("train", first.key)]
+
+
+def test_a_replacement_takes_the_place_of_what_was_there(store: Store) -> None:
+    """Healing puts new bytes under the same key and leaves nothing of the old ones."""
+    publish(store, recipe(), {"a": b"damaged", "b": b"too"})
+    artifact = publish(store, recipe(), {"a": b"good"}, replace=True)
+    store.verify(artifact)
+    assert sorted(p.name for p in artifact.path.iterdir()) == ["a", MANIFEST]
+    assert not drafts(store)
+
+
+def test_a_stage_that_fails_publishes_nothing(store: Store) -> None:
+    """An exception inside the draft leaves neither an artifact nor a draft."""
+    with contextlib.suppress(RuntimeError), store.draft("train", "k") as draft:
+        (draft / "half").write_bytes(b"1")
+        raise RuntimeError
+    assert list(store.list()) == []
+    assert not drafts(store)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "was changed": lambda folder: flip(folder / "sub" / "model"),
+    "is missing": lambda folder: (folder / "sub" / "model").unlink(),
+    "was added": lambda folder: (folder / "sub" / "new").write_bytes(b"1"),
+}
+
+
+@pytest.mark.parametrize("happened", DAMAGES)
+def test_what_is_damaged_is_not_taken(store: Store, happened: str) -> None:
+    """Once it was verified, an artifact is right: damage was told, or is mended."""
+    artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
+    DAMAGES[happened](artifact.path)
+    with contextlib.suppress(ArtifactCorrupt):
+        store.verify(artifact)
+        assert hash_files(artifact.path) == artifact.files
+
+
+@pytest.mark.parametrize("happened", DAMAGES)
+def test_damage_is_found_and_names_the_file(local: Store, happened: str) -> None:
+    """A flipped bit, a lost file and a file that does not belong are each told with the path and the way out."""
+    store = local
+    artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
+    DAMAGES[happened](artifact.path)
+    with pytest.raises(ArtifactCorrupt, match=rf"sub/\w+ {happened}.*python -m pipeline stage train"):
+        store.verify(artifact)
+
+
+def test_a_truncated_file_is_found(local: Store) -> None:
+    """Half a file is not the file."""
+    artifact = publish(local, recipe(), {"model": b"0" * 100})
+    os.truncate(artifact.path / "model", 50)
+    with pytest.raises(ArtifactCorrupt, match="model was changed"):
+        local.verify(artifact)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"recipe": {}}'])
+def test_a_damaged_manifest_is_found_when_it_is_read(local: Store, content: bytes) -> None:
+    """No reader takes half a manifest for an artifact."""
+    artifact = publish(local, recipe(), {"a": b"1"})
+    (artifact.path / MANIFEST).write_bytes(content)
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json is not what was written"):
+        local.get("train", artifact.key)
+
+
+def test_a_manifest_with_another_recipe_is_found(local: Store) -> None:
+    """An artifact under a name that its recipe does not hash to is not that artifact."""
+    artifact = publish(local, recipe(epochs=1), {"a": b"1"})
+    text = (artifact.path / MANIFEST).read_text()
+    (artifact.path / MANIFEST).write_text(text.replace('"epochs": 1', '"epochs": 2'))
+    found = local.get("train", artifact.key)
+    assert found
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json was changed"):
+        local.verify(found)
+
+
+def test_the_draft_of_a_killed_process_is_swept_and_that_of_a_live_one_is_not(store: Store) -> None:
+    """kill -9 frees the lock on the draft: it goes at the next sweep, while a draft in the making stays."""
+    script = f"""
+import time; from tests.pipeline.store.test_local_and_bucket import opened
+with {spelt(store)}.draft("train", "k") as draft:
+    (draft / "half").write_bytes(b"1"); print("ready", flush=True); time.sleep(60)
+"""
+    maker = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
+    assert maker.stdout
+    maker.stdout.readline()
+    assert store.sweep() == 0
+    assert len(drafts(store)) == 1
+    maker.send_signal(signal.SIGKILL)
+    maker.wait()
+    maker.stdout.close()
+    assert store.sweep() == 1
+    assert not drafts(store)
+
+
+def test_the_draft_of_another_machine_is_left_to_it_for_a_week(store: Store) -> None:
+    """Its maker's lock may not be seen here, on a file system that several machines share."""
+    draft = store.root / "train" / f"{DRAFT}k-another-x1"
+    draft.mkdir(parents=True)
+    assert store.sweep() == 0
+    week_ago = time.time() - DAYS_TO_DIE * 86_400 - 1
+    os.utime(draft, (week_ago, week_ago))
+    assert store.sweep() == 1
+    assert not drafts(store)
+
+
+def test_processes_that_publish_at_once_leave_one_whole_artifact(store: Store) -> None:
+    """Eight makers of one artifact, started together: one rename wins, all of them get it."""
+    script = f"""
+import sys, time; from tests.pipeline.store.test_local_and_bucket import opened, publish, recipe
+store = {spelt(store)}; time.sleep(max(0, float(sys.argv[1]) - time.time()))
+for i in range(20):
+    print(publish(store, recipe(i=i), {{"a": b"same", "who": sys.argv[2].encode()}}).digest)
+"""
+    start = str(time.time() + 2)
+    makers = [
+        subprocess.Popen([sys.executable, "-c", script, start, str(n)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for n in range(8)
+    ]
+    digests = {maker.communicate()[0] for maker in makers}
+    assert [maker.returncode for maker in makers] == [0] * 8
+    assert len(digests) == 1
+    assert len(list(store.list())) == 20
+    for stage, name in store.list():
+        artifact = store.get(stage, name)
+        assert artifact
+        store.verify(artifact)
+
+
+def test_deleting_removes_the_artifact_whole(store: Store) -> None:
+    """Nothing of it is left, and deleting it twice is no error."""
+    artifact = publish(store, recipe(), {"a": b"1"})
+    store.delete("train", artifact.key)
+    store.delete("train", artifact.key)
+    assert list(store.list()) == []
+    assert not drafts(store)
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """A file where the folder should be: the sentence names it and the way out."""
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StorageFailed, match=r"cannot write to .*file.*PIPELINE_HOME"),
+        Store(tmp_path / "file" / "artifacts").draft("train", "k"),
+    ):
+        pass
+
+
+def test_an_array_that_does_not_fit_is_a_full_disk(tmp_path: Path) -> None:
+    """NumPy tells of a write that was cut off without the system's number for it."""
+    with (
+        disk(tmp_path / "small", "16k") as small,
+        pytest.raises(StorageFailed, match="is full"),
+        storage_errors(tmp_path),
+    ):
+        np.save(small / "images.npy", np.zeros(100_000, np.uint8))

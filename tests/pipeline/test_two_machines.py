@@ -1,0 +1,131 @@
+"""Training with several workers through the command line: killed, taken up again, and on two machines by TF_CONFIG."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from components.train.distributed.launcher import free_addresses
+from tests.conftest import CLEAN, ROOT, command
+
+SETTINGS = ("--source", "digits", "--set", "train.model=dense", "--set", "train.epochs=6", "--set", "train.workers=2")
+UNTIL_TRAIN = ("run", "--json", "--until", "train", *SETTINGS)
+
+
+def start(home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=ROOT,
+        env={**CLEAN, "PIPELINE_HOME": str(home), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def training(process: "subprocess.Popen[str]", epochs: int) -> list[psutil.Process]:
+    """The workers of *process*, the chief first, once they have done so many *epochs*."""
+    assert process.stderr
+    while epochs:
+        line = process.stderr.readline()
+        assert line, "it ended before that"
+        epochs -= bool(re.match(r"  epoch \d/6  loss", line))
+    return [p for p in psutil.Process(process.pid).children() if "components.train.distributed.worker" in p.cmdline()]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    return not alive
+
+
+def trained(answer: str) -> dict[str, Any]:
+    found: dict[str, Any] = {stage["stage"]: stage for stage in json.loads(answer)["stages"]}["train"]
+    return found
+
+
+def test_killed_in_any_part_the_training_leaves_nobody_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """kill -9 of the stage's own process, then of one worker: told in one sentence, exit 1. The last call ends with the
+    digest of a training that was left in peace."""
+    parent = start(tmp_path / "killed", *UNTIL_TRAIN)
+    workers = training(parent, 1)
+    assert len(workers) == 2
+    parent.kill()
+    parent.communicate()
+    assert gone(workers)
+
+    one_less = start(tmp_path / "killed", *UNTIL_TRAIN)
+    workers = training(one_less, 2)
+    workers[1].send_signal(signal.SIGKILL)
+    _, told = one_less.communicate(timeout=120)
+    assert one_less.returncode == 1
+    assert gone(workers)
+    [error] = [line for line in told.splitlines() if line.startswith("error:")]
+    assert re.fullmatch(
+        r"error: worker 1 \(127.0.0.1:\d+\) was killed by signal 9 while it trained with the others; run it again: "
+        "training goes on from the last finished epoch",
+        error,
+    )
+    assert "Traceback" not in told
+
+    again, undisturbed = (command(tmp_path / name, *UNTIL_TRAIN) for name in ("killed", "undisturbed"))
+    assert again.returncode == undisturbed.returncode == 0, again.stderr + undisturbed.stderr
+    assert "is done already: going on from there" in again.stderr
+    assert trained(again.stdout)["digest"] == trained(undisturbed.stdout)["digest"]
+
+
+def tf_config(addresses: tuple[str, ...], number: int) -> str:
+    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_two_machines_train_one_model_which_the_chief_publishes(tmp_path: Path, shared: bool) -> None:
+    """The same command with a TF_CONFIG of its own on each: the other one takes the artifact from the shared store, or
+    says where it is, and both exit 0."""
+    homes = [tmp_path / "home", tmp_path / ("home" if shared else "other")]
+    addresses = free_addresses(2)
+    processes = []
+    for number, home in enumerate(homes):
+        if home != homes[0] or number == 0:
+            assert command(home, "run", "--until", "normalize", *SETTINGS).returncode == 0
+        patience = "" if shared else "from pipeline import runner; runner.PUBLICATION = 3; "
+        code = f"import sys; {patience}from pipeline.__main__ import main; sys.exit(main())"
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, "stage", "train", "--json", *SETTINGS],
+                cwd=ROOT,
+                env={**CLEAN, "PIPELINE_HOME": str(home), "TF_CONFIG": tf_config(addresses, number)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    (chief, told), (other, said) = (process.communicate(timeout=120) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], told + said
+    assert "epoch 6/6" in told
+    assert "epoch 6/6" not in said
+    if shared:
+        assert json.loads(chief)["digest"] == json.loads(other)["digest"]
+    else:
+        assert other == ""
+        assert "this machine has done its part of train; the chief's artifact train/" in said
+
+
+def test_a_tf_config_that_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
+    """Exit 2, one sentence, and not even the images are read."""
+    done = command(tmp_path, *UNTIL_TRAIN, TF_CONFIG=tf_config(("a:1", "b:1", "c:1"), 0))
+    assert done.returncode == 2
+    assert "error: TF_CONFIG names 3 workers, and train.workers is 2" in done.stderr
+    assert not (tmp_path / "artifacts" / "ingest").exists()
+
+
+def test_a_search_refuses_tf_config(tmp_path: Path) -> None:
+    """The other machines would not know of its trials."""
+    done = command(tmp_path, "tune", "--source", "digits", TF_CONFIG=tf_config(("a:1", "b:1"), 0))
+    assert done.returncode == 2
+    assert "error: TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG" in done.stderr

@@ -1,0 +1,310 @@
+"""A real Airflow for the tests: `python -m pipeline.airflow` in a folder of its own, asked over its REST API."""
+
+import json
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.airflow.standalone.rest_client import Api
+from pipeline.airflow.task import run_name
+from pipeline.graph import STAGES
+from pipeline.run_record import Record, load
+from tests.conftest import CLEAN, ROOT
+
+SECONDS = 240
+SILENCE = 60  # seconds without a heartbeat after which Airflow takes a task for dead
+ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
+
+# Airflow's pauses are made for a machine that runs for years, not for a test that runs for minutes.
+SPEED = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
+}
+
+# What the tests' runs have in common, by the settings file and by the form: quick, and long enough to be killed.
+SETTINGS = {
+    "train.model": "dense",
+    "train.epochs": 8,
+    "evaluate.corruption_images": 0,
+    "gate.min_accuracy": 0.1,
+    "gate.max_export_loss": 1,
+    "gate.max_regression": 1,
+}
+
+Tasks = dict[str, dict[str, Any]]
+
+
+def digits(**chosen: Any) -> dict[str, Any]:
+    """The form of a quick run on the digits; *chosen* in the form train__epochs=3."""
+    return {"ingest.source": "digits", **SETTINGS, **{name.replace("__", "."): v for name, v in chosen.items()}}
+
+
+@dataclass
+class Served:
+    """One running Airflow, the folder of images that it watches, and what it has posted to its webhook."""
+
+    home: Path
+    images: Path
+    settings: Path
+    process: "subprocess.Popen[Any]"
+    api: Api
+    password: str
+    posted: list[dict[str, Any]] = field(default_factory=list)
+    heard: list[datetime] = field(default_factory=list)
+
+    def trigger(self, form: dict[str, Any], dag: str = "retrain") -> str:
+        return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
+        return found
+
+    def tasks(self, run: str, dag: str = "retrain") -> Tasks:
+        found = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task for task in sorted(found, key=lambda task: list(STAGES).index(task["task_id"]))}
+
+    def finished(self, run: str, dag: str = "retrain") -> tuple[str, Tasks]:
+        """The state of the run and its tasks, once it has ended."""
+        state = self.until(lambda: ended(self.api.get(f"dags/{dag}/dagRuns/{run}")["state"]))
+        return state, self.tasks(run, dag)
+
+    def succeeded(self, run: str, dag: str = "retrain") -> Tasks:
+        state, tasks = self.finished(run, dag)
+        bad = [name for name, task in tasks.items() if task["state"] == "failed"]
+        assert state == "success", "\n".join(self.log(run, name, dag=dag) for name in bad)
+        return tasks
+
+    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
+        """What *found* gives as soon as it gives anything."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if value := found():
+                return value
+            assert self.process.poll() is None, "Airflow has ended"
+            time.sleep(pause)
+        raise AssertionError(f"waited {seconds} s in vain")
+
+    def failed(self, run: str, task: str, number: int) -> bool:
+        """Whether the try *number* of the task is over and another one follows."""
+        found = self.tasks(run)[task]
+        return bool((found["try_number"], found["state"] == "up_for_retry") >= (number, True))
+
+    def done(self, run: str, task: str, dag: str = "retrain") -> dict[str, Any]:
+        """What the task pushed."""
+        path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
+        pushed: dict[str, Any] = self.api.get(path)["value"]
+        return pushed
+
+    def pushed(self, run: str, task: str, dag: str = "retrain") -> set[str]:
+        entries = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
+        return {entry["key"] for entry in entries}
+
+    def made(self, run: str, dag: str = "retrain") -> list[str]:
+        return [stage for stage in STAGES if self.done(run, stage, dag)["made"]]
+
+    def links(self, run: str, task: str) -> dict[str, str]:
+        found: dict[str, str] = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
+        return found
+
+    def log(self, run: str, task: str, number: int = 1, dag: str = "retrain") -> str:
+        told = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
+        return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in told["content"])
+
+    def idle(self) -> bool:
+        """Whether what the first images started has ended, and nothing else runs the stages."""
+        images = self.runs("retrain_on_new_data")
+        return any(map(of_asset, images)) and all(ended(run["state"]) for run in [*images, *self.runs("retrain")])
+
+    def record(self, run: str, dag: str = "retrain") -> Record:
+        record = load(self.home / "runs" / run_name(dag, run))
+        assert record
+        return record
+
+    def clear(self, run: str, **which: Any) -> None:
+        self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
+
+    @contextmanager
+    def setting(self, line: str) -> Iterator[None]:
+        """A line more in the settings file's last section, [schedule]: tasks that start meanwhile go by it."""
+        before = self.settings.read_text()
+        self._settle(f"{before}{line}\n")
+        try:
+            yield
+        finally:
+            self._settle(before)
+
+    def _settle(self, text: str) -> None:
+        """Change the settings file as a whole: Airflow reads it at any moment."""
+        draft = self.settings.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(self.settings)
+
+    def training(self, run: str, number: int) -> psutil.Process:
+        """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
+        process: psutil.Process = self.until(lambda: self.process_of(run, "train", number))
+        folder = self.home / "airflow" / "logs" / "dag_id=retrain" / f"run_id={run}" / "task_id=train"
+        log = folder / f"attempt={number}.log"
+        self.until(lambda: len(re.findall(r"epoch \d+/\d", log.read_text())) >= 2, pause=0.02)  # the first is saved
+        return process
+
+    def kill(self, run: str, number: int) -> None:
+        """Kill a training with SIGKILL after its first epoch; what the task had started dies with it."""
+        process = self.training(run, number)
+        started = process.children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        assert gone(started, 60)
+
+    def heartbeats(self, run: str, task: str) -> list[datetime]:
+        """When Airflow heard of the running task, until it ends."""
+        heard: set[str] = set()
+        query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = ? AND task_id = ? AND state = 'running'"
+        with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", timeout=20, uri=True)) as database:
+            while found := database.execute(query, (run, task)).fetchone():
+                heard |= {str(found[0])}
+                time.sleep(0.2)
+        return sorted(datetime.fromisoformat(text) for text in heard - {"None"})
+
+    def process_of(self, run: str, task: str, number: int) -> psutil.Process | None:
+        """The process in which Airflow runs the try *number* of a task; None while there is none."""
+        found = self.tasks(run)[task]
+        if found["state"] != "running" or found["try_number"] != number:
+            return None
+        for process in self.processes():
+            with suppress(psutil.Error):  # of one that ends meanwhile
+                if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
+                    return process
+        return None
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of Airflow, its tasks among them."""
+        return family(self.process.pid)
+
+    def mlflow_away(self) -> "AbstractContextManager[None]":
+        """A registry that cannot be opened."""
+        return _away(self.home / "mlflow.db")
+
+
+@contextmanager
+def _away(database: Path) -> Iterator[None]:
+    aside = database.rename(database.with_suffix(".aside"))
+    database.mkdir()
+    try:
+        yield
+    finally:
+        database.rmdir()
+        aside.rename(database)
+
+
+def gone(processes: list[psutil.Process], seconds: float) -> bool:
+    """Whether all of them die within *seconds*; one that nobody has asked for its status is dead too."""
+    _, left = psutil.wait_procs(processes, seconds)
+    return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in left)
+
+
+def of_asset(run: dict[str, Any]) -> bool:
+    return bool(run["run_type"] == "asset_triggered")
+
+
+def pictures(folder: Path, each: int, first: int = 0) -> None:
+    """Lay *each* pictures of the digits 0 to 4, from the number *first* on, into FOLDER/CLASS, all at once."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    draft = folder.with_name("arriving")
+    if folder.exists():
+        folder.rename(draft)
+    for label in range(5):
+        (draft / str(label)).mkdir(parents=True, exist_ok=True)
+        for number, pixels in enumerate(images[labels == label][first : first + each], first):
+            picture = Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8))
+            picture.save(draft / str(label) / f"{number}.png")
+    draft.rename(folder)
+
+
+def ended(state: str) -> str:
+    return state if state in ENDED else ""
+
+
+def family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def airflow(folder: Path) -> Iterator[Served]:
+    """Airflow on the settings of `FOLDER/settings.toml`; ended by Ctrl-C when the block is left."""
+    home, port = folder / "home", free_port()
+    settings = folder / "settings.toml"
+    settings.write_text(_settings(folder / "images"))
+    posted: list[dict[str, Any]] = []
+    with _webhook(posted) as url, (folder / "said.txt").open("w") as said:
+        environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
+        ports = ["--port", str(port), "--mlflow-port", str(free_port())]
+        command = [sys.executable, "-m", "pipeline.airflow", *ports]
+        process = subprocess.Popen(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said, text=True)
+        try:
+            password = _login(process, folder / "said.txt")
+            api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
+            yield Served(home, folder / "images", settings, process, api, password, posted)
+        finally:
+            process.terminate()
+            process.wait(120)
+
+
+def _login(process: "subprocess.Popen[str]", said: Path) -> str:
+    """The password, once Airflow says that it is ready."""
+    while process.poll() is None:
+        if found := re.search(r"password (\S+)", said.read_text()):
+            return found[1]
+        time.sleep(0.2)
+    raise AssertionError(said.read_text())
+
+
+def _settings(images: Path) -> str:
+    sections: dict[str, list[str]] = {"ingest": [f'source = "{images}"']}
+    for name, value in SETTINGS.items():
+        section, _, setting = name.partition(".")
+        sections.setdefault(section, []).append(f"{setting} = {json.dumps(value)}")
+    sections["schedule"] = ['cron = ""', 'watch = "* * * * *"', "retry_seconds = 1"]
+    return "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
+
+
+@contextmanager
+def _webhook(posted: list[dict[str, Any]]) -> Iterator[str]:
+    """An address that keeps what is posted to it."""
+
+    class Keep(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Keep)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()

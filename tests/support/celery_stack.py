@@ -1,0 +1,184 @@
+"""A real Airflow on Celery for the tests: two workers, a queue each, over PostgreSQL, Redis and an MLflow server.
+
+As on several machines, the parts share PIPELINE_HOME and addresses, and nothing else.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from redis import Redis
+
+from pipeline.airflow.standalone.environment import USER, Local
+from pipeline.airflow.standalone.processes import Parts
+from pipeline.airflow.standalone.rest_client import NEAR, Api
+from tests.conftest import CLEAN
+from tests.support.airflow_server import SECONDS, SPEED, Served, family, free_port, gone
+from tests.support.services import Server, postgres, redis
+
+SILENCE = 30  # seconds without a heartbeat after which Airflow takes a task for dead
+SETTINGS = """\
+[schedule]
+cron = ""
+watch = ""
+retry_seconds = 1
+light_queue = "light"
+train_queue = "train"
+"""
+# Airflow's pauses are made for a cluster that runs for years, not for a test that runs for minutes.
+QUICK = {
+    **SPEED,
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "20",
+}
+PARTS = {
+    "api-server": ("airflow", "api-server"),
+    "scheduler": ("airflow", "scheduler", "--skip-serve-logs"),
+    "dag-processor": ("airflow", "dag-processor"),
+}
+REPORTED = ("metadatabase", "scheduler", "dag_processor")
+
+
+@dataclass(kw_only=True)
+class Cluster(Served):
+    """The parts by name ("light" and "train" are the workers) and the two servers below them."""
+
+    parts: Parts
+    database: Server
+    broker: Server
+    arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    revived: "Counter[str]" = field(default_factory=Counter)
+
+    def start(self, name: str, arguments: tuple[str, ...] = ()) -> None:
+        """Start the part *name*, anew where it has run before."""
+        self.arguments[name] = arguments or self.arguments[name]
+        self.parts.start(name, self.arguments[name])
+        self.process = self.parts.started["api-server"]
+
+    def worker(self, name: str, queue: str) -> None:
+        """Start a worker on *queue*, for one task at a time."""
+        pid = self.home / "airflow" / f"{name}.pid"  # workers of one machine need one each
+        what = ("--queues", queue, "--concurrency", "1", "--celery-hostname", name, "--pid", str(pid))
+        self.start(name, ("airflow", "celery", "worker", "--skip-serve-logs", *what))
+
+    def listens(self, worker: str) -> bool:
+        return f"{worker} ready" in self.said(worker)
+
+    def said(self, part: str) -> str:
+        return (self.parts.logs / f"{part}.log").read_text(errors="replace")
+
+    def switch_off(self, part: str) -> None:
+        """kill -9 of the part and of all that it has started, as when its machine loses power."""
+        process = self.parts.started.pop(part)
+        processes = family(process.pid)
+        for each in processes:
+            each.send_signal(signal.SIGKILL)
+        assert gone(processes, 60)
+        process.wait()
+
+    def deliver_again(self) -> None:
+        """Put the messages that workers hold into their queues once more, as Redis' transport does after the visibility
+        timeout (kombu.transport.redis.QoS.restore_by_tag)."""
+        with Redis(port=self.broker.port) as held:
+            for entry in held.hvals("unacked"):
+                message, _, queue = json.loads(entry)
+                held.lpush(queue, json.dumps(message))
+
+    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
+        """As `Served.until`; what the database's absence ends or silences meanwhile comes back."""
+
+        def once_more() -> Any:
+            self.revive()
+            with suppress(OSError):  # the API server has no answer while it has no database
+                return found()
+
+        return super().until(once_more, seconds, pause)
+
+    def revive(self) -> None:
+        """Start again the parts that have ended, as a service manager does; one that does not last is an error."""
+        for name in self.parts.dead():
+            self.revived[name] += 1
+            assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_words(name, 20)}"
+            self.start(name)
+
+    def processes(self) -> list[psutil.Process]:
+        return [process for part in self.parts.started.values() for process in family(part.pid)]
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """All parts, healthy; every process of them has ended when the block is left."""
+    home, settings = folder / "home", folder / "settings.toml"
+    settings.write_text(SETTINGS)
+    local = Local(home / "airflow", port=free_port())
+    with ExitStack() as stack:
+        database, broker = stack.enter_context(postgres("airflow", "mlflow")), stack.enter_context(redis())
+        environment = _environment(local, home, settings, database, broker)
+        parts = Parts(local.logs, environment)
+        stack.callback(parts.stop)
+        _migrate(environment)
+        parts.start("api-server", PARTS["api-server"])
+        running = Cluster(
+            home, folder / "images", settings, parts.started["api-server"], Api(local.url, USER, local.password()),
+            local.password(), parts=parts, database=database, broker=broker, arguments=dict(PARTS),
+        )  # fmt: skip
+        for name in ("scheduler", "dag-processor"):
+            running.start(name)
+        running.start("mlflow", _mlflow(home, environment["MLFLOW_TRACKING_URI"], database))
+        for queue in ("light", "train"):
+            running.worker(queue, queue)
+        running.until(lambda: _ready(running))
+        yield running
+
+
+def _environment(local: Local, home: Path, settings: Path, database: Server, broker: Server) -> dict[str, str]:
+    metadata = f"postgresql+psycopg2://airflow@127.0.0.1:{database.port}/airflow"
+    chosen = {
+        **QUICK,
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "",  # its driver is not installed; nothing here asks for it
+        "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{broker.port}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata}",
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "90000",
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}",
+        "PIPELINE_HOME": str(home),
+        "PIPELINE_CONFIG": str(settings),
+    }
+    inherited = os.environ.keys() - CLEAN.keys()
+    return {**{name: value for name, value in local.environment().items() if name not in inherited}, **chosen}
+
+
+def _migrate(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _mlflow(home: Path, url: str, database: Server) -> tuple[str, ...]:
+    store = f"postgresql+psycopg2://airflow@127.0.0.1:{database.port}/mlflow"
+    where = ("--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1")
+    return (
+        *("mlflow", "server", *where, "--backend-store-uri", store),
+        *("--artifacts-destination", str(home / "mlartifacts")),
+    )
+
+
+def _ready(running: Cluster) -> bool:
+    told = running.api.health()
+    if any(told.get(part, {}).get("status") != "healthy" for part in REPORTED):
+        return False
+    if not all(running.listens(worker) for worker in ("light", "train")):
+        return False
+    with NEAR.open(f"{running.parts.environment['MLFLOW_TRACKING_URI']}/health", timeout=5):
+        return "retrain" in {dag["dag_id"] for dag in running.api.get("dags")["dags"]}

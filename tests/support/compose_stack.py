@@ -1,0 +1,127 @@
+"""The containers for the tests: `make up` under a name, on ports and with volumes of their own, driven over REST."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.airflow.standalone.rest_client import Api
+from pipeline.compose import credentials
+from pipeline.compose.docker_cli import Container, Engine
+from tests.conftest import CLEAN, ROOT
+from tests.support.airflow_server import Served, free_port
+
+PROJECT = "retraining-pipeline-tests"
+SECONDS = 420
+SETTINGS = """\
+[schedule]
+cron = ""
+watch = ""
+retry_seconds = 20
+"""
+
+
+@dataclass(kw_only=True)
+class Stack(Served):
+    """The running containers; `process` ends when that of the API server does."""
+
+    engine: Engine
+    mlflow: str
+    said: str  # by `make up`
+
+    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
+        """As `Served.until`; the API server has no answer while it has no database."""
+
+        def answered() -> Any:
+            with suppress(OSError):
+                return found()
+
+        return super().until(answered, seconds, pause)
+
+    def containers(self, service: str) -> list[Container]:
+        return [container for container in self.engine.containers() if container["Service"] == service]
+
+    def worker_of(self, run: str, task: str) -> str:
+        """The name of the container in which the task runs or ran: its host is called by the container's number."""
+        host = str(self.tasks(run)[task]["hostname"])
+        return next(str(c["Name"]) for c in self.containers("worker") if host and str(c["ID"]).startswith(host))
+
+    def training(self, run: str, number: int = 1) -> str:
+        """The worker of the training's try *number*, as soon as this try has saved an epoch."""
+        self.until(lambda: self.tasks(run)["train"]["state"] == "running")
+        self.until(lambda: len(re.findall(r"epoch \d+/\d", self.log(run, "train", number))) >= 2)
+        return self.worker_of(run, "train")
+
+    def docker(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["docker", *arguments], env=self.engine.environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def running(self, service: str) -> list[str]:
+        """The names of the service's containers that run."""
+        return [c["Name"] for c in self.containers(service) if c["State"] == "running"]
+
+    def healthy(self, service: str) -> bool:
+        found = self.containers(service)
+        return bool(found) and all(container["Health"] == "healthy" for container in found)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Stack]:
+    """All healthy; nothing of it is left when the block is left."""
+    environment = _environment(folder)
+    try:
+        said = make("up", environment)
+        engine, secrets = Engine(environment), Path(environment["SECRETS"])
+        api = Api(f"http://127.0.0.1:{environment['PORT']}", credentials.USER, credentials.password(secrets))
+        [server] = [c["Name"] for c in engine.containers() if c["Service"] == "airflow-api"]
+        lives = subprocess.Popen(["docker", "wait", server], env=environment, stdout=subprocess.PIPE, text=True)
+        with lives:
+            yield Stack(
+                folder, folder, folder / "settings.toml", lives, api, credentials.password(secrets),
+                engine=engine, mlflow=f"http://127.0.0.1:{environment['MLFLOW_PORT']}", said=said,
+            )  # fmt: skip
+            lives.terminate()
+    finally:
+        make("down", {**environment, "VOLUMES": "1"})
+    assert left(environment) == []
+
+
+def make(target: str, environment: dict[str, str]) -> str:
+    """What `make TARGET` says."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def left(environment: dict[str, str]) -> list[str]:
+    """Containers, networks and volumes of the project that are still there."""
+    ours = ("--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
+    asked = (["ps", "--all"], ["network", "ls"], ["volume", "ls"])
+    found = [
+        subprocess.run(["docker", *what, *ours], env=environment, capture_output=True, text=True, check=True).stdout
+        for what in asked
+    ]
+    return "".join(found).split()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    folder.chmod(0o755)  # pytest's folders are closed to other users, and those of the containers are others
+    (folder / "settings.toml").write_text(SETTINGS)
+    return {
+        **CLEAN,
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "COMPOSE_PROJECT_NAME": PROJECT,
+        "PORT": str(free_port()),
+        "MLFLOW_PORT": str(free_port()),
+        "SETTINGS": str(folder),
+        "SECRETS": str(folder / "secrets"),
+    }

@@ -1,0 +1,45 @@
+"""A server that speaks S3, for the tests: moto's, in a process of its own. python -m tests.support.s3_server serves.
+
+Answers one request after the other, so that a condition and what hangs on it are one step, as they are in S3.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.conftest import CLEAN, ROOT
+
+
+@contextmanager
+def served() -> Iterator[dict[str, str]]:
+    """The variables that lead to the server; it holds no bucket yet."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.s3_server"], cwd=ROOT, env=CLEAN, stdout=-1, text=True
+    )
+    assert server.stdout
+    try:
+        url = server.stdout.readline().strip()
+        assert url, "the server did not start"
+        variables = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
+        yield {**variables, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def main() -> None:
+    import logging
+
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

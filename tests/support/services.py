@@ -1,0 +1,120 @@
+"""PostgreSQL and Redis from Debian's packages: on loopback, on free ports, below a folder that goes with the block."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.airflow_server import free_port
+
+MISSING = "PostgreSQL and Redis are not installed: apt-get install --no-install-recommends postgresql-15 redis-server"
+SECONDS = 120
+PR_SET_PDEATHSIG = 1
+OWNER = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+
+
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs, the newest where there are several; None where it or Redis is missing."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found and shutil.which("redis-server") else None
+
+
+@dataclass
+class Server:
+    """A program that listens on *port* and can be stopped and started there again."""
+
+    port: int
+    command: Sequence[str]
+    answers: Sequence[str]  # a command that succeeds once the server does
+    log: Path
+    owner: str | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_parent,  # noqa: PLW1509
+                **_as(self.owner),
+            )  # fmt: skip
+        end = time.monotonic() + SECONDS
+        while subprocess.run(self.answers, capture_output=True, check=False).returncode:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, f"{self.command[0]} does not answer"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it at once, whoever is connected."""
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(SECONDS)
+
+    @contextmanager
+    def running(self) -> Iterator["Server"]:
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+
+
+@contextmanager
+def postgres(*databases: str) -> Iterator[Server]:
+    """PostgreSQL with empty *databases*, each reached as the user airflow without a password."""
+    bin_ = programs()
+    assert bin_
+    with _folder(OWNER) as folder:
+        data = folder / "data"
+        who = ["-U", "airflow", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        made = [str(bin_ / "initdb"), "-D", str(data), *who]
+        subprocess.run(made, check=True, capture_output=True, cwd=folder, **_as(OWNER))
+        port = free_port()
+        at = ["-h", "127.0.0.1", "-p", str(port), "-U", "airflow"]
+        options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        command = [str(bin_ / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
+        ready = [str(bin_ / "pg_isready"), "-q", *at, "-d", "postgres"]
+        with Server(port, command, ready, folder / "log", OWNER).running() as server:
+            for database in databases:
+                subprocess.run([bin_ / "createdb", *at, database], check=True)
+            yield server
+
+
+@contextmanager
+def redis() -> Iterator[Server]:
+    """Redis that writes nothing to disk: stopped and started again, it has forgotten every message."""
+    with _folder(None) as folder:
+        port = free_port()
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        ready = ["redis-cli", "-p", str(port), "ping"]
+        with Server(port, command, ready, folder / "log").running() as server:
+            yield server
+
+
+@contextmanager
+def _folder(owner: str | None) -> Iterator[Path]:
+    """A folder below the system's temporary one: pytest's own are closed to other users."""
+    folder = Path(tempfile.mkdtemp(prefix="cluster-"))
+    try:
+        if owner:
+            shutil.chown(folder, owner, owner)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _as(owner: str | None) -> dict[str, Any]:
+    return {"user": owner, "group": owner, "extra_groups": []} if owner else {}
+
+
+def _end_with_parent() -> None:
+    """Have the system end the server where the tests are killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)

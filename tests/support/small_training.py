@@ -1,0 +1,58 @@
+"""A training small enough for a test, and what to compare of it."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.data.splits import SplitWriter
+from components.settings.sections import Train
+from components.train.stage import train
+
+SMALL: dict[str, Any] = {
+    "model": "dense",
+    "batch_size": 16,
+    "epochs": 5,
+    "dropout": 0.3,
+    "augment": "rotate=5,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.05",
+    "learning_rate": 0.01,
+}
+
+
+def write_normalized(folder: Path, images: int = 96) -> Path:
+    """What the stage normalize leaves: three splits of 8x8 images in which class k has a bright row k, and noise."""
+    random = np.random.default_rng(0)
+    for part in ("train", "validation", "test"):
+        labels = np.arange(images) % 4
+        pixels = random.integers(0, 120, (images, 8, 8, 1))
+        pixels[np.arange(images), labels * 2] += 100
+        with SplitWriter(folder / part, (8, 8, 1)) as split:
+            split.add(pixels.astype(np.uint8), labels)
+    data = {"classes": ["a", "b", "c", "d"], "shape": [8, 8, 1], "mean": [0.3], "std": [0.2]}
+    (folder / "data.json").write_text(json.dumps(data))
+    return folder
+
+
+def folders(folder: Path) -> tuple[Path, Path, Path]:
+    """out, work and logs under *folder*, made where they are not there."""
+    for name in ("out", "work", "logs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return folder / "out", folder / "work", folder / "logs"
+
+
+def run(normalized: Path, folder: Path, **settings: Any) -> dict[str, Any]:
+    """Train into folder/out, with folder/work and folder/logs beside it."""
+    return train(normalized, *folders(folder), params=Train(**(SMALL | settings)))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in (folder / "out").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    with (folder / "out/history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -1,0 +1,42 @@
+"""Which tests go to which worker of pytest-xdist (pytest -n), and in which order."""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Their tests need nothing of each other, and take long: any worker may run each.
+ALONE = (
+    "tests/test_faults.py",
+    "tests/pipeline/test_runner.py",
+    "tests/components/train/distributed/test_workers.py",
+    "tests/pipeline/test_two_machines.py",
+)
+# What takes longest, in this order: what is begun first keeps no worker waiting at the end.
+CELERY = "tests/pipeline/airflow/celery/"
+FIRST = ("tests/pipeline/airflow/test_", CELERY, "tests/test_end_to_end.py", *ALONE)
+
+
+def together(nodeid: str) -> str:
+    """The name of the tests that stay with *nodeid*: its file's, as they share fixtures; those of one Airflow."""
+    file = nodeid.partition("::")[0]
+    if file in ALONE:
+        return nodeid
+    return "airflow" if file.startswith("tests/pipeline/airflow/") and not file.startswith(CELERY) else file
+
+
+def turn(nodeid: str) -> int:
+    return next((n for n, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests that belong `together`, in the order of the collection.
+
+    Not the mark xdist_group, which pytest 9.2 makes ineffective: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid)
