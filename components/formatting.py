@@ -1,5 +1,7 @@
-"""Numbers, sizes and names as a person says them in a sentence or a table."""
+"""Numbers, sizes, durations and names as they stand in a sentence or a table."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 ACRONYMS = {
@@ -14,9 +16,19 @@ ACRONYMS = {
 }
 
 
-def percent(share: float, digits: int = 2) -> str:
-    """A share of 1 in percent, without the sign: 0.98765 is "98.77"."""
+def points(share: float, digits: int = 2) -> str:
+    """A share of 1 in percent, without the sign, for tables and intervals: 0.98765 is "98.77"."""
     return f"{100 * share:.{digits}f}"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A measured share of 1 in percent: 0.98765 is "98.77 %"."""
+    return f"{points(share, digits)} %"
+
+
+def bound(share: float) -> str:
+    """A share of 1 that a setting gives, in percent with no digit more than it needs: 0.98 is "98 %"."""
+    return f"{100 * share:.6g} %"
 
 
 def thousands(number: int) -> str:
@@ -28,6 +40,17 @@ def size(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count} bytes"
+
+
+def duration(seconds: float) -> str:
+    """6.7 s, or 2 min 05 s."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02} s"
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """ "did you mean 'train.epochs'?" for the name in *known* that is closest to *name*; "" where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def label(key: str) -> str:
@@ -49,7 +72,7 @@ def plain(value: Any, key: str = "") -> str:
         case int():
             return size(value) if key.endswith("bytes") else thousands(value)
         case float():
-            return f"{percent(value)} %" if key.endswith("accuracy") else _short(value)
+            return percent(value) if key.endswith("accuracy") else _short(value)
         case dict():
             return ", ".join(f"{label(str(name))} {plain(inner, str(name))}" for name, inner in value.items()) or "none"
         case list() | tuple():

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.settings.sections import RECIPES, SECTIONS, Ingest, Params, problem
+from components.settings.fields import problem
+from components.settings.sections import SECTIONS, Ingest, Params
+from components.settings.source_defaults import SOURCE_DEFAULTS
 
 FROM_ENVIRONMENT = {
     "MNIST_DIR": "ingest.data_dir",
@@ -65,7 +67,7 @@ def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[P
     ingest = Ingest(**_section(values, "ingest"))
     mnist = replace(ingest, source="mnist")
     ingest, notice = (mnist, "") if ingest.source == "auto" and have(mnist) else select.choose(ingest)
-    values = {**RECIPES.get(ingest.source, {}), **values, "ingest.source": ingest.source}
+    values = {**SOURCE_DEFAULTS.get(ingest.source, {}), **values, "ingest.source": ingest.source}
     values.setdefault("register.name", f"{select.name(ingest)}-classifier")
     values.setdefault("register.experiment", values["register.name"])
     return complete(values), notice

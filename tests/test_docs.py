@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.training import RESULTS, formats, table, techniques
 from components import errors
-from components.settings.sections import RECIPES
+from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
 from pipeline.cli.main import parser
 from pipeline.graph import STAGES
@@ -34,7 +34,7 @@ def test_every_setting_stands_with_its_default_and_its_meaning() -> None:
 
 def test_every_setting_that_is_recommended_for_a_source_is_told() -> None:
     """With the value that a run takes."""
-    for source, recipe in RECIPES.items():
+    for source, recipe in SOURCE_DEFAULTS.items():
         told = next(line for line in README.splitlines() if line.startswith(f"For `{source}`:"))
         assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", told)) == recipe.keys()
         assert all(f"`{name}={value}`" in told for name, value in recipe.items())

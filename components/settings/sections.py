@@ -5,13 +5,11 @@ the form in the Airflow UI are made from these declarations. Standard library on
 """
 
 import difflib
-import math
-from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 from components.errors import ConfigError
 from components.settings.augmentation import canonical
+from components.settings.fields import Section, setting
 
 MODELS = ("cnn_bn", "cnn", "dense", "vgg", "resnet", "attention", "mobilenet_v2", "tiny")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
@@ -19,25 +17,6 @@ SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 LOSSES = ("sparse", "one_hot")
 FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")
-
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[Any, ...] | None = None,
-    spelling: Callable[[str], str] | None = None,
-    in_key: bool = True,
-) -> Any:
-    """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes).
-
-    *spelling* gives the one spelling of a text that may be written in several ways, and raises ValueError with what is
-    wrong with it.
-    """
-    bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
-    return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
 
 
 def words(text: str) -> list[str]:
@@ -88,53 +67,6 @@ def pod_template(file: str) -> str:
     if not file or file.startswith("/"):
         return file
     raise ValueError("expected the absolute path that the file has for Airflow's scheduler")
-
-
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-
-
-def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
-    """What is wrong with *value* for the setting *name* ("train.epochs"), as a sentence; None where nothing is."""
-    kind: type = type(spec.default)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not (isinstance(value, kind) if kind in (bool, str) else whole or (kind is float and isinstance(value, float))):
-        return f"{name} is {value!r}; expected {KINDS[kind]}, such as {spec.default!r}"
-    bounds = spec.metadata
-    low, high, choices = bounds["minimum"], bounds["maximum"], bounds["choices"]
-    if choices and value not in choices:
-        return f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}"
-    if kind in (int, float) and not (
-        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
-    ):
-        span = f"at least {low}" if high is None else f"{low} to {high}"
-        hint = f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else ""
-        return f"{name} is {value!r}; expected {span}{hint}"
-    if spelling := bounds["spelling"]:
-        try:
-            spelling(value)
-        except ValueError as error:
-            return f"{name} is {value!r}; {error}"
-    return None
-
-
-@dataclass(frozen=True)
-class Section:
-    """A stage's settings; raises ConfigError with every problem found when it is created."""
-
-    def __post_init__(self) -> None:
-        section = type(self).__name__.lower()
-        problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
-        if found := [p for p in problems if p] or self.conflicts():
-            raise ConfigError(*found)
-        for f in fields(self):
-            if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
-                object.__setattr__(self, f.name, float(getattr(self, f.name)))
-            if spelling := f.metadata["spelling"]:
-                object.__setattr__(self, f.name, spelling(getattr(self, f.name)))
-
-    def conflicts(self) -> list[str]:
-        """What is wrong with settings that are each right by themselves; a sentence each."""
-        return []
 
 
 @dataclass(frozen=True)
@@ -421,24 +353,4 @@ def _unmeasured(gate: Gate, exported: list[str]) -> list[str]:
 SECTIONS: dict[str, type[Section]] = {
     kind.__name__.lower(): kind
     for kind in (Ingest, Validate, Normalize, Train, Evaluate, Gate, Register, Export, Promote, Schedule)
-}
-
-# Settings recommended for a source; what a person sets wins.
-RECIPES: dict[str, dict[str, Any]] = {
-    "mnist": {  # pipeline/profiles/default.toml, measured in the README
-        "train.epochs": 6,
-        "train.learning_rate": 0.006,
-        "train.schedule": "onecycle",
-        "train.dropout": 0.0,
-        "train.patience": 6,
-        "train.augment": "rotate=10,shift=0.07,zoom=0.1",
-    },
-    "digits": {  # 1,292 images to train on: smaller steps, and each image a little different in every epoch
-        "train.epochs": 12,
-        "train.batch_size": 32,
-        "train.learning_rate": 0.002,
-        "train.schedule": "cosine",
-        "train.patience": 12,
-        "train.augment": "rotate=8,shift=0.06,zoom=0.1",
-    },
 }

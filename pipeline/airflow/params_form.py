@@ -11,7 +11,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from components.settings.sections import RECIPES, Schedule
+from components.settings.sections import Schedule
+from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
 
 FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
@@ -63,7 +64,7 @@ def _hint(name: str, spec: "Field[Any]", value: Any) -> str:
     """What an empty field stands for."""
     if value != spec.default:
         return f"(empty: {value}, as written in the settings file)"
-    recipes = [f"{recipe[name]} for {source}" for source, recipe in RECIPES.items() if name in recipe]
+    recipes = [f"{recipe[name]} for {source}" for source, recipe in SOURCE_DEFAULTS.items() if name in recipe]
     told = "; ".join([str(value)] * (value != "") + recipes)
     return f"(empty: {told})" if told else ""
 

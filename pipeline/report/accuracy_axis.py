@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from components.formatting import percent
+from components.formatting import percent, points
 
 WIDTH = 400.0  # of the drawing, in its own units
 EDGE = 12.0  # room left and right of the axis
@@ -30,7 +30,7 @@ def gauge(metrics: dict[str, Any], gate: float | None) -> dict[str, Any]:
         "at": place(at),
         "gate": None if gate is None else place(gate),
         "gate_text": None if gate is None else f"gate {100 * gate:.6g} %",
-        "says": f"Accuracy {percent(at)} %, 95 % interval {percent(low)} to {percent(high)} %"
+        "says": f"Accuracy {percent(at)}, 95 % interval {points(low)} to {percent(high)}"
         + ("" if gate is None else f", against a gate of {100 * gate:.6g} %"),
         "ticks": [{"x": place(tick), "text": f"{100 * tick:.6g}"} for tick in ticks],
     }

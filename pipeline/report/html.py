@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from components.formatting import label, percent, plain, sentence, size, thousands
+from components.formatting import label, percent, plain, points, sentence, size, thousands
 from components.settings.sections import FORMATS, SECTIONS
 from pipeline.report import analysis
 from pipeline.report.accuracy_axis import gauge
@@ -87,7 +87,7 @@ def environment(folder: Path) -> "Environment":
 def render(report: Report, out: Path) -> None:
     """Write the page about *report* to the file *out*."""
     pages = environment(Path(__file__).parent / "templates")
-    pages.filters |= {f.__name__: f for f in (percent, thousands, size, plain, label, sentence)}
+    pages.filters |= {f.__name__: f for f in (percent, points, thousands, size, plain, label, sentence)}
     page = pages.get_template("run.html.j2").render(view(report))
     out.write_text(page, encoding="utf-8")
 
@@ -157,7 +157,7 @@ def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[
             "learning-curves": f"Loss and accuracy per epoch, training and validation; epoch {best} is the best",
             "confusion": f"Confusion matrix: {thousands(wrong)} of {thousands(metrics['n'])} images off the diagonal",
             "mistakes": f"The {len(metrics['mistakes'])} most confident mistakes; the table below lists them",
-            "calibration": f"Reliability diagram: calibration error {percent(metrics['expected_calibration_error'])} %",
+            "calibration": f"Reliability diagram: calibration error {percent(metrics['expected_calibration_error'])}",
         }
     folders = {name: report.artifacts.get(stage, Path("none")) / "pictures" for name, stage in stages.items()}
     return {name: picture(folder / f"{name}.png", alts.get(name, name)) for name, folder in folders.items()}

@@ -21,7 +21,8 @@ from importlib import metadata
 from typing import Any
 
 from components.models import catalog
-from components.settings.sections import Params, Section
+from components.settings.fields import Section
+from components.settings.sections import Params
 from pipeline.graph import STAGES
 
 Recipe = dict[str, Any]
@@ -38,6 +39,7 @@ OUTSIDE = {
     "components.models.catalog",
     "components.progress",
     "components.settings.augmentation",
+    "components.settings.fields",
     "components.settings.sections",
     "components.train.memory_check",
 }

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError, SourceError
-from components.settings.sections import SECTIONS, Params, Section, problem, setting
+from components.settings.fields import Section, problem, setting
+from components.settings.sections import SECTIONS, Params
 from pipeline import config
 
 OF_THE_IMAGES = ("ingest.image_size", "ingest.channels")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, SourceError
-from components.settings.sections import RECIPES, SECTIONS, Gate, Params, Train
+from components.settings.sections import SECTIONS, Gate, Params, Train
+from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
 
 
@@ -25,12 +26,12 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     file.write_text("[train]\nepochs = 2\nbatch_size = 2\nseed = 2\n")
     params = load("train.seed=4", file=str(file), PIPELINE_TRAIN_BATCH_SIZE="3", PIPELINE_TRAIN_SEED="3")
     assert (params.train.epochs, params.train.batch_size, params.train.seed) == (2, 3, 4)
-    assert params.train.learning_rate == RECIPES["digits"].get("train.learning_rate", Train().learning_rate)
+    assert params.train.learning_rate == SOURCE_DEFAULTS["digits"].get("train.learning_rate", Train().learning_rate)
 
 
 def test_the_recipe_of_a_source_gives_way_to_what_a_person_sets() -> None:
     """What is recommended for digits is taken, but for the settings that somebody chose."""
-    assert load().train.epochs == RECIPES["digits"]["train.epochs"]
+    assert load().train.epochs == SOURCE_DEFAULTS["digits"]["train.epochs"]
     assert load("train.epochs=3").train.epochs == 3
 
 

@@ -1,0 +1,74 @@
+"""How a setting is declared: its default, its meaning and its bounds; and what a section of settings is."""
+
+import math
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from components.errors import ConfigError
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    spelling: Callable[[str], str] | None = None,
+    in_key: bool = True,
+) -> Any:
+    """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes).
+
+    *spelling* gives the one spelling of a text that may be written in several ways, and raises ValueError with what is
+    wrong with it.
+    """
+    bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
+
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
+    """What is wrong with *value* for the setting *name* ("train.epochs"), as a sentence; None where nothing is."""
+    kind: type = type(spec.default)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (isinstance(value, kind) if kind in (bool, str) else whole or (kind is float and isinstance(value, float))):
+        return f"{name} is {value!r}; expected {KINDS[kind]}, such as {spec.default!r}"
+    bounds = spec.metadata
+    low, high, choices = bounds["minimum"], bounds["maximum"], bounds["choices"]
+    if choices and value not in choices:
+        return f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}"
+    if kind in (int, float) and not (
+        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    ):
+        span = f"at least {low}" if high is None else f"{low} to {high}"
+        hint = f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else ""
+        return f"{name} is {value!r}; expected {span}{hint}"
+    if spelling := bounds["spelling"]:
+        try:
+            spelling(value)
+        except ValueError as error:
+            return f"{name} is {value!r}; {error}"
+    return None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stage's settings; raises ConfigError with every problem found when it is created."""
+
+    def __post_init__(self) -> None:
+        section = type(self).__name__.lower()
+        problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
+        if found := [p for p in problems if p] or self.conflicts():
+            raise ConfigError(*found)
+        for f in fields(self):
+            if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
+                object.__setattr__(self, f.name, float(getattr(self, f.name)))
+            if spelling := f.metadata["spelling"]:
+                object.__setattr__(self, f.name, spelling(getattr(self, f.name)))
+
+    def conflicts(self) -> list[str]:
+        """What is wrong with settings that are each right by themselves; a sentence each."""
+        return []

@@ -1,0 +1,29 @@
+"""Files: written whole or not at all, and hashed."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write *path* whole or not at all: two processes may do so at once, and a killed one leaves the old file.
+
+    The content goes to a sibling, which is renamed into place. Raises OSError.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(draft).chmod(mode)
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def sha256_of_file(path: Path) -> str:
+    """The sha256 of the bytes of *path*, in hexadecimal digits, as `sha256sum` prints it. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
