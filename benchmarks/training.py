@@ -2,7 +2,7 @@
 
 Needs MNIST_DIR. The rows of one seed run one after the other, the tutorials' script among them, so that a busy machine
 is busy for all; what was measured is not measured again, so it can be stopped and called again. The results are kept
-in benchmarks/training.json, which the README's table is made from (--table prints it).
+in benchmarks/training.json, which the table of docs/training.md is made from (--table prints it).
 """
 
 import argparse

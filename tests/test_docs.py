@@ -1,4 +1,4 @@
-"""The README says what is true: each setting, command, exit status and make target is in it, and nothing else is."""
+"""README and docs are true: each setting, command, exit status and make target stands there, and nothing else."""
 
 import json
 import re
@@ -16,11 +16,12 @@ from pipeline.cli.main import parser
 from pipeline.graph import STAGES
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = "\n".join(page.read_text() for page in PAGES)  # one text, wherever something stands
 
 
 def rows(pattern: str) -> set[str]:
-    return set(re.findall(pattern, README, re.MULTILINE))
+    return set(re.findall(pattern, DOCS, re.MULTILINE))
 
 
 def test_every_setting_stands_with_its_default_and_its_meaning() -> None:
@@ -35,7 +36,7 @@ def test_every_setting_stands_with_its_default_and_its_meaning() -> None:
 def test_every_setting_that_is_recommended_for_a_source_is_told() -> None:
     """With the value that a run takes."""
     for source, recipe in SOURCE_DEFAULTS.items():
-        told = next(line for line in README.splitlines() if line.startswith(f"For `{source}`:"))
+        told = next(line for line in DOCS.splitlines() if line.startswith(f"For `{source}`:"))
         assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", told)) == recipe.keys()
         assert all(f"`{name}={value}`" in told for name, value in recipe.items())
 
@@ -65,14 +66,22 @@ def test_every_exit_status_is_told() -> None:
 
 def test_every_stage_is_in_the_table_and_in_the_picture() -> None:
     """In the order in which they run."""
-    assert [name for name in re.findall(r"^\| (\w+) \| ", README, re.MULTILINE) if name in STAGES] == list(STAGES)
-    assert " --> ".join(STAGES) in README
+    assert [name for name in re.findall(r"^\| (\w+) \| ", DOCS, re.MULTILINE) if name in STAGES] == list(STAGES)
+    assert " --> ".join(STAGES) in DOCS
 
 
 def test_every_file_that_is_shown_exists() -> None:
-    """Pictures and links."""
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+    """Pictures and links, each from the page that it stands on."""
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_fits_two_screens_and_maps_every_page() -> None:
+    """At most 150 lines, with a link to each page in docs/."""
+    readme = PAGES[0].read_text()
+    assert len(readme.splitlines()) <= 150
+    assert all(f"(docs/{page.name})" in readme for page in PAGES[1:])
 
 
 def test_nothing_names_the_machine_it_was_written_on() -> None:
@@ -87,4 +96,4 @@ def test_the_tables_of_training_are_made_from_what_was_measured(made: Callable[[
     """`python -m benchmarks.training --table` prints them; a figure that nobody measured cannot stand there."""
     found = made(json.loads(RESULTS.read_text()))
     assert len(found.splitlines()) > 5
-    assert found in README
+    assert found in DOCS

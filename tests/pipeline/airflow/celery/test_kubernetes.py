@@ -197,9 +197,9 @@ def test_a_task_has_no_more_rights_than_it_needs(name: str) -> None:
 
 
 def test_what_is_referred_to_is_there() -> None:
-    """Claim, account and configuration go by the names that cluster.yaml and the README's commands give them."""
+    """Claim, account and configuration go by the names that cluster.yaml and those of docs/cluster.md."""
     given = {(each["kind"], each["metadata"]["name"]): each for each in load(FOLDER / "cluster.yaml")}
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs/cluster.md").read_text()
     for name in TEMPLATES.values():
         (pod,) = load(FOLDER / name)
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
@@ -208,7 +208,7 @@ def test_what_is_referred_to_is_there() -> None:
         assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
         assert ("ServiceAccount", pod["spec"]["serviceAccountName"]) in given
         for configured in (volumes["settings"]["configMap"]["name"], "retraining-airflow", "retraining-pods"):
-            assert f"create configmap {configured} " in readme
+            assert f"create configmap {configured} " in page
 
 
 def test_every_variable_is_an_option_that_exists(tmp_path: Path) -> None:
