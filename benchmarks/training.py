@@ -41,7 +41,7 @@ class Row:
         return f"make pipeline CONFIG={self.profile}" + (f" ARGS='{sets}'" if sets else "")
 
 
-SOURCE_DEFAULTS: dict[str, Row] = {
+RECIPES: dict[str, Row] = {
     TUTORIAL: Row("", 4),
     "fast": Row("fast", 0.7),
     "default": Row("default", 2.5),
@@ -89,7 +89,7 @@ TECHNIQUES: dict[str, Row] = {
 }
 # What each exported file weighs, takes and knows, on the default recipe's network.
 EXPORTS: dict[str, Row] = {"every format": changed(f"export.formats={','.join(FORMATS)}", minutes=4)}
-ROWS = SOURCE_DEFAULTS | TECHNIQUES | EXPORTS
+ROWS = RECIPES | TECHNIQUES | EXPORTS
 
 
 def measured(row: str, seed: int) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def measured(row: str, seed: int) -> dict[str, Any]:
     kept = ("validation_accuracy", "validation_loss", "epochs", "parameters")
     result = {"accuracy": answer["accuracy"], **{name: summary[name] for name in kept}}
     result |= {"seconds": facts["seconds"], "epoch_seconds": sum(facts["epoch_seconds"])}
-    if row in SOURCE_DEFAULTS:
+    if row in RECIPES:
         small = _formats(paths["export"]).get("int8", {})
         result |= {"int8_bytes": small.get("bytes"), "int8_accuracy": small.get("accuracy")}
     return result | ({"formats": _formats(paths["export"])} if row in EXPORTS else {})
@@ -146,7 +146,7 @@ def table(found: dict[str, Any]) -> str:
     head = "| recipe | command | test accuracy | validation | training | of the tutorials' | parameters | int8 file |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     base = found["rows"].get(TUTORIAL, {})
-    lines += [_line(name, seeds, base) for name, seeds in found["rows"].items() if name in SOURCE_DEFAULTS]
+    lines += [_line(name, seeds, base) for name, seeds in found["rows"].items() if name in RECIPES]
     return "\n".join(lines)
 
 
