@@ -12,6 +12,7 @@ PIPELINE_HOME ?= workspace
 
 VENV := .venv
 PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
 READY := $(VENV)/.ready
 export PIPELINE_HOME
 # Without compiled bytecode, which this variable forbids, every process compiles TensorFlow's sources anew.
@@ -35,20 +36,11 @@ help: ## list the targets
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
 	@echo "  make pipeline ARGS='--set train.epochs=3'   any setting of python -m pipeline settings"
 
-setup: $(READY) ## build .venv from the lock (uv where it is installed, pip where not)
+setup: $(READY) ## build .venv from the lock (with uv, installed first where it is missing; else with pip)
 
-# uv compiles bytecode only when told to; pip always does. Its versions before 23.3 take the newest release for a package
-# that another one asks for with an extra, whatever the lock says; as a constraint the lock holds there too.
 $(READY): requirements.lock
 	@$(SUPPORTED)
-	@echo "setting up $(VENV) from requirements.lock (about a minute; 2.6 GB)" >&2
-	@if command -v uv >/dev/null; then \
-	  uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
-	  uv pip install --quiet --python $(PY) --require-hashes --compile-bytecode -r requirements.lock; \
-	else \
-	  $(PYTHON) -m venv $(VENV) && \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock; \
-	fi
+	@.ci/setup "$(PYTHON)" $(VENV)
 	@touch $@
 
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
