@@ -1,4 +1,4 @@
-# `make help` lists what can be done. Everything runs in .venv, which `make setup` builds from requirements.lock.
+# `make help` lists the targets. Everything runs in .venv, which `make setup` builds from requirements.lock.
 
 PYTHON ?= python3
 SOURCE ?=
@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 READY := $(VENV)/.ready
 export PIPELINE_HOME
-# Without compiled bytecode, which this variable forbids, every process compiles TensorFlow's sources anew.
+# This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
@@ -27,7 +27,8 @@ SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11
 CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline test test-airflow test-docker check airflow up down mlflow tensorboard bench bench-training lock lock-images clean
+.PHONY: help setup pipeline quick test test-airflow test-docker format check airflow up down mlflow tensorboard bench \
+  bench-training lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,20 +47,29 @@ $(READY): requirements.lock
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
 	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
+quick: setup ## the tests that need neither training nor a server: under a minute, for every save
+	@$(PY) -m pytest -q $(PROCESSES) --quick $(ARGS)
+
 test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
 	@$(PY) -m pytest $(PROCESSES) $(ARGS)
 
-test-airflow: setup ## those tests alone that run tasks in a real Airflow and look at it with Chromium
+test-airflow: setup ## only the tests that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
 
-test-docker: setup ## those tests alone that build the images and run the containers (needs docker; about 20 minutes)
+test-docker: setup ## only the tests that build the images and run the containers (needs docker; about 20 minutes)
 	@$(PY) -m pytest -m docker tests/pipeline/compose $(ARGS)
 
-check: setup ## ruff, mypy, import contracts, then make test with coverage
+format: setup ## format the code and sort its imports (ruff)
+	@$(VENV)/bin/ruff check --quiet --fix .
+	@$(VENV)/bin/ruff format .
+
+check: setup ## ruff, mypy, import contracts, declared dependencies, then make test with coverage
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/deptry .
+	@$(VENV)/bin/deptry tests --exclude $(VENV) --ignore DEP002,DEP004
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
@@ -87,17 +97,17 @@ bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; 
 bench-training: setup ## train the recipes of the README's table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
 	@$(PY) -m benchmarks.training $(ARGS)
 
-# The images' locks take their versions from the first. MLflow's server is served without what its clients compute with.
+# The images' locks take their versions from the first. MLflow's server does without the packages its clients compute with.
 NOT_SERVED := pyarrow scipy scikit-learn skops joblib threadpoolctl narwhals \
   matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing
-COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
   --custom-compile-command 'make lock' --python-version 3.11
 
-lock: ## resolve pyproject.toml anew into requirements.lock, and the images' locks from it (needs uv)
+lock: setup ## resolve pyproject.toml into requirements.lock with the newest versions, and the images' locks from it
 	@$(COMPILE) --upgrade --extra dev --extra cluster -o requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory lock-images
 
-lock-images: ## the images' locks alone, with the versions of requirements.lock (needs uv)
+lock-images: setup ## only the images' locks, with the versions of requirements.lock
 	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
 	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
 

@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
-from tests.support.xdist_scheduler import Scheduler, turn
+from tests.support.xdist_scheduler import Scheduler
+
+pytest_plugins = ["tests.support.durations", "tests.support.expected_services"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,10 +68,6 @@ def pytest_configure() -> None:
     slow = [HealthCheck.too_slow]
     settings.register_profile("loaded", deadline=None, suppress_health_check=slow, derandomize=True)
     settings.load_profile("loaded")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Which tests go to which worker of pytest-xdist (pytest -n), and in which order."""
+"""Which tests go to which worker of pytest-xdist (pytest -n)."""
 
 import pytest
 from xdist.remote import Producer
@@ -11,9 +11,7 @@ ALONE = (
     "tests/components/train/distributed/test_workers.py",
     "tests/pipeline/test_two_machines.py",
 )
-# What takes longest, in this order: what is begun first keeps no worker waiting at the end.
 CELERY = "tests/pipeline/airflow/celery/"
-FIRST = ("tests/pipeline/airflow/test_", CELERY, "tests/test_end_to_end.py", *ALONE)
 
 
 def together(nodeid: str) -> str:
@@ -22,10 +20,6 @@ def together(nodeid: str) -> str:
     if file in ALONE:
         return nodeid
     return "airflow" if file.startswith("tests/pipeline/airflow/") and not file.startswith(CELERY) else file
-
-
-def turn(nodeid: str) -> int:
-    return next((n for n, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
