@@ -15,7 +15,7 @@ from components.train import checkpoint, losses, memory_check
 from components.train.callbacks import MONITOR, Watch
 from components.train.distillation import teacher as read_teacher
 from components.train.distributed import launcher
-from components.train.distributed.cluster import Cluster, cluster
+from components.train.distributed.cluster import Cluster, Task, cluster
 from components.train.ensemble import Row
 from components.train.loop import feeds, fit
 from components.train.train_state import Learner, learner, network, resolve
@@ -96,7 +96,7 @@ def _fit(
     return state["rows"], before, fit(learner, feed, held_out, work, logs, params, state, [], watch)
 
 
-def _fit_together(together: Cluster, task: dict[str, Any], work: Path, params: Train, watch: Watch | None) -> Fitted:
+def _fit_together(together: Cluster, task: Task, work: Path, params: Train, watch: Watch | None) -> Fitted:
     """Have the workers train; those on other machines are waited for even where all is done, as they cannot know."""
     before = checkpoint.told(work)
     over = before["stopped"] or len(before["rows"]) >= params.epochs
@@ -107,10 +107,15 @@ def _fit_together(together: Cluster, task: dict[str, Any], work: Path, params: T
     return rows, min(len(before["rows"]), len(rows)), seconds
 
 
-def task_of(normalize: Path, params: Train, teacher: Path | None, work: Path, logs: Path) -> dict[str, Any]:
-    """What each worker is told of the training (components.train.distributed.worker)."""
-    paths = {"normalize": str(normalize), "work": str(work), "logs": str(logs)}
-    return {**paths, "params": asdict(params), "teacher": str(teacher) if teacher else None}
+def task_of(normalize: Path, params: Train, teacher: Path | None, work: Path, logs: Path) -> Task:
+    """What each worker of the training is to do."""
+    return {
+        "normalize": str(normalize),
+        "work": str(work),
+        "logs": str(logs),
+        "params": asdict(params),
+        "teacher": str(teacher) if teacher else None,
+    }
 
 
 def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path, room: float) -> tuple[float, float]:

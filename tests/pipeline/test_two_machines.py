@@ -67,8 +67,8 @@ def test_killed_in_any_part_the_training_leaves_nobody_and_ends_in_the_same_byte
     assert gone(workers)
     [error] = [line for line in told.splitlines() if line.startswith("error:")]
     assert re.fullmatch(
-        r"error: worker 1 \(127.0.0.1:\d+\) was killed by signal 9 while it trained with the others; run it again: "
-        "training goes on from the last finished epoch",
+        r"error: worker 1 \(127.0.0.1:\d+\) was killed by signal 9 during the distributed training; "
+        "run it again: training resumes after the last finished epoch",
         error,
     )
     assert "Traceback" not in told

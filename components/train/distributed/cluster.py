@@ -10,13 +10,31 @@ here whether this machine publishes.
 import json
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from components.errors import ConfigError
 
 VARIABLE = "TF_CONFIG"
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 JOBS = ("chief", "worker")  # in the order of their numbers
+
+
+class Task(TypedDict):
+    """What every worker of a training is to do."""
+
+    normalize: str  # folder of the artifact
+    work: str  # folder for checkpoints, which the chief alone writes
+    logs: str  # folder for TensorBoard's events, which the chief alone writes
+    params: dict[str, object]  # the settings of the section train
+    teacher: str | None  # the model.keras to distil from
+
+
+class WorkerTask(Task):
+    """What one worker is to do."""
+
+    addresses: list[str]  # HOST:PORT of each worker, by number
+    number: int
+    threads: int  # for the computations of TensorFlow
 
 
 @dataclass(frozen=True)

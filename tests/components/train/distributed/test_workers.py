@@ -95,12 +95,12 @@ def test_every_technique_does_together_what_it_does_alone(normalized: Path, tmp_
 def test_the_same_settings_give_the_same_bytes_with_dropout_of_their_own(
     normalized: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice the same, in bfloat16 and with dropout; the chief alone tells of the epochs."""
+    """Twice the same, in bfloat16 and with dropout; only the chief reports epochs."""
     for name in ("one", "same"):
         run(normalized, tmp_path / name, model="cnn_bn", epochs=2, precision="mixed_bfloat16", workers=2)
     assert digests(tmp_path / "one") == digests(tmp_path / "same")
-    told = re.findall(r"epoch \d/2 ", capfd.readouterr().err)
-    assert told == ["epoch 1/2 ", "epoch 2/2 "] * 2
+    reported = re.findall(r"epoch (\d)/2  loss", capfd.readouterr().err)  # progress on a slow machine has one space
+    assert reported == ["1", "2"] * 2
 
 
 def test_early_stopping_and_the_schedule_decide_alike_everywhere(
@@ -154,7 +154,7 @@ def test_a_worker_that_never_comes_is_not_waited_for_for_ever(
     children: Callable[[], list[psutil.Process]],
 ) -> None:
     """The one that is there says for how long it waited and what to look at."""
-    monkeypatch.setattr(launcher, "PATIENCE", 8.0)
+    monkeypatch.setattr(launcher, "START_TIMEOUT", 8.0)
     as_worker(monkeypatch, free_addresses(2), 1)
     with pytest.raises(
         WorkerLost, match=r"worker 1 \(127.0.0.1:\d+\) waited 8 s for the other workers; start all within"
