@@ -17,15 +17,15 @@ from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.report import html
-from pipeline.run_record import Journal, Record, git_commit, load, new_run, now
-from pipeline.runner import Elsewhere, Runner
-from pipeline.store.local import storage_errors
+from pipeline.run_record import RunRecord, RunRecorder, git_commit, load, new_run, now
+from pipeline.runner import PublishedElsewhere, Runner
+from pipeline.store.disk_errors import storage_errors
 
 
 def run(params: Params, home: Home, name: str = "", *, until: str = "", force: Iterable[str] = ()) -> Runner:
-    """Run every stage up to *until*, the stages in *force* anew, as the run *name*.
+    """Run every stage up to *until* as the run *name*; the stages in *force* run even where their artifact exists.
 
-    Returns the runner, whose record tells what was done. Raises the Failure that ended the run, after its record, its
+    Returns the runner, which holds the run's record. Raises the Failure that ended the run, after its record, its
     report and its MLflow run were written.
     """
     home.prepare()
@@ -40,34 +40,34 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
 
 
 def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str, Any]:
-    """Do *stage* as a part of the run *run*, whose stages may each have a process of their own.
+    """Run *stage* as a part of the run *run*, whose stages may each have a process of their own.
 
-    Returns what became of it (Done), its headline and metrics, and what the run has come to; raises as `run` does.
+    Returns its outcome (Done), its headline and metrics, and the state of the run; raises as `run` does.
     """
     home.prepare()
     with recorded(params, home, run or new_run(), part=stage) as runner:
         done = runner.run_stage(stage)
         say(summary.line(done, runner.facts[stage]))
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
-    told = ("run", "source", "accuracy", "model", "mlflow_run", "report")
-    return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in told}}
+    of_run = ("run", "source", "accuracy", "model", "mlflow_run", "report")
+    return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
 
 
 @contextmanager
 def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterator[Runner]:
     """A runner for the run *run*; its record, report and MLflow run are written however the block ends.
 
-    *part* is the one stage that this process does of a run of several processes: it goes on from the record that the
+    *part* is the only stage that this process runs, in a run of several processes: it continues the record that the
     stages before it left, and the MLflow run is closed by the last stage, or by the one that fails.
     """
-    record = Record(run=run, started=now(), source=params.ingest.source)
+    record = RunRecord(run=run, started=now(), source=params.ingest.source)
     record.settings, record.chosen, record.git_commit = flat(params), chosen(params), git_commit()
     earlier = load(home.runs / run) if part else None
     if earlier:
-        _go_on(record, earlier, part)
+        _continue(record, earlier, part)
     teacher = teachers.find(params, Registry(home.tracking_uri), _teacher(record, earlier, home))
-    with Journal(home, record) as journal:
-        runner = Runner(params, home, record, save=journal.save)
+    with RunRecorder(home, record) as recorder:
+        runner = Runner(params, home, record, save=recorder.save)
         if earlier and (fingerprint := _fingerprint(runner, earlier)):
             runner.fingerprint = fingerprint
         runner.teacher = teacher
@@ -81,49 +81,52 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
         finally:
             record.state, record.error = _state(error, part), str(error or "")
             record.finished, record.seconds = now(), round(before + time.monotonic() - start, 3)
-            _finish(runner, journal.folder / "report.html", error)
-            journal.save()
+            _finish(runner, recorder.folder / "report.html", error)
+            recorder.save()
 
 
-def _go_on(record: Record, earlier: Record, part: str) -> None:
-    """Take over what the stages before *part* left in the record; what came after it is done anew."""
+def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
+    """Take over what the stages before *part* left in the record; the stages after it will run again."""
     before = ancestors(part)
-    record.stages = [done for done in earlier.stages if done["stage"] in before]
-    record.findings = {stage: found for stage, found in earlier.findings.items() if stage in before}
+    record.stages = [done for done in earlier.stages if done.stage in before]
+    record.findings = {stage: findings for stage, findings in earlier.findings.items() if stage in before}
     record.mlflow_run = earlier.mlflow_run
     if record.stages:
         record.started, record.seconds, record.model = earlier.started, earlier.seconds, earlier.model
 
 
-def _fingerprint(runner: Runner, earlier: Record) -> str:
-    """What identifies the images that the run began with: those that arrive while it goes on are the next run's."""
+def _fingerprint(runner: Runner, earlier: RunRecord) -> str:
+    """Identity of the images that the run began with: those that arrive during the run belong to the next one."""
     record = runner.record
-    key = next((done["key"] for done in record.stages if done["stage"] == "ingest"), "")
     same = all(earlier.settings.get(n) == v for n, v in record.settings.items() if n.startswith("ingest."))
-    artifact = runner.store.get("ingest", key) if key and same else None
-    return str(artifact.recipe["inputs"]["source"]) if artifact else ""
+    return _input(record, runner.home, "ingest", "source") if same else ""
 
 
-def _teacher(record: Record, earlier: Record | None, home: Home) -> str:
-    """The digest of the teacher that the run learnt from: the alias may have moved since, by its own promotion."""
-    key = next((done["key"] for done in record.stages if done["stage"] == "train"), "")
+def _teacher(record: RunRecord, earlier: RunRecord | None, home: Home) -> str:
+    """The model_sha256 of the run's teacher: the alias may have moved since, by the run's own promotion."""
     same = earlier and earlier.settings.get("train.teacher") == record.settings["train.teacher"]
-    artifact = home.store.get("train", key) if key and same else None
-    return str(artifact.recipe["inputs"].get("teacher", "")) if artifact else ""
+    return _input(record, home, "train", "teacher") if same else ""
+
+
+def _input(record: RunRecord, home: Home, stage: str, name: str) -> str:
+    """The input *name* of the artifact of *stage* in *record*, "" where there is none."""
+    done = record.done(stage)
+    artifact = home.store.get(stage, done.key) if done else None
+    return artifact.recipe["inputs"].get(name, "") if artifact else ""
 
 
 def _state(error: BaseException | None, part: str) -> str:
     if error is None:
         return "succeeded" if part in ("", list(STAGES)[-1]) else "unfinished"
-    if isinstance(error, Elsewhere):
+    if isinstance(error, PublishedElsewhere):
         return "unfinished"
-    if not isinstance(error, Exception):  # Ctrl-C, the stop of a service, a scheduler's time-out
+    if not isinstance(error, Exception):  # Ctrl-C, a stopped service, a scheduler's timeout
         return "interrupted"
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"
 
 
 def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
-    """Write the report and log the run; what fails here must not hide how the run itself ended."""
+    """Write the report and log the run; a failure here must not hide how the run itself ended."""
     record = runner.record
     try:
         record.accuracy = summary.metrics(runner).get("accuracy")

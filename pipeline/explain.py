@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from pipeline.graph import STAGES
 from pipeline.runner import Runner
-from pipeline.store import recipe as keys
-from pipeline.store.local import MANIFEST, Store
+from pipeline.store.artifact import MANIFEST
+from pipeline.store.local import Store
+from pipeline.store.recipe import Recipe, differences, key
 
 
 @dataclass(frozen=True)
 class Explanation:
     stage: str
-    verdict: str  # "reuse", "run", "act" (looks at the registry each time) or "wait" (depends on what runs before)
+    verdict: str  # "reuse", "run", "act" (checks the registry each time) or "wait" (for a stage that it reads)
     key: str
     reasons: list[str]
 
 
 def explain(runner: Runner) -> Iterator[Explanation]:
-    """What a run with these settings would do, stage by stage. Nothing is made."""
+    """What a run with these settings would do, stage by stage. Nothing runs."""
     for stage in STAGES:
         yield _explain(stage, runner)
 
@@ -29,33 +30,33 @@ def _explain(stage: str, runner: Runner) -> Explanation:
     try:
         recipe = runner.recipe(stage)
     except (ArtifactMissing, ArtifactCorrupt):
-        missing = [name for name in STAGES[stage].reads if not _there(name, runner)]
+        missing = [name for name in STAGES[stage].reads if not _exists(name, runner)]
         return Explanation(stage, "wait", "", [f"reads {name}, which has to run first" for name in missing])
-    name = keys.key(recipe)
+    name = key(recipe)
     if STAGES[stage].effect:
-        return Explanation(stage, "act", name, ["looks at the registry and does what is missing there"])
+        return Explanation(stage, "act", name, ["checks the registry and does what is missing there"])
     try:
         if runner.store.get(stage, name):
             return Explanation(stage, "reuse", name, [])
     except ArtifactCorrupt as error:
         return Explanation(stage, "run", name, [str(error).partition(";")[0]])
     last = _last_recipe(stage, runner.store)
-    return Explanation(stage, "run", name, keys.differences(last, recipe) if last else ["it has not run yet"])
+    return Explanation(stage, "run", name, differences(last, recipe) if last else ["it has not run yet"])
 
 
-def _there(stage: str, runner: Runner) -> bool:
+def _exists(stage: str, runner: Runner) -> bool:
     try:
         return runner.find("train" if STAGES[stage].effect else stage) is not None
     except (ArtifactMissing, ArtifactCorrupt):
         return False
 
 
-def _last_recipe(stage: str, store: Store) -> keys.Recipe | None:
-    """The recipe of the artifact of *stage* that was made last."""
+def _last_recipe(stage: str, store: Store) -> Recipe | None:
+    """The recipe of the newest artifact of *stage*."""
     manifests = sorted((store.root / stage).glob(f"[!.]*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
     for path in manifests:
         try:
-            recipe: keys.Recipe = json.loads(path.read_bytes())["recipe"]
+            recipe: Recipe = json.loads(path.read_bytes())["recipe"]
             return recipe
         except (ValueError, KeyError):
             continue

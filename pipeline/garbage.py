@@ -1,4 +1,4 @@
-"""Forget what nobody needs: all but what the champion, the challenger, the last runs and the best trials stand on."""
+"""Garbage collection: keep what the champion, the challenger, the last runs and the best trials were made from."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from components.errors import ArtifactCorrupt
 from pipeline.graph import STAGES
 from pipeline.home import Home, is_locked
 from pipeline.run_record import records
-from pipeline.store.local import Artifact
+from pipeline.store.artifact import Artifact
 
 KEEP_RUNS = 5
 
@@ -24,10 +24,10 @@ class Garbage:
 
 
 def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_RUNS) -> Garbage:
-    """What can go; *protected* are the tags of the versions that an alias points to (stage.key -> key)."""
+    """What can be deleted; *protected* are the tags of the versions that an alias points to (stage.key -> key)."""
     kept = {(stage, tags.get(f"{stage}.key", "")) for tags in protected for stage in STAGES}
     for record in records(home)[:keep_runs]:
-        kept |= {(stage["stage"], stage["key"]) for stage in record.stages}
+        kept |= {(done.stage, done.key) for done in record.stages}
     kept = _with_relatives(home, kept | set(_best_of_searches(home)))
     store = home.store
     artifacts = [item for item in store.list() if item not in kept and not store.is_young(*item)]
@@ -50,7 +50,7 @@ def collect(home: Home, garbage: Garbage) -> None:
 
 
 def _best_of_searches(home: Home) -> Iterator[tuple[str, str]]:
-    """The training that each search found best: its profile counts on it."""
+    """The best training of each search, which the profile of the search relies on."""
     for file in home.tuning.glob("*.json"):
         with contextlib.suppress(ValueError, LookupError):
             yield "train", json.loads(file.read_bytes())["best"]["key"]
@@ -75,7 +75,7 @@ def _exports(artifact: Artifact, models: set[str]) -> bool:
 def _known(home: Home) -> Iterator[tuple[tuple[str, str], Artifact]]:
     for stage, key in home.store.list():
         with contextlib.suppress(ArtifactCorrupt):
-            if artifact := home.store.look(stage, key):
+            if artifact := home.store.get(stage, key, files=False):
                 yield (stage, key), artifact
 
 

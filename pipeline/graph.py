@@ -1,22 +1,67 @@
-"""The graph: every stage, what it reads, and whose verdict it needs.
+"""The graph: every stage, what it reads, whose verdict it needs, and how it is called.
 
     ingest -> validate -> normalize -> train -> evaluate -> register -> export -> promote
 
 A stage *reads* the artifacts whose bytes its own bytes depend on; it comes *after* the stages whose check has to pass
 first. The difference is what keeps a changed bound, or a new picture in the data report, from training again.
+
+Stages are plain functions of folders and settings. The adapter of each, below, takes its arguments from the
+StageContext and imports it when it is called, so a run with nothing to do imports no stage.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from components.errors import PipelineError
+from components.findings import Finding
+from components.settings.sections import Params
+
+if TYPE_CHECKING:
+    from components.registry.client import Registry
 
 TENSORFLOW = ("numpy", "tensorflow", "keras")
 CONVERTERS = ("ai-edge-litert", "tf2onnx", "onnx", "onnxruntime")
 
+Facts = Mapping[str, Any]  # what a stage measured while it ran: JSON, kept in the manifest outside the digest
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What the runner offers a stage and its check; what takes work to find is a function."""
+
+    params: Params
+    path: Callable[[str], Path]  # the folder of the artifact of a stage
+    facts: Callable[[str], Facts]  # the facts of the artifact of a stage
+    out: Path  # the folder that the stage fills
+    work: Callable[[], Path]  # scratch that outlives a killed process, for checkpoints
+    logs: Callable[[], Path]  # TensorBoard's events
+    fingerprint: Callable[[], str]  # identity of the source's images
+    teacher: Callable[[], Path | None]  # model file to distil from
+    watch: Callable[[list[dict[str, float]]], None] | None  # called with the history after each epoch
+    registry: Callable[[], "Registry"]
+    mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
+    tags: Callable[[], dict[str, str]]  # of a new registered version
+    champion_statistics: Callable[[], dict[str, Any] | None]  # of the images that the champion was trained on
+    champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
+    promotion_log: Path
+
+
+class Verdict(NamedTuple):
+    """What a check found, and what an error among it is raised as."""
+
+    findings: list[Finding]
+    rejection: type[PipelineError]
+
 
 @dataclass(frozen=True)
 class Stage:
+    run: Callable[[StageContext], Facts]
+    check: Callable[[StageContext], Verdict] | None = None
+    assist: Callable[[StageContext], None] | None = None  # takes part in a run whose result another machine publishes
     reads: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()  # distributions whose version can change the bytes
@@ -27,16 +72,130 @@ class Stage:
         return (*self.reads, *self.after)
 
 
+def _ingest(context: StageContext) -> Facts:
+    from components.ingest.stage import ingest
+
+    return ingest(context.out, context.params.ingest, context.fingerprint())
+
+
+def _validate(context: StageContext) -> Facts:
+    from components.validate.stage import validate
+
+    return validate(context.path("ingest"), context.out)
+
+
+def _check_validate(context: StageContext) -> Verdict:
+    from components.validate.stage import REJECTION, check
+
+    findings = check(context.path("validate"), context.params.validate, context.champion_statistics())
+    return Verdict(findings, REJECTION)
+
+
+def _normalize(context: StageContext) -> Facts:
+    from components.normalize.stage import normalize
+
+    return normalize(context.path("ingest"), context.out, context.params.normalize)
+
+
+def _train(context: StageContext) -> Facts:
+    from components.train.stage import train
+
+    return train(
+        context.path("normalize"),
+        context.out,
+        context.work(),
+        context.logs(),
+        context.params.train,
+        teacher=context.teacher(),
+        watch=context.watch,
+    )
+
+
+def _assist_train(context: StageContext) -> None:
+    from components.train.stage import assist
+
+    assist(context.path("normalize"), context.params.train, context.teacher())
+
+
+def _evaluate(context: StageContext) -> Facts:
+    from components.evaluate.stage import evaluate
+
+    return evaluate(context.path("normalize"), context.path("train"), context.out, context.params.evaluate)
+
+
+def _check_evaluate(context: StageContext) -> Verdict:
+    from components.evaluate.stage import REJECTION, check
+
+    params = context.params
+    return Verdict(check(context.path("evaluate"), context.path("train"), params.train, params.gate), REJECTION)
+
+
+def _register(context: StageContext) -> Facts:
+    from components.register.stage import register
+
+    return register(
+        context.path("normalize"),
+        context.path("train"),
+        context.path("evaluate"),
+        registry=context.registry(),
+        name=context.params.register.name,
+        mlflow_run=context.mlflow_run,
+        tags=context.tags(),
+    )
+
+
+def _export(context: StageContext) -> Facts:
+    from components.export.stage import export
+
+    return export(context.path("normalize"), context.path("train"), context.out, context.params.export)
+
+
+def _check_export(context: StageContext) -> Verdict:
+    from components.export.stage import REJECTION, check
+
+    return Verdict(check(context.path("export"), context.params.gate, dict(context.facts("export"))), REJECTION)
+
+
+def _promote(context: StageContext) -> Facts:
+    from components.promote.stage import promote
+    from components.registry.promotion_log import person
+
+    return promote(
+        context.path("normalize"),
+        context.path("train"),
+        context.path("evaluate"),
+        registry=context.registry(),
+        name=context.params.register.name,
+        gate=context.params.gate,
+        log=context.promotion_log,
+        who=person(),
+        champion_evaluate=context.champion_evaluation(),
+        params=context.params.promote,
+    )
+
+
 STAGES: dict[str, Stage] = {
-    "ingest": Stage(runtime=("numpy", "pillow")),
-    # matplotlib brings the font of the pictures
-    "validate": Stage(reads=("ingest",), runtime=("numpy", "pillow", "matplotlib")),
-    "normalize": Stage(reads=("ingest",), after=("validate",), runtime=("numpy",)),
-    "train": Stage(reads=("normalize",), runtime=TENSORFLOW),
-    "evaluate": Stage(reads=("normalize", "train"), runtime=(*TENSORFLOW, "matplotlib")),
-    "register": Stage(reads=("normalize", "train", "evaluate"), effect=True),
-    "export": Stage(reads=("normalize", "train"), after=("register",), runtime=(*TENSORFLOW, *CONVERTERS)),
-    "promote": Stage(reads=("normalize", "train", "evaluate"), after=("register", "export"), effect=True),
+    "ingest": Stage(_ingest, runtime=("numpy", "pillow")),
+    "validate": Stage(
+        _validate,
+        check=_check_validate,
+        reads=("ingest",),
+        runtime=("numpy", "pillow", "matplotlib"),  # matplotlib brings the font of the pictures
+    ),
+    "normalize": Stage(_normalize, reads=("ingest",), after=("validate",), runtime=("numpy",)),
+    "train": Stage(_train, assist=_assist_train, reads=("normalize",), runtime=TENSORFLOW),
+    "evaluate": Stage(
+        _evaluate, check=_check_evaluate, reads=("normalize", "train"), runtime=(*TENSORFLOW, "matplotlib")
+    ),
+    "register": Stage(_register, reads=("normalize", "train", "evaluate"), effect=True),
+    "export": Stage(
+        _export,
+        check=_check_export,
+        reads=("normalize", "train"),
+        after=("register",),
+        runtime=(*TENSORFLOW, *CONVERTERS),
+    ),
+    "promote": Stage(_promote, reads=("normalize", "train", "evaluate"), after=("register", "export"), effect=True),
 }
 
 
@@ -54,7 +213,7 @@ def ancestors(stage: str) -> tuple[str, ...]:
 
 
 def edges() -> Iterator[tuple[str, str]]:
-    """The fewest (from, to) pairs that give the order: an edge that a longer way implies is left out."""
+    """The (from, to) pairs that give the order, without those that a longer path implies: the transitive reduction."""
     for name, stage in STAGES.items():
         for parent in dict.fromkeys(stage.upstream):
             if not any(parent in ancestors(other) for other in stage.upstream if other != parent):

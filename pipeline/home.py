@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.progress import say
-from pipeline.store.local import Store, storage_errors
+from pipeline.store.disk_errors import storage_errors
+from pipeline.store.local import Store
 
 
 @dataclass(frozen=True)

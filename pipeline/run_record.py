@@ -1,8 +1,8 @@
-"""The record of each run: what it was asked, what each stage did, how it ended.
+"""The record of each run: its settings, what each stage did, how it ended.
 
 runs/20261122-040553-1a2b3c/
-  run.json      Record, rewritten whole after each stage
-  report.html   for people
+  run.json      RunRecord, rewritten whole after each stage
+  report.html   the report
   .alive        locked while the run's process lives: a record that says "running" without it was killed
 """
 
@@ -12,17 +12,42 @@ import os
 import secrets
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from components.errors import ConfigError
+from components.findings import Finding
+from components.progress import say
+from components.system.files import write_atomically
 from pipeline.home import Home, is_locked
-from pipeline.store.local import storage_errors
+from pipeline.store.disk_errors import storage_errors
+
+
+@dataclass(frozen=True)
+class Done:
+    """The outcome of one stage: *made* is false where the result of an earlier run was reused."""
+
+    stage: str
+    key: str
+    digest: str
+    path: str
+    made: bool
+    seconds: float
+
+
+class Model(TypedDict, total=False):
+    """A registered version."""
+
+    name: str
+    version: str
+    aliases: list[str]
 
 
 @dataclass
-class Record:
+class RunRecord:
+    """run.json."""
+
     run: str
     started: str
     source: str = ""
@@ -34,11 +59,15 @@ class Record:
     report: str = ""
     mlflow_run: str = ""
     accuracy: float | None = None
-    model: dict[str, Any] = field(default_factory=dict)  # name, version, aliases
-    stages: list[dict[str, Any]] = field(default_factory=list)  # stage, key, digest, path, made, seconds
-    findings: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    chosen: dict[str, Any] = field(default_factory=dict)  # the settings that are not defaults
+    model: Model = field(default_factory=Model)  # empty before it is registered
+    stages: list[Done] = field(default_factory=list)
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
+    chosen: dict[str, object] = field(default_factory=dict)  # the settings that are not defaults
+
+    def done(self, stage: str) -> Done | None:
+        """The outcome of *stage*; None where it has not run."""
+        return next((done for done in self.stages if done.stage == stage), None)
 
 
 def now() -> str:
@@ -46,7 +75,7 @@ def now() -> str:
 
 
 def new_run() -> str:
-    """A name whose order is that in which runs began, those of one second too: date, time, its fraction, two dice."""
+    """A new name that sorts by the time of its start: date, time, the fraction of the second, two random digits."""
     second, fraction = divmod(time.time_ns(), 10**9)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(second))
     return f"{stamp}-{fraction * 16**4 // 10**9:04x}{secrets.token_hex(1)}"
@@ -72,23 +101,28 @@ def git_commit() -> str:
     return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-class Journal:
-    """Keeps one run's record on disk while the run goes on."""
+class RunRecorder:
+    """Keeps one run's record on disk while the run lasts."""
 
-    def __init__(self, home: Home, record: Record) -> None:
+    def __init__(self, home: Home, record: RunRecord) -> None:
         self.record = record
         self.folder = home.runs / record.run
         with storage_errors(home.root):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._alive = os.open(self.folder / ".alive", os.O_RDWR | os.O_CREAT)
-            fcntl.flock(self._alive, fcntl.LOCK_EX)
+            self._lock()
         self.save()
 
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  another process of run {self.record.run} is still alive; waiting for it")
+            fcntl.flock(self._alive, fcntl.LOCK_EX)
+
     def save(self) -> None:
-        part = self.folder / f".run.json.{os.getpid()}"
         with storage_errors(self.folder):
-            part.write_text(json.dumps(asdict(self.record), indent=2) + "\n")
-            part.replace(self.folder / "run.json")
+            write_atomically(self.folder / "run.json", json.dumps(asdict(self.record), indent=2) + "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -97,34 +131,29 @@ class Journal:
         os.close(self._alive)
 
 
-def load(folder: Path) -> Record | None:
-    """The record in *folder*, None where there is none that can be read; a dead run that says "running" is "killed"."""
+def load(folder: Path) -> RunRecord | None:
+    """The record in *folder*, None where none can be read; a dead run that says "running" is "killed"."""
+    import msgspec
+
     try:
-        document = json.loads((folder / "run.json").read_text())
-        record = Record(**{f.name: document[f.name] for f in fields(Record) if f.name in document})
-    except (OSError, ValueError, TypeError):
+        record = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunRecord)
+    except (OSError, ValueError):
         return None
-    if record.state == "running" and not _alive(folder):
+    if record.state == "running" and not is_locked(folder / ".alive"):
         record.state = "killed"
     return record
 
 
-def _alive(folder: Path) -> bool:
-    return is_locked(folder / ".alive")
-
-
-def records(home: Home) -> list[Record]:
+def records(home: Home) -> list[RunRecord]:
     """Every run, the newest first."""
-    found = [record for folder in home.runs.glob("*") if (record := load(folder))]
-    return sorted(found, key=lambda record: (record.started, record.run), reverse=True)
+    known = [record for folder in home.runs.glob("*") if (record := load(folder))]
+    return sorted(known, key=lambda record: (record.started, record.run), reverse=True)
 
 
-def find(home: Home, run: str = "") -> Record:
-    """The run called *run* (its first letters are enough), or the last one; raises ConfigError where there is none."""
+def find(home: Home, run: str = "") -> RunRecord:
+    """The run called *run* (a prefix is enough), or the last one; raises ConfigError where there is none."""
     for record in records(home):
         if record.run.startswith(run):
             return record
-    what = (
-        f"no run is called '{run}'; python -m pipeline runs lists them" if run else "nothing has run yet: make pipeline"
-    )
-    raise ConfigError(what)
+    problem = f"no run is called '{run}'; python -m pipeline runs lists them"
+    raise ConfigError(problem if run else "nothing has run yet: make pipeline")

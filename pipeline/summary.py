@@ -1,28 +1,29 @@
 """What a person reads of a run: a line per stage while it goes on, a summary at its end, the contents of its report."""
 
 import json
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
 from components.errors import DataRejected, ModelRejected, PromotionRejected
 from pipeline.config import flat
-from pipeline.graph import STAGES
+from pipeline.graph import STAGES, Facts
 from pipeline.report.html import Report, Verdict
-from pipeline.run_record import Record
-from pipeline.runner import Done, Runner
+from pipeline.run_record import Done, Model, RunRecord
+from pipeline.runner import Runner
 
 BESIDE = ("manifest.json", "parity.json")  # what lies beside the exported files
 VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
 
 
-def line(done: Done, facts: dict[str, Any]) -> str:
+def line(done: Done, facts: Facts) -> str:
     """ "[5/8] evaluate   made in 6.7 s    accuracy 99.34 % (99.16 to 99.48)" """
     number = list(STAGES).index(done.stage) + 1
     what = f"made in {duration(done.seconds)}" if done.made else "reused"
     return f"[{number}/{len(STAGES)}] {done.stage:<10} {what:<20} {headline(done.stage, facts)}".rstrip()
 
 
-def headline(stage: str, facts: dict[str, Any]) -> str:
+def headline(stage: str, facts: Facts) -> str:
     """The numbers of a stage that are worth a line."""
     if stage in ("ingest", "normalize"):
         return ", ".join(f"{count:,} {split}" for split, count in sorted(facts["images"].items(), reverse=True))
@@ -37,7 +38,7 @@ def headline(stage: str, facts: dict[str, Any]) -> str:
     return str(facts["headline"])
 
 
-def numbers(facts: dict[str, Any]) -> dict[str, float]:
+def numbers(facts: Facts) -> dict[str, float]:
     """The numbers among *facts*, those a level down named as in "test.accuracy"."""
     found: dict[str, Any] = {}
     for name, value in facts.items():
@@ -58,7 +59,7 @@ def metrics(runner: Runner) -> dict[str, Any]:
     return measured
 
 
-def text(record: Record, runner: Runner) -> str:
+def text(record: RunRecord, runner: Runner) -> str:
     """The last lines of a successful run: what came out, where it lies, how long it took, what to type next."""
     rows = [("accuracy", _accuracy(metrics(runner))), ("model", _model(record.model))]
     export = runner.artifact("export").path if "export" in runner.facts else None
@@ -86,16 +87,16 @@ def _accuracy(measured: dict[str, Any]) -> str:
     )
 
 
-def _model(model: dict[str, Any]) -> str:
+def _model(model: Model) -> str:
     if not model:
         return ""
     aliases = ", ".join(f"@{alias}" for alias in model["aliases"]) or "no alias"
     return f"{model['name']} version {model['version']} ({aliases})"
 
 
-def _stages(record: Record) -> str:
-    made = [f"{s['stage']} {duration(s['seconds'])}" for s in record.stages if s["made"]]
-    reused = [s["stage"] for s in record.stages if not s["made"]]
+def _stages(record: RunRecord) -> str:
+    made = [f"{done.stage} {duration(done.seconds)}" for done in record.stages if done.made]
+    reused = [done.stage for done in record.stages if not done.made]
     if not made:
         return f"nothing to do: all {len(reused)} reused, in {duration(record.seconds)}"
     return (
@@ -105,7 +106,7 @@ def _stages(record: Record) -> str:
     )
 
 
-def next_commands(record: Record) -> list[str]:
+def next_commands(record: RunRecord) -> list[str]:
     if not record.model:  # the run was to stop before
         return [f"python -m pipeline run --source {record.source}"]
     commands = ["python -m pipeline models", "make mlflow", "make tensorboard"]
@@ -114,9 +115,9 @@ def next_commands(record: Record) -> list[str]:
     return commands
 
 
-def page(record: Record, runner: Runner, error: BaseException | None) -> Report:
+def page(record: RunRecord, runner: Runner, error: BaseException | None) -> Report:
     """The contents of the HTML report of a run that ended, well or with *error*."""
-    done = [stage for stage in STAGES if stage in {s["stage"] for s in record.stages}]
+    done = [stage for stage in STAGES if record.done(stage)]
     artifacts = {stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect}
     findings = [finding for stage in record.findings.values() for finding in stage]
     return Report(
@@ -126,12 +127,12 @@ def page(record: Record, runner: Runner, error: BaseException | None) -> Report:
         verdict=verdict(record, error),
         at=_refused_at(record, error),
         reasons=_reasons(runner, error),
-        warnings=[finding["text"] for finding in findings if finding["severity"] == "warning"],
+        warnings=[finding.text for finding in findings if finding.severity == "warning"],
         model_name=record.model.get("name"),
         model_version=record.model.get("version"),
         aliases=record.model.get("aliases", []),
         artifacts=artifacts,
-        stages=record.stages,
+        stages=[asdict(done) for done in record.stages],
         settings=flat(runner.params),
         facts=runner.facts,
         versions=versions(),
@@ -148,23 +149,22 @@ def _reasons(runner: Runner, error: BaseException | None) -> list[str]:
     return [f"version {promoted['version']} is the champion: {promoted['reason']}"] if promoted.get("made") else []
 
 
-def _refused_at(record: Record, error: BaseException | None) -> str:
+def _refused_at(record: RunRecord, error: BaseException | None) -> str:
     """The stage whose check refused, or the one that the run did not get past."""
     for stage, findings in record.findings.items():
-        if error and any(finding["severity"] == "error" for finding in findings):
+        if error and any(finding.severity == "error" for finding in findings):
             return stage
-    done = {stage["stage"] for stage in record.stages}
-    return next((stage for stage in STAGES if stage not in done), "")
+    return next((stage for stage in STAGES if not record.done(stage)), "")
 
 
-def verdict(record: Record, error: BaseException | None) -> Verdict:
+def verdict(record: RunRecord, error: BaseException | None) -> Verdict:
     if isinstance(error, DataRejected):
         return "data rejected"
     if isinstance(error, PromotionRejected):
         return "not promoted"
     if isinstance(error, ModelRejected):
         return "refused"
-    if error or "promote" not in {s["stage"] for s in record.stages}:
+    if error or not record.done("promote"):
         return "unfinished"
     return "promoted" if "champion" in record.model["aliases"] else "registered"
 
@@ -179,7 +179,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _commands(record: Record) -> list[str]:
+def _commands(record: RunRecord) -> list[str]:
     """What makes this run again, for the report."""
     source = f" --source {record.source}" if record.source else ""
     commands = [f"git checkout {record.git_commit.partition('+')[0]}"] if record.git_commit else []

@@ -16,12 +16,11 @@ from typing import Any
 from components.errors import ArtifactCorrupt, RegistryUnreachable
 from components.progress import say
 from components.registry.client import CHAMPION, Registry, answering
-from components.registry.promotion_log import person
 from components.registry.readers import ModelVersion
 from components.settings.sections import Params
 from pipeline.home import Home
-from pipeline.run_record import Record
-from pipeline.store.local import Artifact, digest_of
+from pipeline.run_record import Model, RunRecord
+from pipeline.store.artifact import Artifact, digest_of
 
 RUN_TAG = "pipeline.run"
 ENDED = {"succeeded": "FINISHED", "interrupted": "KILLED"}
@@ -32,24 +31,12 @@ BATCH = 1000  # metrics that MLflow takes in one request
 class Tracking:
     """The MLflow side of one run; nothing is imported or asked of a server before it is needed."""
 
-    def __init__(self, params: Params, home: Home, record: Record, artifact: Callable[[str], Artifact]) -> None:
+    def __init__(self, params: Params, home: Home, record: RunRecord, artifact: Callable[[str], Artifact]) -> None:
         self.params, self.home, self.record, self.artifact = params, home, record, artifact
 
     @cached_property
     def registry(self) -> Registry:
         return Registry(self.home.tracking_uri)
-
-    def providers(self) -> dict[str, Callable[[], Any]]:
-        """What the stages that act on the registry may ask for by the names of their parameters."""
-        return {
-            "registry": lambda: self.registry,
-            "name": lambda: self.params.register.name,
-            "mlflow_run": lambda: self.run_id,
-            "tags": self.tags,
-            "champion_evaluate": self.champion_evaluate,
-            "log": lambda: self.home.promotions,
-            "who": person,
-        }
 
     # Lineage: what a version is tagged with, and what is found again by these tags
 
@@ -99,8 +86,8 @@ class Tracking:
             return None
         return artifact
 
-    def model(self, name: str, number: str) -> dict[str, Any]:
-        """The registered version as the record and the answers tell it."""
+    def model(self, name: str, number: str) -> Model:
+        """The registered version, as run.json and the answers of the commands show it."""
         version = self.registry.version(name, number)
         return {"name": name, "version": number, "aliases": list(version.aliases) if version else []}
 
@@ -123,7 +110,7 @@ class Tracking:
 
     def finish(self, artifacts: Mapping[str, Artifact]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
-        made = any(stage["made"] for stage in self.record.stages)
+        made = any(done.made for done in self.record.stages)
         if not self.record.stages:  # it failed before it had anything to tell
             return
         if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):

@@ -43,7 +43,7 @@ def test_an_ensemble_is_exported_and_distilled_into_one_small_network(home: Path
     why = command(
         home, "explain", "train", "--json", "--source", "digits", *quick, *settings(*small, "train.teacher=1")
     )
-    assert json.loads(why.stdout)[0]["reasons"] == ["what it reads changed: teacher"]
+    assert json.loads(why.stdout)[0]["reasons"] == ["input teacher changed"]
     wrong = command(home, "run", "--source", "digits", *settings("train.teacher=9"))
     assert wrong.returncode == 2
     assert (

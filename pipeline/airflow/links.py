@@ -9,12 +9,12 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
 from pipeline.home import Home
-from pipeline.run_record import Record, load
+from pipeline.run_record import RunRecord, load
 
 MLFLOW = "http://127.0.0.1:5000"
 
 
-def record_of(ti: Any) -> Record | None:
+def record_of(ti: Any) -> RunRecord | None:
     """The record of the pipeline's run that the task instance *ti* is part of."""
     from pipeline.airflow.task import run_name
 
@@ -27,16 +27,16 @@ def mlflow_ui() -> str:
     return (os.environ.get("PIPELINE_MLFLOW_UI") or (server if server.startswith("http") else MLFLOW)).rstrip("/")
 
 
-def report_url(record: Record) -> str:
+def report_url(record: RunRecord) -> str:
     base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
     return f"{base}/pipeline/runs/{quote(Path(record.report).parent.name)}/report.html" if record.report else ""
 
 
-def run_url(record: Record) -> str:
+def run_url(record: RunRecord) -> str:
     return f"{mlflow_ui()}/#/runs/{record.mlflow_run}" if record.mlflow_run else ""
 
 
-def model_url(record: Record) -> str:
+def model_url(record: RunRecord) -> str:
     model = record.model
     return f"{mlflow_ui()}/#/models/{quote(model['name'])}/versions/{model['version']}" if model else ""
 

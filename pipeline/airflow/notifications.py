@@ -16,7 +16,7 @@ from airflow.sdk import Context
 
 from pipeline.airflow.links import model_url, record_of, report_url, run_url
 from pipeline.home import Home
-from pipeline.run_record import Record, now
+from pipeline.run_record import RunRecord, now
 
 SECONDS = 5
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def _event(what: str, context: Context) -> dict[str, Any]:
     return event | (_facts(record) if record else {})
 
 
-def _facts(record: Record) -> dict[str, Any]:
+def _facts(record: RunRecord) -> dict[str, Any]:
     return {
         "source": record.source,
         "accuracy": record.accuracy,

@@ -20,10 +20,10 @@ from components.train.distributed.cluster import cluster
 from pipeline import config, execute, garbage, summary
 from pipeline.graph import ancestors
 from pipeline.home import Home
-from pipeline.run_record import Record, find, load, new_run, now, records
+from pipeline.run_record import Done, RunRecord, find, load, new_run, now, records
 from pipeline.runner import Runner
 from pipeline.store import recipe as keys
-from pipeline.store.local import storage_errors
+from pipeline.store.disk_errors import storage_errors
 from pipeline.tracking import RUN_TAG
 
 
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def answer(record: Record) -> dict[str, Any]:
+def answer(record: RunRecord) -> dict[str, Any]:
     """What `run --json` and `show --json` print."""
     parts = ("run", "state", "stages", "accuracy", "model", "report", "error")
     return {name: value for name, value in asdict(record).items() if name in parts}
@@ -58,7 +58,7 @@ def explain(options: Namespace) -> int:
     from pipeline.explain import explain as explanations
 
     params = _params(options)
-    runner = Runner(params, _home(), Record(new_run(), now()), heal=False)
+    runner = Runner(params, _home(), RunRecord(new_run(), now()), heal=False)
     found = [e for e in explanations(runner) if options.stage in ("", e.stage)]
     if options.json:
         _print_json([asdict(e) for e in found])
@@ -74,7 +74,7 @@ def find_lr(options: Namespace) -> int:
     home, params = _home(), _params(options)
     home.prepare()
     folder = home.runs / new_run()
-    runner = Runner(params, home, Record(folder.name, now()))
+    runner = Runner(params, home, RunRecord(folder.name, now()))
     for name in ancestors("train"):
         say(summary.line(runner.run_stage(name), runner.facts[name]))
     found = lr_finder.sweep(runner.artifact("normalize").path, params.train)
@@ -108,9 +108,8 @@ def show(options: Namespace) -> int:
     return 0
 
 
-def _stage_row(done: dict[str, Any]) -> tuple[str, ...]:
-    made = "made" if done["made"] else "reused"
-    return done["stage"], done["key"], done["digest"][:16], made, f"{done['seconds']:.1f}"
+def _stage_row(done: Done) -> tuple[str, ...]:
+    return done.stage, done.key, done.digest[:16], "made" if done.made else "reused", f"{done.seconds:.1f}"
 
 
 def tune(options: Namespace) -> int:
@@ -310,8 +309,8 @@ def _ingested(ingest: Ingest) -> bool:
     home, params = _home(), Params(ingest=ingest)
     from components.ingest.sources import select
 
-    recipe = keys.recipe("ingest", params, {}, select.fingerprint(ingest, home.cache))
-    return home.store.look("ingest", keys.key(recipe)) is not None
+    recipe = keys.recipe_of("ingest", params, {}, select.fingerprint(ingest, home.cache), cache=home.cache)
+    return home.store.get("ingest", keys.key(recipe), files=False) is not None
 
 
 def _versions(home: Home, name: str = "") -> list[ModelVersion]:

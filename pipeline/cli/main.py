@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminated)
     from pipeline.cli import commands
-    from pipeline.runner import Elsewhere
+    from pipeline.runner import PublishedElsewhere
 
     try:
         status: int = getattr(commands, options.command.replace("-", "_"))(options)
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except Elsewhere as end:
+    except PublishedElsewhere as end:
         print(end, file=sys.stderr)
         return 0
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ NumPy). Whatever a run did not make, because it was refused before that, is left
 import base64
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,7 +63,7 @@ class Report:
     artifacts: dict[str, Path] = field(default_factory=dict)
     stages: Sequence[dict[str, Any]] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str = ""
     commands: Sequence[str] = ()

@@ -15,7 +15,6 @@ second maker's work is dropped in favour of it.
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -23,60 +22,23 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.errors import ArtifactCorrupt, StorageFailed
-from pipeline.store.recipe import Recipe, canonical, key, sha256
+from pipeline.graph import Facts
+from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, hash_files
+from pipeline.store.canonical import sha256
+from pipeline.store.disk_errors import storage_errors
+from pipeline.store.recipe import Recipe, key
 
-MANIFEST = "manifest.json"
 DRAFT = ".draft-"
 MACHINE = sha256(socket.gethostname())[:8]
-DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be seen here
-NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EISDIR}
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A published directory and what its manifest says of it."""
-
-    stage: str
-    key: str
-    path: Path
-    digest: str
-    recipe: Recipe
-    files: dict[str, str]
-    facts: dict[str, Any]
-    made: dict[str, Any]
-
-    @property
-    def bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
-
-
-def digest_of(files: dict[str, str]) -> str:
-    """One hash for the names and bytes of *files* (name -> sha256)."""
-    return sha256(canonical(files))
-
-
-def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hash_files(folder: Path) -> dict[str, str]:
-    """Name -> sha256 of every file below *folder*, the manifest left out."""
-    paths = sorted(p for p in folder.rglob("*") if not p.is_dir() and p.relative_to(folder) != Path(MANIFEST))
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
-        return dict(zip((p.relative_to(folder).as_posix() for p in paths), pool.map(hash_file, paths), strict=True))
+DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be visible here
 
 
 class Store:
     """The artifacts below one folder. Five operations, so that another medium can take its place:
-    get, draft + publish, list, verify, delete."""
+    get, draft and publish, list, verify, delete."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -84,19 +46,14 @@ class Store:
     def path(self, stage: str, key: str) -> Path:
         return self.root / stage / key
 
-    def look(self, stage: str, key: str) -> Artifact | None:
-        """As `get`, for those who want what the manifest says and not the files."""
-        return self.get(stage, key)
+    def get(self, stage: str, key: str, *, files: bool = True) -> Artifact | None:
+        """The artifact, or None where it was never published; raises ArtifactCorrupt where its manifest is damaged.
 
-    def get(self, stage: str, key: str) -> Artifact | None:
-        """The artifact, or None where it was never published; raises ArtifactCorrupt where its manifest is damaged."""
-        return self._read(stage, key)
-
-    def _read(self, stage: str, key: str) -> Artifact | None:
+        With *files* false only the manifest is wanted, and the files need not be on this machine.
+        """
         path = self.path(stage, key)
         try:
-            manifest = json.loads((path / MANIFEST).read_bytes())
-            return Artifact(stage=stage, key=key, path=path, **manifest)
+            return Artifact(stage=stage, key=key, path=path, **json.loads((path / MANIFEST).read_bytes()))
         except FileNotFoundError:
             if not path.exists():
                 return None
@@ -131,17 +88,15 @@ class Store:
                 ...  # a sweep holds it: it is on its way out
             os.close(lock)
 
-    def publish(
-        self, draft: Path, recipe: Recipe, facts: dict[str, Any], made: dict[str, Any], *, replace: bool = False
-    ) -> Artifact:
+    def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
         """Make *draft* the artifact of *recipe*; where one was published meanwhile, that one stays and is returned.
 
-        *facts* and *made* (what cannot be made again: times, the run) go into the manifest, outside the digest.
-        *replace* puts the draft in the place of an artifact that is damaged or was asked for anew.
+        *facts* and *made* go into the manifest, outside the digest. *replace* puts the draft in the place of an
+        artifact that is damaged, or whose stage is forced to run again.
         """
         stage, name = recipe["stage"], key(recipe)
         files = hash_files(draft)
-        manifest = {
+        manifest: Manifest = {
             "recipe": recipe,
             "files": files,
             "digest": digest_of(files),
@@ -156,7 +111,7 @@ class Store:
                     flush(file)
             draft.chmod(0o755)  # mkdtemp made it private
             self._rename(draft, self.path(stage, name), replace)
-        published = self._read(stage, name)
+        published = Store.get(self, stage, name)
         if published is None:
             raise StorageFailed(f"{self.path(stage, name)} vanished while it was published; run it again")
         return published
@@ -184,12 +139,11 @@ class Store:
 
     def verify(self, artifact: Artifact) -> None:
         """Read every byte; raises ArtifactCorrupt that names the first file that is not as it was published."""
-        found = hash_files(artifact.path)
-        for name in sorted(found.keys() | artifact.files.keys()):
-            if found.get(name) != artifact.files.get(name):
-                happened = (
-                    "is missing" if name not in found else "was added" if name not in artifact.files else "was changed"
-                )
+        present = hash_files(artifact.path)
+        for name in sorted(present.keys() | artifact.files.keys()):
+            if present.get(name) != artifact.files.get(name):
+                changed = "was changed" if name in artifact.files else "was added"
+                happened = changed if name in present else "is missing"
                 raise ArtifactCorrupt(corrupt(artifact.path / name, happened, artifact.stage))
         if digest_of(artifact.files) != artifact.digest or key(artifact.recipe) != artifact.key:
             raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, "was changed", artifact.stage))
@@ -247,10 +201,6 @@ def _sweep(draft: Path) -> bool:
         os.close(lock)
 
 
-def corrupt(path: Path | str, happened: str, stage: str) -> str:
-    return f"{path} {happened} since it was published; run 'python -m pipeline stage {stage}' to make it again"
-
-
 def flush(path: str | Path) -> None:
     """Have the disk hold *path*, file or folder, before anything that relies on it is written."""
     handle = os.open(path, os.O_RDONLY)
@@ -258,31 +208,3 @@ def flush(path: str | Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def storage_errors(root: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk into a StorageFailed that names the folder and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL or _cut_off(error) or (error.errno not in NOT_WRITABLE and _is_full(root)):
-            raise StorageFailed(
-                f"the disk of {root} is full; free some space (python -m pipeline gc) or set PIPELINE_HOME to another "
-                "disk, then run it again: what was finished is kept"
-            ) from error
-        if error.errno in NOT_WRITABLE:
-            raise StorageFailed(
-                f"cannot write to {error.filename or root} ({error.strerror}); "
-                "make it writable or set PIPELINE_HOME to a folder that is"
-            ) from error
-        raise
-
-
-def _cut_off(error: OSError) -> bool:
-    """Whether NumPy wrote less than it had to: it says so without a number, also where a quota ends before the disk."""
-    return error.errno is None and str(error).endswith("written")
-
-
-def _is_full(root: Path) -> bool:
-    return any(shutil.disk_usage(p).free < 2**20 for p in (root, *root.parents) if p.exists())

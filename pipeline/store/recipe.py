@@ -4,54 +4,34 @@
       code     module -> hash of its syntax tree, for the stage's module and every module it reaches
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
-               distillation also teacher -> digest of its model file
+               distillation also teacher -> sha256 of its model file
       runtime  distribution -> version, read from package metadata
 
 The recipe is stored readable in the artifact's manifest: "why did it run again?" is a difference of two recipes.
 """
 
-import ast
-import hashlib
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache as cached
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import TypedDict
 
 from components.models import catalog
 from components.settings.fields import Section
 from components.settings.sections import Params
 from pipeline.graph import STAGES
-
-Recipe = dict[str, Any]
-
-# Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
-OUTSIDE = {
-    "components",
-    "components.errors",
-    "components.evaluate.check",
-    "components.evaluate.diagnosis",
-    "components.export.budgets",
-    "components.export.check",
-    "components.findings",
-    "components.models.catalog",
-    "components.progress",
-    "components.settings.augmentation",
-    "components.settings.fields",
-    "components.settings.sections",
-    "components.train.memory_check",
-}
+from pipeline.store.canonical import canonical, sha256
+from pipeline.store.code_hash import code_hashes
 
 
-def canonical(value: Any) -> str:
-    """JSON with one spelling per value: sorted keys, no white space, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+class Recipe(TypedDict):
+    stage: str
+    code: dict[str, str]
+    params: dict[str, object]
+    inputs: dict[str, str]
+    runtime: dict[str, str]
 
 
 def key(recipe: Recipe) -> str:
@@ -59,24 +39,28 @@ def key(recipe: Recipe) -> str:
     return sha256(canonical(recipe))[:16]
 
 
-def recipe(stage: str, params: Params, inputs: Mapping[str, str], source: str = "") -> Recipe:
-    """The recipe of *stage*; *inputs* maps the stages it reads to digests, *source* identifies ingest's images."""
-    made_from = dict(inputs) if stage != "ingest" else {"source": source}
+def recipe_of(
+    stage: str, params: Params, inputs: Mapping[str, str], source: str = "", *, cache: Path | None = None
+) -> Recipe:
+    """The recipe of *stage*; *inputs* maps the stages it reads to digests, *source* identifies ingest's images.
+
+    *cache* is the folder that remembers the hashes of code.
+    """
     return {
         "stage": stage,
-        "code": code(modules_of(stage, params)),
+        "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
-        "inputs": made_from,
+        "inputs": {"source": source} if stage == "ingest" else dict(inputs),
         "runtime": runtime(STAGES[stage].runtime),
     }
 
 
-def settings_in_key(section: Section) -> dict[str, Any]:
+def settings_in_key(section: Section) -> dict[str, object]:
     return {f.name: getattr(section, f.name) for f in fields(section) if f.metadata["in_key"]}
 
 
 def modules_of(stage: str, params: Params) -> list[str]:
-    """The modules where the code of *stage* begins: its own, and the one that a setting names."""
+    """The modules where the code of *stage* begins: its own, and those that a setting names."""
     modules = [f"components.{stage}.stage"]
     if stage == "train":
         modules += [module for name in params.train.networks for module in _of_network(name)]
@@ -88,7 +72,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
 
 
 def _of_network(name: str) -> list[str]:
-    """A network's module; for a person's own also that which builds it, and the packages that importing it runs."""
+    """A network's module; of a custom one also the module that builds it and the packages that importing it runs."""
     module = catalog.module_of(name)
     if not catalog.is_own(name):
         return [module]
@@ -97,62 +81,7 @@ def _of_network(name: str) -> list[str]:
     return ["components.models.custom", module, *(package for package in packages if catalog.source_file(package))]
 
 
-def code(modules: Iterable[str]) -> dict[str, str]:
-    """Hash of each module that *modules* reach by imports, comments, layout and docstrings left out.
-
-    Imports are followed within the package that a module belongs to: components, or that of a person's own network.
-    """
-    reached: dict[str, str] = {}
-    pending = list(modules)
-    while pending:
-        name = pending.pop()
-        if name in reached or name in OUTSIDE:
-            continue
-        reached[name], imports = _module(name)
-        pending.extend(imports)
-    return dict(sorted(reached.items()))
-
-
-@cache
-def _module(name: str) -> tuple[str, tuple[str, ...]]:
-    path = catalog.source_file(name)
-    if path is None:
-        raise ModuleNotFoundError(f"no module {name}")
-    tree = catalog.parse(path)
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    imports = tuple(sorted(set(_imports(tree, package, name.partition(".")[0]))))
-    return sha256(ast.unparse(_without_docstrings(tree))), imports
-
-
-def _imports(tree: ast.AST, package: str, top: str) -> Iterator[str]:
-    """The modules in *top* that *tree*, a module of *package*, imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            base = ".".join(part for part in (parent, node.module) if part)
-            # `from components.ingest.sources import idx` names a module, `import kind` a function
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.partition(".")[0] == top and catalog.source_file(name))
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return tree
-
-
-@cache
+@cached
 def runtime(distributions: tuple[str, ...]) -> dict[str, str]:
     """Version of Python and of each distribution, without importing any."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -170,21 +99,31 @@ def _version(name: str) -> str:
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """What *new* has otherwise than *old*, a sentence each: "train.epochs 3 -> 5", "train/stage.py changed"."""
-    found = []
+    """How *new* differs from *old*, a sentence each: "train.epochs 3 -> 5", "train/stage.py changed"."""
+    sentences = []
     for part in ("params", "inputs", "code", "runtime"):
-        before, after = old.get(part, {}), new.get(part, {})
+        before, after = _part(old, part), _part(new, part)
         for name in sorted(before.keys() | after.keys()):
             if before.get(name) != after.get(name):
-                found.append(_difference(new["stage"], part, name, before.get(name), after.get(name)))
-    return found
+                sentences.append(_difference(new["stage"], part, name, before.get(name), after.get(name)))
+    return sentences
 
 
-def _difference(stage: str, part: str, name: str, before: Any, after: Any) -> str:
+def _part(recipe: Recipe, part: str) -> Mapping[str, object]:
+    parts: dict[str, Mapping[str, object]] = {
+        "params": recipe["params"],
+        "inputs": recipe["inputs"],
+        "code": recipe["code"],
+        "runtime": recipe["runtime"],
+    }
+    return parts[part]
+
+
+def _difference(stage: str, part: str, name: str, before: object, after: object) -> str:
     if part == "params":
         return f"{stage}.{name} {before!r} -> {after!r}"
     if part == "inputs":
-        return f"what it reads changed: {name}"
+        return f"input {name} changed"
     if part == "code":
         verb = "is new" if before is None else "is gone" if after is None else "changed"
         return f"{name.replace('.', '/')}.py {verb}"

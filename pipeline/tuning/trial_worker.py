@@ -28,9 +28,9 @@ from components.system.tensorflow import tensorflow
 from pipeline import config
 from pipeline.graph import ancestors
 from pipeline.home import Home
-from pipeline.run_record import Record, now
+from pipeline.run_record import RunRecord, now
 from pipeline.runner import Runner
-from pipeline.store.local import Artifact
+from pipeline.store.artifact import Artifact
 from pipeline.store.recipe import key
 
 SUMMARY = ("validation_accuracy", "validation_loss", "best_epoch", "epochs", "parameters")
@@ -107,14 +107,14 @@ def trial(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Mess
 
 def _train(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Message:
     params, home = config.complete(job["settings"]), Home.from_environment()
-    record = Record(job["run"], now(), params.ingest.source)
+    record = RunRecord(job["run"], now(), params.ingest.source)
     seen: list[dict[str, float]] = []
 
     def watched(history: list[dict[str, float]]) -> None:
         seen[:] = history
         watch(history)
 
-    runner = Runner(params, home, record, sound=job["sound"], watch=watched)
+    runner = Runner(params, home, record, verified=job["sound"], watch=watched)
     runner.fingerprint = job["fingerprint"]
     for stage in ancestors("train"):  # there already, but where a trial asks for images of another size
         runner.run_stage(stage)

@@ -11,10 +11,11 @@ from components.settings.sections import Params
 from pipeline import config
 from pipeline.graph import ancestors
 from pipeline.home import Home
-from pipeline.run_record import Record, now
+from pipeline.run_record import RunRecord, now
 from pipeline.runner import Runner
 from pipeline.store import recipe as keys
-from pipeline.store.local import storage_errors
+from pipeline.store.code_hash import code_hashes
+from pipeline.store.disk_errors import storage_errors
 from pipeline.tuning import best_settings, report
 from pipeline.tuning.plan import Choices, Plan
 from pipeline.tuning.search import Search
@@ -83,7 +84,7 @@ def tune(plan: Plan, home: Home, out: Path) -> Found:
 
 def _images(plan: Plan, home: Home) -> Runner:
     """A runner that has made, or found and read, the images that all trials see."""
-    runner = Runner(plan.params, home, Record(f"tune {plan.tune.study}", now(), plan.params.ingest.source))
+    runner = Runner(plan.params, home, RunRecord(f"tune {plan.tune.study}", now(), plan.params.ingest.source))
     for stage in ancestors("train"):
         runner.run_stage(stage)
     runner.verify("normalize")
@@ -95,7 +96,7 @@ def _common(plan: Plan, data: Runner) -> keys.Recipe:
     recipe = data.recipe("train")
     fixed = {name: value for name, value in recipe["params"].items() if f"train.{name}" not in plan.space}
     modules = {module for params in _models(plan) for module in keys.modules_of("train", params)}
-    return {**recipe, "params": fixed, "code": keys.code(sorted(modules))}
+    return {**recipe, "params": fixed, "code": code_hashes(data.home.cache).reached(sorted(modules))}
 
 
 def _models(plan: Plan) -> list[Params]:

@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import ConfigError
 from pipeline.home import Home
-from pipeline.run_record import Journal, Record, find, load, new_run, records
+from pipeline.run_record import RunRecord, RunRecorder, find, load, new_run, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,8 +20,8 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def journal(home: Home, run: str, started: str = "2026-11-22T04:00:00Z") -> Journal:
-    return Journal(home, Record(run=run, started=started))
+def journal(home: Home, run: str, started: str = "2026-11-22T04:00:00Z") -> RunRecorder:
+    return RunRecorder(home, RunRecord(run=run, started=started))
 
 
 def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:

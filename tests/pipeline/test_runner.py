@@ -26,11 +26,11 @@ def run(home: Path, *overrides: str, source: str = "digits", until: str = "", fo
 
 
 def made(runner: Runner) -> list[str]:
-    return [stage["stage"] for stage in runner.record.stages if stage["made"]]
+    return [done.stage for done in runner.record.stages if done.made]
 
 
 def digests(runner: Runner) -> dict[str, str]:
-    return {stage["stage"]: stage["digest"] for stage in runner.record.stages}
+    return {done.stage: done.digest for done in runner.record.stages}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_run_with_nothing_changed_makes_nothing(home: Path) -> None:
     """All eight are reused, and the answer names the same artifacts."""
     first, second = run(home), run(home)
     assert made(first) == made(second) == []
-    assert [s["stage"] for s in second.record.stages] == list(STAGES)
+    assert [done.stage for done in second.record.stages] == list(STAGES)
     assert digests(first) == digests(second)
 
 
@@ -61,7 +61,7 @@ def test_a_new_gate_judges_the_reused_evaluation_and_makes_nothing(home: Path) -
         run(home, "gate.min_accuracy=0.9999")
     record = find(Home(home))
     assert record.state == "refused"
-    assert [(s["stage"], s["made"]) for s in record.stages][-1] == ("evaluate", False)
+    assert [(done.stage, done.made) for done in record.stages][-1] == ("evaluate", False)
     assert command(home, "models", "--json").stdout == before
 
 
@@ -72,7 +72,7 @@ def test_a_new_budget_judges_the_exports_that_are_there(home: Path, bound: str) 
         run(home, f"gate.{bound}")
     record = find(Home(home))
     assert record.state == "refused"
-    assert [(s["stage"], s["made"]) for s in record.stages][-1] == ("export", False)
+    assert [(done.stage, done.made) for done in record.stages][-1] == ("export", False)
 
 
 @pytest.mark.parametrize("stage", ["register", "export", "promote"])
@@ -101,7 +101,7 @@ def test_stages_run_one_by_one_make_what_a_run_makes(tmp_path: Path) -> None:
         one_by_one[stage] = execute.run_stage(params, Home(tmp_path / "a"), stage, "same-run")["digest"]
         assert find(Home(tmp_path / "a")).state == "unfinished"
     assert one_by_one == digests(run(tmp_path / "b", until="normalize"))
-    assert [s["stage"] for s in find(Home(tmp_path / "a")).stages] == ["ingest", "validate", "normalize"]
+    assert [done.stage for done in find(Home(tmp_path / "a")).stages] == ["ingest", "validate", "normalize"]
 
 
 def test_until_stops_after_a_stage_and_a_later_run_goes_on_there(tmp_path: Path) -> None:
@@ -110,13 +110,13 @@ def test_until_stops_after_a_stage_and_a_later_run_goes_on_there(tmp_path: Path)
     assert made(run(tmp_path, until="normalize")) == ["normalize"]
 
 
-def test_force_makes_a_stage_anew_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_force_rebuilds_a_stage_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What depends on it stays, because the bytes are the same."""
     before = run(tmp_path, until="normalize")
     again = run(tmp_path, until="normalize", force=("ingest",))
     assert made(again) == ["ingest"]
     assert digests(again) == digests(before)
-    assert "ingest was made anew: the same bytes" in capsys.readouterr().err
+    assert "ingest rebuilt: output is identical" in capsys.readouterr().err
 
 
 def test_touching_the_source_makes_nothing_again(tmp_path: Path, pictures: Path) -> None:
@@ -149,7 +149,7 @@ def test_rejected_data_end_the_run_with_the_report_kept(tmp_path: Path, pictures
     with pytest.raises(DataRejected, match=r"validate\.min_images"):
         run(tmp_path / "home", "validate.min_images=1000", source=str(pictures))
     record = find(Home(tmp_path / "home"))
-    assert (record.state, [s["stage"] for s in record.stages]) == ("refused", ["ingest", "validate"])
+    assert (record.state, [done.stage for done in record.stages]) == ("refused", ["ingest", "validate"])
     assert "validate.min_images" in Path(record.report).read_text()
 
 

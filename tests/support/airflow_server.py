@@ -22,7 +22,7 @@ import psutil
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.airflow.task import run_name
 from pipeline.graph import STAGES
-from pipeline.run_record import Record, load
+from pipeline.run_record import RunRecord, load
 from tests.conftest import CLEAN, ROOT
 
 SECONDS = 240
@@ -130,7 +130,7 @@ class Served:
         images = self.runs("retrain_on_new_data")
         return any(map(of_asset, images)) and all(ended(run["state"]) for run in [*images, *self.runs("retrain")])
 
-    def record(self, run: str, dag: str = "retrain") -> Record:
+    def record(self, run: str, dag: str = "retrain") -> RunRecord:
         record = load(self.home / "runs" / run_name(dag, run))
         assert record
         return record

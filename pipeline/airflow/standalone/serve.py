@@ -18,7 +18,7 @@ from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.config import located
 from pipeline.home import Home
-from pipeline.store.local import storage_errors
+from pipeline.store.disk_errors import storage_errors
 
 PARTS = {
     "api-server": ("airflow", "api-server"),

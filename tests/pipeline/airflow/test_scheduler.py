@@ -100,7 +100,7 @@ def test_one_record_and_one_mlflow_run_for_all_tasks(served: Served, first: str)
     """The tasks of a run, each a process of its own, leave what one `make pipeline` leaves."""
     record = served.record(first)
     assert record.state == "succeeded"
-    assert [done["stage"] for done in record.stages] == list(STAGES)
+    assert [done.stage for done in record.stages] == list(STAGES)
     client = registry(served).client
     experiment = client.get_experiment_by_name(NAME)
     [run] = client.search_runs([experiment.experiment_id])

@@ -8,15 +8,15 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components.errors import ArtifactCorrupt, ConfigError, Unavailable
 from pipeline.store import bucket as shared
+from pipeline.store.artifact import Artifact
 from pipeline.store.bucket import SharedStore
-from pipeline.store.local import Artifact, Store
-from pipeline.store.recipe import key
+from pipeline.store.local import Store
+from pipeline.store.recipe import Recipe, key
 from tests.conftest import ROOT, command, quick_run
 from tests.pipeline.store.test_local_and_bucket import flip, publish, recipe
 
@@ -45,7 +45,7 @@ def uploads(prefix: str) -> set[str]:
     return {path.split("/")[4] for path in in_bucket(prefix) if not path.endswith("manifest.json")}
 
 
-def taken(store: Store, made_by: dict[str, Any]) -> Artifact:
+def taken(store: Store, made_by: Recipe) -> Artifact:
     artifact = store.get(made_by["stage"], key(made_by))
     assert artifact
     store.verify(artifact)
@@ -64,7 +64,7 @@ def test_what_one_machine_made_another_takes(here: SharedStore, there: SharedSto
 def test_looking_at_an_artifact_fetches_nothing(here: SharedStore, there: SharedStore) -> None:
     """The manifest tells digest, recipe and facts; the files stay where they are."""
     made = publish(here, recipe(), FILES)
-    seen = there.look("train", made.key)
+    seen = there.get("train", made.key, files=False)
     assert seen
     assert (seen.digest, seen.recipe) == (made.digest, made.recipe)
     assert not seen.path.exists()

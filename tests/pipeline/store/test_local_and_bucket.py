@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.errors import ArtifactCorrupt, StorageFailed
+from pipeline.store.artifact import MANIFEST, Artifact, digest_of, hash_files
 from pipeline.store.bucket import SharedStore
-from pipeline.store.local import DAYS_TO_DIE, DRAFT, MANIFEST, Artifact, Store, digest_of, hash_files, storage_errors
+from pipeline.store.disk_errors import storage_errors
+from pipeline.store.local import DAYS_TO_DIE, DRAFT, Store
 from pipeline.store.recipe import Recipe, key
 from tests.support.small_disk import disk
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from components.models import catalog
 from components.settings.sections import Gate, Params, Train, Validate
-from pipeline.store import recipe as keys
+from pipeline.store.canonical import canonical
+from pipeline.store.code_hash import code_hashes
+from pipeline.store.recipe import differences, key, recipe_of
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(
@@ -26,7 +28,7 @@ INPUTS = {"normalize": "d1"}
 @given(JSON, JSON)
 def test_two_values_have_one_spelling_only_if_they_are_the_same(first: object, second: object) -> None:
     """Canonical JSON runs nothing together: 1 and "1", ["ab"] and ["a", "b"], 1 and true all differ."""
-    assert (keys.canonical(first) == keys.canonical(second)) == (_typed(first) == _typed(second))
+    assert (canonical(first) == canonical(second)) == (_typed(first) == _typed(second))
 
 
 def _typed(value: object) -> object:
@@ -40,31 +42,31 @@ def _typed(value: object) -> object:
 @given(st.dictionaries(st.text(), st.integers(), min_size=2))
 def test_the_order_in_which_a_dictionary_was_filled_does_not_count(value: dict[str, int]) -> None:
     """A recipe built in another order is the same recipe."""
-    assert keys.canonical(value) == keys.canonical(dict(reversed(value.items())))
+    assert canonical(value) == canonical(dict(reversed(value.items())))
 
 
 @pytest.mark.parametrize("change", [{"epochs": 7}, {"seed": 1}, {"model": "dense"}, {"dropout": 0.1}])
 def test_a_setting_that_can_change_the_bytes_changes_the_key(change: dict[str, object]) -> None:
     """Each setting of training names another model."""
-    usual, changed = (keys.recipe("train", Params(train=Train(**c)), INPUTS) for c in ({}, change))  # type: ignore[arg-type]
-    assert keys.key(usual) != keys.key(changed)
+    usual, changed = (recipe_of("train", Params(train=Train(**c)), INPUTS) for c in ({}, change))  # type: ignore[arg-type]
+    assert key(usual) != key(changed)
 
 
 def test_a_bound_of_a_check_changes_no_key() -> None:
     """A new gate judges again; it does not train, evaluate, export or validate again."""
     strict = Params(gate=Gate(min_accuracy=0.9999), validate=Validate(min_images=5))
     for stage in ("validate", "train", "evaluate", "export"):
-        assert keys.recipe(stage, strict, INPUTS) == keys.recipe(stage, Params(), INPUTS)
+        assert recipe_of(stage, strict, INPUTS) == recipe_of(stage, Params(), INPUTS)
 
 
 def test_another_digest_among_the_inputs_changes_the_key() -> None:
     """Other data, other model."""
-    assert keys.recipe("train", Params(), {"normalize": "d2"}) != keys.recipe("train", Params(), INPUTS)
+    assert recipe_of("train", Params(), {"normalize": "d2"}) != recipe_of("train", Params(), INPUTS)
 
 
 def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
     """Train is made of its own module, the chosen network and what they import; not of evaluate, not of dense."""
-    code = keys.recipe("train", Params(), INPUTS)["code"]
+    code = recipe_of("train", Params(), INPUTS)["code"]
     assert {"components.train.stage", "components.models.architectures.cnn_bn", "components.data.splits"} <= code.keys()
     assert (
         not {
@@ -80,7 +82,7 @@ def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
 def test_each_source_has_its_own_code_in_the_key_of_ingest() -> None:
     """A change to the reader of folders does not ingest MNIST again."""
     params = Params()
-    code = keys.recipe("ingest", replace(params, ingest=replace(params.ingest, source="digits")), {}, "x")["code"]
+    code = recipe_of("ingest", replace(params, ingest=replace(params.ingest, source="digits")), {}, "x")["code"]
     assert "components.ingest.sources.digits" in code
     assert (
         not {"components.ingest.sources.folder", "components.ingest.sources.tfds", "components.ingest.sources.mnist"}
@@ -98,7 +100,8 @@ def checkout(tmp_path: Path) -> Path:
 
 def code_in(checkout: Path, stage: str) -> str:
     """The code part of the recipe of *stage*, computed by a process of its own in *checkout*."""
-    script = f"from pipeline.store.recipe import code; print(code(['components.{stage}.stage']))"
+    stage = f"components.{stage}.stage"
+    script = f"from pipeline.store.code_hash import code_hashes; print(code_hashes().reached([{stage!r}]))"
     done = subprocess.run([sys.executable, "-c", script], cwd=checkout, capture_output=True, text=True, check=True)
     return done.stdout
 
@@ -125,12 +128,12 @@ def test_a_change_to_an_imported_module_counts(checkout: Path) -> None:
 
 def test_the_difference_of_two_recipes_is_told_in_words() -> None:
     """What `explain` prints names the setting with both values, the input and the file."""
-    old = keys.recipe("train", Params(), INPUTS)
-    new = keys.recipe("train", Params(train=Train(epochs=5)), {"normalize": "d2"})
+    old = recipe_of("train", Params(), INPUTS)
+    new = recipe_of("train", Params(train=Train(epochs=5)), {"normalize": "d2"})
     new["code"] = {**new["code"], "components.train.stage": "edited"}
-    assert keys.differences(old, new) == [
+    assert differences(old, new) == [
         f"train.epochs {Train().epochs} -> 5",
-        "what it reads changed: normalize",
+        "input normalize changed",
         "components/train/stage.py changed",
     ]
 
@@ -161,7 +164,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    for cached in (keys._module, catalog.source_file):
+    for cached in (code_hashes, catalog.source_file):
         cached.cache_clear()
     return tmp_path / "theirs"
 
@@ -169,21 +172,21 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_code_of_a_persons_own_network_is_in_the_key(theirs: Path) -> None:
     """Its module, its package and what it imports of that, by whichever form; not Keras, and nothing is imported."""
     params = Params(train=Train(model="theirs.nets:net"))
-    before = keys.recipe("train", params, INPUTS)["code"]
+    before = recipe_of("train", params, INPUTS)["code"]
     own = {name for name in before if name.startswith("theirs")}
     assert own == {"theirs", "theirs.nets", "theirs.blocks", "theirs.sizes"}
     assert "components.models.custom" in before
     assert "keras" not in before
     assert "theirs" not in sys.modules
     (theirs / "sizes.py").write_text("WIDTH = 4\n")
-    keys._module.cache_clear()
-    after = keys.recipe("train", params, INPUTS)["code"]
+    code_hashes.cache_clear()
+    after = recipe_of("train", params, INPUTS)["code"]
     assert {name for name in before if before[name] != after[name]} == {"theirs.sizes"}
 
 
 def test_a_networks_key_has_no_code_of_the_others(theirs: Path) -> None:
     """One of ours knows nothing of the way a person's own is built, nor of the memory that a step takes."""
-    code = keys.recipe("train", Params(), INPUTS)["code"]
+    code = recipe_of("train", Params(), INPUTS)["code"]
     outside = {
         "components.models.custom",
         "components.models.architectures.resnet",

@@ -8,12 +8,19 @@ import pytest
 
 from components.errors import ConfigError, StorageFailed
 from pipeline.home import Home
+from pipeline.store.recipe import Recipe
 from pipeline.tuning import study as studies
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial, opened
 from tests.support.tuning_searches import SPACE, history, planned, settings_file
 
-RECIPE: dict[str, Any] = {"stage": "train", "params": {"epochs": 4}, "inputs": {"normalize": "a"}, "code": {}}
+RECIPE: Recipe = {
+    "stage": "train",
+    "params": {"epochs": 4},
+    "inputs": {"normalize": "a"},
+    "code": {},
+    "runtime": {},
+}
 
 
 @pytest.fixture
@@ -86,13 +93,14 @@ def test_a_study_of_that_name_begun_otherwise_is_not_gone_on_with(tmp_path: Path
     """What differs is told, and the two ways on: another name, or begin anew."""
     with opened(Home(tmp_path), "s", plan, RECIPE):
         pass
-    for space, tune, recipe, said in (
+    changes: list[tuple[str, str, Recipe, str]] = [
         (SPACE.replace("0.6", "0.5"), "", RECIPE, r"the space of train\.dropout .*0\.6.* -> .*0\.5"),
         (SPACE, "seed = 3", RECIPE, r"tune\.seed 0 -> 3"),
         (SPACE, 'objective = "loss"', RECIPE, r'tune\.objective "accuracy" -> "loss"'),
         (SPACE, "", {**RECIPE, "params": {"epochs": 5}}, r"train\.epochs 4 -> 5"),
-        (SPACE, "", {**RECIPE, "inputs": {"normalize": "b"}}, "what it reads changed: normalize"),
-    ):
+        (SPACE, "", {**RECIPE, "inputs": {"normalize": "b"}}, "input normalize changed"),
+    ]
+    for space, tune, recipe, said in changes:
         other = planned(settings_file(tmp_path, space, tune))
         with (
             pytest.raises(ConfigError, match=rf"{said}.*--study NAME, or delete .*s\.db"),
