@@ -1,9 +1,10 @@
-"""A stage as a child process of an interpreter of choice (PIPELINE_PYTHON), for tasks that need another environment.
+"""A stage in a child process of another interpreter (schedule.python), for tasks that need an environment of their own.
 
-    exit status 2, 3, 4    the same run would fail in the same way: PipelineError
-    any other but 0        a retry may cure it: Unavailable
+    standard output    the answer of `stage --json`, or the failure: {"error": "DataRejected", "text": ...}
+    standard error     the log
 
-The child ends with the task: it is sent SIGTERM when the task is ended, and by the system when the task's process dies
+A child that ends without an answer was killed or has a bug: Unavailable, a retry may succeed.
+The child ends with the task: it gets SIGTERM when the task is ended, and from the system when the task's process dies
 (Linux: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html).
 """
 
@@ -18,11 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from components.errors import DataRejected, ModelRejected, PipelineError, SourceError, Unavailable
+from components.errors import ConfigError, Unavailable, raise_failure
 from components.progress import say
 
 ROOT = Path(__file__).parents[2]
-FAIL_NOW: dict[int, type[PipelineError]] = {2: SourceError, 3: DataRejected, 4: ModelRejected}
 SECONDS_TO_END = 20
 PR_SET_PDEATHSIG = 1
 
@@ -35,38 +35,35 @@ class Child:
         self._process: subprocess.Popen[str] | None = None
 
     def stage(self, name: str, settings: Sequence[str], run: str) -> dict[str, Any]:
-        """Run the stage *name* and pass on what it says; returns the answer of `stage --json`."""
+        """Run the stage *name*, its log in ours; returns the answer of `stage --json`, raises the child's Failure."""
         chosen = [part for setting in settings for part in ("--set", setting)]
         command = [self.python, "-m", "pipeline", "stage", name, "--json", "--run", run, *chosen]
-        with tempfile.TemporaryFile("w+") as answer:
-            status, told = self._run(command, answer)
-            if status == 0:
-                answer.seek(0)
-                found: dict[str, Any] = json.load(answer)
-                return found
-        sentence = "\n".join(told) or f"{name} ended with exit status {status}; the log above tells more"
-        raise FAIL_NOW.get(status, Unavailable)(sentence)
+        with tempfile.TemporaryFile("w+") as output:
+            status = self._run(command, output)
+            output.seek(0)
+            answer = _parsed(output.read())
+        raise_failure(answer)
+        if status or not answer:
+            raise Unavailable(f"{name} ended with exit status {status}; see the log above")
+        return answer
 
-    def _run(self, command: Sequence[str], answer: IO[str]) -> tuple[int, list[str]]:
-        """The exit status, and the sentences of the failure."""
-        told = []
-        self._process = self._start(command, answer)
+    def _run(self, command: Sequence[str], output: IO[str]) -> int:
+        """The exit status; standard error goes to the log line by line."""
+        self._process = self._start(command, output)
         try:
             assert self._process.stderr
             for line in self._process.stderr:
                 say(line.rstrip("\n"))
-                if line.startswith("error: "):
-                    told.append(line.removeprefix("error: ").rstrip("\n"))
-            return self._process.wait(), told
+            return self._process.wait()
         finally:
             self._reap()
 
-    def _start(self, command: Sequence[str], answer: IO[str]) -> "subprocess.Popen[str]":
+    def _start(self, command: Sequence[str], output: IO[str]) -> "subprocess.Popen[str]":
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         try:
             return subprocess.Popen(
                 command,
-                stdout=answer,
+                stdout=output,
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
@@ -75,8 +72,8 @@ class Child:
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - the task's process has one thread that forks
             )
         except OSError as error:
-            raise SourceError(
-                f"PIPELINE_PYTHON is {self.python}, which cannot be started ({error.strerror}); expected the Python "
+            raise ConfigError(
+                f"schedule.python is {self.python}, which cannot be started ({error.strerror}); expected the Python "
                 "of an environment made from requirements.lock, such as .venv/bin/python"
             ) from None
 
@@ -97,6 +94,15 @@ class Child:
         assert self._process.stderr
         self._process.stderr.close()
         self._process = None
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """The JSON object that *text* is; an empty one where it is none, as of a child that was killed."""
+    try:
+        answer: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return {}
+    return answer
 
 
 def _end_with_parent() -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.errors import ArtifactCorrupt, ConfigError
+from components.errors import ArtifactCorrupt, ConfigError, Failure, failure_message
 from components.progress import say
 from components.registry.client import Registry
 from components.registry.promotion_log import person
@@ -48,7 +48,12 @@ def answer(record: RunRecord) -> dict[str, Any]:
 
 
 def stage(options: Namespace) -> int:
-    done = execute.run_stage(_params(options), _home(), options.stage, options.run)
+    try:
+        done = execute.run_stage(_params(options), _home(), options.stage, options.run)
+    except Failure as failure:
+        if options.json:
+            _print_json(failure_message(failure))
+        raise
     if options.json:
         _print_json(done)
     return 0

@@ -1,6 +1,9 @@
-"""A stage as a child process: what becomes of its exit status, its words, and the process itself."""
+"""A stage as a child process: its answer, its failure, its log, and the end of the process itself."""
 
+import json
+import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.errors import DataRejected, Failure, ModelRejected, SourceError, Unavailable
+from components.errors import (
+    ArtifactMissing,
+    ConfigError,
+    DataRejected,
+    Failure,
+    ModelRejected,
+    SourceError,
+    Unavailable,
+    failure_message,
+)
 from pipeline.airflow.external_python import Child
+from tests.conftest import CLEAN
 
 
 class OutOfTime(BaseException):
@@ -43,25 +56,61 @@ def test_the_answer_is_what_the_child_prints(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == "[1/8] ingest\n"
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(1, Unavailable), (2, SourceError), (3, DataRejected), (4, ModelRejected), (137, Unavailable)]
-)
-def test_the_exit_status_says_whether_a_retry_is_in_vain(tmp_path: Path, status: int, kind: type[Failure]) -> None:
-    """2, 3 and 4 fail at once, any other is retried; the sentence is the child's own."""
-    child = interpreter(tmp_path, f'echo "error: because" >&2; exit {status}')
-    with pytest.raises(kind, match=r"^because$"):
+@pytest.mark.parametrize("kind", [Unavailable, SourceError, DataRejected, ModelRejected, ArtifactMissing])
+def test_a_failure_of_the_child_is_raised_as_the_class_it_had_there(tmp_path: Path, kind: type[Failure]) -> None:
+    """The class decides whether Airflow retries; neither the exit status nor the log is asked."""
+    answer = json.dumps(failure_message(kind("because")))
+    child = interpreter(tmp_path, f"echo '{answer}'; echo 'error: something else' >&2; exit 1")
+    with pytest.raises(kind, match=r"^because$") as raised:
         child.stage("train", [], "run")
+    assert raised.type is kind
 
 
-def test_a_child_without_a_word_is_told_by_its_status(tmp_path: Path) -> None:
-    """Killed, as by the system when memory is short."""
-    with pytest.raises(Unavailable, match="train ended with exit status -9; the log above tells more"):
+def test_a_child_that_dies_without_an_answer_is_retried(tmp_path: Path) -> None:
+    """Killed, as by the system when memory is short, or ended by a bug, whose traceback is in the log."""
+    with pytest.raises(Unavailable, match="train ended with exit status -9; see the log above"):
         interpreter(tmp_path, "kill -9 $$").stage("train", [], "run")
+    with pytest.raises(Unavailable, match="train ended with exit status 1"):
+        interpreter(tmp_path, "echo half an ans; echo Traceback >&2; exit 1").stage("train", [], "run")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The PIPELINE_HOME of the child, which inherits the variables of this process."""
+    for name in os.environ.keys() - CLEAN.keys():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_child_reports_every_anomaly_of_the_data(home: Path, tmp_path: Path) -> None:
+    """A real stage whose data break two rules of the schema: DataRejected with both sentences."""
+    child, source = Child(sys.executable), "ingest.source=digits"
+    child.stage("ingest", [source], "run")
+    child.stage("validate", [source], "run")
+    [inferred] = home.glob("artifacts/validate/*/schema.json")
+    schema = json.loads(inferred.read_text()) | {"min_images": {"train": 5000, "test": 1000}}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    with pytest.raises(DataRejected) as raised:
+        child.stage("validate", [source, f"validate.schema={tmp_path / 'schema.json'}"], "run")
+    assert [line.partition(";")[0] for line in str(raised.value).splitlines()] == [
+        "train: 1,437 images",
+        "test: 360 images",
+    ]
+
+
+def test_a_child_reports_every_wrong_setting_as_a_config_error(home: Path) -> None:
+    """A real child: ConfigError with its problems, one by one."""
+    with pytest.raises(ConfigError) as raised:
+        Child(sys.executable).stage("ingest", ["ingest.source=digits", "train.epochs=0", "train.widht=2"], "run")
+    assert len(raised.value.problems) == 2
+    assert "train.epochs" in "".join(raised.value.problems)
+    assert "did you mean 'train.width'?" in "".join(raised.value.problems)
 
 
 def test_an_interpreter_that_is_none_is_told() -> None:
-    """The variable, its value, and what was expected."""
-    with pytest.raises(SourceError, match="PIPELINE_PYTHON is /no/python, which cannot be started"):
+    """The setting, its value, and what was expected."""
+    with pytest.raises(ConfigError, match="schedule.python is /no/python, which cannot be started"):
         Child("/no/python").stage("train", [], "run")
 
 
