@@ -20,9 +20,6 @@ Whatever else is raised is a bug and keeps its traceback.
 """
 
 
-from collections.abc import Mapping
-
-
 class Failure(Exception):
     """A failure whose text can be shown to a person as it is; `exit_code` is the status of the process."""
 
@@ -95,15 +92,3 @@ class StorageFailed(Unavailable):
 
 class WorkerLost(Unavailable):
     """One of the processes that train together ended before the training did, or never answered."""
-
-
-def failure_message(failure: Failure) -> dict[str, str]:
-    """*failure* as JSON, for another process; `raise_failure` raises it there."""
-    return {"error": type(failure).__name__, "text": str(failure)}
-
-
-def raise_failure(message: Mapping[str, str]) -> None:
-    """Raise the failure in *message*, where it holds one."""
-    if "error" in message:
-        kind = globals().get(message["error"])
-        raise (kind if isinstance(kind, type) and issubclass(kind, Failure) else Failure)(message["text"])

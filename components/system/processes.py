@@ -11,10 +11,12 @@ Standard library only.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import queue
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +29,7 @@ from components.errors import Failure
 
 ROOT = Path(__file__).parents[2]  # of the project, from which the child imports
 CHUNK = 2**16  # bytes
+PR_SET_PDEATHSIG = 1
 
 Message = dict[str, Any]
 
@@ -156,11 +159,20 @@ def failure_message(failure: Failure) -> Message:
     return {"error": type(failure).__name__, "text": str(failure)}
 
 
-def raise_failure(message: Message) -> None:
+def raise_failure(message: Mapping[str, Any]) -> None:
     """Raise the failure in *message*, where it holds one."""
     if "error" in message:
         failure: type[Failure] = getattr(errors, message["error"])
         raise failure(message["text"])
+
+
+def end_with_parent() -> None:
+    """To be called in a child before its program starts: it gets SIGTERM when its parent dies, however that ends.
+
+    Linux alone: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _encode(message: Mapping[str, object]) -> bytes:

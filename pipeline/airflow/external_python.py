@@ -4,27 +4,23 @@
     standard error     the log
 
 A child that ends without an answer was killed or has a bug: Unavailable, a retry may succeed.
-The child ends with the task: it gets SIGTERM when the task is ended, and from the system when the task's process dies
-(Linux: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html).
+The child ends with the task: it gets SIGTERM when the task is ended, and when the task's process dies.
 """
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from components.errors import ConfigError, Unavailable, raise_failure
+from components.errors import ConfigError, Unavailable
 from components.progress import say
+from components.system.processes import end_with_parent, raise_failure
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_END = 20
-PR_SET_PDEATHSIG = 1
 
 
 class Child:
@@ -69,7 +65,7 @@ class Child:
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
                 text=True,
                 errors="replace",
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - the task's process has one thread that forks
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - the task's process has one thread that forks
             )
         except OSError as error:
             raise ConfigError(
@@ -103,8 +99,3 @@ def _parsed(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return answer
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.errors import ArtifactCorrupt, ConfigError, Failure, failure_message
+from components.errors import ArtifactCorrupt, ConfigError, Failure
 from components.progress import say
 from components.registry.client import Registry
 from components.registry.promotion_log import person
 from components.registry.readers import ModelVersion
 from components.settings.sections import Ingest, Params
+from components.system.processes import failure_message
 from components.train.distributed.cluster import cluster
 from pipeline import config, execute, garbage, summary
 from pipeline.graph import ancestors

@@ -3,7 +3,6 @@
 `airflow standalone` is not used: its log servers listen on every interface, and ending it leaves processes behind.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,8 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from components.system.processes import end_with_parent
+
 SECONDS_TO_END = 15
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Parts:
                 stderr=subprocess.STDOUT,
                 env=dict(self.environment),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no threads yet
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - no threads yet
             )
 
     def dead(self) -> list[str]:
@@ -96,9 +96,3 @@ def _alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def _end_with_parent() -> None:
-    """Have the system end the part where its starter is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -20,8 +20,8 @@ from components.errors import (
     ModelRejected,
     SourceError,
     Unavailable,
-    failure_message,
 )
+from components.system.processes import failure_message
 from pipeline.airflow.external_python import Child
 from tests.conftest import CLEAN
 
@@ -110,7 +110,7 @@ def test_a_child_reports_every_wrong_setting_as_a_config_error(home: Path) -> No
 
 def test_an_interpreter_that_is_none_is_told() -> None:
     """The setting, its value, and what was expected."""
-    with pytest.raises(ConfigError, match="schedule.python is /no/python, which cannot be started"):
+    with pytest.raises(ConfigError, match=r"schedule\.python is /no/python, which cannot be started"):
         Child("/no/python").stage("train", [], "run")
 
 
