@@ -1,12 +1,12 @@
-"""Retrain on a schedule, or by hand with the form: eight tasks in a line, one for each stage of the pipeline."""
+"""Retrain on a schedule, or manually with the form: eight tasks in a line, one for each stage of the pipeline."""
 
 from airflow.sdk import dag
 
-from pipeline.airflow import dag as line
 from pipeline.airflow import dag_docs, notifications, params_form
+from pipeline.airflow.dag import add_stages
 from pipeline.airflow.timetables import at
 
-settings, problem = params_form.usual()
+settings, problem = params_form.read_settings()
 schedule = params_form.schedule(settings)
 
 
@@ -22,7 +22,7 @@ schedule = params_form.schedule(settings)
     doc_md=dag_docs.page(dag_docs.RETRAIN, problem),
 )
 def retrain() -> None:
-    line.stages(schedule)
+    add_stages(schedule)
 
 
 retrain()

@@ -1,12 +1,12 @@
-"""Retrain when `watch_data` has seen new images in the source."""
+"""Retrain when `watch_data` has reported new images in the source."""
 
 from airflow.sdk import dag
 
-from pipeline.airflow import dag as line
 from pipeline.airflow import dag_docs, notifications, params_form
 from pipeline.airflow.assets import IMAGES
+from pipeline.airflow.dag import add_stages
 
-settings, problem = params_form.usual()
+settings, problem = params_form.read_settings()
 
 
 @dag(
@@ -20,7 +20,7 @@ settings, problem = params_form.usual()
     doc_md=dag_docs.page(dag_docs.ON_NEW_DATA, problem),
 )
 def retrain_on_new_data() -> None:
-    line.stages(params_form.schedule(settings))
+    add_stages(params_form.schedule(settings))
 
 
 retrain_on_new_data()

@@ -1,19 +1,19 @@
-"""Look for new images in the source, and tell of them by an event of their asset."""
+"""Look for new images in the source, and report them by an event of their asset."""
 
 from airflow.sdk import dag
 
-from pipeline.airflow import dag as line
 from pipeline.airflow import dag_docs, notifications, params_form
 from pipeline.airflow.assets import IMAGES
+from pipeline.airflow.dag import common_arguments
 from pipeline.airflow.timetables import at
-from pipeline.airflow.watch_images import Watch, changes
+from pipeline.airflow.watch_images import Watch, can_change
 
-settings, problem = params_form.usual()
+settings, problem = params_form.read_settings()
 schedule = params_form.schedule(settings)
 
 
 @dag(
-    schedule=at("schedule.watch", schedule.watch) if changes(settings["ingest.source"]) else None,
+    schedule=at("schedule.watch", schedule.watch) if can_change(settings["ingest.source"]) else None,
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
@@ -24,11 +24,11 @@ schedule = params_form.schedule(settings)
 def watch_data() -> None:
     Watch(
         stage="ingest",
-        **line.usual("look", schedule),
+        **common_arguments("look", schedule),
         doc_md=dag_docs.WATCH,
         inlets=[IMAGES],
         outlets=[IMAGES],
-        on_failure_callback=notifications.failed_anew,
+        on_failure_callback=notifications.failed_repeatedly,
     )
 
 

@@ -1,6 +1,6 @@
 """A local Airflow for the DAGs of this project: python -m pipeline.airflow [--host HOST] [--port PORT]
 
-Starts the API server, the scheduler, the DAG processor, the triggerer and MLflow's UI on loopback, tells the address
+Starts the API server, the scheduler, the DAG processor, the triggerer and MLflow's UI on loopback, prints the address
 and the login, and ends them all on Ctrl-C.
 """
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8080, help="port of the UI (8080)")
     parser.add_argument("--mlflow-port", type=int, default=5000, help="port of MLflow's UI (5000); 0: none")
     options = parser.parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell script's background processes begin with SIGINT ignored
+    for number in (signal.SIGTERM, signal.SIGINT):  # which background processes of a shell script ignore
         signal.signal(number, _ended)
     if not util.find_spec("airflow"):
         say(f"error: Airflow is not installed for {sys.executable}; 'make setup' installs it into .venv")
@@ -34,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        say("Airflow has ended; tasks that were running go on where they were when it is started again")
+        say("Airflow has ended; tasks that were running resume when it is started again")
         return 130
     return 0
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
-    for more in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(more, signal.SIG_IGN)  # once is enough: ending takes some seconds
+    for repeated in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(repeated, signal.SIG_IGN)  # ending takes some seconds
     raise KeyboardInterrupt
 
 

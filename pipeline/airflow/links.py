@@ -1,24 +1,18 @@
 """The links of a task in Airflow's UI: the run's report, its MLflow run, the model's version."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from airflow.sdk import BaseOperatorLink
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.configuration import conf
+from airflow.sdk.types import TaskInstanceKey
 
-from pipeline.home import Home
-from pipeline.run_record import RunRecord, load
+from pipeline.airflow.run_names import record_of
+from pipeline.run_record import RunRecord
 
 MLFLOW = "http://127.0.0.1:5000"
-
-
-def record_of(ti: Any) -> RunRecord | None:
-    """The record of the pipeline's run that the task instance *ti* is part of."""
-    from pipeline.airflow.task import run_name
-
-    return load(Home.from_environment().runs / run_name(ti.dag_id, ti.run_id))
 
 
 def mlflow_ui() -> str:
@@ -41,28 +35,30 @@ def model_url(record: RunRecord) -> str:
     return f"{mlflow_ui()}/#/models/{quote(model['name'])}/versions/{model['version']}" if model else ""
 
 
+def _link(key: TaskInstanceKey, url: Callable[[RunRecord], str]) -> str:
+    record = record_of(key)
+    return url(record) if record else ""
+
+
 class Report(BaseOperatorLink):
     name = "Report"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        record = record_of(ti_key)
-        return report_url(record) if record else ""
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        return _link(ti_key, report_url)
 
 
 class MLflowRun(BaseOperatorLink):
     name = "MLflow run"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        record = record_of(ti_key)
-        return run_url(record) if record else ""
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        return _link(ti_key, run_url)
 
 
 class Version(BaseOperatorLink):
     name = "Model version"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        record = record_of(ti_key)
-        return model_url(record) if record else ""
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        return _link(ti_key, model_url)
 
 
 LINKS = (Report(), MLflowRun(), Version())

@@ -1,7 +1,9 @@
-"""Tell people: one line of JSON per failure and per promotion, in the task's log, in a file, and to a webhook.
+"""Notify people: one line of JSON per failure and per promotion, in the task's log, in a file, and to a webhook.
 
-$PIPELINE_HOME/notifications.jsonl     every line so far
-$NOTIFY_WEBHOOK_URL                    where set, each line is posted there; what goes wrong with it fails no run
+$PIPELINE_HOME/notifications.jsonl     every notification so far
+$NOTIFY_WEBHOOK_URL                    where set, each one is posted there; a webhook that fails does not fail the run
+
+The key "text" is the whole notification in a sentence, which is what Slack and Mattermost show.
 """
 
 import json
@@ -10,93 +12,135 @@ import os
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from airflow.sdk import Context
 
-from pipeline.airflow.links import model_url, record_of, report_url, run_url
+from components.formatting import percent
+from pipeline.airflow.links import model_url, report_url, run_url
+from pipeline.airflow.run_names import record_of
 from pipeline.home import Home
 from pipeline.run_record import RunRecord, now
 
 SECONDS = 5
+RECENT = 2**16  # bytes at the end of the file that are searched for the same notification
+KILLED = "the task was killed or marked failed; clear it, and it resumes from what it finished"
 log = logging.getLogger(__name__)
+
+# "try" is a keyword, so this type cannot be written as a class.
+Notification = TypedDict(
+    "Notification",
+    {
+        "time": str, "event": str, "text": str, "dag": str, "run": str, "task": str, "try": int, "error": str,
+        "reason": str, "source": str, "accuracy": float | None, "model": dict[str, object], "report": str,
+        "mlflow_run": str, "model_version": str,
+    },
+    total=False,
+)  # fmt: skip
 
 
 def failed(context: Context) -> None:
     """Airflow's callback for a task that failed for good."""
-    error = str(context.get("exception") or "its log tells why")
-    tell(_event("failed", context) | {"error": error})
+    notify(_failure(context, str(context.get("exception") or "see its log")))
 
 
 def run_failed(context: Context) -> None:
-    """Airflow's callback for a run that failed: tells of a task that could not, since its process was killed."""
-    event = _event("failed", context)
-    if not any(_same(line, event) for line in _lines()):
-        tell(event | {"error": "the task was killed or marked failed; Clear it, and it goes on from what it finished"})
+    """Airflow's callback for a run that failed: reports a task whose process was killed before it could itself."""
+    failure = _failure(context, KILLED)
+    if not any(_is_same(earlier, failure) for earlier in _recent()):
+        notify(failure)
 
 
-def failed_anew(context: Context) -> None:
-    """As `failed`, for a task that runs every few minutes: the same failure is told once an hour."""
+def failed_repeatedly(context: Context) -> None:
+    """As `failed`, for a task that runs every few minutes: the same error is reported once an hour."""
     error = str(context.get("exception") or "")
-    if error not in _errors_of_an_hour(context["ti"].dag_id):
+    if error not in _errors_of_last_hour(context["ti"].dag_id):
         failed(context)
 
 
 def succeeded(context: Context) -> None:
-    """Airflow's callback for `promote`: tells of it where the champion changed."""
+    """Airflow's callback for `promote`: reports a new champion."""
     done = context["ti"].xcom_pull(task_ids=context["ti"].task_id)
     if done and done["made"]:
-        tell(_event("promoted", context) | {"reason": done["headline"]})
+        promoted = _notification("promoted", context) | {"reason": done["headline"]}
+        notify(promoted | {"text": _promotion_text(promoted)})
 
 
-def _file() -> Path:
-    return Home.from_environment().root / "notifications.jsonl"
-
-
-def _lines() -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in _file().read_text().splitlines()]
-    except (OSError, ValueError):
-        return []
-
-
-def _same(line: dict[str, Any], event: dict[str, Any]) -> bool:
-    return all(line.get(name) == event[name] for name in ("event", "dag", "run", "task", "try"))
-
-
-def _errors_of_an_hour(dag: str) -> set[str]:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
-    return {line.get("error", "") for line in _lines() if line["dag"] == dag and line["time"] > since}
-
-
-def tell(event: dict[str, Any]) -> None:
-    line = json.dumps(event)
+def notify(notification: Notification) -> None:
+    line = json.dumps(notification)
     log.info("%s", line)
     try:
         with _file().open("a") as file:
             file.write(line + "\n")
         if url := os.environ.get("NOTIFY_WEBHOOK_URL"):
             _post(url, line)
-    except (OSError, ValueError) as error:  # URLError is an OSError; ValueError is an address that is none
-        log.warning("the notification did not get through: %s", error)
+    except (OSError, ValueError) as error:  # URLError is an OSError; ValueError is a malformed address
+        log.warning("the notification could not be delivered: %s", error)
 
 
 def _post(url: str, line: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"NOTIFY_WEBHOOK_URL is {url!r}; expected an address that begins with http:// or https://")
     request = urllib.request.Request(url, line.encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is judged above
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is checked above
         answer.read()
 
 
-def _event(what: str, context: Context) -> dict[str, Any]:
-    ti = context["ti"]
-    event = {"time": now(), "event": what, "dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "try": ti.try_number}
-    record = record_of(ti)
-    return event | (_facts(record) if record else {})
+def _file() -> Path:
+    return Home.from_environment().root / "notifications.jsonl"
 
 
-def _facts(record: RunRecord) -> dict[str, Any]:
+def _recent() -> list[Notification]:
+    """The last notifications of the file, which grows for ever; lines that are damaged or cut are left out."""
+    try:
+        with _file().open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - RECENT))
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    return [notification for line in lines if (notification := _parsed(line))]
+
+
+def _parsed(line: bytes) -> Notification | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None  # type: ignore[return-value] # all keys are optional
+
+
+def _is_same(one: Notification, other: Notification) -> bool:
+    return all(one.get(name) == other.get(name) for name in ("event", "dag", "run", "task", "try"))
+
+
+def _errors_of_last_hour(dag: str) -> set[str]:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
+    return {n.get("error", "") for n in _recent() if n.get("dag") == dag and n.get("time", "") > since}
+
+
+def _failure(context: Context, error: str) -> Notification:
+    failure = _notification("failed", context) | {"error": error}
+    return failure | {"text": f"{failure['task']} of {failure['dag']} failed: {error}{_see(failure)}"}
+
+
+def _promotion_text(promoted: Notification) -> str:
+    model, accuracy = promoted.get("model", {}), promoted.get("accuracy")
+    scored = f" with an accuracy of {percent(accuracy)}" if accuracy is not None else ""
+    return f"{model.get('name')} version {model.get('version')} is champion{scored}{_see(promoted)}"
+
+
+def _see(notification: Notification) -> str:
+    report = notification.get("report")
+    return f"; {report}" if report else ""
+
+
+def _notification(event: str, context: Context) -> Notification:
+    ti, record = context["ti"], record_of(context["ti"])
+    origin: Notification = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "try": ti.try_number}
+    return {"time": now(), "event": event} | origin | (_facts(record) if record else {})
+
+
+def _facts(record: RunRecord) -> Notification:
     return {
         "source": record.source,
         "accuracy": record.accuracy,

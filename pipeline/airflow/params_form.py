@@ -1,7 +1,7 @@
-"""The form in Airflow's UI, made from the settings' declarations, and the way back: what a person filled in.
+"""The form in Airflow's UI, made from the settings' declarations, and the way back: the fields that a user filled in.
 
-A field left empty says nothing: the settings file and what is recommended for the source then decide, as they do on the
-command line. What is filled in goes through `--set`, so both are judged by the same code.
+An empty field leaves the setting to the settings file and the defaults of the source, as on the command line. A field
+that is filled in goes through `--set`, so both are checked by the same code.
 """
 
 import os
@@ -19,33 +19,35 @@ FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min
 NOT_OF_A_RUN = ("schedule",)
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
+Values = Mapping[str, Any]  # of settings, by name
+
 
 def settings_file() -> str:
     return os.environ.get("PIPELINE_CONFIG", "")
 
 
-def usual() -> tuple[dict[str, Any], str]:
-    """Every setting that the DAGs are drawn with, and what is wrong with those that were written ("" for nothing).
+def read_settings() -> tuple[Values, str]:
+    """The settings that the DAGs are built with, and what is wrong with those that were written ("" for nothing).
 
-    A DAG that cannot be read would silently stop retraining: drawn without what is wrong it runs, and fails at its
-    first task with the list of all problems. Neither the network nor the source's folder is looked at.
+    A DAG that cannot be imported would silently stop retraining: built without the wrong settings it runs, and fails at
+    its first task with the list of all problems. Neither the network nor the source's folder is accessed.
     """
     written, problems = config.written(settings_file())
     return {**{name: spec.default for name, spec in config.SETTINGS.items()}, **written}, "\n".join(problems)
 
 
-def schedule(values: Mapping[str, Any]) -> Schedule:
+def schedule(values: Values) -> Schedule:
     """The section [schedule] of *values*."""
     return Schedule(**{f.name: values[f"schedule.{f.name}"] for f in fields(Schedule)})
 
 
-def form(values: Mapping[str, Any]) -> dict[str, Param]:
-    """One field per setting, those that people change first; *values* is what an empty field stands for."""
+def form(values: Values) -> dict[str, Param]:
+    """One field per setting, the most used ones first; an empty field stands for the setting's value in *values*."""
     names = [name for name in config.SETTINGS if name.partition(".")[0] not in NOT_OF_A_RUN and name not in FIRST]
     return {name: _field(name, config.SETTINGS[name], values[name]) for name in (*FIRST, *names)}
 
 
-def _field(name: str, spec: "Field[Any]", value: Any) -> Param:
+def _field(name: str, spec: "Field[Any]", value: object) -> Param:
     limits = {"minimum": spec.metadata["minimum"], "maximum": spec.metadata["maximum"]}
     schema = {key: limit for key, limit in limits.items() if limit is not None}
     if choices := (True, False) if isinstance(spec.default, bool) else spec.metadata["choices"]:
@@ -60,15 +62,15 @@ def _field(name: str, spec: "Field[Any]", value: Any) -> Param:
     )
 
 
-def _hint(name: str, spec: "Field[Any]", value: Any) -> str:
+def _hint(name: str, spec: "Field[Any]", value: object) -> str:
     """What an empty field stands for."""
     if value != spec.default:
-        return f"(empty: {value}, as written in the settings file)"
-    recipes = [f"{recipe[name]} for {source}" for source, recipe in SOURCE_DEFAULTS.items() if name in recipe]
-    told = "; ".join([str(value)] * (value != "") + recipes)
-    return f"(empty: {told})" if told else ""
+        return f"(empty: {value}, as in the settings file)"
+    by_source = [f"{defaults[name]} for {source}" for source, defaults in SOURCE_DEFAULTS.items() if name in defaults]
+    meanings = "; ".join([str(value)] * (value != "") + by_source)
+    return f"(empty: {meanings})" if meanings else ""
 
 
-def overrides(filled: Mapping[str, Any]) -> list[str]:
-    """What a person filled in, as `--set` takes it."""
-    return [f"{name}={value}" for name, value in filled.items() if value is not None]
+def overrides(form_values: Values) -> list[str]:
+    """The fields that a user filled in, as `--set` takes them."""
+    return [f"{name}={value}" for name, value in form_values.items() if value is not None]

@@ -1,4 +1,4 @@
-"""The reports of the runs, served by Airflow's API server to those who are signed in: /pipeline/runs/RUN/report.html"""
+"""The reports of the runs, served by Airflow's API server to users who are signed in: /pipeline/runs/RUN/report.html"""
 
 import re
 from typing import Annotated
@@ -14,8 +14,8 @@ app = FastAPI(title="Reports of the pipeline's runs", docs_url=None, redoc_url=N
 
 @app.get("/runs/{run}/report.html", response_class=FileResponse)
 def report(run: str, user: Annotated[object, Depends(get_user)]) -> FileResponse:
-    """The report of *run*, a file of its own folder and no other."""
+    """The report of *run*; no other file can be reached."""
     file = Home.from_environment().runs / run / "report.html"
     if not re.fullmatch(r"\w[\w.-]*", run) or not file.is_file():
-        raise HTTPException(404, f"there is no report of a run called {run}; python -m pipeline runs lists them")
+        raise HTTPException(404, f"no run called {run} has a report; python -m pipeline runs lists them")
     return FileResponse(file, media_type="text/html")

@@ -2,10 +2,9 @@
 
 import contextlib
 import logging
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
@@ -14,18 +13,34 @@ from components.errors import Failure, PipelineError, Unavailable
 from components.settings.sections import Params
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
-from pipeline.airflow.params_form import overrides, schedule, settings_file, usual
+from pipeline.airflow.params_form import overrides, read_settings, schedule, settings_file
+from pipeline.airflow.run_names import run_name
 from pipeline.home import Home
 
-KEPT = ("stage", "key", "digest", "made", "seconds", "headline", "metrics", "run", "source", "accuracy", "model")
 log = logging.getLogger(__name__)
-ENDED = "the task was ended from outside; its next try goes on from the last finished epoch"
+ENDED = "the task was ended from outside; its next try resumes after the last finished epoch"
+
+
+class StageResult(TypedDict):
+    """What the task of a stage pushes (its return value in XCom)."""
+
+    stage: str
+    key: str
+    digest: str
+    made: bool
+    seconds: float
+    headline: str
+    metrics: dict[str, float]
+    run: str
+    source: str
+    accuracy: float | None
+    model: dict[str, Any]
 
 
 class StageTask(BaseOperator):
-    """Does one stage, in this process or in a child of the interpreter schedule.python, and pushes what became of it.
+    """Runs one stage, in this process or in a child of the interpreter schedule.python, and pushes its result.
 
-    Fails at once with what a retry cannot cure (PipelineError); anything else is left to the task's retries.
+    A permanent failure (PipelineError) fails the task at once; anything else is left to the task's retries.
     """
 
     operator_extra_links = LINKS
@@ -35,39 +50,39 @@ class StageTask(BaseOperator):
         super().__init__(**arguments)
         self.stage = stage
         self._child: Child | None = None
-        self._here = False
+        self._in_this_process = False
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> StageResult:
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
-        with failures(), _in_time(self):
-            answer = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
-        return {name: answer[name] for name in KEPT}
+        with failures(), _time_limit(self):
+            result = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
+        return cast("StageResult", {name: result[name] for name in StageResult.__annotations__})
 
-    def perform(self, settings: Sequence[str], run: str) -> dict[str, Any]:
-        """Do the stage; what it says goes to the task's log. Raises Failure, or what a bug raises."""
-        with contextlib.redirect_stderr(sys.stdout):  # Airflow shows what comes by standard error as errors
-            if python := schedule(usual()[0]).python:
+    def perform(self, settings: Sequence[str], run: str) -> Mapping[str, Any]:
+        """Run the stage; its output goes to the task's log. Raises Failure, or whatever a bug raises."""
+        with contextlib.redirect_stderr(sys.stdout):  # Airflow shows standard error as errors
+            if python := schedule(read_settings()[0]).python:
                 self._child = Child(python)
                 return self._child.stage(self.stage, settings, run)
-            self._here = True
+            self._in_this_process = True
             try:
-                return _in_process(self.stage, settings, run)
+                return _run_here(self.stage, settings, run)
             finally:
-                self._here = False
+                self._in_this_process = False
 
     def on_kill(self) -> None:
         """End the stage; Airflow calls this in the task's main thread, from its handler of SIGTERM."""
         if self._child:
             self._child.end()
-        if self._here:
+        if self._in_this_process:
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def failures() -> Iterator[None]:
-    """Say in Airflow's words what a retry cannot cure, and what it may. A bug keeps its name, and is retried.
+    """Translate a Failure into the exception by which Airflow fails at once or retries. A bug keeps its name.
 
-    The sentence gets a line of its own in the log: Airflow's own is followed by a traceback.
+    The message gets a line of its own in the log: Airflow's own is followed by a traceback.
     """
     try:
         yield
@@ -80,8 +95,8 @@ def failures() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_time(task: StageTask) -> Iterator[None]:
-    """Say which setting ended the task, and what its next try begins with."""
+def _time_limit(task: StageTask) -> Iterator[None]:
+    """Name the setting that ended the task, and say where its next try begins."""
     try:
         yield
     except AirflowTaskTimeout:
@@ -89,32 +104,27 @@ def _in_time(task: StageTask) -> Iterator[None]:
         assert task.execution_timeout
         hours = task.execution_timeout.total_seconds() / 3600
         raise Unavailable(
-            f"{task.stage} was ended after {hours:g} hours ({name}); what it finished is kept, and its next try goes "
-            f"on from there. Where it needs longer, raise {name} in the settings file"
+            f"{task.stage} was ended after {hours:g} hours ({name}); the next try resumes from what it finished. "
+            f"If it needs longer, raise {name} in the settings file"
         ) from None
 
 
 def load(overrides: Sequence[str]) -> Params:
-    """The settings of a run, by the code of the command line."""
+    """The settings of a run, read by the code of the command line."""
     from pipeline.cli import commands
 
     return commands.settings_of_run(settings_file(), overrides)
 
 
-def _in_process(stage: str, settings: Sequence[str], run: str) -> dict[str, Any]:
+def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, Any]:
     from pipeline import execute
 
     return execute.run_stage(load(settings), Home.from_environment(), stage, run)
 
 
 def _settled(context: Context, stage: str) -> list[str]:
-    """The source that the run's first task settled on: "auto" must mean one thing for a whole run."""
+    """The source on which the run's first task settled: "auto" must mean one thing for a whole run."""
     if stage == "ingest":
         return []
-    first = context["ti"].xcom_pull(task_ids="ingest")
-    return [f"ingest.source={first['source']}"] if first else []
-
-
-def run_name(dag: str, run: str) -> str:
-    """The pipeline's name for the DAG run *run*, the same in each of its tasks and tries: a folder's name."""
-    return f"{dag}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run)}"
+    ingested = context["ti"].xcom_pull(task_ids="ingest")
+    return [f"ingest.source={ingested['source']}"] if ingested else []

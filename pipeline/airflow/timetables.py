@@ -11,9 +11,9 @@ PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 
 
 def at(setting: str, expression: str) -> CronTriggerTimetable | None:
-    """The timetable of a cron *expression* in UTC, None where it is empty; raises ConfigError where it is none.
+    """The timetable of a cron *expression* in UTC, None where it is empty; raises ConfigError where it is malformed.
 
-    A DAG that is seen for the first time waits for its time: nobody has asked for the run of last Sunday.
+    A DAG that is new to Airflow waits for its next time and does not catch up on the last one.
     """
     if not expression:
         return None

@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.airflow.run_names import run_name
 from pipeline.airflow.standalone.rest_client import Api
-from pipeline.airflow.task import run_name
 from pipeline.graph import STAGES
 from pipeline.run_record import RunRecord, load
 from tests.conftest import CLEAN, ROOT

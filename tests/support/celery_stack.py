@@ -20,7 +20,7 @@ from redis import Redis
 
 from pipeline.airflow.standalone.environment import USER, Local
 from pipeline.airflow.standalone.processes import Parts
-from pipeline.airflow.standalone.rest_client import NEAR, Api
+from pipeline.airflow.standalone.rest_client import DIRECT, Api
 from tests.conftest import CLEAN
 from tests.support.airflow_server import SECONDS, SPEED, Served, family, free_port, gone
 from tests.support.services import Server, postgres, redis
@@ -108,7 +108,7 @@ class Cluster(Served):
         """Start again the parts that have ended, as a service manager does; one that does not last is an error."""
         for name in self.parts.dead():
             self.revived[name] += 1
-            assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_words(name, 20)}"
+            assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_lines(name, 20)}"
             self.start(name)
 
     def processes(self) -> list[psutil.Process]:
@@ -180,5 +180,5 @@ def _ready(running: Cluster) -> bool:
         return False
     if not all(running.listens(worker) for worker in ("light", "train")):
         return False
-    with NEAR.open(f"{running.parts.environment['MLFLOW_TRACKING_URI']}/health", timeout=5):
+    with DIRECT.open(f"{running.parts.environment['MLFLOW_TRACKING_URI']}/health", timeout=5):
         return "retrain" in {dag["dag_id"] for dag in running.api.get("dags")["dags"]}

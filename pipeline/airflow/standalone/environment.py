@@ -3,7 +3,7 @@
 $PIPELINE_HOME/airflow/
   airflow.db            its metadata
   passwords.json        the login, readable by its owner only
-  secret                what its tokens are signed with
+  secret                the key that signs its tokens
   logs/                 of the tasks; logs/parts/ of Airflow's own processes
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 USER = "admin"
-TASKS_AT_ONCE = 4
-PATIENCE = 60  # seconds for Airflow's processes to wait for each other
-TO_READ_A_DAG = 300  # seconds; Airflow takes a DAG that it did not read in time for one that is gone
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what HOST may be, not what it is
+PARALLEL_TASKS = 4
+PATIENCE = 60  # seconds that Airflow's processes wait for each other
+SECONDS_TO_READ_A_DAG = 300  # Airflow removes a DAG that it did not read in time
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - a value that HOST may have
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,44 @@ class Local:
 
     @property
     def name(self) -> str:
-        """The host in addresses for browsers: EVERYWHERE is one to listen on, not one to go to."""
+        """The host in addresses for browsers: EVERYWHERE can be listened on, not connected to."""
         return socket.gethostname() if self.host == EVERYWHERE else self.host
 
     @property
-    def near(self) -> str:
-        """The host in addresses for this machine's own processes."""
+    def connect_host(self) -> str:
+        """The host under which processes of this machine connect to it."""
         return "127.0.0.1" if self.host == EVERYWHERE else self.host
 
     @property
     def logs(self) -> Path:
         return self.home / "logs" / "parts"
 
-    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The variables for each of Airflow's processes; what the caller has set wins over what is chosen here."""
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The variables for each of Airflow's processes; what the user has set wins over the defaults below."""
         self.home.mkdir(parents=True, exist_ok=True)
-        password = self.password()  # made before Airflow asks for it
-        assert password
+        self.password()  # Airflow makes one of its own where there is none
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
-        return {**self._chosen(), **os.environ, **self._fixed(), "PYTHONPATH": path, **(more or {})}
+        return {**self._defaults(), **os.environ, **self._fixed(), "PYTHONPATH": path, **(extra or {})}
 
-    def _chosen(self) -> dict[str, str]:
-        """Fit for one machine whose cores all train, so that what answers in a blink elsewhere may take a while."""
+    def _defaults(self) -> dict[str, str]:
+        """Patient timeouts: on a machine whose cores all train, every answer may take a while."""
         return {
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
-            "AIRFLOW__CORE__PARALLELISM": str(TASKS_AT_ONCE),
+            "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
             "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's sentence ends with what to do
+            "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's message ends with what to do
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(TO_READ_A_DAG),
-            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": str(TO_READ_A_DAG),
-            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": str(2 * TO_READ_A_DAG),
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(SECONDS_TO_READ_A_DAG),
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": str(SECONDS_TO_READ_A_DAG),
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": str(2 * SECONDS_TO_READ_A_DAG),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
 
     def _fixed(self) -> dict[str, str]:
         return {
             "AIRFLOW_HOME": str(self.home),
-            "no_proxy": ",".join(filter(None, (self.near, os.environ.get("no_proxy") or os.environ.get("NO_PROXY")))),
+            "no_proxy": ",".join(filter(None, (self.connect_host, _no_proxy()))),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parents[1] / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -85,22 +84,26 @@ class Local:
             "AIRFLOW__API__HOST": self.host,
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{self.near}:{self.port}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{self.connect_host}:{self.port}/execution/",
             "AIRFLOW__API_AUTH__JWT_SECRET": self._kept("secret", secrets.token_hex(64)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
         }
 
     def password(self) -> str:
-        """The password of the one login, made up at the first start."""
+        """The password of the one login, generated at the first start."""
         kept = json.loads(self._kept("passwords.json", json.dumps({USER: secrets.token_urlsafe(9)})))
         return str(kept[USER])
 
     def _kept(self, name: str, fresh: str) -> str:
-        """The text of the file *name*; *fresh* where there is none yet."""
+        """The content of the file *name*, which is written with *fresh* where it is missing."""
         file = self.home / name
         if not file.exists():
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w") as stream:
                 stream.write(fresh)
         return file.read_text()
+
+
+def _no_proxy() -> str:
+    return os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""

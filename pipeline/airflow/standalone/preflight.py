@@ -1,4 +1,4 @@
-"""What must hold before a local Airflow is started; each mistake is told in one sentence while nothing runs yet."""
+"""The checks before a local Airflow is started; each mistake is reported in one sentence while nothing runs yet."""
 
 import errno
 import json
@@ -14,12 +14,12 @@ from components.errors import ConfigError
 from pipeline import config
 from pipeline.airflow.standalone.rest_client import Api
 
-READ = """
+READ_DAGS = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 print(json.dumps(DagBag(sys.argv[1], load_op_links=False).import_errors))
 """
-OURS = "components.errors.ConfigError: "
+CONFIG_ERROR = "components.errors.ConfigError: "
 
 
 def expect_settings() -> None:
@@ -30,7 +30,7 @@ def expect_settings() -> None:
 
 
 def expect_free(host: str, port: int, variable: str, command: str = "make airflow") -> None:
-    """Raise ConfigError where nothing can listen on *port* of *host*; *command* is told another one by *variable*."""
+    """Raise ConfigError where nothing can listen on *port* of *host*; *command* takes another by *variable*."""
     if not 1 <= port <= 65535:
         raise ConfigError(f"{variable} is {port}; expected a port, 1 to 65535: {command} {variable}=8081")
     try:
@@ -38,10 +38,10 @@ def expect_free(host: str, port: int, variable: str, command: str = "make airflo
             return
     except OSError as error:
         number = error.errno or 0
-        if number < 0 or number == errno.EADDRNOTAVAIL:  # those below 0 are the resolver's
+        if number < 0 or number == errno.EADDRNOTAVAIL:  # negative: the resolver's
             raise ConfigError(
-                f"HOST is {host!r}, which is no address of this machine; expected 127.0.0.1, or 0.0.0.0 to be reached "
-                "from other machines: make airflow HOST=0.0.0.0"
+                f"HOST is {host!r}, which is not an address of this machine; expected 127.0.0.1, or 0.0.0.0 to be "
+                "reached from other machines: make airflow HOST=0.0.0.0"
             ) from None
         other = port + 1 if 1024 <= port < 65535 else 8081
         raise ConfigError(
@@ -51,16 +51,16 @@ def expect_free(host: str, port: int, variable: str, command: str = "make airflo
 
 
 def expect_importable(dags: Path, environment: Mapping[str, str]) -> None:
-    """Raise ConfigError for each file of the folder *dags* that Airflow cannot read; asked in a process of its own."""
+    """Raise ConfigError for each file of the folder *dags* that Airflow cannot import; runs in a process of its own."""
     with tempfile.TemporaryDirectory() as nowhere:
         quiet = {"AIRFLOW_HOME": nowhere, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
         done = subprocess.run(
-            [sys.executable, "-c", READ, str(dags)],
+            [sys.executable, "-c", READ_DAGS, str(dags)],
             env={**environment, **quiet}, capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ConfigError(f"Airflow cannot read the DAGs of {dags}: {last}; make setup installs it anew")
+        raise ConfigError(f"Airflow cannot read the DAGs of {dags}: {last}; make setup reinstalls it")
     if errors := json.loads(done.stdout.splitlines()[-1]):
         raise ConfigError(*(import_error(file, trace) for file, trace in errors.items()))
 
@@ -73,8 +73,8 @@ def are_read(api: Api, dags: Path) -> bool:
 
 
 def import_error(file: str, trace: str) -> str:
-    """The sentence in an import error of Airflow's; a wrong setting has one of its own."""
+    """An import error of Airflow in one sentence; a wrong setting has one already."""
     last = trace.strip().splitlines()[-1]
-    if last.startswith(OURS):
-        return last.removeprefix(OURS)
-    return f"{file} cannot be imported: {last}; mend it, or see the whole trace: {sys.executable} {file}"
+    if last.startswith(CONFIG_ERROR):
+        return last.removeprefix(CONFIG_ERROR)
+    return f"{file} cannot be imported: {last}; fix it, or see the whole traceback: {sys.executable} {file}"

@@ -21,14 +21,14 @@ SECONDS_TO_END = 15
 
 @dataclass
 class Parts:
-    """Processes by name, in the order in which they were started; the first one ends last."""
+    """Processes by name, in the order in which they were started; the first one is ended last."""
 
     logs: Path
     environment: Mapping[str, str]
     started: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
 
     def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Start `python -m ARGUMENTS`; what it says goes to a file of its own."""
+        """Start `python -m ARGUMENTS`; its output goes to a log file of its own."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("wb") as log:
             self.started[name] = subprocess.Popen(
@@ -45,19 +45,20 @@ class Parts:
         """The names of those that have ended by themselves."""
         return [name for name, process in self.started.items() if process.poll() is not None]
 
-    def last_words(self, name: str, lines: int = 5) -> str:
+    def last_lines(self, name: str, lines: int = 5) -> str:
+        """The end of its log."""
         text = (self.logs / f"{name}.log").read_text(errors="replace").strip()
         return "\n".join(text.splitlines()[-lines:])
 
     def stop(self) -> None:
         """End every part and every process that one of them started, tasks included; the first, the API server, comes
-        last, so that a task that is ended can still say how it ended."""
+        last, so that a task can still report how it ended."""
         family = self._family()
         pids = [process.pid for process in self.started.values()]
-        for together in (pids[1:], pids[:1]):
-            for pid in together:
+        for group in (pids[1:], pids[:1]):
+            for pid in group:
                 _signal(pid, signal.SIGTERM)
-            _wait(together, SECONDS_TO_END)
+            _wait(group, SECONDS_TO_END)
         left = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         for process in left:
             process.terminate()
@@ -68,14 +69,14 @@ class Parts:
             part.wait()
 
     def _family(self) -> list[psutil.Process]:
-        found = []
+        family = []
         for process in self.started.values():
             try:
                 parent = psutil.Process(process.pid)
-                found += [parent, *parent.children(recursive=True)]
+                family += [parent, *parent.children(recursive=True)]
             except psutil.NoSuchProcess:
                 continue
-        return found
+        return family
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

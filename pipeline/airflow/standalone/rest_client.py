@@ -1,4 +1,4 @@
-"""The little of Airflow's REST interface that a local start and the tests ask for."""
+"""The part of Airflow's REST interface that a local start and the tests use."""
 
 import json
 import urllib.error
@@ -6,11 +6,11 @@ import urllib.request
 from typing import Any
 
 SECONDS = 30
-NEAR = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy is for what is far away
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without a proxy
 
 
 class Api:
-    """Signed in at *url*; each answer is the JSON of it, waited for for at most *seconds*."""
+    """Airflow at *url*, as a signed-in user; each answer is parsed JSON and may take *seconds*."""
 
     def __init__(self, url: str, user: str, password: str, seconds: float = SECONDS) -> None:
         self.url = url
@@ -19,30 +19,30 @@ class Api:
         self._login = {"username": user, "password": password}
 
     def get(self, path: str) -> Any:
-        return self._ask("GET", path)
+        return self._request("GET", path)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask("POST", path, body)
+        return self._request("POST", path, body)
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
-        return self._ask("PATCH", path, body)
+        return self._request("PATCH", path, body)
 
     def read(self, url: str) -> bytes:
-        """A page of the server, for whoever is signed in."""
+        """A page of the server, as the signed-in user."""
         request = urllib.request.Request(url, headers=self._signed())  # noqa: S310
-        with NEAR.open(request, timeout=self._seconds) as answer:
+        with DIRECT.open(request, timeout=self._seconds) as answer:
             page: bytes = answer.read()
         return page
 
     def health(self) -> dict[str, Any]:
-        """What the parts say of themselves, {} while the API server does not answer."""
+        """The health of the parts, {} while the API server does not answer."""
         try:
-            told: dict[str, Any] = self._send("GET", "/api/v2/monitor/health", None, {})
-            return told
+            health: dict[str, Any] = self._send("GET", "/api/v2/monitor/health", None, {})
+            return health
         except (OSError, ValueError):
             return {}
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._send(method, f"/api/v2/{path}", body, self._signed())
 
     def _signed(self) -> dict[str, str]:
@@ -54,6 +54,6 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http only
-        with NEAR.open(request, timeout=self._seconds) as answer:
+        with DIRECT.open(request, timeout=self._seconds) as answer:
             text = answer.read()
         return json.loads(text) if text else None

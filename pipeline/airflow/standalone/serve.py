@@ -1,4 +1,4 @@
-"""Start a local Airflow part by part, tell how far it is, and keep it until it is ended."""
+"""Start a local Airflow part by part, report progress, and keep it running until it is ended."""
 
 import contextlib
 import os
@@ -41,35 +41,38 @@ def serve(host: str, port: int, mlflow_port: int) -> None:
     home = Home.from_environment()
     home.prepare()
     local = Local(home.airflow, host, port)
-    _expect(host, port, mlflow_port)
+    _preflight(host, port, mlflow_port)
     with running(local, home, mlflow_port) as parts:
         _announce(local, mlflow_port)
         while not (dead := parts.dead()):
             time.sleep(1)
-        raise Failure(f"Airflow's {dead[0]} has ended by itself; its last words:\n{parts.last_words(dead[0])}")
+        raise Failure(f"Airflow's {dead[0]} has ended by itself; the end of its log:\n{parts.last_lines(dead[0])}")
 
 
-def _expect(host: str, port: int, mlflow_port: int) -> None:
-    """Raise ConfigError for what a person can mend before anything is started."""
+def _preflight(host: str, port: int, mlflow_port: int) -> None:
+    """Raise ConfigError for what a user can fix, before anything is started."""
     expect_settings()
     expect_free(host, port, "PORT")
     if mlflow_port:
-        with socket.create_server((host, port)):  # so that one port for both is told too
+        with socket.create_server((host, port)):  # so that one port for both is an error too
             expect_free(host, mlflow_port, "MLFLOW_PORT")
 
 
 @contextlib.contextmanager
 def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
-    """A healthy Airflow whose DAGs are read; every process of it has ended when the block is left."""
+    """A healthy Airflow whose DAGs are read; all of its processes have ended when the block is left."""
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
     with storage_errors(home.root):
-        environment = local.environment({"PIPELINE_HOME": str(home.root), **_absolute(), **ui})
-    parts, api = Parts(local.logs, environment), Api(f"http://{local.near}:{local.port}", USER, local.password())
+        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui})
+    parts, api = (
+        Parts(local.logs, environment),
+        Api(f"http://{local.connect_host}:{local.port}", USER, local.password()),
+    )
     try:
-        with ThreadPoolExecutor(1) as beside:  # each is a process of some seconds
-            readable = beside.submit(expect_importable, ROOT / "dags", environment)
+        with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
+            importable = executor.submit(expect_importable, ROOT / "dags", environment)
             _migrate(environment)
-            readable.result()
+            importable.result()
         for name, arguments in PARTS.items():
             parts.start(name, arguments)
         if mlflow_port:
@@ -83,15 +86,15 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
         parts.stop()
 
 
-def _absolute() -> dict[str, str]:
-    """The settings file by its full path: Airflow's processes need not share this one's folder."""
+def _settings_file() -> dict[str, str]:
+    """The settings file by its absolute path: Airflow's processes may run in another folder."""
     file = os.environ.get("PIPELINE_CONFIG", "")
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 
 def _mlflow(home: Home, local: Local, port: int) -> list[str]:
-    """MLflow's UI; it answers to the names that the links go by and to no other."""
-    names = [name for host in {local.name, local.near, "localhost"} for name in (host, f"{host}:{port}")]
+    """MLflow's UI, which answers to the host names of the links and to no other."""
+    names = [name for host in {local.name, local.connect_host, "localhost"} for name in (host, f"{host}:{port}")]
     return [
         *("mlflow", "server", "--host", local.host, "--port", str(port), "--workers", "1"),
         *("--allowed-hosts", ",".join(sorted(names))),
@@ -100,21 +103,21 @@ def _mlflow(home: Home, local: Local, port: int) -> list[str]:
 
 
 def _migrate(environment: Mapping[str, str]) -> None:
-    """Make or bring up to date Airflow's database."""
+    """Create or upgrade Airflow's database."""
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
         env=dict(environment), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise StorageFailed(f"Airflow's database in {environment['AIRFLOW_HOME']} cannot be made: {' '.join(last)}")
+        raise StorageFailed(f"Airflow's database in {environment['AIRFLOW_HOME']} cannot be created: {' '.join(last)}")
 
 
 def _wait_until_healthy(parts: Parts, api: Api) -> None:
     with progress("Airflow's parts", len(PARTS)) as advance:
         for _ in _seconds(parts):
-            told = api.health()
-            healthy = [n for n, key in REPORTED.items() if told.get(key, {}).get("status") == "healthy"]
+            health = api.health()
+            healthy = [n for n, key in REPORTED.items() if health.get(key, {}).get("status") == "healthy"]
             advance(len(healthy), " ".join(healthy))
             if len(healthy) == len(PARTS):
                 return
@@ -129,7 +132,10 @@ def _wait_for_dags(parts: Parts, api: Api) -> None:
 
 def _wait_for_mlflow(parts: Parts, local: Local, port: int) -> None:
     for _ in _seconds(parts):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{local.near}:{port}/health", timeout=5):
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://{local.connect_host}:{port}/health", timeout=5),
+        ):
             return
 
 
@@ -137,7 +143,7 @@ def _seconds(parts: Parts) -> Iterator[int]:
     """Count seconds until it takes too long; raises Failure where a part dies."""
     for second in range(SECONDS_TO_START):
         if dead := parts.dead():
-            raise Failure(f"Airflow's {dead[0]} did not start; its last words:\n{parts.last_words(dead[0])}")
+            raise Failure(f"Airflow's {dead[0]} did not start; the end of its log:\n{parts.last_lines(dead[0])}")
         yield second
         time.sleep(1)
     raise Failure(f"Airflow did not start within {SECONDS_TO_START} s; its parts' logs are in {parts.logs}")
@@ -147,4 +153,4 @@ def _announce(local: Local, mlflow_port: int) -> None:
     say(f"Airflow is ready: {local.url}   user {USER}   password {local.password()}")
     if mlflow_port:
         say(f"MLflow is ready:  http://{local.name}:{mlflow_port}")
-    say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends it all")
+    say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends them all")

@@ -55,8 +55,8 @@ def test_a_wrong_host_is_told(tmp_path: Path, host: str) -> None:
     status, said = start(tmp_path, "--host", host)
     assert status == 2
     assert said == (
-        f"error: HOST is '{host}', which is no address of this machine; expected 127.0.0.1, or 0.0.0.0 to be reached "
-        "from other machines: make airflow HOST=0.0.0.0\n"
+        f"error: HOST is '{host}', which is not an address of this machine; expected 127.0.0.1, or 0.0.0.0 to be "
+        "reached from other machines: make airflow HOST=0.0.0.0\n"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_dag_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     status, said = start(tmp_path, root=root)
     assert status == 2
     assert f"{broken} cannot be imported: ModuleNotFoundError: No module named 'a_library_that_is_not_there'" in said
-    assert f"see the whole trace: {sys.executable} {broken}" in said
+    assert f"see the whole traceback: {sys.executable} {broken}" in said
 
 
 def test_a_disk_that_is_not_writable_is_told(tmp_path: Path) -> None:

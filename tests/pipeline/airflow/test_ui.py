@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pipeline.config import SETTINGS
 from pipeline.graph import STAGES
 from tests.conftest import ROOT
 from tests.support.airflow_server import Served
@@ -40,7 +41,8 @@ def test_a_run_is_started_from_the_form(served: Served, page: Page) -> None:
     before = {run["dag_run_id"] for run in served.runs("retrain")}
     page.open(f"{served.api.url}/dags/retrain")
     page.click("[data-testid=trigger-dag-button]", "Trigger")
-    page.shows("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy", "most epochs")
+    page.shows("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
+    page.shows(SETTINGS["train.epochs"].metadata["help"])
     page.fill("[name='element_ingest.source']", "digits")
     page.picture(PICTURES / "airflow-form.png")
     page.click("[role=dialog] button:not([disabled])", "Trigger")

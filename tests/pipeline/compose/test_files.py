@@ -251,7 +251,7 @@ def test_airflow_is_set_as_make_airflow_sets_it(tmp_path: Path) -> None:
         "CORE__EXECUTOR", "CORE__EXECUTION_API_SERVER_URL", "API__BASE_URL", "CORE__DAGS_FOLDER",
         "CORE__PLUGINS_FOLDER", "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
     }  # fmt: skip
-    chosen = [n for n in {**local._chosen(), **local._fixed()} if n.startswith("AIRFLOW__") and "HOST" not in n]
+    chosen = [n for n in {**local._defaults(), **local._fixed()} if n.startswith("AIRFLOW__") and "HOST" not in n]
     same = {n for n in chosen if n.removeprefix("AIRFLOW__") not in otherwise}
     for name in same - {"AIRFLOW__API__PORT"}:  # the port is the API server's own argument
         assert f"{name}_CMD" in there or there[name] == here[name], name

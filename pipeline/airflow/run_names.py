@@ -1,0 +1,27 @@
+"""The pipeline's name for a run of a DAG, and the record that is kept under it."""
+
+import re
+from typing import Protocol
+
+from pipeline.home import Home
+from pipeline.run_record import RunRecord, load
+
+
+class TaskOfRun(Protocol):
+    """What Airflow's task instances and their keys have in common."""
+
+    @property
+    def dag_id(self) -> str: ...
+
+    @property
+    def run_id(self) -> str: ...
+
+
+def run_name(dag_id: str, run_id: str) -> str:
+    """The name of the run, the same in each of its tasks and tries; fit for a folder."""
+    return f"{dag_id}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run_id)}"
+
+
+def record_of(task: TaskOfRun) -> RunRecord | None:
+    """The record of the run that *task* belongs to; None before its first stage has begun."""
+    return load(Home.from_environment().runs / run_name(task.dag_id, task.run_id))
