@@ -24,6 +24,7 @@ from pipeline.airflow.standalone.rest_client import Api
 from pipeline.graph import STAGES
 from pipeline.run_record import RunRecord, load
 from tests.conftest import CLEAN, ROOT
+from tests.support import ended_with_us
 
 SECONDS = 240
 SILENCE = 60  # seconds without a heartbeat after which Airflow takes a task for dead
@@ -262,7 +263,7 @@ def airflow(folder: Path) -> Iterator[Served]:
         environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
         ports = ["--port", str(port), "--mlflow-port", str(free_port())]
         command = [sys.executable, "-m", "pipeline.airflow", *ports]
-        process = subprocess.Popen(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said, text=True)
+        process = ended_with_us.start(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said)
         try:
             password = _login(process, folder / "said.txt")
             api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.airflow.standalone.environment import USER, Local
 from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import DIRECT, Api
 from tests.conftest import CLEAN
+from tests.support import ended_with_us
 from tests.support.airflow_server import SECONDS, SPEED, Served, family, free_port, gone
 from tests.support.services import Server, postgres, redis
 
@@ -47,6 +48,14 @@ PARTS = {
     "dag-processor": ("airflow", "dag-processor"),
 }
 REPORTED = ("metadatabase", "scheduler", "dag_processor")
+
+
+class SupervisedParts(Parts):
+    """Parts that end with the tests, however those end."""
+
+    def start(self, name: str, arguments: Sequence[str]) -> None:
+        _, _, *supervised = ended_with_us.supervised([sys.executable, "-m", *arguments])
+        super().start(name, ("tests.support.ended_with_us", *supervised))
 
 
 @dataclass(kw_only=True)
@@ -80,7 +89,7 @@ class Cluster(Served):
     def switch_off(self, part: str) -> None:
         """kill -9 of the part and of all that it has started, as when its machine loses power."""
         process = self.parts.started.pop(part)
-        processes = family(process.pid)
+        _, *processes = family(process.pid)  # all but the supervisor, which ends by itself
         for each in processes:
             each.send_signal(signal.SIGKILL)
         assert gone(processes, 60)
@@ -124,7 +133,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     with ExitStack() as stack:
         database, broker = stack.enter_context(postgres("airflow", "mlflow")), stack.enter_context(redis())
         environment = _environment(local, home, settings, database, broker)
-        parts = Parts(local.logs, environment)
+        parts = SupervisedParts(local.logs, environment)
         stack.callback(parts.stop)
         _migrate(environment)
         parts.start("api-server", PARTS["api-server"])

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support import ended_with_us
+
 SECONDS = 120
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--hide-scrollbars")
@@ -94,7 +96,7 @@ def browser(folder: Path) -> Iterator[Page]:
         pytest.skip("the tests of Airflow's UI need Chromium; on Debian and Ubuntu: apt-get install chromium")
     with (folder / "chromium.log").open("w") as log:
         command = [program, *OPTIONS, *QUIET, "--remote-debugging-port=0", f"--user-data-dir={folder}/profile"]
-        process = subprocess.Popen([*command, "--window-size=1440,900", "about:blank"], stdout=log, stderr=log)
+        process = ended_with_us.start([*command, "--window-size=1440,900", "about:blank"], stdout=log, stderr=log)
     try:
         port = _port(process, folder / "chromium.log")
         with connect(_page(port), max_size=None) as connection:

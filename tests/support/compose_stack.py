@@ -14,10 +14,12 @@ from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
 from pipeline.compose.docker_cli import Container, Engine
 from tests.conftest import CLEAN, ROOT
+from tests.support import ended_with_us
 from tests.support.airflow_server import Served, free_port
 
 PROJECT = "retraining-pipeline-tests"
 SECONDS = 420
+MAKE = ("make", "--no-print-directory")
 SETTINGS = """\
 [schedule]
 cron = ""
@@ -76,12 +78,15 @@ class Stack(Served):
 def running(folder: Path) -> Iterator[Stack]:
     """All healthy; nothing of it is left when the block is left."""
     environment = _environment(folder)
+    guard = ended_with_us.start(
+        ["tail", "-f", "/dev/null"], then=f"{' '.join(MAKE)} down VOLUMES=1", cwd=ROOT, env=environment
+    )
     try:
         said = make("up", environment)
         engine, secrets = Engine(environment), Path(environment["SECRETS"])
         api = Api(f"http://127.0.0.1:{environment['PORT']}", credentials.USER, credentials.password(secrets))
         [server] = [c["Name"] for c in engine.containers() if c["Service"] == "airflow-api"]
-        lives = subprocess.Popen(["docker", "wait", server], env=environment, stdout=subprocess.PIPE, text=True)
+        lives = ended_with_us.start(["docker", "wait", server], env=environment, stdout=subprocess.PIPE)
         with lives:
             yield Stack(
                 folder, folder, folder / "settings.toml", lives, api, credentials.password(secrets),
@@ -90,14 +95,14 @@ def running(folder: Path) -> Iterator[Stack]:
             lives.terminate()
     finally:
         make("down", {**environment, "VOLUMES": "1"})
+        guard.terminate()
+        guard.wait()
     assert left(environment) == []
 
 
 def make(target: str, environment: dict[str, str]) -> str:
     """What `make TARGET` says."""
-    done = subprocess.run(
-        ["make", "--no-print-directory", target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*MAKE, target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
 

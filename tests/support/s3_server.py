@@ -1,6 +1,6 @@
-"""A server that speaks S3, for the tests: moto's, in a process of its own. python -m tests.support.s3_server serves.
+"""A server of the S3 protocol for the tests: moto, in a process of its own, python -m tests.support.s3_server.
 
-Answers one request after the other, so that a condition and what hangs on it are one step, as they are in S3.
+Answers one request after the other, so that a conditional put is atomic, as it is in S3.
 """
 
 import subprocess
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.conftest import CLEAN, ROOT
+from tests.support import ended_with_us
 
 
 @contextmanager
 def served() -> Iterator[dict[str, str]]:
-    """The variables that lead to the server; it holds no bucket yet."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.s3_server"], cwd=ROOT, env=CLEAN, stdout=-1, text=True
-    )
+    """The environment variables of the server, which holds no bucket yet."""
+    command = [sys.executable, "-m", "tests.support.s3_server"]
+    server = ended_with_us.start(command, cwd=ROOT, env=CLEAN, stdout=subprocess.PIPE, text=True)
     assert server.stdout
     try:
         url = server.stdout.readline().strip()
@@ -24,7 +24,7 @@ def served() -> Iterator[dict[str, str]]:
         variables = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
         yield {**variables, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
     finally:
-        server.kill()
+        server.terminate()
         server.wait()
         server.stdout.close()
 

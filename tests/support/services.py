@@ -1,11 +1,10 @@
 """PostgreSQL and Redis from Debian's packages: on loopback, on free ports, below a folder that goes with the block."""
 
-import ctypes
 import os
+import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import ended_with_us
 from tests.support.airflow_server import free_port
 
 MISSING = "PostgreSQL and Redis are not installed: apt-get install --no-install-recommends postgresql-15 redis-server"
 SECONDS = 120
-PR_SET_PDEATHSIG = 1
-OWNER = "postgres" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+OWNER = "postgres" if os.geteuid() == 0 else ""  # PostgreSQL refuses to run as root
 
 
 def programs() -> Path | None:
@@ -35,19 +34,19 @@ class Server:
     port: int
     command: Sequence[str]
     answers: Sequence[str]  # a command that succeeds once the server does
-    log: Path
-    owner: str | None = None
+    folder: Path  # with its log; goes with the tests
+    owner: str = ""
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_parent,  # noqa: PLW1509
-                **_as(self.owner),
+        with (self.folder / "log").open("ab") as log:
+            self.process = ended_with_us.start(
+                self.command, user=self.owner, then=f"rm -rf {shlex.quote(str(self.folder))}",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         end = time.monotonic() + SECONDS
         while subprocess.run(self.answers, capture_output=True, check=False).returncode:
-            assert self.process.poll() is None, self.log.read_text()
+            assert self.process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < end, f"{self.command[0]} does not answer"
             time.sleep(0.05)
 
@@ -81,7 +80,7 @@ def postgres(*databases: str) -> Iterator[Server]:
         options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         command = [str(bin_ / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
         ready = [str(bin_ / "pg_isready"), "-q", *at, "-d", "postgres"]
-        with Server(port, command, ready, folder / "log", OWNER).running() as server:
+        with Server(port, command, ready, folder, OWNER).running() as server:
             for database in databases:
                 subprocess.run([bin_ / "createdb", *at, database], check=True)
             yield server
@@ -90,16 +89,16 @@ def postgres(*databases: str) -> Iterator[Server]:
 @contextmanager
 def redis() -> Iterator[Server]:
     """Redis that writes nothing to disk: stopped and started again, it has forgotten every message."""
-    with _folder(None) as folder:
+    with _folder("") as folder:
         port = free_port()
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
         ready = ["redis-cli", "-p", str(port), "ping"]
-        with Server(port, command, ready, folder / "log").running() as server:
+        with Server(port, command, ready, folder).running() as server:
             yield server
 
 
 @contextmanager
-def _folder(owner: str | None) -> Iterator[Path]:
+def _folder(owner: str) -> Iterator[Path]:
     """A folder below the system's temporary one: pytest's own are closed to other users."""
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
     try:
@@ -110,11 +109,5 @@ def _folder(owner: str | None) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _as(owner: str | None) -> dict[str, Any]:
+def _as(owner: str) -> dict[str, Any]:
     return {"user": owner, "group": owner, "extra_groups": []} if owner else {}
-
-
-def _end_with_parent() -> None:
-    """Have the system end the server where the tests are killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
