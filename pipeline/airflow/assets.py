@@ -25,6 +25,8 @@ class Promote(StageTask):
     def execute(self, context: Context) -> StageResult:
         done = super().execute(context)
         if done["made"]:
-            version = {"version": done["model"]["version"], "digest": done["digest"], "accuracy": done["accuracy"]}
-            context["outlet_events"][CHAMPIONS].add(champion(done["model"]["name"]), extra=version)
+            name, version = done["model"]["name"], done["model"]["version"]
+            context["outlet_events"][CHAMPIONS].add(
+                champion(name), extra={"version": version, "digest": done["digest"], "accuracy": done["accuracy"]}
+            )
         return done

@@ -20,7 +20,7 @@ from components.formatting import percent
 from pipeline.airflow.links import model_url, report_url, run_url
 from pipeline.airflow.run_names import record_of
 from pipeline.home import Home
-from pipeline.run_record import RunRecord, now
+from pipeline.run_record import Model, RunRecord, now
 
 SECONDS = 5
 RECENT = 2**16  # bytes at the end of the file that are searched for the same notification
@@ -32,7 +32,7 @@ Notification = TypedDict(
     "Notification",
     {
         "time": str, "event": str, "text": str, "dag": str, "run": str, "task": str, "try": int, "error": str,
-        "reason": str, "source": str, "accuracy": float | None, "model": dict[str, object], "report": str,
+        "reason": str, "source": str, "accuracy": float | None, "model": Model, "report": str,
         "mlflow_run": str, "model_version": str,
     },
     total=False,

@@ -16,6 +16,7 @@ from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import overrides, read_settings, schedule, settings_file
 from pipeline.airflow.run_names import run_name
 from pipeline.home import Home
+from pipeline.run_record import Model
 
 log = logging.getLogger(__name__)
 ENDED = "the task was ended from outside; its next try resumes after the last finished epoch"
@@ -34,7 +35,7 @@ class StageResult(TypedDict):
     run: str
     source: str
     accuracy: float | None
-    model: dict[str, Any]
+    model: Model
 
 
 class StageTask(BaseOperator):
