@@ -84,21 +84,14 @@ def new_run() -> str:
 def git_commit() -> str:
     """The commit of the code that runs, "+changes" where the files differ from it.
 
-    Outside a repository it is what $PIPELINE_COMMIT says, as in the container's image, or "".
+    Outside a repository, as in the container's image, it is $PIPELINE_COMMIT or "".
     """
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            return ""
-
-    commit = git("rev-parse", "HEAD")
-    if not commit:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run([*command, "--dirty=+changes"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
         return os.environ.get("PIPELINE_COMMIT", "")
-    return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    return done.stdout.strip()
 
 
 class RunRecorder:

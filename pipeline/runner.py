@@ -156,8 +156,10 @@ class Runner:
             done = self._act(stage) if STAGES[stage].effect else self._obtain(stage, force)
         done = replace(done, seconds=round(time.monotonic() - start, 3))
         self.record.stages = [other for other in self.record.stages if other.stage != stage] + [done]
-        self.save()
-        self.judge(stage)
+        try:
+            self.judge(stage)
+        finally:
+            self.save()
         return done
 
     def _obtain(self, stage: str, force: bool) -> Done:
@@ -238,7 +240,6 @@ class Runner:
             self._verdicts[stage] = check(self._context(stage))
             findings = self._verdicts[stage].findings
             self.record.findings[stage] = findings
-            self.save()
             for text in warnings(findings):
                 say(f"  warning: {text}")
         require(*self._verdicts[stage])

@@ -70,7 +70,7 @@ class CodeHashes:
                 continue
             module = self._module(name)
             hashes[name] = module.hash
-            pending.extend(imported for imported in module.names if catalog.source_file(imported))
+            pending.extend(name for name in module.names if _is_module(name))
         self._write()
         return dict(sorted(hashes.items()))
 
@@ -117,6 +117,12 @@ def _read(file: Path) -> dict[str, tuple[Identity, Module]]:
 def _identity(path: Path) -> Identity:
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _is_module(name: str) -> bool:
+    """Whether *name* is a module, and not something in one."""
+    parent = catalog.source_file(name.rpartition(".")[0]) if "." in name else None
+    return (parent is None or parent.name == "__init__.py") and catalog.source_file(name) is not None
 
 
 @cache

@@ -18,7 +18,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import Recipe, key
 
 DRAFT = ".draft-"
-MACHINE = sha256(socket.gethostname())[:8]
+MACHINE = sha256(os.uname().nodename)[:8]
 DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be visible here
 
 

@@ -12,15 +12,16 @@ The recipe is stored readable in the artifact's manifest: "why did it run again?
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import cache as cached
-from importlib import metadata
 from pathlib import Path
 from typing import TypedDict
 
 from components.models import catalog
 from components.settings.fields import Section
 from components.settings.sections import Params
+from components.system.distributions import version
 from pipeline.graph import STAGES
 from pipeline.store.canonical import canonical, sha256
 from pipeline.store.code_hash import code_hashes
@@ -83,19 +84,16 @@ def _of_network(name: str) -> list[str]:
 
 @cached
 def runtime(distributions: tuple[str, ...]) -> dict[str, str]:
-    """Version of Python and of each distribution, without importing any."""
+    """Version of Python and of each distribution."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {"python": python, **{name: _version(name) for name in distributions}}
 
 
 def _version(name: str) -> str:
-    if name == "tensorflow":  # the CPU build computes the same and goes by another name
-        for build in ("tensorflow-cpu", "tensorflow"):
-            try:
-                return metadata.version(build)
-            except metadata.PackageNotFoundError:
-                continue
-    return metadata.version(name)
+    if name == "tensorflow":  # the CPU build computes the same under another name
+        with suppress(ModuleNotFoundError):
+            return version("tensorflow-cpu")
+    return version(name)
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
