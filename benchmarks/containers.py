@@ -1,6 +1,6 @@
 """Measure the containers of `make up`: python -m benchmarks.containers
 
-Runs `retrain` on the digits twice, so that the second has nothing to do, and prints what a task costs on Celery beside
+Runs `retrain` on the digits twice, so that the second has nothing to do, and prints what a task costs on Celery in addition to
 the work of its stage, and the memory of each container.
 """
 
@@ -12,8 +12,9 @@ from statistics import mean
 from typing import Any
 
 from pipeline.airflow.standalone.rest_client import Api
-from pipeline.compose import credentials, environment
+from pipeline.compose import credentials
 from pipeline.compose.docker_cli import Engine
+from pipeline.compose.environment import secrets_folder
 from tests.conftest import CLEAN
 from tests.support.airflow_server import digits, ended
 
@@ -25,17 +26,17 @@ def main() -> None:
     api = Api(
         f"http://127.0.0.1:{os.environ.get('PORT', '8080')}",
         credentials.USER,
-        credentials.password(environment.secrets(os.environ)),
+        credentials.password(secrets_folder(os.environ)),
     )
     idle = memory(engine)
     first = run(api)
     busy = memory(engine)
     tasks = run(api)
-    print(f"run with everything to do: {wall(first):.0f} s, of which the stages {own(first):.0f} s")
-    print(f"run with nothing to do: {wall(tasks):.0f} s, of which the stages {own(tasks):.1f} s")
-    print(f"a task beside its stage: {(wall(tasks) - own(tasks)) / len(tasks):.1f} s")
+    print(f"run with everything to do: {wall(first):.0f} s, the stages {stage_seconds(first):.0f} s of it")
+    print(f"run with nothing to do: {wall(tasks):.0f} s, the stages {stage_seconds(tasks):.1f} s of it")
+    print(f"overhead of a task: {(wall(tasks) - stage_seconds(tasks)) / len(tasks):.1f} s")
     print(
-        f"  in its process {mean(t['duration'] - t['own'] for t in tasks):.1f} s, before it {mean(waits(tasks)):.1f} s"
+        f"  in its process {mean(t['duration'] - t['stage_seconds'] for t in tasks):.1f} s, before it {mean(waits(tasks)):.1f} s"
     )
     for name in busy:
         print(f"{name:40} {idle.get(name, 0) / 1e6:6.0f} MB idle {busy[name] / 1e6:6.0f} MB after a run")
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def run(api: Api) -> list[dict[str, Any]]:
-    """The tasks of a run that has ended, in their order, with the seconds that the stage itself took as `own`."""
+    """The tasks of a run once it has ended, in order, each with the `stage_seconds` that its stage itself took."""
     name = api.post("dags/retrain/dagRuns", {"logical_date": None, "conf": digits()})["dag_run_id"]
     path = f"dags/retrain/dagRuns/{name}"
     while not ended(api.get(path)["state"]):
@@ -51,7 +52,7 @@ def run(api: Api) -> list[dict[str, Any]]:
     tasks: list[dict[str, Any]] = api.get(f"{path}/taskInstances")["task_instances"]
     for task in tasks:
         pushed = api.get(f"{path}/taskInstances/{task['task_id']}/xcomEntries/return_value")["value"]
-        task["own"] = pushed["seconds"]
+        task["stage_seconds"] = pushed["seconds"]
     return sorted(tasks, key=lambda task: str(task["start_date"]))
 
 
@@ -60,22 +61,22 @@ def seconds(later: str, earlier: str) -> float:
 
 
 def wall(tasks: list[dict[str, Any]]) -> float:
-    """From the moment when the first task could start to the end of the last."""
+    """From the scheduling of the first task to the end of the last one."""
     return seconds(tasks[-1]["end_date"], tasks[0]["scheduled_when"])
 
 
-def own(tasks: list[dict[str, Any]]) -> float:
-    return float(sum(task["own"] for task in tasks))
+def stage_seconds(tasks: list[dict[str, Any]]) -> float:
+    return float(sum(task["stage_seconds"] for task in tasks))
 
 
 def waits(tasks: list[dict[str, Any]]) -> list[float]:
-    """How long each task waited after the one before it had ended."""
+    """How long each task waited after the end of the previous one."""
     ends = [tasks[0]["scheduled_when"], *(task["end_date"] for task in tasks[:-1])]
     return [seconds(task["start_date"], end) for task, end in zip(tasks, ends, strict=True)]
 
 
 def memory(engine: Engine) -> dict[str, float]:
-    """Bytes of each container that runs, as the engine tells them: without what its files take of the page cache."""
+    """Bytes of each running container, as the engine counts them: without the page cache of its files."""
     names = [container["Name"] for container in engine.containers() if container["State"] == "running"]
     command = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names]
     done = subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
-"""What a task costs beside its work, on Celery and on LocalExecutor: python -m benchmarks.task_overhead [ROUNDS]
+"""The overhead of a task, with Celery and with LocalExecutor: python -m benchmarks.task_overhead [ROUNDS]
 
-Both are up at once and take turns at runs that have nothing to do; told is the time from the trigger to the end of the
-run, shared out among its tasks.
+Both are up at once, and runs with nothing to do are interleaved on them. The figure is the time from the trigger of a
+run to its end, divided by the number of its tasks.
 """
 
 import statistics
@@ -18,7 +18,7 @@ FORM = digits(train__epochs=1)
 
 
 def seconds(served: Served) -> float:
-    """The time per task of a run that has nothing to do."""
+    """The time per task of a run with nothing to do."""
     start = time.monotonic()
     served.succeeded(served.trigger(FORM))
     return (time.monotonic() - start) / len(STAGES)

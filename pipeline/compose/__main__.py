@@ -13,9 +13,9 @@ from pipeline.compose import lifecycle
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m pipeline.compose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="build and start, wait until all are healthy, print addresses and login")
-    ending = commands.add_parser("down", help="end")
-    ending.add_argument("--volumes", action="store_true", help="forget what they keep, and the secrets")
+    commands.add_parser("up", help="build, start, wait until all are healthy, print addresses and login")
+    stopping = commands.add_parser("down", help="stop")
+    stopping.add_argument("--volumes", action="store_true", help="delete what they keep, and the secrets")
     options = parser.parse_args(arguments)
     try:
         if options.command == "up":
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("\n".join(f"error: {line}" for line in str(error).splitlines()))
         return error.exit_code
     except KeyboardInterrupt:
-        say("what was started goes on; make down ends it")
+        say("containers that were started keep running; make down stops them")
         return 130
     return 0
 

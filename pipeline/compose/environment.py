@@ -1,11 +1,11 @@
-"""The variables of docker/compose.yaml, from those that a person set: checked, and with paths that hold anywhere.
+"""The variables of docker/compose.yaml, from those that the user set: checked, and with absolute paths.
 
 PORT MLFLOW_PORT        where Airflow and MLflow are published on 127.0.0.1
-SOURCE                  what the runs take, as `make pipeline SOURCE=`; a folder is mounted: IMAGES, IMAGES_NAME
+SOURCE                  source of the runs, as in `make pipeline SOURCE=`; a folder is mounted: IMAGES, IMAGES_NAME
 MNIST_DIR               folder with MNIST's four IDX files, mounted
 SETTINGS                folder with settings.toml, mounted
 SECRETS                 folder of the secrets
-WORKERS WORKER_MEMORY WORKER_CPUS    how many, and the most that each may take
+WORKERS WORKER_MEMORY WORKER_CPUS    how many, and the limits of each
 """
 
 import sys
@@ -16,18 +16,18 @@ from components.errors import ConfigError
 from pipeline.run_record import git_commit
 
 DOCKER = Path(__file__).parents[2] / "docker"
-INSIDE = "/data/images"
+MOUNTED_IMAGES = "/data/images"
 PORTS = {"PORT": "8080", "MLFLOW_PORT": "5000"}
 
 
-def chosen(environment: Mapping[str, str], processors: str) -> dict[str, str]:
-    """Everything for compose; raises ConfigError with all that is wrong."""
+def variables(environment: Mapping[str, str], processors: str) -> dict[str, str]:
+    """The variables for compose; raises ConfigError with every problem."""
     problems: list[str] = []
-    found = {
+    values = {
         **_ports(environment, problems),
         "WORKERS": _workers(environment, problems),
         "WORKER_CPUS": environment.get("WORKER_CPUS") or processors,
-        "SECRETS": str(secrets(environment)),
+        "SECRETS": str(secrets_folder(environment)),
         "SETTINGS": _settings(environment, problems),
         "COMMIT": git_commit(),
         **_mnist(environment, problems),
@@ -35,10 +35,10 @@ def chosen(environment: Mapping[str, str], processors: str) -> dict[str, str]:
     }
     if problems:
         raise ConfigError(*problems)
-    return found
+    return values
 
 
-def secrets(environment: Mapping[str, str]) -> Path:
+def secrets_folder(environment: Mapping[str, str]) -> Path:
     return _absolute(environment.get("SECRETS") or str(DOCKER / "secrets"))
 
 
@@ -46,27 +46,27 @@ def _absolute(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def _open(name: str, folder: Path, problems: list[str]) -> Path:
-    """*folder*, which is mounted for users of the containers: on Linux these are others than its owner."""
+def _readable(name: str, folder: Path, problems: list[str]) -> Path:
+    """*folder*, once it is checked that the containers' users can read it: on Linux they are others than its owner."""
     if sys.platform == "linux" and folder.is_dir() and folder.stat().st_mode & 0o005 != 0o005:
         problems.append(f"{name} is {folder}, which the containers' users cannot read: chmod -R o+rX {folder}")
     return folder
 
 
 def _ports(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    found = {name: environment.get(name) or usual for name, usual in PORTS.items()}
-    for name, port in found.items():
+    ports = {name: environment.get(name) or default for name, default in PORTS.items()}
+    for name, port in ports.items():
         if not (port.isdecimal() and 1 <= int(port) <= 65535):
             problems.append(f"{name} is {port!r}; expected a port, 1 to 65535: make up {name}={PORTS[name]}")
-    if len(set(found.values())) < len(found):
-        problems.append(f"PORT and MLFLOW_PORT are both {found['PORT']}; choose another one: make up MLFLOW_PORT=5001")
-    return found
+    if len(set(ports.values())) < len(ports):
+        problems.append(f"PORT and MLFLOW_PORT are both {ports['PORT']}; choose another one: make up MLFLOW_PORT=5001")
+    return ports
 
 
 def _workers(environment: Mapping[str, str], problems: list[str]) -> str:
     workers = environment.get("WORKERS") or "2"
     if not (workers.isdecimal() and int(workers) >= 1):
-        problems.append(f"WORKERS is {workers!r}; expected how many, 1 or more: make up WORKERS=2")
+        problems.append(f"WORKERS is {workers!r}; expected a number, 1 or more: make up WORKERS=2")
     return workers
 
 
@@ -74,10 +74,10 @@ def _settings(environment: Mapping[str, str], problems: list[str]) -> str:
     folder = _absolute(environment.get("SETTINGS") or str(DOCKER / "settings"))
     if not (folder / "settings.toml").is_file():
         problems.append(
-            f"SETTINGS is {folder}, which holds no settings.toml; expected a folder like docker/settings: "
+            f"SETTINGS is {folder}, which has no settings.toml; expected a folder like docker/settings: "
             "make up SETTINGS=FOLDER"
         )
-    return str(_open("SETTINGS", folder, problems))
+    return str(_readable("SETTINGS", folder, problems))
 
 
 def _mnist(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
@@ -85,12 +85,12 @@ def _mnist(environment: Mapping[str, str], problems: list[str]) -> dict[str, str
         return {}
     folder = _absolute(environment["MNIST_DIR"])
     if not folder.is_dir():
-        problems.append(f"MNIST_DIR is {folder}, which is no folder; expected one with MNIST's four IDX files")
-    return {"MNIST_DIR": str(_open("MNIST_DIR", folder, problems))}
+        problems.append(f"MNIST_DIR is {folder}, which is not a folder; expected one with MNIST's four IDX files")
+    return {"MNIST_DIR": str(_readable("MNIST_DIR", folder, problems))}
 
 
 def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    """Where SOURCE is a folder it is found in the containers under its own name, which the model is named for."""
+    """A folder keeps its name inside the containers, because the model is named after it."""
     source = environment.get("SOURCE", "")
     if not source:
         return {}
@@ -99,6 +99,6 @@ def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, st
     folder = _absolute(source)
     if not folder.is_dir():
         problems.append(f"SOURCE is {source!r}; expected auto, mnist, digits, tfds:NAME or a folder that exists")
-    _open("SOURCE", folder, problems)
-    inside = f"{INSIDE}/{folder.name}"
+    _readable("SOURCE", folder, problems)
+    inside = f"{MOUNTED_IMAGES}/{folder.name}"
     return {"IMAGES": str(folder), "IMAGES_NAME": folder.name, "PIPELINE_INGEST_SOURCE": inside}

@@ -1,7 +1,7 @@
-"""Whether one part is healthy, for its container's health check: exit status 0, or 1 and a line that says why not.
+"""The health check of a container: exit status 0, or 1 and a line with the reason.
 
 python -m pipeline.compose.healthcheck              the settings can be read
-python -m pipeline.compose.healthcheck scheduler    Airflow has heard of this part lately (also: metadatabase, ...)
+python -m pipeline.compose.healthcheck scheduler    this part had a heartbeat lately (also: metadatabase, ...)
 python -m pipeline.compose.healthcheck worker       the Celery worker of this container answers
 """
 
@@ -24,9 +24,9 @@ def main(arguments: Sequence[str]) -> int:
     part = arguments[0] if arguments else ""
     try:
         if part == "worker":
-            worker()
+            check_worker()
         elif part:
-            airflow(part)
+            check_airflow(part)
         else:
             config.load(os.environ.get("PIPELINE_CONFIG", ""), have=lambda _: True)
     except Failure as error:
@@ -35,16 +35,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def airflow(part: str) -> None:
-    """Ask the API server, which knows of the other parts by their heartbeats; raises Unavailable."""
+def check_airflow(part: str) -> None:
+    """Ask the API server, which receives the heartbeats of the other parts; raises Unavailable."""
     url = os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/execution/")
     status = Api(url, "", "").health().get(part, {}).get("status", "unknown: the API server does not answer")
     if status != "healthy":
         raise Unavailable(f"{part} is {status}")
 
 
-def worker() -> None:
-    """Ask Celery's main process, which answers while a task computes, by way of the broker; raises Unavailable."""
+def check_worker() -> None:
+    """Ask Celery's main process, which answers while a task runs, through the broker; raises Unavailable."""
     from celery import Celery
     from kombu.exceptions import OperationalError
 

@@ -1,9 +1,11 @@
-"""Start the containers, tell how far they are, and end them."""
+"""Build, start and stop the containers."""
 
+import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import IO
 
 from components.errors import Failure, Unavailable
@@ -11,119 +13,115 @@ from components.progress import say
 from pipeline.airflow.standalone.preflight import are_read, expect_free
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
-from pipeline.compose import environment as variables
 from pipeline.compose.docker_cli import ROOT, Container, Engine
+from pipeline.compose.environment import PORTS, secrets_folder, variables
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 600
+SECONDS_BETWEEN_LINES = 10.0
+TAIL = 2**12  # bytes
 
 
 def up(environment: Mapping[str, str]) -> None:
-    """Build, start, and come back when all are healthy and the DAGs are read. Raises Failure where they do not.
+    """Build, start, and return when all containers are healthy and the DAGs are read; raises Failure otherwise.
 
-    Called while they run it brings up to date what has changed, and leaves the rest alone.
+    With containers that run already, it updates those that changed and leaves the others alone.
     """
     engine = Engine(environment)
-    engine.expect()
-    engine.environment |= variables.chosen(environment, engine.processors())
-    secrets = variables.secrets(environment)
-    ours = {port["PublishedPort"] for container in engine.containers() for port in container["Publishers"] or []}
-    for variable in variables.PORTS:
-        if (port := int(engine.environment[variable])) not in ours:
-            expect_free(HOST, port, variable, "make up")
+    engine.require()
+    engine.environment |= variables(environment, engine.processors())
+    secrets = secrets_folder(environment)
+    _require_ports(engine)
     credentials.ensure(secrets, engine.volume("postgres"))
-    begun = time.monotonic()
+    start_time = time.monotonic()
     build(engine)
     start(engine)
     api = Api(f"http://{HOST}:{engine.environment['PORT']}", credentials.USER, credentials.password(secrets))
-    for _ in _seconds("Airflow did not read its DAGs", "make airflow"):
-        if are_read(api, ROOT / "dags"):
-            break
-    _announce(engine, api.url, credentials.password(secrets), time.monotonic() - begun)
+    _wait_for_dags(api)
+    say(f"all containers are healthy after {time.monotonic() - start_time:.0f} s")
+    say(f"Airflow is ready: {api.url}   user {credentials.USER}   password {credentials.password(secrets)}")
+    say(f"MLflow is ready:  http://{HOST}:{engine.environment['MLFLOW_PORT']}")
+    say("make down stops them; the volumes are kept")
 
 
 def down(environment: Mapping[str, str], *, volumes: bool) -> None:
-    """End and remove the containers and their networks; *volumes*: what they keep and the secrets too."""
+    """Stop and remove the containers and their networks; with *volumes* what they keep and the secrets too."""
     engine = Engine(environment)
-    engine.expect()
+    engine.require()
     engine.compose("down", "--remove-orphans", *(["--volumes"] if volumes else []))
     if volumes:
-        credentials.forget(variables.secrets(environment))
-        say("ended, and everything that was kept is forgotten: artifacts, registry, history, secrets")
+        credentials.delete(secrets_folder(environment))
+        say("stopped; artifacts, registry, history and secrets are deleted")
     else:
-        say("ended; the volumes are kept, and make up goes on with them (make down VOLUMES=1 forgets them)")
+        say("stopped; the volumes are kept, and make up continues with them (make down VOLUMES=1 deletes them)")
 
 
 def build(engine: Engine) -> None:
-    """Build the images, the engine's progress on a terminal; raises Unavailable where that fails."""
+    """Build the images; raises Unavailable where that fails."""
     say("building the images (minutes the first time, seconds when nothing changed)")
-    if sys.stderr.isatty():
-        failed, why = engine.start("build").wait(), "the reason stands above"
-    else:
-        with tempfile.TemporaryFile("w+") as said:
-            failed, why = engine.start("build", "--quiet", stdout=said, stderr=said).wait(), _last(said)
-    if failed:
-        raise Unavailable(f"the images cannot be built: {why}; what was built is kept, call make up again")
+    if reason := _run(engine, "build"):
+        raise Unavailable(f"the images cannot be built: {reason}; what was built is kept, call make up again")
 
 
 def start(engine: Engine) -> None:
-    """Start the services in their order and wait for each to be healthy; raises Unavailable where one is not."""
-    with tempfile.TemporaryFile("w+") as said:
-        starting = engine.start("up", "--detach", "--no-build", "--remove-orphans", stdout=said, stderr=said)
-        begun, told = time.monotonic(), ""
-        for _ in _seconds("the containers did not become healthy", "docker compose -f docker/compose.yaml logs"):
-            containers = engine.containers()
-            if (line := _line(containers)) != told:
-                say(f"  {time.monotonic() - begun:4.0f} s  {line}")
-                told = line
-            if status := starting.poll():
-                raise Unavailable(_why(engine, containers) or f"the containers do not start: {_last(said)}")
-            if status == 0 and not any(_waited_for(container) for container in containers):
-                return
+    """Start the services in their order, each when those it needs are healthy; raises Unavailable where one fails.
+
+    `docker compose up --wait` fails when a container ends, even with status 0, unless another service waits for that
+    (https://github.com/docker/compose/issues/10596): all of Airflow's services wait for airflow-init.
+    """
+    say("starting the containers")
+    wait = ("--wait", "--wait-timeout", str(SECONDS_TO_START))
+    if reason := _run(engine, "up", "--detach", *wait, "--no-build", "--remove-orphans"):
+        raise Unavailable(_last_words(engine) or f"the containers do not start: {reason}")
 
 
-def _waited_for(container: Container) -> bool:
-    """Whether it has yet to become healthy, or, where it does one thing and ends, to end well."""
-    if container["State"] == "running":
-        return container["Health"] in ("starting", "unhealthy")
-    return bool(container["State"] != "exited" or container["ExitCode"])
+def _require_ports(engine: Engine) -> None:
+    """Raise ConfigError where a port is taken by another program than our containers."""
+    published = {port["PublishedPort"] for container in engine.containers() for port in container["Publishers"] or []}
+    for variable in PORTS:
+        if (port := int(engine.environment[variable])) not in published:
+            expect_free(HOST, port, variable, "make up")
 
 
-def _line(containers: list[Container]) -> str:
-    """The services by how they are: "healthy: postgres redis  starting: mlflow"."""
-    groups: dict[str, list[str]] = {}
-    for container in sorted(containers, key=lambda container: str(container["Name"])):
-        state = container["Health"] or container["State"]
-        groups.setdefault(state, []).append(container["Service"])
-    return "   ".join(f"{state}: {' '.join(groups[state])}" for state in sorted(groups, reverse=True))
+def _run(engine: Engine, *arguments: str) -> str:
+    """Why `docker compose ARGUMENTS` failed, "" where it did not.
+
+    On a terminal it shows its own progress; elsewhere its last line so far is repeated every ten seconds.
+    """
+    if sys.stderr.isatty():
+        return "the reason is above" if engine.start(*arguments).wait() else ""
+    with tempfile.TemporaryFile() as output:
+        process, begin = engine.start(*arguments, output=output), time.monotonic()
+        while True:
+            try:
+                return _last_line(output) if process.wait(SECONDS_BETWEEN_LINES) else ""
+            except subprocess.TimeoutExpired:
+                say(f"  {time.monotonic() - begin:4.0f} s  {_last_line(output)}")
+
+
+def _last_line(output: IO[bytes]) -> str:
+    """Of what a process writes to *output*; read without moving the position, which the process shares."""
+    size = os.fstat(output.fileno()).st_size
+    tail = os.pread(output.fileno(), TAIL, max(0, size - TAIL)).decode(errors="replace")
+    return (tail.strip().splitlines() or ["no output"])[-1].strip()
+
+
+def _last_words(engine: Engine) -> str:
+    """The end of the log of the first service that failed; "" where none did."""
+    failed = [container["Service"] for container in engine.containers() if _failed(container)]
+    return f"{failed[0]} did not start; the end of its log:\n{engine.log(failed[0])}" if failed else ""
 
 
 def _failed(container: Container) -> bool:
     if container["State"] == "exited":
         return bool(container["ExitCode"])
-    return bool(container["State"] == "restarting" or container["Health"] == "unhealthy")
+    return container["State"] == "restarting" or container["Health"] == "unhealthy"
 
 
-def _why(engine: Engine, containers: list[Container]) -> str:
-    """What the first service that failed last said; "" where none did."""
-    bad = [c["Service"] for c in containers if _failed(c)]
-    return f"{bad[0]} did not start; its last words:\n{engine.last_words(bad[0])}" if bad else ""
-
-
-def _last(said: IO[str]) -> str:
-    said.seek(0)
-    return (said.read().strip().splitlines() or ["no reason given"])[-1]
-
-
-def _seconds(failure: str, look: str) -> Iterator[int]:
-    for second in range(SECONDS_TO_START):
-        yield second
+def _wait_for_dags(api: Api) -> None:
+    say("waiting for Airflow to read the DAGs")
+    for _ in range(SECONDS_TO_START):
+        if are_read(api, ROOT / "dags"):
+            return
         time.sleep(1)
-    raise Failure(f"{failure} within {SECONDS_TO_START} s; see why: {look}")
-
-
-def _announce(engine: Engine, url: str, password: str, seconds: float) -> None:
-    say(f"all parts are healthy after {seconds:.0f} s")
-    say(f"Airflow is ready: {url}   user {credentials.USER}   password {password}")
-    say(f"MLflow is ready:  http://{HOST}:{engine.environment['MLFLOW_PORT']}")
-    say("make down ends it; the volumes are kept")
+    raise Failure(f"Airflow did not read its DAGs within {SECONDS_TO_START} s; see why: make airflow")

@@ -1,4 +1,4 @@
-"""The containers for the tests: `make up` under a name, on ports and with volumes of their own, driven over REST."""
+"""The containers for the tests: `make up` with a project name, ports and volumes of their own, driven over REST."""
 
 import os
 import re
@@ -34,14 +34,14 @@ class Stack(Served):
 
     engine: Engine
     mlflow: str
-    said: str  # by `make up`
+    output: str  # of `make up`
 
-    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
         """As `Served.until`; the API server has no answer while it has no database."""
 
         def answered() -> Any:
             with suppress(OSError):
-                return found()
+                return condition()
 
         return super().until(answered, seconds, pause)
 
@@ -49,12 +49,12 @@ class Stack(Served):
         return [container for container in self.engine.containers() if container["Service"] == service]
 
     def worker_of(self, run: str, task: str) -> str:
-        """The name of the container in which the task runs or ran: its host is called by the container's number."""
+        """The name of the container in which the task runs or ran; the name of its host begins the container's ID."""
         host = str(self.tasks(run)[task]["hostname"])
         return next(str(c["Name"]) for c in self.containers("worker") if host and str(c["ID"]).startswith(host))
 
     def training(self, run: str, number: int = 1) -> str:
-        """The worker of the training's try *number*, as soon as this try has saved an epoch."""
+        """The worker of try *number* of the training, as soon as this try has saved an epoch."""
         self.until(lambda: self.tasks(run)["train"]["state"] == "running")
         self.until(lambda: len(re.findall(r"epoch \d+/\d", self.log(run, "train", number))) >= 2)
         return self.worker_of(run, "train")
@@ -66,23 +66,23 @@ class Stack(Served):
         return done.stdout.strip()
 
     def running(self, service: str) -> list[str]:
-        """The names of the service's containers that run."""
+        """The names of the running containers of the service."""
         return [c["Name"] for c in self.containers(service) if c["State"] == "running"]
 
     def healthy(self, service: str) -> bool:
-        found = self.containers(service)
-        return bool(found) and all(container["Health"] == "healthy" for container in found)
+        containers = self.containers(service)
+        return bool(containers) and all(container["Health"] == "healthy" for container in containers)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Stack]:
-    """All healthy; nothing of it is left when the block is left."""
+    """The containers, all healthy; none of them is left after the block."""
     environment = _environment(folder)
     guard = ended_with_us.start(
         ["tail", "-f", "/dev/null"], then=f"{' '.join(MAKE)} down VOLUMES=1", cwd=ROOT, env=environment
     )
     try:
-        said = make("up", environment)
+        output = make("up", environment)
         engine, secrets = Engine(environment), Path(environment["SECRETS"])
         api = Api(f"http://127.0.0.1:{environment['PORT']}", credentials.USER, credentials.password(secrets))
         [server] = [c["Name"] for c in engine.containers() if c["Service"] == "airflow-api"]
@@ -90,7 +90,7 @@ def running(folder: Path) -> Iterator[Stack]:
         with lives:
             yield Stack(
                 folder, folder, folder / "settings.toml", lives, api, credentials.password(secrets),
-                engine=engine, mlflow=f"http://127.0.0.1:{environment['MLFLOW_PORT']}", said=said,
+                engine=engine, mlflow=f"http://127.0.0.1:{environment['MLFLOW_PORT']}", output=output,
             )  # fmt: skip
             lives.terminate()
     finally:
@@ -101,7 +101,7 @@ def running(folder: Path) -> Iterator[Stack]:
 
 
 def make(target: str, environment: dict[str, str]) -> str:
-    """What `make TARGET` says."""
+    """The messages of `make TARGET`, which has to succeed."""
     done = subprocess.run([*MAKE, target], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -109,17 +109,19 @@ def make(target: str, environment: dict[str, str]) -> str:
 
 def left(environment: dict[str, str]) -> list[str]:
     """Containers, networks and volumes of the project that are still there."""
-    ours = ("--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
-    asked = (["ps", "--all"], ["network", "ls"], ["volume", "ls"])
-    found = [
-        subprocess.run(["docker", *what, *ours], env=environment, capture_output=True, text=True, check=True).stdout
-        for what in asked
+    filters = ("--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}")
+    commands = (["ps", "--all"], ["network", "ls"], ["volume", "ls"])
+    outputs = [
+        subprocess.run(
+            ["docker", *command, *filters], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for command in commands
     ]
-    return "".join(found).split()
+    return "".join(outputs).split()
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    folder.chmod(0o755)  # pytest's folders are closed to other users, and those of the containers are others
+    folder.chmod(0o755)  # pytest closes its folders to other users, such as those of the containers
     (folder / "settings.toml").write_text(SETTINGS)
     return {
         **CLEAN,

@@ -1,4 +1,4 @@
-"""The tests with an engine run where they are asked for: make test-docker, or pytest -m docker."""
+"""The tests with a container engine run on request only: make test-docker, or pytest -m docker."""
 
 from collections.abc import Iterator
 
@@ -13,16 +13,16 @@ from tests.support.compose_stack import Stack, running
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "docker" in config.option.markexpr:
         return
-    left = [item for item in items if item.get_closest_marker("docker")]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+    deselected = [item for item in items if item.get_closest_marker("docker")]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
-        Engine(CLEAN).expect()
+        Engine(CLEAN).require()
     except Failure as error:
         pytest.exit(f"the tests with containers cannot run: {error}", returncode=error.exit_code)
     with running(tmp_path_factory.mktemp("stack")) as stack:

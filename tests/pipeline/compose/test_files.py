@@ -1,4 +1,4 @@
-"""What stands in docker/, judged without an engine and without a network."""
+"""The files of docker/, checked without an engine and without a network."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipeline.airflow.standalone.environment import Local
-from pipeline.compose.credentials import FRESH, USER
+from pipeline.compose.credentials import GENERATORS, USER
 from tests.conftest import ROOT
 
 DOCKER = ROOT / "docker"
@@ -27,16 +27,16 @@ PINNED = re.compile(r"^([\w.-]+)==(\S+?)(?: ; .*)? \\$", re.MULTILINE)
 
 @cache
 def compose() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-    return found
+    content: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+    return content
 
 
 SERVICES = sorted(compose()["services"])
 
 
 def service(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = compose()["services"][name]
-    return found
+    content: dict[str, Any] = compose()["services"][name]
+    return content
 
 
 def tool(name: str) -> str:
@@ -50,21 +50,21 @@ def stages(dockerfile: Path) -> list[str]:
     return ["FROM " + stage for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]]
 
 
-def test_hadolint_finds_nothing() -> None:
-    """Not even what it calls information."""
+def test_hadolint_reports_nothing() -> None:
+    """Not even at its level info."""
     done = subprocess.run([tool("hadolint"), *map(str, DOCKERFILES)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout
 
 
-def test_compose_keeps_to_its_specification() -> None:
-    """Every key is one that the compose specification knows, with a value of its kind."""
+def test_compose_follows_its_specification() -> None:
+    """Every key is one of the compose specification, with a value of its type."""
     command = [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_compose_itself_can_read_it(tmp_path: Path) -> None:
-    """Its own loader resolves every variable by its default, and finds every network, volume and secret."""
+def test_compose_itself_can_read_the_file(tmp_path: Path) -> None:
+    """Its loader resolves every variable by its default, and every network, volume and secret."""
     docker = shutil.which("docker")
     if not docker:
         pytest.skip("docker is not installed")
@@ -84,11 +84,11 @@ def docker_config() -> dict[str, str]:
 def test_every_variable_is_documented() -> None:
     """The table in docs/containers.md is what compose.yaml asks of whoever starts it, and nothing else."""
     text = re.sub(r"(^|\s)#.*", "", (DOCKER / "compose.yaml").read_text())
-    asked = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
+    used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
     passed = {name for every in map(service, SERVICES) for name, value in environment(every).items() if value is None}
     rows = re.findall(r"^\| (`[A-Z].*?) \|", PAGE, re.MULTILINE)
-    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert told == asked | passed
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == used | passed
 
 
 def built(name: str) -> bool:
@@ -96,39 +96,42 @@ def built(name: str) -> bool:
     return any(service(other)["image"] == service(name)["image"] and "build" in service(other) for other in SERVICES)
 
 
-def environment(found: dict[str, Any]) -> dict[str, Any]:
-    variables: dict[str, Any] = found.get("environment", {})
+def environment(service: dict[str, Any]) -> dict[str, Any]:
+    variables: dict[str, Any] = service.get("environment", {})
     return variables
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_can_be_watched_limited_and_revived(name: str) -> None:
-    """A health check, bounds on memory, processors and processes, a restart policy, logs that do not fill the disk."""
-    found = service(name)
-    limits = found["deploy"]["resources"]["limits"]
+def test_every_service_is_monitored_limited_and_restarted(name: str) -> None:
+    """A health check, limits on memory, processors and processes, a restart policy, logs that do not fill the disk."""
+    definition = service(name)
+    limits = definition["deploy"]["resources"]["limits"]
     assert {"memory", "cpus", "pids"} <= limits.keys()
-    assert found["restart"].startswith(("unless-stopped", "on-failure"))
-    assert {"max-size", "max-file"} <= found["logging"]["options"].keys()
-    once = found["restart"].startswith("on-failure")  # it does one thing and ends: its exit status is waited for
-    assert found["healthcheck"].get("disable", False) == once
-    assert once or found["healthcheck"]["test"][0].startswith("CMD")
+    assert definition["restart"].startswith(("unless-stopped", "on-failure"))
+    assert {"max-size", "max-file"} <= definition["logging"]["options"].keys()
+    once = definition["restart"].startswith("on-failure")  # it does one thing and ends: others wait for its exit status
+    assert definition["healthcheck"].get("disable", False) == once
+    assert once or definition["healthcheck"]["test"][0].startswith("CMD")
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_service_has_more_rights_than_it_needs(name: str) -> None:
-    """No capability, no way to gain one, no root that can be written to (but PostgreSQL's), no user that is root."""
-    found = service(name)
-    assert found["cap_drop"] == ["ALL"]
-    assert "cap_add" not in found
-    assert "privileged" not in found
-    assert found["security_opt"] == ["no-new-privileges:true"]
-    assert found["read_only"] is (name != "postgres")
-    assert built(name) or found["user"] not in ("root", "0")  # what is built says so itself: see below
+    """No capability, no way to gain one, a read-only root file system (but PostgreSQL's), no root user."""
+    definition = service(name)
+    assert definition["cap_drop"] == ["ALL"]
+    assert "cap_add" not in definition
+    assert "privileged" not in definition
+    assert definition["security_opt"] == ["no-new-privileges:true"]
+    assert definition["read_only"] is (name != "postgres")
+    assert built(name) or definition["user"] not in (
+        "root",
+        "0",
+    )  # the Dockerfile names that of an image that is built here: see below
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nothing_is_reached_from_other_machines(name: str) -> None:
-    """Ports are published on loopback alone; the databases' network has no way in or out."""
+def test_nothing_can_be_reached_from_other_machines(name: str) -> None:
+    """Ports are published on loopback only; the databases' network is internal."""
     assert all(port.startswith("127.0.0.1:") for port in service(name).get("ports", []))
     assert "network_mode" not in service(name)
     if name in ("postgres", "redis"):
@@ -137,15 +140,15 @@ def test_nothing_is_reached_from_other_machines(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_a_service_needs_is_ready_before_it(name: str) -> None:
+def test_a_service_starts_after_what_it_needs(name: str) -> None:
     """Each dependency names a condition that its service can meet."""
     for other, need in service(name).get("depends_on", {}).items():
         once = service(other)["restart"].startswith("on-failure")
         assert need["condition"] == "service_completed_successfully" or not once
 
 
-def test_all_that_is_kept_is_in_named_volumes() -> None:
-    """Nothing of the host is written to: what is bound from it is read-only."""
+def test_all_data_is_in_named_volumes() -> None:
+    """Nothing writes to the host: its folders are mounted read-only."""
     for name in SERVICES:
         for mount in service(name).get("volumes", []):
             if mount["type"] == "bind":
@@ -154,8 +157,8 @@ def test_all_that_is_kept_is_in_named_volumes() -> None:
                 assert mount["source"] in compose()["volumes"]
 
 
-def test_every_image_has_a_version_of_its_own() -> None:
-    """No "latest", by name or by silence; the tags of what is built here are the versions of what is inside."""
+def test_every_image_has_a_version() -> None:
+    """No "latest", named or implied; the tags of images that are built here are the versions of their contents."""
     images = {service(name)["image"] for name in SERVICES}
     bases = {base for file in DOCKERFILES for base in re.findall(r"^FROM (\S+)", file.read_text(), re.MULTILINE)}
     for image in images | bases:
@@ -166,8 +169,8 @@ def test_every_image_has_a_version_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
-def test_the_last_stage_only_takes_what_was_made(file: Path) -> None:
-    """Nothing is installed in it, it runs as nobody special, it says what it is and whether it is well."""
+def test_the_last_stage_only_copies_what_was_built(file: Path) -> None:
+    """It installs nothing, runs as a non-root user, and has labels and a health check."""
     build, final = stages(file)
     version = re.search(r'image\.version="(\S+)"', final)
     assert "--require-hashes" in build
@@ -180,13 +183,13 @@ def test_the_last_stage_only_takes_what_was_made(file: Path) -> None:
 
 
 def test_only_what_is_needed_goes_into_an_image() -> None:
-    """The engine is sent what .dockerignore lets through: no secret, no settings, nothing of the workspace."""
+    """The engine gets what .dockerignore admits: no secret, no settings, nothing of the workspace."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*"
-    taken = {line[1:] for line in lines if line.startswith("!")}
+    admitted = {line[1:] for line in lines if line.startswith("!")}
     copied = {part for f in DOCKERFILES for part in re.findall(r"^COPY (?!--from)(\S+)", f.read_text(), re.MULTILINE)}
-    assert all(any(Path(part).match(pattern) for pattern in taken) for part in copied)
-    assert not any(Path(part).match(p) for p in taken for part in ("docker/secrets", "docker/settings", "workspace"))
+    assert all(any(Path(part).match(pattern) for pattern in admitted) for part in copied)
+    assert not any(Path(part).match(p) for p in admitted for part in ("docker/secrets", "docker/settings", "workspace"))
 
 
 @pytest.mark.parametrize("file", LOCKS, ids=lambda file: file.name)
@@ -198,13 +201,13 @@ def test_the_images_hold_the_versions_of_the_lock(file: Path) -> None:
 
 def entries(lock: Path) -> dict[tuple[str, str], frozenset[str]]:
     """The hashes of each package and version."""
-    found: dict[tuple[str, str], frozenset[str]] = {}
+    hashes_by_version: dict[tuple[str, str], frozenset[str]] = {}
     for entry in re.split(r"\n(?=\S)", lock.read_text()):
         if pinned := PINNED.match(entry):
             hashes = frozenset(re.findall(r"sha256:\w{64}", entry))
             assert hashes, entry
-            found[pinned.group(1), pinned.group(2)] = hashes
-    return found
+            hashes_by_version[pinned.group(1), pinned.group(2)] = hashes
+    return hashes_by_version
 
 
 def test_the_images_lack_what_only_developers_need() -> None:
@@ -214,8 +217,8 @@ def test_the_images_lack_what_only_developers_need() -> None:
     assert {"apache-airflow", "apache-airflow-providers-celery", "mlflow", "keras", "psycopg2-binary", "redis"} <= names
 
 
-def test_the_servers_image_leaves_out_what_it_never_imports() -> None:
-    """MLflow's server is a third of MLflow: as what is left out stands in the Makefile, none of it is in the lock."""
+def test_the_image_of_mlflow_lacks_what_its_server_never_imports() -> None:
+    """The server is a third of MLflow: none of the packages that the Makefile leaves out is in the lock."""
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     left_out = re.search(r"^NOT_SERVED := (.*)$", makefile, re.MULTILINE)
     assert left_out
@@ -224,8 +227,8 @@ def test_the_servers_image_leaves_out_what_it_never_imports() -> None:
     assert {"mlflow", "psycopg2-binary"} <= names
 
 
-def test_no_password_stands_in_a_file() -> None:
-    """Secrets come from files that are made at the first start, and no variable of a container holds one."""
+def test_no_file_has_a_password() -> None:
+    """Secrets come from files that are generated at the first start; no variable of a container has one."""
     tracked = subprocess.run(["git", "ls-files", DOCKER], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in tracked.stdout.split():
         text = (ROOT / name).read_text()
@@ -236,15 +239,15 @@ def test_no_password_stands_in_a_file() -> None:
                 assert value in (None, "") or value.startswith(("cat /run/secrets/", "/tmp/")), variable  # noqa: S108
 
 
-def test_every_secret_is_made_and_every_one_that_is_made_is_used() -> None:
-    """The files that `make up` makes are those that compose mounts."""
+def test_every_secret_is_generated_and_used() -> None:
+    """The files that `make up` generates are those that compose mounts."""
     mounted = {secret for name in SERVICES for secret in service(name).get("secrets", [])}
-    assert mounted == compose()["secrets"].keys() == FRESH.keys()
-    assert all(found["file"] == f"${{SECRETS:-./secrets}}/{name}" for name, found in compose()["secrets"].items())
+    assert mounted == compose()["secrets"].keys() == GENERATORS.keys()
+    assert all(secret["file"] == f"${{SECRETS:-./secrets}}/{name}" for name, secret in compose()["secrets"].items())
 
 
-def test_airflow_is_set_as_make_airflow_sets_it(tmp_path: Path) -> None:
-    """What a local start chooses holds in containers too, but for what several machines need otherwise."""
+def test_airflow_has_the_settings_of_make_airflow(tmp_path: Path) -> None:
+    """The settings of a local start apply in containers too, except those that several machines need to differ."""
     local = Local(tmp_path)
     here, there = local.environment(), environment(service("worker"))
     otherwise = {
@@ -259,12 +262,12 @@ def test_airflow_is_set_as_make_airflow_sets_it(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "passwords.json").read_text()).keys() == {user} == {USER}
 
 
-def test_what_the_containers_name_in_the_image_is_there() -> None:
-    """Folders of /app are those of the checkout."""
+def test_paths_in_the_image_exist() -> None:
+    """Those below /app are of the checkout."""
     for path in re.findall(r"/app/([\w./]+)", (DOCKER / "compose.yaml").read_text()):
         assert (ROOT / path).exists(), path
 
 
-def test_the_databases_are_made_in_a_shell_of_their_own() -> None:
-    """A script that cannot be executed is read into PostgreSQL's own start instead, `set -eu` and all."""
+def test_the_databases_are_created_in_a_shell_of_their_own() -> None:
+    """A script that is not executable would be sourced by PostgreSQL's own start script, `set -eu` included."""
     assert os.access(DOCKER / "postgres-databases.sh", os.X_OK)

@@ -1,4 +1,4 @@
-"""The health checks of the containers: exit status 0 where the part is well, 1 and a reason where it is not."""
+"""The health checks of the containers: exit status 0 where the part is healthy, 1 and a reason where it is not."""
 
 import json
 import threading
@@ -9,18 +9,18 @@ import pytest
 
 from pipeline.compose import healthcheck
 
-TOLD = {"scheduler": {"status": "healthy"}, "triggerer": {"status": "unhealthy"}}
+HEALTH = {"scheduler": {"status": "healthy"}, "triggerer": {"status": "unhealthy"}}
 
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
-    """An address that answers as Airflow's API server does when it is asked for the health of its parts."""
+    """A server that answers as Airflow's API server does when asked for the health of its parts."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/api/v2/monitor/health" else 404)
             self.end_headers()
-            self.wfile.write(json.dumps(TOLD).encode())
+            self.wfile.write(json.dumps(HEALTH).encode())
 
         def log_message(self, *_: object) -> None:
             return
@@ -34,24 +34,24 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
     server.server_close()
 
 
-def test_a_part_is_as_well_as_its_heartbeat(airflow: HTTPServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Airflow knows; a part that it has never heard of is not well either."""
+def test_a_part_is_as_healthy_as_its_heartbeat(airflow: HTTPServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A part from which Airflow never received one is not healthy either."""
     assert healthcheck.main(["scheduler"]) == 0
     assert healthcheck.main(["triggerer"]) == 1
     assert capsys.readouterr().err == "triggerer is unhealthy\n"
     assert healthcheck.main(["dag_processor"]) == 1
 
 
-def test_nothing_is_well_without_the_api_server(
+def test_nothing_is_healthy_without_the_api_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line says whom nobody could ask."""
+    """The line says who did not answer."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:1/execution/")
     assert healthcheck.main(["scheduler"]) == 1
     assert "the API server does not answer" in capsys.readouterr().err
 
 
-def test_a_container_on_its_own_needs_settings_that_hold(
+def test_a_single_container_needs_valid_settings(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The image's own check, for `docker run IMAGE python -m pipeline run`."""

@@ -1,6 +1,7 @@
 """Runs in the containers: built, started by `make up`, triggered over REST, with parts that are lost on the way."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -24,12 +25,12 @@ AWAY = 60  # seconds that MLflow is gone
 
 
 def longer(seed: int) -> dict[str, Any]:
-    """A run whose training takes long enough to lose a part in it; each seed is a model of its own."""
+    """A run whose training takes long enough to lose a part during it; each seed gives another model."""
     return digits(train__model="cnn_bn", train__epochs=10, train__seed=seed)
 
 
 def on_host(home: Path, form: dict[str, Any], *arguments: str) -> dict[str, str]:
-    """The digest of each artifact, by stage and key, that the command line makes on the host of the same settings."""
+    """The digest of each artifact, by stage and key, of the same settings on the host."""
     settings = [part for name, value in form.items() for part in ("--set", f"{name}={value}")]
     done = command(home, "run", "--json", *settings, *arguments)
     assert done.returncode == 0, done.stderr
@@ -37,8 +38,8 @@ def on_host(home: Path, form: dict[str, Any], *arguments: str) -> dict[str, str]
 
 
 def in_stack(stack: Stack, run: str, *stages: str) -> dict[str, str]:
-    done = [stack.done(run, stage) for stage in stages or STAGES]
-    return {f"{found['stage']} {found['key']}": found["digest"] for found in done}
+    results = [stack.done(run, stage) for stage in stages or STAGES]
+    return {f"{done['stage']} {done['key']}": done["digest"] for done in results}
 
 
 def versions_of(stack: Stack, run: str) -> list[str]:
@@ -55,11 +56,11 @@ def first(stack: Stack) -> str:
     return run
 
 
-def test_make_up_says_how_far_it_is_and_where_it_is(stack: Stack) -> None:
-    """Progress, addresses and the login."""
-    assert "healthy: " in stack.said
-    assert f"Airflow is ready: {stack.api.url}   user admin   password {stack.password}" in stack.said
-    assert f"MLflow is ready:  {stack.mlflow}" in stack.said
+def test_make_up_shows_progress_and_addresses(stack: Stack) -> None:
+    """And the login."""
+    assert re.search(r"^  +\d+ s  ", stack.output, re.MULTILINE)
+    assert f"Airflow is ready: {stack.api.url}   user admin   password {stack.password}" in stack.output
+    assert f"MLflow is ready:  {stack.mlflow}" in stack.output
 
 
 def test_make_up_again_leaves_what_runs_alone(stack: Stack) -> None:
@@ -107,12 +108,12 @@ def test_nothing_is_open_but_on_loopback(stack: Stack) -> None:
 
 
 def test_no_container_has_a_secret_in_its_environment_or_runs_as_root(stack: Stack) -> None:
-    """As `docker inspect` shows it to whoever may ask the engine."""
+    """As `docker inspect` shows it to all users of the engine."""
     secrets = [file.read_text() for file in Path(stack.engine.environment["SECRETS"]).iterdir()]
     for container in stack.engine.containers():
-        told = stack.docker("inspect", container["Name"])
-        assert not any(secret in told for secret in secrets)
-        assert json.loads(told)[0]["Config"]["User"] not in ("", "root", "0")
+        description = stack.docker("inspect", container["Name"])
+        assert not any(secret in description for secret in secrets)
+        assert json.loads(description)[0]["Config"]["User"] not in ("", "root", "0")
 
 
 def test_the_image_has_no_compiler_no_cache_and_no_way_to_write(stack: Stack) -> None:
@@ -121,17 +122,17 @@ def test_the_image_has_no_compiler_no_cache_and_no_way_to_write(stack: Stack) ->
     caches = "find ~root/.cache /var/cache/pip /var/lib/apt/lists -type f 2>/dev/null; ls ~root >/dev/null"
     worker = stack.running("worker")[0]
 
-    def said(user: str, script: str) -> tuple[str, str]:
+    def output(user: str, script: str) -> tuple[str, str]:
         command = ["docker", "exec", "--user", user, worker, "sh", "-c", script]
         done = subprocess.run(command, env=stack.engine.environment, capture_output=True, text=True, check=False)
         return done.stdout, done.stderr
 
-    assert said("root", f"{compilers}; {caches}") == ("", "")  # others may not look into root's folder
-    assert said("pipeline", "touch /app/x /opt/venv/x")[1].count("Read-only file system") == 2
+    assert output("root", f"{compilers}; {caches}") == ("", "")  # others may not look into root's folder
+    assert output("pipeline", "touch /app/x /opt/venv/x")[1].count("Read-only file system") == 2
 
 
-def test_a_killed_worker_s_training_goes_on_on_the_other(stack: Stack, tmp_path: Path) -> None:
-    """It is silent for two minutes, then another try begins at the last finished epoch and ends in the same bytes."""
+def test_the_training_of_a_killed_worker_resumes_on_the_other_one(stack: Stack, tmp_path: Path) -> None:
+    """After two minutes without a heartbeat another try resumes after the last epoch and gives the same bytes."""
     run = stack.trigger(longer(1))
     lost = stack.training(run)
     stack.docker("kill", lost)
@@ -163,10 +164,10 @@ def away(stack: Stack, service: str) -> None:
     [(2, "redis", restarted), (3, "postgres", restarted), (4, "scheduler", restarted), (5, "mlflow", away)],
     ids=["redis", "postgres", "scheduler", "mlflow"],
 )
-def test_the_loss_of_a_part_ends_in_a_run_that_succeeded(
+def test_a_run_succeeds_though_a_part_is_lost(
     stack: Stack, seed: int, service: str, lose: Callable[[Stack, str], None]
 ) -> None:
-    """In mid-training, and whatever happens meanwhile: one version of the model, and every part healthy again."""
+    """In the middle of its training: it registers one version of the model, and every part is healthy again."""
     run = stack.trigger(longer(seed))
     stack.training(run)
     lose(stack, service)
@@ -176,9 +177,9 @@ def test_the_loss_of_a_part_ends_in_a_run_that_succeeded(
 
 
 def test_the_volumes_outlive_make_down(stack: Stack, first: str) -> None:
-    """After `make down` and `make up` the champion is there, and the run is in Airflow's history."""
+    """After `make down` and `make up` the champion is still there, and the run is in Airflow's history."""
     before = Registry(stack.mlflow).alias(NAME, CHAMPION)
-    assert "make up goes on with them" in make("down", stack.engine.environment)
+    assert "make up continues with them" in make("down", stack.engine.environment)
     assert stack.engine.containers() == []
     make("up", stack.engine.environment)
     assert Registry(stack.mlflow).alias(NAME, CHAMPION) == before
