@@ -1,7 +1,7 @@
 """Measure the containers of `make up`: python -m benchmarks.containers
 
-Runs `retrain` on the digits twice, so that the second has nothing to do, and prints what a task costs on Celery in addition to
-the work of its stage, and the memory of each container.
+Runs `retrain` on the digits twice, so that the second run has nothing to do, and prints the overhead of a task on Celery
+and the memory of each container.
 """
 
 import os
@@ -35,9 +35,8 @@ def main() -> None:
     print(f"run with everything to do: {wall(first):.0f} s, the stages {stage_seconds(first):.0f} s of it")
     print(f"run with nothing to do: {wall(tasks):.0f} s, the stages {stage_seconds(tasks):.1f} s of it")
     print(f"overhead of a task: {(wall(tasks) - stage_seconds(tasks)) / len(tasks):.1f} s")
-    print(
-        f"  in its process {mean(t['duration'] - t['stage_seconds'] for t in tasks):.1f} s, before it {mean(waits(tasks)):.1f} s"
-    )
+    in_process = mean(task["duration"] - task["stage_seconds"] for task in tasks)
+    print(f"  in its process {in_process:.1f} s, before it {mean(waits(tasks)):.1f} s")
     for name in busy:
         print(f"{name:40} {idle.get(name, 0) / 1e6:6.0f} MB idle {busy[name] / 1e6:6.0f} MB after a run")
     print(f"{'all':40} {sum(idle.values()) / 1e6:6.0f} MB idle {sum(busy.values()) / 1e6:6.0f} MB after a run")

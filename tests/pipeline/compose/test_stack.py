@@ -63,15 +63,15 @@ def test_make_up_shows_progress_and_addresses(stack: Stack) -> None:
     assert f"MLflow is ready:  {stack.mlflow}" in stack.output
 
 
-def test_make_up_again_leaves_what_runs_alone(stack: Stack) -> None:
-    """Equal images, settings and ports: no container is replaced."""
+def test_make_up_again_replaces_no_container(stack: Stack) -> None:
+    """While images, settings and ports are the same."""
     before = {container["ID"] for container in stack.engine.containers()}
     make("up", stack.engine.environment)
     assert {container["ID"] for container in stack.engine.containers()} == before
 
 
-def test_the_champion_is_found_from_the_host(stack: Stack, first: str) -> None:
-    """By MLflow's own client, which loads it through the server: the host has no volume."""
+def test_the_champion_can_be_loaded_on_the_host(stack: Stack, first: str) -> None:
+    """By MLflow's client, through the server: the host has no volume."""
     assert stack.made(first) == list(STAGES)
     champion = Registry(stack.mlflow).alias(NAME, CHAMPION)
     assert champion
