@@ -1,7 +1,7 @@
 """Measure the containers of `make up`: python -m benchmarks.containers
 
-Runs `retrain` on the digits twice, so that the second run has nothing to do, and prints the overhead of a task on Celery
-and the memory of each container.
+Runs `retrain` on the digits twice, so that the second run has nothing to do, and prints the overhead of a task and
+the memory of each container.
 """
 
 import os

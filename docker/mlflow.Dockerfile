@@ -1,4 +1,4 @@
-# MLflow's server, on PostgreSQL. docker/mlflow.lock leaves out what only MLflow's clients compute with: Arrow, SciPy,
+# MLflow's server, on PostgreSQL. docker/mlflow.lock leaves out what only MLflow's clients use: Arrow, SciPy,
 # scikit-learn, Matplotlib.
 
 FROM python:3.11-slim-bookworm AS build

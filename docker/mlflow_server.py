@@ -15,7 +15,7 @@ SERVER = ("--host", EVERYWHERE, "--port", "5000", "--workers", "1", "--artifacts
 
 
 def filled(url: str) -> bool:
-    """Whether MLflow has made its tables in the database."""
+    """Whether MLflow has created its tables in the database."""
     with psycopg2.connect(url.replace("+psycopg2", "")) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
         return bool(cursor.fetchone()[0])
@@ -25,8 +25,8 @@ def main() -> None:
     url = Path(os.environ["MLFLOW_DATABASE_FILE"]).read_text().strip()
     if filled(url):
         subprocess.run([MLFLOW, "db", "upgrade", url], check=True)
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = url  # by the environment: arguments are for all to see
-    os.execv(MLFLOW, [MLFLOW, "server", *SERVER])  # noqa: S606 - a shell would have nothing to do
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = url  # in the environment: arguments are visible to all users
+    os.execv(MLFLOW, [MLFLOW, "server", *SERVER])  # noqa: S606 - no shell is needed
 
 
 if __name__ == "__main__":

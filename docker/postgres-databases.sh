@@ -1,5 +1,5 @@
 #!/bin/sh
-# At the first start of PostgreSQL: a role and a database each for Airflow and MLflow; neither may enter the other's.
+# At the first start of PostgreSQL: a role and a database each for Airflow and MLflow; neither can open the other's.
 set -eu
 for name in airflow mlflow; do
   url=$(cat "/run/secrets/${name}_database") # postgresql+psycopg2://NAME:PASSWORD@postgres/NAME
