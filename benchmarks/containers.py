@@ -9,7 +9,7 @@ import subprocess
 import time
 from datetime import datetime
 from statistics import mean
-from typing import Any
+from typing import TypedDict
 
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
@@ -19,6 +19,17 @@ from tests.conftest import CLEAN
 from tests.support.airflow_server import digits, ended
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+class Task(TypedDict):
+    """A task that ended, as Airflow's REST API describes it; `stage_seconds` is added here."""
+
+    task_id: str
+    scheduled_when: str
+    start_date: str
+    end_date: str
+    duration: float
+    stage_seconds: float  # that the stage itself took
 
 
 def main() -> None:
@@ -42,33 +53,33 @@ def main() -> None:
     print(f"{'all':40} {sum(idle.values()) / 1e6:6.0f} MB idle {sum(busy.values()) / 1e6:6.0f} MB after a run")
 
 
-def run(api: Api) -> list[dict[str, Any]]:
-    """The tasks of a run once it has ended, in order, each with the `stage_seconds` that its stage itself took."""
+def run(api: Api) -> list[Task]:
+    """The tasks of a run once it has ended, in order, with their `stage_seconds`."""
     name = api.post("dags/retrain/dagRuns", {"logical_date": None, "conf": digits()})["dag_run_id"]
     path = f"dags/retrain/dagRuns/{name}"
     while not ended(api.get(path)["state"]):
         time.sleep(1)
-    tasks: list[dict[str, Any]] = api.get(f"{path}/taskInstances")["task_instances"]
+    tasks: list[Task] = api.get(f"{path}/taskInstances")["task_instances"]
     for task in tasks:
         pushed = api.get(f"{path}/taskInstances/{task['task_id']}/xcomEntries/return_value")["value"]
         task["stage_seconds"] = pushed["seconds"]
-    return sorted(tasks, key=lambda task: str(task["start_date"]))
+    return sorted(tasks, key=lambda task: task["start_date"])
 
 
 def seconds(later: str, earlier: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
-def wall(tasks: list[dict[str, Any]]) -> float:
+def wall(tasks: list[Task]) -> float:
     """From the scheduling of the first task to the end of the last one."""
     return seconds(tasks[-1]["end_date"], tasks[0]["scheduled_when"])
 
 
-def stage_seconds(tasks: list[dict[str, Any]]) -> float:
-    return float(sum(task["stage_seconds"] for task in tasks))
+def stage_seconds(tasks: list[Task]) -> float:
+    return sum(task["stage_seconds"] for task in tasks)
 
 
-def waits(tasks: list[dict[str, Any]]) -> list[float]:
+def waits(tasks: list[Task]) -> list[float]:
     """How long each task waited after the end of the previous one."""
     ends = [tasks[0]["scheduled_when"], *(task["end_date"] for task in tasks[:-1])]
     return [seconds(task["start_date"], end) for task, end in zip(tasks, ends, strict=True)]
