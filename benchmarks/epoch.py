@@ -45,7 +45,7 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
     from components.train.train_state import learner, network, resolve
 
     tensorflow()
-    params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist", have=lambda _: True)[0].train
+    params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist").train
     feed = Feed(split, CLASSES, params)
     data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
     model = learner(network(data, params, resolve(params)), params, feed.steps).model

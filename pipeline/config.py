@@ -1,92 +1,127 @@
-"""Settings from where people write them: defaults < recipe of the source < TOML file < environment < --set.
+"""Settings by layer: defaults < defaults of the source < TOML file < environment < --set.
 
     [train]                       PIPELINE_TRAIN_EPOCHS=3        --set train.epochs=3
     epochs = 3
 
-A file in pipeline/profiles/ is found by its bare name: --config fast. Every problem is told at once, before anything
-runs.
+A file in pipeline/profiles/ is known by its bare name: --config fast. All problems are reported together, before
+anything runs.
 """
 
-import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
+from components.formatting import did_you_mean
 from components.settings.fields import problem
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
+
+Values = Mapping[str, Any]  # "train.epochs" -> 3
 
 FROM_ENVIRONMENT = {
     "MNIST_DIR": "ingest.data_dir",
     "TFDS_DATA_DIR": "ingest.tfds_dir",
     "PIPELINE_PYTHON": "schedule.python",
 }
+# the variables that are no settings; any other PIPELINE_... has to be PIPELINE_SECTION_NAME of a setting
+VARIABLES = (
+    "PIPELINE_HOME",  # the workspace: pipeline/home.py
+    "PIPELINE_STORE",  # the bucket of a shared store: pipeline/store/bucket.py
+    "PIPELINE_CONFIG",  # the settings file where --config names none
+    "PIPELINE_COMMIT",  # the commit of the code outside a repository: pipeline/run_record.py
+    "PIPELINE_MLFLOW_UI",  # where a browser reaches MLflow: pipeline/airflow/links.py
+    "PIPELINE_WORKSPACE",  # set by Azure Pipelines
+)
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
 PROFILES = Path(__file__).parent / "profiles"
+AUTO = "auto"
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def load(
-    file: str = "",
-    overrides: Iterable[str] = (),
-    source: str = "",
-    environment: Mapping[str, str] | None = None,
-    have: Callable[[Ingest], bool] = lambda _: False,
-) -> tuple[Params, str]:
-    """The settings of a run, and what a person must be told about the choice of the source ("" for nothing).
+def settings_file(file: str = "") -> str:
+    """*file*, or the one that $PIPELINE_CONFIG names; "" for none."""
+    return file or os.environ.get("PIPELINE_CONFIG", "")
 
-    *file* is a TOML file, *overrides* are texts "train.epochs=3", *source* is short for ingest.source; *have* tells
-    whether a source's images were ingested before (then "auto" need not look for them). Raises ConfigError with every
-    problem found.
+
+def load(
+    file: str = "", overrides: Iterable[str] = (), source: str = "", environment: Mapping[str, str] | None = None
+) -> Params:
+    """The settings, without a look at any image: the source "auto" stands for mnist. Raises as `read` does.
+
+    The settings of a run come from pipeline/run_settings.py, which looks for MNIST first.
+    """
+    return settle(read(file, overrides, source, environment))
+
+
+def read(
+    file: str = "", overrides: Iterable[str] = (), source: str = "", environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The settings that users wrote, each checked by itself; raises ConfigError with every problem.
+
+    *file* is a TOML file, *overrides* are texts "train.epochs=3", *source* is short for ingest.source.
     """
     values = [*layers(file, overrides, environment)]
     if source:
         values.append(("ingest.source", source))
     if problems := [text for name, value in values if (text := _problem(name, value))]:
         raise ConfigError(*problems)
-    return settle(dict(values), have)
+    return dict(values)
 
 
 def layers(
     file: str, overrides: Iterable[str], environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, Any]]:
-    """(name, value) as people wrote them, unchecked, each layer after those that it wins over."""
+    """(name, value) as users wrote them, unchecked, each layer after those that it overrides.
+
+    The value is None where `--set` has none.
+    """
     yield from _file(file)
     yield from _environment(os.environ if environment is None else environment)
     yield from _overrides(overrides)
 
 
-def settle(values: Mapping[str, Any], have: Callable[[Ingest], bool]) -> tuple[Params, str]:
-    """Complete *values* ("train.epochs" -> 3): choose the source where it is "auto", add what is recommended for it."""
+def settle(values: Values) -> Params:
+    """*values* completed by the defaults of their source and the names that follow from it."""
     from components.ingest.sources import select
 
-    ingest = Ingest(**_section(values, "ingest"))
-    mnist = replace(ingest, source="mnist")
-    ingest, notice = (mnist, "") if ingest.source == "auto" and have(mnist) else select.choose(ingest)
+    ingest = ingest_section(values)
+    if ingest.source == AUTO:
+        ingest = replace(ingest, source="mnist")
     values = {**SOURCE_DEFAULTS.get(ingest.source, {}), **values, "ingest.source": ingest.source}
     values.setdefault("register.name", f"{select.name(ingest)}-classifier")
     values.setdefault("register.experiment", values["register.name"])
-    return complete(values), notice
+    return complete(values)
 
 
-def complete(values: Mapping[str, Any]) -> Params:
-    """*values* ("train.epochs" -> 3) as settings, what is not among them at its default; raises ConfigError."""
+def ingest_section(values: Values) -> Ingest:
+    return Ingest(**section(values, "ingest"))
+
+
+def complete(values: Values) -> Params:
+    """*values* as settings, all others at their defaults; raises ConfigError."""
     from components.models import catalog
 
-    sections: dict[str, Any] = {name: kind(**_section(values, name)) for name, kind in SECTIONS.items()}
+    sections, problems = dict[str, Any](), list[str]()
+    for name, kind in SECTIONS.items():
+        try:
+            sections[name] = kind(**section(values, name))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
     for name in sections["train"].networks:
         catalog.check(name, sections["train"])
     return Params(**sections)
 
 
 def chosen(params: Params) -> dict[str, Any]:
-    """The settings that a person chose: those that differ from what the source alone would give."""
-    usual, _ = settle({"ingest.source": params.ingest.source}, lambda _: False)
-    return {name: value for name, value in flat(params).items() if value != flat(usual)[name]}
+    """The settings that a user chose: those that differ from what the source alone would give."""
+    usual = flat(settle({"ingest.source": params.ingest.source}))
+    return {name: value for name, value in flat(params).items() if value != usual[name]}
 
 
 def flat(params: Params) -> dict[str, Any]:
@@ -95,9 +130,9 @@ def flat(params: Params) -> dict[str, Any]:
 
 
 def written(file: str = "", environment: Mapping[str, str] | None = None) -> tuple[dict[str, Any], list[str]]:
-    """What the settings file and the environment say, by full name, and what is wrong with the rest of it.
+    """The valid settings of the settings file and the environment, by full name, and the problems of the others.
 
-    For a DAG file, which has to be drawn even where a setting is wrong: `load` refuses it when the run begins.
+    For a DAG file, which has to load even where a setting is wrong: `read` refuses it when the run begins.
     """
     environment = os.environ if environment is None else environment
     layers, problems = list(_environment(environment)), list[str]()
@@ -109,12 +144,33 @@ def written(file: str = "", environment: Mapping[str, str] | None = None) -> tup
     return {name: value for name, value in layers if name not in wrong}, [*problems, *wrong.values()]
 
 
-def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
+def section(values: Values, section: str) -> dict[str, Any]:
     return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{section}.")}
 
 
 def _problem(name: str, value: Any) -> str | None:
+    if value is None:
+        return f"--set {name} has no value; write it as --set train.epochs=3"
+    if name.startswith("PIPELINE_"):
+        return _unknown_variable(name)
     return problem(name, SETTINGS[name], value) if name in SETTINGS else unknown(name)
+
+
+def unknown(name: str) -> str:
+    """That there is no setting *name*, and the one that was probably meant."""
+    hint = did_you_mean(name, SETTINGS, cutoff=0.5) or "python -m pipeline settings lists them all"
+    return f"no setting is called '{name}'; {hint}"
+
+
+def _unknown_variable(name: str) -> str:
+    known = [*VARIABLES, *FROM_ENVIRONMENT, *map(variable, SETTINGS)]
+    hint = did_you_mean(name, known, cutoff=0.8) or f"a setting is set as {variable('train.epochs')}=3"
+    return f"the environment variable {name} sets nothing; {hint}"
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting *name*: PIPELINE_TRAIN_EPOCHS for train.epochs."""
+    return f"PIPELINE_{name.upper().replace('.', '_')}"
 
 
 def profiles() -> list[str]:
@@ -128,17 +184,11 @@ def located(file: str) -> Path:
     return profile if file in profiles() and not Path(file).is_file() else Path(file)
 
 
-def unknown(name: str) -> str:
-    """That no setting is called *name*, and which one is nearly."""
-    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else "python -m pipeline settings lists them all"
-    return f"no setting is called '{name}'; {hint}"
-
-
-def document(path: str) -> dict[str, Any]:
+def document(path: str) -> dict[str, dict[str, Any]]:
     """The sections of the settings file *path*."""
     try:
-        content = tomllib.loads(located(path).read_text())
+        with located(path).open("rb") as file:
+            content = tomllib.load(file)
     except FileNotFoundError:
         raise ConfigError(
             f"there is no settings file {path}; give --config a TOML file that exists, or a profile: "
@@ -155,31 +205,31 @@ def document(path: str) -> dict[str, Any]:
 def _file(path: str) -> Iterator[tuple[str, Any]]:
     sections = document(path) if path else {}
     for section, values in sections.items():
-        if section == "tune":  # what to search, for `tune` alone: pipeline/tuning/plan.py reads it
+        if section == "tune":  # the search space, for `tune` alone: pipeline/tuning/plan.py reads it
             continue
         yield from ((f"{section}.{name}", value) for name, value in values.items())
 
 
 def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    for variable, name in FROM_ENVIRONMENT.items():
-        if environment.get(variable):
-            yield name, environment[variable]
-    for variable, text in sorted(environment.items()):
-        section, _, name = variable.removeprefix("PIPELINE_").lower().partition("_")
-        if variable.startswith("PIPELINE_") and section in SECTIONS and name:
-            yield f"{section}.{name}", parse(f"{section}.{name}", text)
+    for name, setting in FROM_ENVIRONMENT.items():
+        if environment.get(name):
+            yield setting, environment[name]
+    for name, text in sorted(environment.items()):
+        if not name.startswith("PIPELINE_") or name in (*VARIABLES, *FROM_ENVIRONMENT):
+            continue
+        section, _, rest = name.removeprefix("PIPELINE_").lower().partition("_")
+        setting = f"{section}.{rest}" if section in SECTIONS and rest else name
+        yield setting, parse(setting, text)
 
 
 def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text} has no value; write it as --set train.epochs=3")
-        yield name.strip(), parse(name.strip(), value.strip())
+        yield name.strip(), parse(name.strip(), value.strip()) if equals else None
 
 
 def parse(name: str, text: str) -> Any:
-    """*text* as the type of the setting *name*; the text itself where it is none, so that the check can quote it."""
+    """*text* as the type of the setting *name*; the text itself where it is not of that type, for the error message."""
     kind: type = type(SETTINGS[name].default) if name in SETTINGS else str
     if kind is bool:
         return WORDS.get(text.lower(), text)

@@ -144,9 +144,13 @@ def records(home: Home) -> list[RunRecord]:
 
 
 def find(home: Home, run: str = "") -> RunRecord:
-    """The run called *run* (a prefix is enough), or the last one; raises ConfigError where there is none."""
-    for record in records(home):
-        if record.run.startswith(run):
-            return record
-    problem = f"no run is called '{run}'; python -m pipeline runs lists them"
-    raise ConfigError(problem if run else "nothing has run yet: make pipeline")
+    """The run called *run* or whose name begins with it, or the last one; raises ConfigError where it is not one."""
+    matches = [record for record in records(home) if record.run.startswith(run)]
+    exact = [record for record in matches if record.run == run]
+    if not matches:
+        problem = f"no run is called '{run}'; python -m pipeline runs lists them"
+        raise ConfigError(problem if run else "nothing has run yet: make pipeline")
+    if run and not exact and len(matches) > 1:
+        names = ", ".join(record.run for record in matches[:3]) + (", ..." if len(matches) > 3 else "")
+        raise ConfigError(f"{len(matches)} runs begin with '{run}' ({names}); give more of the name")
+    return (exact or matches)[0]

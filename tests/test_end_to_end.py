@@ -11,7 +11,7 @@ import pytest
 from components.settings.sections import Train
 from tests.conftest import CLEAN, QUICK, command
 
-ASK = """
+PREDICT = """
 import json, sys, numpy as np, mlflow
 name, images = sys.argv[1], np.load(sys.argv[2])
 model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
@@ -19,20 +19,20 @@ print(json.dumps(np.asarray(model.predict(images[:200])).argmax(axis=1).tolist()
 """
 
 
-def champions_answers(home: Path, name: str) -> tuple[list[int], list[int]]:
-    """What the champion says of the first 200 test images, asked through mlflow.pyfunc alone, and the labels."""
+def champion_predictions(home: Path, name: str) -> tuple[list[int], list[int]]:
+    """The champion's predictions for the first 200 test images, through mlflow.pyfunc alone, and the labels."""
     normalize = next((home / "artifacts" / "normalize").glob("[!.]*"))
     labels = normalize / "test" / "labels.npy"
     environment = {**CLEAN, "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    arguments = [sys.executable, "-c", ASK, name, str(normalize / "test" / "images-00000.npy")]
+    arguments = [sys.executable, "-c", PREDICT, name, str(normalize / "test" / "images-00000.npy")]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
     import numpy as np
 
     return json.loads(done.stdout.splitlines()[-1]), np.load(labels)[:200].tolist()
 
 
-def right(answers: list[int], labels: list[int]) -> float:
-    return sum(a == b for a, b in zip(answers, labels, strict=True)) / len(labels)
+def accuracy(predictions: list[int], labels: list[int]) -> float:
+    return sum(a == b for a, b in zip(predictions, labels, strict=True)) / len(labels)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_digits_pass_the_gate_with_their_own_recipe(digits: Path) -> None:
-    """The defaults, no network, the real gate of 98 %: half a point above it, promoted, exported, reported."""
+def test_digits_pass_the_gate_with_the_defaults_of_their_source(digits: Path) -> None:
+    """No network, the real gate of 98 %: half a point above it, promoted, exported, reported."""
     (run,) = json.loads(command(digits, "runs", "--json").stdout)
     assert run["accuracy"] >= 0.985
     assert run["model"]["aliases"] == ["challenger", "champion"]
@@ -58,9 +58,9 @@ def test_digits_pass_the_gate_with_their_own_recipe(digits: Path) -> None:
     assert "<html" in Path(run["report"]).read_text()
 
 
-def test_the_registry_answers_with_the_champion_from_raw_pixels(digits: Path) -> None:
-    """models:/digits-classifier@champion takes uint8 images, as they lie on disk, and is right about them."""
-    assert right(*champions_answers(digits, "digits-classifier")) >= 0.97
+def test_the_champion_of_the_registry_predicts_from_raw_pixels(digits: Path) -> None:
+    """models:/digits-classifier@champion takes uint8 images as they are on disk."""
+    assert accuracy(*champion_predictions(digits, "digits-classifier")) >= 0.97
 
 
 def test_one_mlflow_run_holds_the_whole_run(digits: Path) -> None:
@@ -86,8 +86,8 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     assert {"pictures", "report.html"} <= set(files)
 
 
-def test_a_second_champion_takes_over_and_one_command_goes_back(home: Path) -> None:
-    """Another seed, another version; `rollback` gives the alias back, and no later run takes it again by itself."""
+def test_a_second_champion_takes_over_and_one_command_rolls_back(home: Path) -> None:
+    """Another seed, another version; `rollback` restores the first, and no later run promotes the second again."""
     again = ("run", "--source", "digits", *[part for setting in QUICK for part in ("--set", setting)])
     again = (*again, "--set", "train.seed=1")
     done = command(home, *again)
@@ -108,7 +108,7 @@ def aliases(home: Path) -> dict[str, list[str]]:
 
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="real MNIST: set MNIST_DIR")
 def test_real_mnist_passes_the_gate_after_one_epoch(tmp_path: Path) -> None:
-    """All 70,000 images: 98 % and more, exported, and answered by the registry as mnist-classifier."""
+    """All 70,000 images: at least 98 %, exported, and served by the registry as mnist-classifier."""
     done = command(
         tmp_path, "run", "--json", "--source", "mnist", "--set", "train.epochs=1", MNIST_DIR=os.environ["MNIST_DIR"]
     )
@@ -116,4 +116,4 @@ def test_real_mnist_passes_the_gate_after_one_epoch(tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert answer["accuracy"] >= 0.98
     assert answer["model"] == {"name": "mnist-classifier", "version": "1", "aliases": ["challenger", "champion"]}
-    assert right(*champions_answers(tmp_path, "mnist-classifier")) >= 0.97
+    assert accuracy(*champion_predictions(tmp_path, "mnist-classifier")) >= 0.97

@@ -142,7 +142,7 @@ def test_a_run_stopped_by_hand_leaves_nothing_half_done(tmp_path: Path, number: 
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    assert err.strip().endswith("interrupted: what was finished is kept; run it again to go on")
+    assert err.strip().endswith("interrupted: finished work is kept; run the same command again to resume")
     assert "Traceback" not in err
     assert not list((tmp_path / "artifacts").glob("*/.draft-*"))
     assert json.loads(command(tmp_path, "show", "--json").stdout)["state"] == "interrupted"

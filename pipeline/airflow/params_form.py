@@ -4,7 +4,6 @@ An empty field leaves the setting to the settings file and the defaults of the s
 that is filled in goes through `--set`, so both are checked by the same code.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
@@ -22,17 +21,13 @@ TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 Values = Mapping[str, Any]  # of settings, by name
 
 
-def settings_file() -> str:
-    return os.environ.get("PIPELINE_CONFIG", "")
-
-
 def read_settings() -> tuple[Values, str]:
     """The settings that the DAGs are built with, and what is wrong with those that were written ("" for nothing).
 
     A DAG that cannot be imported would silently stop retraining: built without the wrong settings it runs, and fails at
     its first task with the list of all problems. Neither the network nor the source's folder is accessed.
     """
-    written, problems = config.written(settings_file())
+    written, problems = config.written(config.settings_file())
     return {**{name: spec.default for name, spec in config.SETTINGS.items()}, **written}, "\n".join(problems)
 
 

@@ -13,7 +13,7 @@ from components.errors import Failure, PipelineError, Unavailable
 from components.settings.sections import Params
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
-from pipeline.airflow.params_form import overrides, read_settings, schedule, settings_file
+from pipeline.airflow.params_form import overrides, read_settings, schedule
 from pipeline.airflow.run_names import run_name
 from pipeline.home import Home
 from pipeline.run_record import Model
@@ -111,10 +111,10 @@ def _time_limit(task: StageTask) -> Iterator[None]:
 
 
 def load(overrides: Sequence[str]) -> Params:
-    """The settings of a run, read by the code of the command line."""
-    from pipeline.cli import commands
+    """The settings of a run."""
+    from pipeline import run_settings
 
-    return commands.settings_of_run(settings_file(), overrides)
+    return run_settings.load(overrides)
 
 
 def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, Any]:

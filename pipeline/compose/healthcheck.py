@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         elif part:
             check_airflow(part)
         else:
-            config.load(os.environ.get("PIPELINE_CONFIG", ""), have=lambda _: True)
+            config.load(config.settings_file())
     except Failure as error:
         say(str(error))
         return 1

@@ -1,5 +1,6 @@
-"""Settings: which layer wins, what is refused, and that every problem is told at once."""
+"""Settings: which layer wins, what is refused, and that all problems are reported together."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from components.errors import ConfigError, SourceError
 from components.settings.sections import SECTIONS, Gate, Params, Train
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
+from tests.conftest import ROOT
 
 
 def load(*overrides: str, file: str = "", source: str = "digits", **environment: str) -> Params:
-    return config.load(file, overrides, source, environment)[0]
+    return config.load(file, overrides, source, environment)
 
 
 def problems(*overrides: str, file: str = "", **environment: str) -> list[str]:
@@ -29,8 +31,8 @@ def test_each_layer_wins_over_the_one_before(tmp_path: Path) -> None:
     assert params.train.learning_rate == SOURCE_DEFAULTS["digits"].get("train.learning_rate", Train().learning_rate)
 
 
-def test_the_recipe_of_a_source_gives_way_to_what_a_person_sets() -> None:
-    """What is recommended for digits is taken, but for the settings that somebody chose."""
+def test_a_users_setting_wins_over_the_default_of_the_source() -> None:
+    """digits has its own number of epochs, unless a user sets one."""
     assert load().train.epochs == SOURCE_DEFAULTS["digits"]["train.epochs"]
     assert load("train.epochs=3").train.epochs == 3
 
@@ -41,9 +43,31 @@ def test_the_data_folders_come_from_their_usual_variables() -> None:
     assert (ingest.data_dir, ingest.tfds_dir) == ("/data/mnist", "/data/tfds")
 
 
-def test_variables_that_are_no_settings_are_left_alone() -> None:
-    """PIPELINE_HOME and the like share the prefix and are no section."""
-    assert load(PIPELINE_HOME="/x", PIPELINE_CONFIG="/y", PIPELINE_STORE="s3://z") == load()
+def test_the_variables_that_are_no_settings_are_accepted() -> None:
+    """PIPELINE_HOME and the like share the prefix; each has a line in VARIABLES."""
+    assert load(**dict.fromkeys(config.VARIABLES, "x")) == load()
+
+
+def test_every_variable_that_the_project_names_is_known() -> None:
+    """Whoever adds a variable adds it to VARIABLES: in the source, the images, the Makefile and the manifests."""
+    files = [*ROOT.glob("Makefile"), *(ROOT / "docker").rglob("*")]
+    files += [path for folder in ("components", "pipeline", "dags") for path in (ROOT / folder).rglob("*.py")]
+    text = "\n".join(path.read_text() for path in files if path.is_file())
+    named = set(re.findall(r"\bPIPELINE_[A-Z]+(?:_[A-Z]+)*\b", text)) - {"PIPELINE_SECTION_NAME"}
+    assert named <= {*config.VARIABLES, *config.FROM_ENVIRONMENT, *map(config.variable, config.SETTINGS)}
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("PIPELINE_TRIAN_EPOCHS", "did you mean 'PIPELINE_TRAIN_EPOCHS'?"),
+        ("PIPELINE_HOEM", "did you mean 'PIPELINE_HOME'?"),
+        ("PIPELINE_XYZ", "a setting is set as PIPELINE_TRAIN_EPOCHS=3"),
+    ],
+)
+def test_a_misspelt_variable_is_a_problem(variable: str, hint: str) -> None:
+    """It would otherwise be ignored without a word."""
+    assert problems(**{variable: "7"}) == [f"the environment variable {variable} sets nothing; {hint}"]
 
 
 def test_the_registered_name_follows_the_source() -> None:
@@ -53,25 +77,33 @@ def test_the_registered_name_follows_the_source() -> None:
 
 
 def test_an_unknown_setting_gets_a_suggestion() -> None:
-    """A slip of the pen is told with the name that was meant."""
+    """The message names the setting that was probably meant."""
     assert problems("train.epoch=3") == ["no setting is called 'train.epoch'; did you mean 'train.epochs'?"]
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
-    """Three mistakes in three places are one message, not three runs."""
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
+    """Four mistakes in three places are one message, not four runs."""
     file = tmp_path / "settings.toml"
     file.write_text("[train]\nmodel = 'cnm'\n")
-    found = problems("gate.min_accuracy=98", file=str(file), PIPELINE_TRAIN_EPOCHS="many")
-    assert found == [
+    reported = problems("train.seed", "gate.min_accuracy=98", file=str(file), PIPELINE_TRAIN_EPOCHS="many")
+    assert reported == [
         "train.model is 'cnm'; expected one of cnn_bn, cnn, dense, vgg, resnet, attention, mobilenet_v2, tiny, "
         "or package.module:function (did you mean cnn?)",
         f"train.epochs is 'many'; expected a whole number, such as {Train().epochs}",
+        "--set train.seed has no value; write it as --set train.epochs=3",
         "gate.min_accuracy is 98.0; expected 0 to 1 (did you mean 0.98?)",
     ]
 
 
+def test_conflicts_in_two_sections_are_reported_together() -> None:
+    """Settings that do not go together: the first section does not hide the second."""
+    with pytest.raises(ConfigError) as raised:
+        config.complete({"train.epochs": 0, "gate.min_accuracy": 2})
+    assert [problem.partition(" ")[0] for problem in raised.value.problems] == ["train.epochs", "gate.min_accuracy"]
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("train.epochs=2.5", "train.epochs is '2.5'; expected a whole number"),
         ("train.epochs=0", "train.epochs is 0; expected 1 to 10000"),
@@ -86,9 +118,9 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ("zzz=3", "no setting is called 'zzz'; python -m pipeline settings lists them all"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_was_expected(text: str, said: str) -> None:
+def test_a_wrong_value_is_reported_with_what_was_expected(text: str, message: str) -> None:
     """Setting, value, expectation."""
-    assert problems(text)[0].startswith(said)
+    assert problems(text)[0].startswith(message)
 
 
 @pytest.mark.parametrize("text", ["train", "[train\nepochs=1", "epochs = 1", "[train]\nepochs = [1]"])
@@ -96,29 +128,37 @@ def test_a_settings_file_that_is_wrong_is_named(tmp_path: Path, text: str) -> No
     """Broken TOML, a setting outside its section and a list for a number are one sentence each."""
     file = tmp_path / "settings.toml"
     file.write_text(text)
-    (said,) = problems(file=str(file))
-    assert "settings.toml" in said or "train.epochs is [1]" in said
+    (message,) = problems(file=str(file))
+    assert "settings.toml" in message or "train.epochs is [1]" in message
+
+
+def test_a_settings_file_is_utf_8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TOML is UTF-8; a container without a locale reads ASCII."""
+    monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "ascii")
+    file = tmp_path / "settings.toml"
+    file.write_bytes("[register]\nexperiment = 'Größen'".encode())
+    assert load(file=str(file)).register.experiment == "Größen"
 
 
 @pytest.mark.parametrize(
-    ("networks", "said"),
+    ("networks", "message"),
     [
         ("cnn_bn,tiny", "train.depth is 2, which train.member_models=cnn_bn,tiny cannot use; leave it at 0"),
         ("cnn_bn,nowhere:net", "train.member_models=cnn_bn,nowhere:net: there is no module nowhere; expected"),
     ],
 )
-def test_every_network_of_an_ensemble_is_looked_at(networks: str, said: str) -> None:
-    """Not only the first: what one of them cannot be, or cannot use, is told before anything runs."""
-    (found,) = problems("train.members=2", f"train.member_models={networks}", "train.depth=2")
-    assert found.startswith(said)
+def test_every_network_of_an_ensemble_is_checked(networks: str, message: str) -> None:
+    """Not only the first: an unknown network or a setting that one cannot use is reported before anything runs."""
+    (problem,) = problems("train.members=2", f"train.member_models={networks}", "train.depth=2")
+    assert problem.startswith(message)
 
 
-def test_a_settings_file_that_is_not_there_is_told() -> None:
-    """A path with a slip in it must not mean the defaults."""
+def test_a_missing_settings_file_is_reported() -> None:
+    """A misspelt path must not mean the defaults."""
     assert "no settings file /nowhere.toml" in problems(file="/nowhere.toml")[0]
 
 
-def test_a_source_that_does_not_exist_is_told_with_a_suggestion() -> None:
+def test_an_unknown_source_gets_a_suggestion() -> None:
     """`mnits` is not taken for a folder."""
     with pytest.raises(SourceError, match="did you mean 'mnist'"):
         load(source="mnits")
@@ -131,20 +171,20 @@ def test_a_whole_number_where_a_share_belongs_is_the_same_setting() -> None:
 
 
 def test_every_default_is_within_its_own_bounds_and_explained() -> None:
-    """A section can be created without arguments, and each setting has a help text."""
+    """Each section can be created without arguments, and each setting has a help text."""
     for section in SECTIONS.values():
         section()
     assert all(spec.metadata["help"] for spec in config.SETTINGS.values())
 
 
-def test_what_a_person_chose_is_told_apart_from_what_comes_by_itself() -> None:
+def test_chosen_settings_are_separated_from_defaults() -> None:
     """The command in the report repeats the choices alone."""
     assert config.chosen(load("train.epochs=3")) == {"train.epochs": 3}
     assert config.chosen(load()) == {}
 
 
-def test_a_profile_is_found_by_its_name_and_holds_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every bundled profile loads with a source of its own kind; a file of that name in the folder comes first."""
+def test_every_profile_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the source mnist; a file of that name in the current folder comes first."""
     for name in config.profiles():
         assert load(file=name, source="mnist", MNIST_DIR=str(tmp_path)).ingest.source == "mnist"
     monkeypatch.chdir(tmp_path)

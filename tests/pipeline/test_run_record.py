@@ -52,6 +52,16 @@ def test_a_run_that_is_not_there_is_told_in_a_sentence(home: Home) -> None:
         find(home, "b")
 
 
+def test_the_beginning_of_several_names_is_ambiguous(home: Home) -> None:
+    """`show 2026` must not pick one of a year's runs; a whole name is never ambiguous."""
+    for run in ("2026", "20260101-x", "20260202-y"):
+        with journal(home, run):
+            ...
+    with pytest.raises(ConfigError, match=r"2 runs begin with '20260' \(20260202-y, 20260101-x\); give more"):
+        find(home, "20260")
+    assert find(home, "2026").run == "2026"
+
+
 def test_a_run_whose_process_was_killed_says_so(home: Home) -> None:
     """While the process lives its run is running; after kill -9 it is killed, not running for ever."""
     script = f"""

@@ -21,7 +21,7 @@ from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 
 
 def run(home: Path, *overrides: str, source: str = "digits", until: str = "", force: tuple[str, ...] = ()) -> Runner:
-    params, _ = config.load("", (*QUICK, *overrides), source, {})
+    params = config.load("", (*QUICK, *overrides), source, {})
     return execute.run(params, Home(home), until=until, force=force)
 
 
@@ -78,14 +78,14 @@ def test_a_new_budget_judges_the_exports_that_are_there(home: Path, bound: str) 
 @pytest.mark.parametrize("stage", ["register", "export", "promote"])
 def test_no_stage_after_a_refusal_can_be_run_by_itself(home: Path, stage: str) -> None:
     """The guard stands where the harm would be: `stage promote` does not pass what `run` would not."""
-    params, _ = config.load("", (*QUICK, "gate.min_accuracy=0.9999"), "digits", {})
+    params = config.load("", (*QUICK, "gate.min_accuracy=0.9999"), "digits", {})
     with execute.recorded(params, Home(home), "try") as runner, pytest.raises(ModelRejected):
         runner.run_stage(stage)
 
 
 def test_a_stage_asked_for_too_early_says_which_to_run_first(tmp_path: Path) -> None:
     """Not a file-not-found error three calls deep."""
-    params, _ = config.load("", (), "digits", {})
+    params = config.load("", (), "digits", {})
     with (
         execute.recorded(params, Home(tmp_path), "try") as runner,
         pytest.raises(ArtifactMissing, match="run 'python -m pipeline stage ingest' first"),
@@ -95,7 +95,7 @@ def test_a_stage_asked_for_too_early_says_which_to_run_first(tmp_path: Path) -> 
 
 def test_stages_run_one_by_one_make_what_a_run_makes(tmp_path: Path) -> None:
     """Each process finds its inputs by recomputing their keys: nothing is handed over, and the digests are the same."""
-    params, _ = config.load("", QUICK, "digits", {})
+    params = config.load("", QUICK, "digits", {})
     one_by_one = {}
     for stage in ("ingest", "validate", "normalize"):
         one_by_one[stage] = execute.run_stage(params, Home(tmp_path / "a"), stage, "same-run")["digest"]

@@ -20,7 +20,7 @@ def settings_file(folder: Path, space: str = SPACE, tune: str = "", more: str = 
 
 
 def planned(file: Path, *overrides: str, **options: Any) -> Plan:
-    return plan(str(file), overrides, options, lambda: config.load(str(file), overrides, "", {})[0])
+    return plan(str(file), overrides, options, lambda: config.load(str(file), overrides, "", {}))
 
 
 def history(chosen: dict[str, Any], epochs: int = 3) -> list[dict[str, float]]:

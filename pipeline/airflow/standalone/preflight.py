@@ -24,7 +24,7 @@ CONFIG_ERROR = "components.errors.ConfigError: "
 
 def expect_settings() -> None:
     """Raise ConfigError with all that is wrong in the settings file and the environment."""
-    _, problems = config.written(os.environ.get("PIPELINE_CONFIG", ""))
+    _, problems = config.written(config.settings_file())
     if problems:
         raise ConfigError(*problems)
 

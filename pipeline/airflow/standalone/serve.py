@@ -1,7 +1,6 @@
 """Start a local Airflow part by part, report progress, and keep it running until it is ended."""
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pipeline.airflow.standalone.environment import ROOT, USER, Local
 from pipeline.airflow.standalone.preflight import are_read, expect_free, expect_importable, expect_settings
 from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import Api
-from pipeline.config import located
+from pipeline.config import located, settings_file
 from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
 
@@ -88,7 +87,7 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
 
 def _settings_file() -> dict[str, str]:
     """The settings file by its absolute path: Airflow's processes may run in another folder."""
-    file = os.environ.get("PIPELINE_CONFIG", "")
+    file = settings_file()
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 

@@ -1,4 +1,4 @@
-"""The command line: answers on standard output, exit statuses, and no second wasted."""
+"""The command line: answers on standard output, exit statuses, and no needless import."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def answer(home: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_run_prints_one_object_and_everything_else_on_standard_error(home: Path) -> None:
+def test_run_json_prints_one_object_and_everything_else_on_standard_error(home: Path) -> None:
     """A program can read the answer: the run, its stages, accuracy and model."""
     done = command(home, "run", "--json", "--source", "digits", *SETTINGS)
     found = json.loads(done.stdout)
@@ -39,7 +39,7 @@ def test_a_refused_run_prints_its_object_too(home: Path) -> None:
     assert found["error"] in done.stderr
 
 
-def test_the_summary_names_everything_that_a_person_looks_for(home: Path) -> None:
+def test_the_summary_of_a_run_has_everything_that_a_user_looks_for(home: Path) -> None:
     """Accuracy with its interval, version and aliases, files, report, times, and what to type next."""
     text = command(home, "run", "--source", "digits", *SETTINGS).stdout
     for part in (
@@ -67,7 +67,7 @@ def test_find_lr_suggests_a_rate_and_leaves_runs_and_artifacts_alone(home: Path)
     assert (answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))) == before
 
 
-def test_explain_tells_what_would_run_and_why(finished: Path) -> None:
+def test_explain_shows_what_would_run_and_why(finished: Path) -> None:
     """A changed setting is named with both values; what depends on it has to wait."""
     rows = answer(finished, "explain", "--source", "digits", *SETTINGS, "--set", "train.dropout=0.1")
     found = {row["stage"]: (row["verdict"], row["reasons"]) for row in rows}
@@ -76,8 +76,8 @@ def test_explain_tells_what_would_run_and_why(finished: Path) -> None:
     assert found["evaluate"] == ("wait", ["reads train, which has to run first"])
 
 
-def test_explain_makes_nothing(finished: Path, tmp_path: Path) -> None:
-    """Asked about an empty home it leaves it without artifacts."""
+def test_explain_runs_nothing(tmp_path: Path) -> None:
+    """An empty home still has no artifacts afterwards."""
     rows = answer(tmp_path, "explain", "--source", "digits")
     assert rows[0]["reasons"] == ["it has not run yet"]
     assert not list(tmp_path.glob("artifacts/*/*"))
@@ -86,11 +86,15 @@ def test_explain_makes_nothing(finished: Path, tmp_path: Path) -> None:
 def test_the_tables_show_what_the_json_says(finished: Path) -> None:
     """models, runs, show, settings and verify print a table for people and the same facts for programs."""
     (version,) = answer(finished, "models")
-    assert version["name"] in command(finished, "models").stdout
+    shown = command(finished, "models").stdout
+    assert version["name"] in shown
+    assert version["model_sha256"][:16] in shown
     (run, *_) = answer(finished, "runs")
     assert run["run"] in command(finished, "runs").stdout
     assert answer(finished, "show", run["run"]) == run
-    assert run["stages"][0]["key"] in command(finished, "show").stdout
+    shown = command(finished, "show").stdout
+    assert run["stages"][0]["key"] in shown
+    assert f"model sha256 {version['model_sha256']}" in shown
     assert answer(finished, "settings", "--source", "digits")["train.model"] == "cnn_bn"
     assert "train.model" in command(finished, "settings", "--source", "digits").stdout
     assert "0 damaged" in command(finished, "verify").stdout
@@ -106,7 +110,7 @@ def test_verify_exits_with_one_and_names_the_damaged_file(home: Path) -> None:
 
 
 def test_gc_keeps_what_the_aliases_and_the_last_runs_need(home: Path) -> None:
-    """What an older run made and nobody points to goes; a dry run only tells; the champion's things stay."""
+    """What only an older run needs is deleted; a dry run only shows it; what the champion needs stays."""
     changed = command(home, "run", "--source", "digits", *SETTINGS, "--set", "normalize.seed=7", "--until", "normalize")
     assert changed.returncode == 0
     for _ in range(2):
@@ -119,21 +123,21 @@ def test_gc_keeps_what_the_aliases_and_the_last_runs_need(home: Path) -> None:
     assert not any(stage["made"] for stage in nothing["stages"])
 
 
-def test_gc_keeps_all_that_the_champion_stands_on_without_any_run(home: Path) -> None:
-    """Its images, its training, its evaluation and its exports; only then can one go back to it and know it."""
+def test_gc_keeps_everything_that_the_champion_depends_on_without_any_run(home: Path) -> None:
+    """Its images, training, evaluation and exports, so that a rollback finds them."""
     assert answer(home, "gc", "--keep", "0") == {"artifacts": [], "bytes": 0}
     assert command(home, "gc", "--keep", "-1").returncode == 2
 
 
 def test_rollback_without_an_earlier_champion_says_so(home: Path) -> None:
-    """Exit status 2 and the command for crowning by hand."""
+    """Exit status 2 and the command for a manual promotion."""
     done = command(home, "rollback")
     assert done.returncode == 2
     assert "has had no champion before version 1" in done.stderr
 
 
-def test_promoting_by_hand_takes_force_and_a_reason(home: Path) -> None:
-    """Passing the gates by must be meant."""
+def test_a_manual_promotion_requires_force_and_a_reason(home: Path) -> None:
+    """Nobody bypasses the gates by accident."""
     done = command(home, "promote", "1")
     assert done.returncode == 2
     assert "--force --reason TEXT" in done.stderr
@@ -144,11 +148,25 @@ def test_promoting_by_hand_takes_force_and_a_reason(home: Path) -> None:
     "arguments", [["models"], ["report"], ["show"], ["rollback"], ["promote", "1", "--force", "--reason", "x"]]
 )
 def test_on_an_empty_home_each_command_says_what_to_do_first(tmp_path: Path, arguments: list[str]) -> None:
-    """Nothing there yet is a sentence with `make pipeline`, not a traceback."""
+    """The message names `make pipeline`; there is no traceback."""
     done = command(tmp_path, *arguments)
     assert done.returncode == 2
     assert "make pipeline" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--force", "promote"], "--force promote has no effect: promote acts on the registry in every run"),
+        (["--force", "train", "--until", "normalize"], "--force train has no effect: the run ends before train"),
+    ],
+)
+def test_a_force_without_effect_is_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """Stages that act on the registry run every time, and those after --until not at all."""
+    done = command(tmp_path, "run", "--source", "digits", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 def test_a_wrong_setting_exits_with_two_before_anything_runs(tmp_path: Path) -> None:
@@ -160,7 +178,7 @@ def test_a_wrong_setting_exits_with_two_before_anything_runs(tmp_path: Path) -> 
 
 
 def test_a_source_that_cannot_be_reached_names_three_ways_out(tmp_path: Path) -> None:
-    """A closed port as the mirror: told within ten seconds."""
+    """A closed port as the mirror is reported within seconds."""
     start = time.monotonic()
     done = command(tmp_path, "run", "--source", "mnist", "--set", "ingest.mirror=http://127.0.0.1:9/")
     assert time.monotonic() - start < 20
@@ -183,8 +201,8 @@ def test_a_source_that_cannot_be_reached_names_three_ways_out(tmp_path: Path) ->
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_no_command_that_only_looks_loads_anything_heavy(home: Path, arguments: list[str]) -> None:
-    """Not even a run with nothing to do, which passes every check and asks the registry."""
+def test_no_read_only_command_loads_anything_heavy(home: Path, arguments: list[str]) -> None:
+    """Nor does a run with nothing to do, which passes every check and reads the registry."""
     script = (
         "import sys; from pipeline.__main__ import main; status = main(sys.argv[1:]);"
         f"print('loaded:', sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
@@ -206,3 +224,10 @@ def test_the_runner_the_graph_and_the_key_are_imported_without_numpy() -> None:
     script = f"import sys, pipeline.runner; print(sorted(({HEAVY!r} | {{'numpy', 'PIL', 'rich'}}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_help_imports_declarations_alone() -> None:
+    """`--help` and completion answer at once: neither the settings nor the store is imported."""
+    script = "import sys, pipeline.cli.main; print({'pipeline.config', 'pipeline.home'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -35,7 +35,7 @@ def test_options_win_over_the_file_and_the_file_names_the_study(tmp_path: Path) 
 def test_run_takes_a_settings_file_with_a_search_in_it(tmp_path: Path) -> None:
     """And minds nothing of it, not even a mistake."""
     file = settings_file(tmp_path, tune="trails = 7", more="[train]\nepochs = 2")
-    assert config.load(str(file), (), "", {})[0].train.epochs == 2
+    assert config.load(str(file), (), "", {}).train.epochs == 2
 
 
 def test_the_settings_as_they_are_are_tried_first_where_the_space_holds_them(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""Commands that look after the workspace: verify, gc."""
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from components.errors import ArtifactCorrupt, ConfigError
+from pipeline.cli.options import JSON, Option, command, home
+from pipeline.cli.output import print_json
+
+if TYPE_CHECKING:
+    from pipeline.store.local import Store
+
+
+@command("read every stored byte again; exit status 1 where a file is damaged", JSON)
+def verify(options: Namespace) -> int:
+    store = home().store
+    rows = [{"stage": stage, "key": key, "problem": _damage(store, stage, key)} for stage, key in store.list()]
+    damage = [row["problem"] for row in rows if row["problem"]]
+    if options.json:
+        print_json(rows)
+    else:
+        print("\n".join([*damage, f"{len(rows)} artifacts read, {len(damage)} damaged"]))
+    return 1 if damage else 0
+
+
+def _damage(store: "Store", stage: str, key: str) -> str:
+    """What is wrong with an artifact, "" for nothing."""
+    try:
+        if artifact := store.get(stage, key):
+            store.verify(artifact)
+    except ArtifactCorrupt as error:
+        return str(error)
+    return ""
+
+
+@command(
+    "delete what neither the champion, the challenger nor the last runs need",
+    JSON,
+    Option("--dry-run", action="store_true", help="only show what would be deleted"),
+    Option("--keep", type=int, default=5, metavar="N", help="number of the last runs to keep (5)"),
+)
+def gc(options: Namespace) -> int:
+    from components.registry.client import Registry
+    from pipeline import garbage
+
+    if options.keep < 0:
+        raise ConfigError(f"--keep is {options.keep}; expected a number of runs, 0 or more")
+    workspace = home()
+    registry = Registry(workspace.tracking_uri)
+    versions = [version for name in registry.names() for version in registry.versions(name)]
+    waste = garbage.find(workspace, [version.tags for version in versions if version.aliases], options.keep)
+    if not options.dry_run:
+        garbage.collect(workspace, waste)
+    if options.json:
+        print_json({"artifacts": [f"{stage}/{key}" for stage, key in waste.artifacts], "bytes": waste.bytes})
+        return 0
+    for stage, key in waste.artifacts:
+        print(f"{stage}/{key}")
+    verb = "would free" if options.dry_run else "freed"
+    print(f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(waste.artifacts)} artifacts")
+    return 0

@@ -1,0 +1,124 @@
+"""Commands on the registry: models, promote, rollback."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.errors import ConfigError
+from pipeline.cli.options import JSON, Option, command, home
+from pipeline.cli.output import accuracy, print_json, print_table
+
+if TYPE_CHECKING:
+    from components.registry.client import Registry
+    from components.registry.readers import ModelVersion
+
+NOTHING = "nothing is registered yet; 'make pipeline' registers its model"
+MODEL = Option("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
+
+
+def _reason(default: str = "") -> Option:
+    return Option("--reason", default=default, metavar="TEXT", help="why, for the promotion log")
+
+
+@command(
+    "list the registered versions with their aliases and accuracy",
+    JSON,
+    Option("name", nargs="?", default="", metavar="NAME", help="one registered model; all, where left out"),
+)
+def models(options: Namespace) -> int:
+    from components.registry.client import Registry
+
+    registry = Registry(home().tracking_uri)
+    names = [options.name] if options.name else registry.names()
+    versions = [version for name in names for version in registry.versions(name)]
+    if options.json:
+        print_json([_version_json(version) for version in versions])
+    elif not versions:
+        raise ConfigError(NOTHING)
+    else:
+        print_table(("model", "version", "aliases", "accuracy", "model sha256", "run"), map(_version_row, versions))
+    return 0
+
+
+def _version_json(version: "ModelVersion") -> dict[str, object]:
+    sha256 = version.digest
+    return {
+        "name": version.name,
+        "version": version.version,
+        "aliases": list(version.aliases),
+        "accuracy": _accuracy(version),
+        "model_sha256": sha256,
+        "digest": sha256,  # its name before; programs read it
+        "run": _run(version),
+    }
+
+
+def _version_row(version: "ModelVersion") -> tuple[str, ...]:
+    aliases = " ".join(f"@{alias}" for alias in version.aliases)
+    shown = accuracy(_accuracy(version))
+    return version.name, version.version, aliases, shown, version.digest[:16], _run(version)
+
+
+def _accuracy(version: "ModelVersion") -> float | None:
+    return float(version.tags["accuracy"]) if "accuracy" in version.tags else None
+
+
+def _run(version: "ModelVersion") -> str:
+    from pipeline.tracking import RUN_TAG
+
+    return version.tags.get(RUN_TAG, "")
+
+
+@command(
+    "make a version champion manually",
+    Option("version", metavar="VERSION", help="a version's number (python -m pipeline models)"),
+    Option("--force", action="store_true", help="required: no gate is checked"),
+    _reason(),
+    MODEL,
+)
+def promote(options: Namespace) -> int:
+    """Bypasses every gate, so it requires --force and a reason."""
+    from components.promote.stage import force
+    from components.registry.promotion_log import person
+
+    if not options.force or not options.reason:
+        raise ConfigError(
+            "a manual promotion bypasses every gate: write python -m pipeline promote VERSION --force --reason TEXT"
+        )
+    return _move_champion(
+        options.name, lambda registry, name, log: force(registry, name, options.version, options.reason, person(), log)
+    )
+
+
+@command("restore the previous champion", _reason("rolled back manually"), MODEL)
+def rollback(options: Namespace) -> int:
+    from components.promote.stage import rollback
+    from components.registry.promotion_log import person
+
+    return _move_champion(
+        options.name, lambda registry, name, log: rollback(registry, name, options.reason, person(), log)
+    )
+
+
+def _move_champion(name: str, move: Callable[["Registry", str, Path], dict[str, Any]]) -> int:
+    """Move the alias by *move* under the registry's lock and print the result."""
+    from components.registry.client import Registry
+
+    workspace = home()
+    registry = Registry(workspace.tracking_uri)
+    name = name or _only(registry.names())
+    with workspace.lock(f"registry-{name}"):
+        facts = move(registry, name, workspace.promotions)
+    before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
+    print(f"the champion of {facts['name']} is version {facts['version']} ({before})")
+    return 0
+
+
+def _only(names: list[str]) -> str:
+    """The one registered model; raises ConfigError where there are none or several."""
+    if not names:
+        raise ConfigError(NOTHING)
+    if len(names) > 1:
+        raise ConfigError(f"there are several registered models; add --name, one of {', '.join(names)}")
+    return names[0]

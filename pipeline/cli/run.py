@@ -1,0 +1,105 @@
+"""Commands that run stages or show what a run would do: run, stage, explain, settings."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from components.errors import ConfigError, Failure
+from components.progress import say
+from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params, stage_option
+from pipeline.cli.output import print_json, print_table, run_json
+from pipeline.graph import STAGES, ancestors
+
+UNTIL = stage_option("--until", default="", help="stop after this stage")
+FORCE = stage_option("--force", action="append", default=[], help="run this stage again; may be repeated")
+
+
+@command("run every stage that has something to do", *SETTINGS, JSON, UNTIL, FORCE)
+def run(options: Namespace) -> int:
+    from pipeline import execute, summary
+    from pipeline.run_record import load, new_run
+    from pipeline.runner import PublishedElsewhere
+
+    _refuse_idle_force(options.force, options.until)
+    settings, workspace, name = params(options), home(), new_run()
+    say(f"{settings.ingest.source} -> {settings.register.name}, in {workspace.root}")
+    try:
+        runner = execute.run(settings, workspace, name, until=options.until, force=options.force)
+    except PublishedElsewhere as end:
+        print(end, file=sys.stderr)
+        return 0
+    finally:
+        if options.json and (record := load(workspace.runs / name)):
+            print_json(run_json(record))
+    if not options.json:
+        print("\n" + summary.text(runner.record, runner))
+    return 0
+
+
+def _refuse_idle_force(force: Sequence[str], until: str) -> None:
+    """Raise ConfigError where `--force` names a stage on which it would have no effect."""
+    problems = []
+    for stage in force:
+        if STAGES[stage].effect:
+            problems.append(f"--force {stage} has no effect: {stage} acts on the registry in every run; leave it out")
+        elif until and stage not in (until, *ancestors(until)):
+            problems.append(f"--force {stage} has no effect: the run ends before {stage} (--until {until})")
+    if problems:
+        raise ConfigError(*problems)
+
+
+@command(
+    "run one stage; the stages that it reads must have run",
+    *SETTINGS,
+    JSON,
+    stage_option("stage", help=", ".join(STAGES)),
+    Option("--run", default="", metavar="ID", help="the run that this stage is part of"),
+)
+def stage(options: Namespace) -> int:
+    from components.system.processes import failure_message
+    from pipeline import execute
+    from pipeline.runner import PublishedElsewhere
+
+    try:
+        done = execute.run_stage(params(options), home(), options.stage, options.run)
+    except PublishedElsewhere as end:
+        print(end, file=sys.stderr)
+        return 0
+    except Failure as failure:
+        if options.json:
+            print_json(failure_message(failure))
+        raise
+    if options.json:
+        print_json(done)
+    return 0
+
+
+@command("show what would run, and why", *SETTINGS, JSON, stage_option("stage", nargs="?", help="only this stage"))
+def explain(options: Namespace) -> int:
+    from pipeline import explain
+    from pipeline.run_record import RunRecord, new_run, now
+    from pipeline.runner import Runner
+
+    runner = Runner(params(options), home(), RunRecord(new_run(), now()), heal=False)
+    explanations = [e for e in explain.explain(runner) if options.stage in (None, e.stage)]
+    if options.json:
+        print_json([asdict(e) for e in explanations])
+    else:
+        rows = [(e.stage, e.verdict, e.key, "; ".join(e.reasons)) for e in explanations]
+        print_table(("stage", "would", "key", "because"), rows)
+    return 0
+
+
+@command("list every setting with its value and meaning", *SETTINGS, JSON)
+def settings(options: Namespace) -> int:
+    from pipeline import config
+
+    values = config.flat(config.load(config.settings_file(options.config), options.set, options.source))
+    if options.json:
+        print_json(values)
+    else:
+        rows = [(name, json.dumps(value), config.SETTINGS[name].metadata["help"]) for name, value in values.items()]
+        print_table(("setting", "value", "meaning"), rows)
+    return 0

@@ -1,0 +1,83 @@
+"""Commands that look for better settings: find-lr, tune."""
+
+import os
+import shlex
+from argparse import Namespace
+from pathlib import Path
+
+from components.errors import ConfigError
+from components.progress import say
+from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params
+from pipeline.cli.output import print_facts, print_json, print_table
+
+
+@command("run a learning-rate range test and suggest a learning rate", *SETTINGS, JSON)
+def find_lr(options: Namespace) -> int:
+    """Sweep the learning rate over one short training; no artifact depends on it and no run is recorded."""
+    from components.train import lr_finder
+    from pipeline import summary
+    from pipeline.graph import ancestors
+    from pipeline.run_record import RunRecord, new_run, now
+    from pipeline.runner import Runner
+    from pipeline.store.disk_errors import storage_errors
+
+    settings, workspace = params(options), home()
+    workspace.prepare()
+    folder = workspace.runs / new_run()
+    runner = Runner(settings, workspace, RunRecord(folder.name, now()))
+    for name in ancestors("train"):
+        say(summary.line(runner.run_stage(name), runner.facts[name]))
+    sweep = lr_finder.sweep(runner.artifact("normalize").path, settings.train)
+    with storage_errors(workspace.root):
+        folder.mkdir()
+        picture = lr_finder.write(sweep, settings.train, folder)
+    next_run = _run_command(options, f"train.learning_rate={sweep.suggestion:g}")
+    if options.json:
+        print_json({"suggestion": sweep.suggestion, "picture": str(picture), "command": next_run})
+    else:
+        print(f"learning rate {sweep.suggestion:g}; the curve: {picture}\n\n  {next_run}")
+    return 0
+
+
+def _run_command(options: Namespace, setting: str) -> str:
+    """The command line that runs the same settings with *setting* added."""
+    command = ["python", "-m", "pipeline", "run"]
+    for name, value in (("--source", options.source), ("--config", options.config)):
+        command += [name, value] if value else []
+    for text in (*options.set, setting):
+        command += ["--set", text]
+    return shlex.join(command)
+
+
+@command(
+    "search for better settings: [tune.space] of the settings file",
+    *SETTINGS,
+    JSON,
+    Option("--trials", type=int, metavar="T", help="trials to finish in all ([tune] trials)"),
+    Option("--parallel", type=int, metavar="P", help="trials at a time ([tune] parallel)"),
+    Option("--seconds", type=float, metavar="S", help="time limit of this call ([tune] seconds)"),
+    Option("--study", metavar="NAME", help="name of the study to create or resume"),
+    Option("--out", default="", metavar="FILE", help="profile to write; $PIPELINE_HOME/tune/STUDY.toml"),
+)
+def tune(options: Namespace) -> int:
+    from pipeline import config
+    from pipeline.tuning import best_settings, plan
+    from pipeline.tuning.tune import tune as search
+
+    file, workspace = config.settings_file(options.config), home()
+    if os.environ.get("TF_CONFIG"):
+        raise ConfigError("TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG")
+    chosen = {name: getattr(options, name) for name in ("trials", "parallel", "seconds", "study")}
+    search_plan = plan.plan(file, options.set, chosen, lambda: params(options))
+    out = Path(options.out) if options.out else workspace.tuning / f"{search_plan.tune.study}.toml"
+    if options.out:
+        best_settings.check(out, file)
+    say(f"study {search_plan.tune.study}: {search_plan.params.ingest.source}, in {workspace.tuning}")
+    found = search(search_plan, workspace, out)
+    if options.json:
+        print_json(found.answer)
+        return 0
+    print_table(*found.table)
+    next_run = shlex.join(["python", "-m", "pipeline", "run", "--config", str(out)])
+    print_facts([("profile", str(found.profile)), ("report", str(found.report)), ("next", next_run)])
+    return 0

@@ -1,0 +1,41 @@
+"""The settings of a run: read from every layer, the source "auto" settled, other machines of the training checked."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from components.ingest.sources import select
+from components.progress import say
+from components.settings.sections import Ingest, Params
+from components.train.distributed.cluster import cluster
+from pipeline import config
+from pipeline.home import Home
+from pipeline.store.recipe import key, recipe_of
+
+
+def load(overrides: Iterable[str] = (), source: str = "", file: str = "") -> Params:
+    """The settings of a run of this process's environment; $PIPELINE_CONFIG stands for an empty *file*.
+
+    Prints a notice where "auto" falls back to another data set. Raises ConfigError with every problem, SourceError.
+    """
+    values = config.read(config.settings_file(file), overrides, source)
+    ingest, notice = config.ingest_section(values), ""
+    if ingest.source == config.AUTO:
+        ingest, notice = _settled(ingest)
+    params = config.settle({**values, "ingest.source": ingest.source})
+    if notice:
+        say(notice)
+    cluster(params.train.workers)  # reports a wrong TF_CONFIG before anything runs
+    return params
+
+
+def _settled(ingest: Ingest) -> tuple[Ingest, str]:
+    """*ingest* with mnist or digits for its source, and the notice to print; ingested MNIST is not looked for again."""
+    mnist = replace(ingest, source="mnist")
+    return (mnist, "") if _is_ingested(mnist) else select.choose(ingest)
+
+
+def _is_ingested(ingest: Ingest) -> bool:
+    home = Home.from_environment()
+    fingerprint = select.fingerprint(ingest, home.cache)
+    recipe = recipe_of("ingest", Params(ingest=ingest), {}, fingerprint, cache=home.cache)
+    return home.store.get("ingest", key(recipe), files=False) is not None
