@@ -10,6 +10,7 @@ from components.errors import ConfigError, Unavailable
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker" / "compose.yaml"
+ERASE_LINE = "\x1b[2K"  # before each line that compose 2.26 logs without a prefix, whatever --ansi is
 NO_DOCKER = (
     "there is no docker on this machine; install Docker Engine with its compose plugin, then: make up. "
     "Without containers: make airflow"
@@ -73,7 +74,7 @@ class Engine:
     def log(self, service: str, lines: int = 10) -> str:
         """The last *lines* of the log of *service*."""
         done = self.compose("logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
-        return done.stdout.strip() or done.stderr.strip()
+        return (done.stdout or done.stderr).replace(ERASE_LINE, "").strip()
 
     def compose(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run `docker compose ARGUMENTS` and return its output; raises Unavailable where it fails."""

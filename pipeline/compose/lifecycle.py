@@ -67,7 +67,8 @@ def start(engine: Engine) -> None:
     """Start the services in their order, each when those it needs are healthy; raises Unavailable where one fails.
 
     `docker compose up --wait` fails when a container ends, even with status 0, unless another service waits for that
-    (https://github.com/docker/compose/issues/10596): all of Airflow's services wait for airflow-init.
+    (https://github.com/docker/compose/issues/10596): all of Airflow's services wait for airflow-init. Its timeout is
+    for services that no other one needs; it waits for the others until their health checks have used up their retries.
     """
     say("starting the containers")
     wait = ("--wait", "--wait-timeout", str(SECONDS_TO_START))

@@ -159,7 +159,9 @@ def test_no_secrets_are_generated_for_an_old_database(tmp_path: Path) -> None:
 def test_the_log_of_a_service_that_failed_is_shown(docker: Program) -> None:
     """The service that is unhealthy is named, with the end of its log."""
     containers = '{"Service":"redis","Name":"r","State":"running","Health":"unhealthy","ExitCode":0}'
-    environment = docker(f"case \"$4\" in ps) echo '{containers}';; logs) echo out of memory;; up) exit 1;; esac")
+    environment = docker(
+        f"case \"$4\" in ps) echo '{containers}';; logs) printf '\\033[2Kout of memory\\n';; up) exit 1;; esac"
+    )
     with pytest.raises(Unavailable, match="redis did not start; the end of its log:\nout of memory"):
         lifecycle.start(Engine(environment))
 
