@@ -1,0 +1,132 @@
+"""make: the targets that need no network, and how `make setup` chooses between uv and pip (with stand-ins for both)."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+
+# A Python of another version, as far as the Makefile asks.
+OTHER_VERSION = """#!{python}
+import collections, sys
+sys.version_info = collections.namedtuple("Version", "major minor")(*{version})
+exec(sys.argv[2])
+"""
+
+# Notes how it was called, by which name.
+NOTE = '#!/bin/sh\necho "$(basename "$0") $*" >>"$CALLS"\n'
+
+# `python -m venv FOLDER` copies itself there; installing uv.lock writes a uv there, which exits with UV_STATUS.
+PYTHON = (
+    NOTE
+    + """case "$*" in
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  *"config get global.index-url") echo "$INDEX" ;;
+  *"config get"*) exit 1 ;;
+  *uv.lock) printf '%s\\nexit %s\\n' '#!/bin/sh
+echo "venv/uv from $UV_DEFAULT_INDEX: $*" >>"$CALLS"' "$UV_STATUS" >"$(dirname "$0")/uv"
+    chmod +x "$(dirname "$0")/uv" ;;
+esac
+"""
+)
+
+
+def program(file: Path, text: str) -> Path:
+    file.write_text(text)
+    file.chmod(0o755)
+    return file
+
+
+def setup(folder: Path, *, uv: bool, uv_status: int = 0) -> list[str]:
+    """The programs that .ci/setup calls in a folder with the lock and nothing else."""
+    shutil.copy(ROOT / "requirements.lock", folder)
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("basename", "dirname", "sed", "grep", "mkdir", "cp", "chmod", "sh"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    program(programs / "python3", PYTHON)
+    if uv:
+        program(programs / "uv", NOTE)
+    environment = {
+        "PATH": str(programs),
+        "CALLS": str(folder / "calls"),
+        "UV_STATUS": str(uv_status),
+        "INDEX": "mirror",
+    }
+    done = subprocess.run(
+        [ROOT / ".ci/setup", "python3", "venv"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return (folder / "calls").read_text().splitlines()
+
+
+def test_help_lists_every_target() -> None:
+    """Each with what it does."""
+    listed = re.findall(
+        r"^  make ([a-z-]+) ", subprocess.check_output(["make", "help"], cwd=ROOT, text=True), re.MULTILINE
+    )
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    assert set(phony[1].replace("\\\n", " ").split()) == set(listed)
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)]
+)
+def test_a_python_that_is_not_supported_is_refused(tmp_path: Path, version: tuple[int, int], supported: bool) -> None:
+    """In one sentence with what to call instead, before anything is installed."""
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".ci").mkdir()
+    program(tmp_path / ".ci/setup", "#!/bin/sh\nmkdir .venv\n")
+    python = program(tmp_path / "python", OTHER_VERSION.format(python=sys.executable, version=version))
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={python}"],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / ".venv/.ready").exists() == supported
+    if not supported:
+        said = f"Python {version[0]}.{version[1]} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)"
+        assert said in done.stderr
+
+
+def test_setup_takes_the_uv_that_is_installed(tmp_path: Path) -> None:
+    """It builds the folder and installs the lock, by hash and with bytecode; pip has no part in it."""
+    assert setup(tmp_path, uv=True) == [
+        f"uv venv --quiet --allow-existing --python {tmp_path}/programs/python3 venv",
+        "uv --quiet pip install --python venv/bin/python --require-hashes --compile-bytecode -r requirements.lock",
+    ]
+
+
+def test_setup_installs_uv_where_it_is_missing(tmp_path: Path) -> None:
+    """By hash, from the lock; it asks the index that pip is configured for."""
+    venv, *_, last = calls = setup(tmp_path, uv=False)
+    assert venv == "python3 -m venv venv"
+    installed = [call for call in calls if " install " in call and call.startswith("python ")]
+    assert len(installed) == 1
+    assert installed[0].endswith("install --no-deps --only-binary uv --require-hashes -r venv/uv.lock")
+    assert last.startswith("venv/uv from mirror: --quiet pip install --python venv/bin/python --require-hashes")
+    locked = (tmp_path / "venv/uv.lock").read_text()
+    assert re.fullmatch(r"uv==[\d.]+ \\\n(    --hash=sha256:\w{64}( \\)?\n)+", locked)
+
+
+def test_setup_falls_back_to_pip(tmp_path: Path) -> None:
+    """Where uv fails, pip installs the same lock by the same hashes."""
+    assert setup(tmp_path, uv=False, uv_status=2)[-1].endswith(
+        "install --require-hashes -r requirements.lock -c requirements.lock"
+    )
