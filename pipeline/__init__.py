@@ -1,9 +1,9 @@
-"""Which stage runs, with what, and whether it must: the graph, the keys, the store and the runner."""
+"""Which stage runs, on what, and whether it has to: the graph, the keys, the store and the runner."""
 
 import os
 
-# No library that the stages load may call home, and MLflow may not unpickle what it finds in a registry. Set here, at
-# the import that comes before any of them, so that it holds for the command line, for Airflow and for the tests alike.
+# No library that the stages load may send telemetry, and MLflow may not unpickle what is in a registry. Set before
+# any is imported, so that it holds for the command line, Airflow and the tests.
 for _name, _value in {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -19,7 +19,7 @@ KEEP_RUNS = 5
 @dataclass(frozen=True)
 class Garbage:
     artifacts: list[tuple[str, str]]  # (stage, key)
-    folders: list[Path]  # scratch of dead stages, events of trainings that are gone
+    folders: list[Path]  # scratch of killed stages, events of deleted trainings
     bytes: int
 
 
@@ -39,7 +39,7 @@ def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_
 
 
 def collect(home: Home, garbage: Garbage) -> None:
-    """Delete *garbage*, scratch that a live stage works in excepted, and the drafts of dead processes."""
+    """Delete *garbage*, except scratch that a live stage uses, and the drafts of killed processes."""
     for stage, key in garbage.artifacts:
         home.store.delete(stage, key)
     for folder in garbage.folders:

@@ -31,7 +31,7 @@ Facts = Mapping[str, Any]  # what a stage measured while it ran: JSON, kept in t
 
 @dataclass(frozen=True)
 class StageContext:
-    """What the runner offers a stage and its check; what takes work to find is a function."""
+    """What the runner offers a stage and its check; values that take work to compute are functions."""
 
     params: Params
     path: Callable[[str], Path]  # the folder of the artifact of a stage
@@ -51,7 +51,7 @@ class StageContext:
 
 
 class Verdict(NamedTuple):
-    """What a check found, and what an error among it is raised as."""
+    """The findings of a check, and the exception for errors among them."""
 
     findings: list[Finding]
     rejection: type[PipelineError]

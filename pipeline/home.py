@@ -1,15 +1,15 @@
-"""Where the pipeline keeps its things.
+"""The layout of the workspace.
 
 $PIPELINE_HOME/              default ./workspace
-  artifacts/STAGE/KEY/       what the stages made (pipeline/store/local.py); with PIPELINE_STORE, copies of it
+  artifacts/STAGE/KEY/       artifacts (pipeline/store/local.py); with PIPELINE_STORE, copies of them
   runs/RUN/                  run.json and report.html of each run
-  promotions.jsonl           who moved the alias champion, when, from, to, why
+  promotions.jsonl           history of the alias champion: who moved it, when, from, to, why
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
   tensorboard/KEY/           events of each training
   tune/STUDY.*               searches (pipeline/tuning/)
-  work/STAGE-KEY/            what a killed stage goes on from; gone when it is finished
+  work/STAGE-KEY/            checkpoints that a killed stage resumes from; removed when it finishes
   airflow/                   Airflow's database, logs and login, where `make airflow` runs it
-  cache/  locks/             hashes of source files; one lock per artifact in the making
+  cache/  locks/             hashes of images and code, compiled templates; one lock per artifact being made
 """
 
 import contextlib
@@ -73,7 +73,7 @@ class Home:
         return self.root / "tensorboard" / key
 
     def prepare(self) -> None:
-        """Make the folder, or say in one sentence why that cannot be."""
+        """Create the workspace; raises StorageFailed where that is impossible."""
         with storage_errors(self.root):
             for folder in (self.root / "artifacts", self.runs, self.cache, self.root / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Home:
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock *name*, waiting while another process has it; the system frees it when its holder dies.
 
-        It saves work (two runs do not train the same model side by side); what makes that harmless is the store.
+        It saves work: two runs do not train the same model at once. Correctness does not depend on it but on the store.
         """
         with storage_errors(self.root):
             self.prepare()

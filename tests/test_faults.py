@@ -1,4 +1,4 @@
-"""What a run must withstand: kill -9 anywhere, two runs at once, a full disk, a stop by hand."""
+"""Faults that a run withstands: kill -9 anywhere, two runs at once, a full disk, Ctrl-C."""
 
 import itertools
 import json
@@ -45,8 +45,8 @@ def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def assert_whole(home: Path) -> None:
-    """Nothing that a reader could take for an artifact is incomplete."""
+def assert_complete(home: Path) -> None:
+    """Every artifact is complete."""
     store = Store(home / "artifacts")
     for stage, key in store.list():
         artifact = store.get(stage, key)
@@ -60,22 +60,22 @@ def digests(answer: dict[str, object]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def undisturbed(finished: Path) -> dict[str, str]:
-    """Stage -> digest of a run that nobody disturbed."""
+    """Stage -> digest of an undisturbed run."""
     return digests(json.loads(command(finished, "show", "--json").stdout))
 
 
-def test_killed_at_numbered_points_of_the_data_stages_a_run_goes_on_to_the_same_artifacts(
+def test_killed_at_numbered_points_of_the_data_stages_a_run_resumes_to_the_same_artifacts(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    """Dead before every eighth change on disk, one process after the other: every store in between is whole, and the
-    run that is let live ends with the bytes of an undisturbed one."""
+    """Killed before every eighth change on disk: every store in between is complete, and the next run ends with the
+    bytes of an undisturbed one."""
     points = int(re.findall(r"points: (\d+)", killed_at(0, tmp_path / "count", DATA_STAGES).stderr)[-1])
     assert points > 40
     for point in range(1, points + 1, 8):
         home = tmp_path / str(point)
         assert killed_at(point, home, DATA_STAGES).returncode == -signal.SIGKILL
         if (home / "artifacts").exists():
-            assert_whole(home)
+            assert_complete(home)
         done = command(home, *DATA_STAGES)
         assert done.returncode == 0, done.stderr
         assert digests(json.loads(done.stdout)).items() <= undisturbed.items()
@@ -85,13 +85,13 @@ def test_killed_at_numbered_points_of_the_data_stages_a_run_goes_on_to_the_same_
 def test_killed_again_and_again_a_run_ends_in_the_same_artifacts_and_one_version(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    """One home, one run after the other killed at later and later points of what is left to do, through training,
-    registration, export and promotion; then one is let live."""
+    """In one home, run after run is killed at later points, through training, registration, export and promotion, until
+    one finishes."""
     home = tmp_path / "home"
     deaths = 0
     for point in itertools.chain([60], itertools.count(20, 9)):
         died = killed_at(point, home, RUN)
-        assert_whole(home)
+        assert_complete(home)
         if died.returncode == 0:
             break
         assert died.returncode == -signal.SIGKILL, died.stderr
@@ -104,22 +104,22 @@ def test_killed_again_and_again_a_run_ends_in_the_same_artifacts_and_one_version
 def test_killed_at_random_times_a_run_ends_in_the_same_artifacts_and_one_version(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    """Clocks know no points: death falls into computing, into libraries' own writing, into MLflow's database."""
+    """Also within computations, within files that libraries write and within transactions of MLflow's database."""
     home = tmp_path / "home"
-    dice = random.Random(SEED)
+    rng = random.Random(SEED)
     for _ in range(4):
         process = start(home)
-        time.sleep(dice.uniform(1, 10))
+        time.sleep(rng.uniform(1, 10))
         process.kill()
         process.communicate()
         if (home / "artifacts").exists():
-            assert_whole(home)
+            assert_complete(home)
     assert digests(quick_run(home)) == undisturbed
     assert [v["version"] for v in json.loads(command(home, "models", "--json").stdout)] == ["1"]
 
 
 def test_two_runs_at_once_make_each_artifact_once_and_one_version(tmp_path: Path, undisturbed: dict[str, str]) -> None:
-    """Started together on an empty home: one makes, the other waits and takes, and both succeed."""
+    """Started together on an empty home: one makes each artifact, the other waits and reuses it, and both succeed."""
     both = [start(tmp_path), start(tmp_path)]
     outputs = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
@@ -131,8 +131,8 @@ def test_two_runs_at_once_make_each_artifact_once_and_one_version(tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_stopped_by_hand_leaves_nothing_half_done(tmp_path: Path, number: int) -> None:
-    """Ctrl-C and the stop of a service manager: status 130, one sentence, no draft."""
+def test_an_interrupted_run_leaves_no_draft(tmp_path: Path, number: int) -> None:
+    """SIGINT and SIGTERM: status 130, one sentence, no draft."""
     process = start(tmp_path, "run", "--source", "digits")
     deadline = time.monotonic() + 120
     while not list((tmp_path / "work").glob("train-*")):
@@ -155,17 +155,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_half_published(small_disk: Path) -> None:
-    """Every stage before is kept; what did not fit leaves no trace."""
+def test_a_full_disk_is_reported_in_a_sentence_and_nothing_is_half_published(small_disk: Path) -> None:
+    """Finished stages are kept; the one that did not fit leaves no trace."""
     done = command(small_disk / "home", "run", "--source", "digits", "--set", "train.epochs=1")
     assert done.returncode == 1
     assert "is full; free some space" in done.stderr
     assert "Traceback" not in done.stderr
-    assert_whole(small_disk / "home")
+    assert_complete(small_disk / "home")
     assert not list((small_disk / "home" / "artifacts").glob("*/.draft-*"))
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Path) -> None:
     """PIPELINE_HOME inside a file."""
     (tmp_path / "file").write_text("")
     done = command(tmp_path / "file" / "home", "run", "--source", "digits")

@@ -14,7 +14,7 @@ MANIFEST = "manifest.json"
 
 
 class Made(TypedDict, total=False):
-    """What cannot be made again: when, by which run, in how many seconds."""
+    """When the artifact was made, by which run, in how many seconds."""
 
     at: str
     run: str

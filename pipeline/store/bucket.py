@@ -1,17 +1,17 @@
-"""The store in a bucket, for machines that share no disk: what one of them has published, each can take.
+"""The store in a bucket, for machines that share no disk: what one has published, all can use.
 
     s3://BUCKET/PREFIX/
       train/
         5f0c2d9a41b7e836/
-          manifest.json          {"upload", "manifest": that of the artifact}; put last, where there is none yet
+          manifest.json          {"upload", "manifest": that of the artifact}; uploaded last, unless there is one
           3b1d0c55e2f84a60/      the upload that the manifest names
             model.keras ...
           91e7.../               the upload of a maker that was late, or died: swept when it is a day old
 
-An object store has no rename, but it takes an object on the condition that there is none of that name yet, and shows it
-whole or not at all: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+An object store has no rename, but it can create an object on the condition that none of that name exists, and it shows
+an object whole or not at all: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 So each maker uploads its files under a name of their own, and the manifest decides which upload counts. A maker that
-is killed, at whatever moment, leaves an upload that no manifest names. No lock is needed, and none is there.
+is killed, at whatever moment, leaves an upload that no manifest names. No lock is needed.
 
 Stages read and write files, so the files that they need lie below $PIPELINE_HOME/artifacts too, laid out as in the
 local store. A copy is valid while its digest is the one in the bucket; `verify` reads each byte and downloads a damaged
@@ -159,7 +159,7 @@ class SharedStore(Store):
                 self._fs.pipe_file(self._place(stage, name, MANIFEST), content, mode=mode)
             except FileExistsError:
                 shared = self._shared(stage, name)
-                if shared and shared.upload != mine.upload:  # its own where the answer to a repeated request was lost
+                if shared and shared.upload != mine.upload:  # not that of its own lost request
                     self._remove(base)
                     return shared
         return None
@@ -175,20 +175,20 @@ class SharedStore(Store):
             self._fetch(artifact, shared)
 
     def list(self) -> Iterator[tuple[str, str]]:
-        """(stage, key) of everything published, here or there."""
+        """(stage, key) of everything published, here or in the bucket."""
         with self._answering():
             paths = [path.split("/")[self._depth :] for path in self._fs.find(self._root)]
         shared = {(stage, name) for stage, name, *rest in paths if rest == [MANIFEST]}
         yield from sorted(shared | set(super().list()))
 
     def delete(self, stage: str, key: str) -> None:
-        """Remove an artifact here and there: its manifest first, so nobody takes half of it for the whole."""
+        """Remove an artifact here and in the bucket: its manifest first, so that no reader sees half of it."""
         self._remove(self._place(stage, key, MANIFEST))
         self._remove(self._place(stage, key))
         super().delete(stage, key)
 
     def is_young(self, stage: str, key: str) -> bool:
-        """Whether it may belong to a run of another machine, which this one knows nothing of."""
+        """Whether a run of another machine, unknown to this one, may need it."""
         with self._answering(), contextlib.suppress(FileNotFoundError):
             return bool(_age(self._fs.info(self._place(stage, key, MANIFEST))) < YOUNG)
         return False

@@ -1,4 +1,4 @@
-"""Canonical JSON, and its sha256: what every key and digest of the store is made of."""
+"""Canonical JSON, and its sha256: the basis of every key and digest."""
 
 import hashlib
 import json

@@ -45,14 +45,14 @@ FILE = "code_hashes.json"
 
 class Module(NamedTuple):
     hash: str
-    names: tuple[str, ...]  # that it imports from its own top-level package: modules, and what is in them
+    names: tuple[str, ...]  # imported from the same top-level package: modules and their contents
 
 
 Identity = tuple[str, int, int, int]  # of a file: path, size, mtime, inode
 
 
 class CodeHashes:
-    """The hashes of modules: computed once a process, remembered in the folder *cache* from one process to the next."""
+    """The hashes of modules: computed once in a process, and kept in the folder *cache* for the next one."""
 
     def __init__(self, cache: Path | None) -> None:
         self._file = cache / FILE if cache else None
@@ -110,7 +110,7 @@ def _read(file: Path) -> dict[str, tuple[Identity, Module]]:
                 for name, ((path, size, mtime, inode), (sha, names)) in content["modules"].items()
             }
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
-        ...  # none yet, or unreadable: computed again
+        ...  # missing or unreadable: computed again
     return {}
 
 
@@ -120,7 +120,7 @@ def _identity(path: Path) -> Identity:
 
 
 def _is_module(name: str) -> bool:
-    """Whether *name* is a module, and not something in one."""
+    """Whether *name* is a module, not a function or class in one."""
     parent = catalog.source_file(name.rpartition(".")[0]) if "." in name else None
     return (parent is None or parent.name == "__init__.py") and catalog.source_file(name) is not None
 

@@ -2,7 +2,7 @@
 
     artifacts/
       train/
-        .draft-5f0c...-M-k3v9/   being filled by a process of machine M, or left by a dead one: never read, swept later
+        .draft-5f0c...-M-k3v9/   filled by a process of machine M, or left by a killed one: never read, swept later
         5f0c2d9a41b7e836/        named by the key: the hash of the recipe
           manifest.json          {"recipe", "files": {name: sha256}, "digest", "facts", "made"}; written last
           model.keras ...        the files
@@ -36,8 +36,8 @@ DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be visible
 
 
 class Store:
-    """The artifacts below one folder. Five operations, so that another medium can take its place:
-    get, draft and publish, list, verify, delete."""
+    """The artifacts below a folder. Another medium implements the same five operations: get, draft and publish, list,
+    verify, delete."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,7 +75,7 @@ class Store:
 
     @staticmethod
     def _locked(folder: Path, prefix: str) -> tuple[Path, int]:
-        """A new folder and the handle that holds its lock; tried again where a sweep came between the two."""
+        """A new folder and the handle that holds its lock; repeated where a sweep came in between."""
         while True:
             path = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
             lock = os.open(path, os.O_RDONLY)
@@ -84,11 +84,11 @@ class Store:
                 if path.exists():
                     return path, lock
             except BlockingIOError:
-                ...  # a sweep holds it: it is on its way out
+                ...  # a sweep holds it and is about to remove it
             os.close(lock)
 
     def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
-        """Make *draft* the artifact of *recipe*; where one was published meanwhile, that one stays and is returned.
+        """Make *draft* the artifact of *recipe*; where another process was first, its artifact stays and is returned.
 
         *facts* and *made* go into the manifest, outside the digest. *replace* puts the draft in the place of an
         artifact that is damaged, or whose stage is forced to run again.
@@ -117,7 +117,7 @@ class Store:
 
     def _rename(self, draft: Path, target: Path, replace: bool) -> None:
         if replace and target.exists():
-            # rename cannot put a directory in the place of a full one; the old one steps aside under a draft's name
+            # rename does not replace a folder that has content, so the old one is renamed first, to the name of a draft
             aside = Path(tempfile.mkdtemp(prefix=_prefix(target.name), dir=target.parent))
             target.rename(aside)
             draft.rename(target)
@@ -148,7 +148,7 @@ class Store:
             raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, "was changed", artifact.stage))
 
     def delete(self, stage: str, key: str) -> None:
-        """Remove an artifact: it leaves its name in one step, so nobody sees half of it."""
+        """Remove an artifact: it is renamed first, so that no reader sees half of it."""
         path = self.path(stage, key)
         if path.exists():
             aside = Path(tempfile.mkdtemp(prefix=_prefix(key), dir=path.parent))
@@ -157,26 +157,26 @@ class Store:
             shutil.rmtree(aside, ignore_errors=True)
 
     def is_young(self, stage: str, key: str) -> bool:
-        """Whether a run that this home knows nothing of may need it."""
+        """Whether a run that is unknown to this workspace may need it."""
         return False
 
     def sweep_uploads(self) -> int:
-        """Remove what dead makers left on a medium that machines share; returns how many."""
+        """Remove unfinished uploads of killed processes from a shared medium; returns how many."""
         return 0
 
     def sweep(self) -> int:
-        """Remove the drafts that dead processes left; returns how many. A live maker holds a lock on its own."""
+        """Remove the drafts that killed processes left; returns how many. A live process holds a lock on its draft."""
         drafts = self.root.glob(f"*/{DRAFT}*")
         return sum(_sweep(path) for path in drafts if not _is_elsewhere(path))
 
 
 def _prefix(key: str) -> str:
-    """How the name of a draft begins: with it goes the machine that fills it."""
+    """The start of the name of a draft: the key, and the machine that fills it."""
     return f"{DRAFT}{key}-{MACHINE}-"
 
 
 def _is_elsewhere(draft: Path) -> bool:
-    """Whether another machine may still fill *draft*: a file system need not carry its lock to this one."""
+    """Whether another machine may still fill *draft*: its lock may not be visible on this one."""
     if f"-{MACHINE}-" in draft.name:
         return False
     with contextlib.suppress(FileNotFoundError):  # published or removed since it was listed

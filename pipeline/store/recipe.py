@@ -73,7 +73,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
 
 
 def _of_network(name: str) -> list[str]:
-    """A network's module; of a custom one also the module that builds it and the packages that importing it runs."""
+    """A network's module; for a custom network also the module that builds it, and its packages."""
     module = catalog.module_of(name)
     if not catalog.is_own(name):
         return [module]

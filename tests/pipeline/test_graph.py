@@ -1,4 +1,4 @@
-"""The graph: eight names, one order (tests/test_layout.py: and a place of each name in the tree)."""
+"""The graph: eight names, one order (their places in the tree: tests/test_layout.py)."""
 
 import itertools
 
@@ -6,7 +6,7 @@ from pipeline.graph import STAGES, ancestors, edges, order
 
 
 def test_the_dictionary_is_written_in_an_order_in_which_the_stages_can_run() -> None:
-    """A stage stands behind everything that it reads or waits for, so a plain loop over STAGES is a run."""
+    """A stage comes after everything that it reads or waits for, so a plain loop over STAGES is a run."""
     assert set(order()) == set(STAGES)
     for position, stage in enumerate(STAGES):
         assert set(ancestors(stage)) <= set(list(STAGES)[:position])

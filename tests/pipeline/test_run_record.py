@@ -1,4 +1,4 @@
-"""Records of runs: what a reader sees of one that goes on, one that ended and one that was killed."""
+"""Records of runs: what a reader sees while a run lasts, after it ended and after it was killed."""
 
 import signal
 import subprocess
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
+from components.findings import Finding
 from pipeline.home import Home
-from pipeline.run_record import RunRecord, RunRecorder, find, load, new_run, records
+from pipeline.run_record import Done, RunRecord, RunRecorder, find, load, new_run, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,33 +21,36 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def journal(home: Home, run: str, started: str = "2026-11-22T04:00:00Z") -> RunRecorder:
+def recorder(home: Home, run: str, started: str = "2026-11-22T04:00:00Z") -> RunRecorder:
     return RunRecorder(home, RunRecord(run=run, started=started))
 
 
 def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:
-    """What a run notes is what `show` tells."""
-    with journal(home, "a") as kept:
+    """`show` prints what the run recorded, the outcome of each stage and each finding included."""
+    with recorder(home, "a") as kept:
         kept.record.state, kept.record.accuracy = "succeeded", 0.99
+        kept.record.stages = [Done("train", "k", "d", "/artifacts/train/k", made=True, seconds=1.5)]
+        kept.record.findings = {"evaluate": [Finding("warning", "few images")]}
+        kept.record.model = {"name": "m", "version": "1", "aliases": ["champion"]}
         kept.save()
     assert load(home.runs / "a") == kept.record
 
 
-def test_the_newest_run_comes_first_and_is_found_by_the_first_letters_of_its_name(home: Home) -> None:
-    """`show` without a name is the last run; a few letters are enough for another."""
+def test_the_newest_run_comes_first_and_a_prefix_of_its_name_is_enough(home: Home) -> None:
+    """`show` without a name shows the last run, with a prefix another one."""
     for run, started in (("20260101-x", "2026-01-01T00:00:00Z"), ("20260202-y", "2026-02-02T00:00:00Z")):
-        with journal(home, run, started):
+        with recorder(home, run, started):
             ...
     assert [r.run for r in records(home)] == ["20260202-y", "20260101-x"]
     assert find(home).run == "20260202-y"
     assert find(home, "202601").run == "20260101-x"
 
 
-def test_a_run_that_is_not_there_is_told_in_a_sentence(home: Home) -> None:
-    """With the command that lists them, or the one that makes the first."""
+def test_an_unknown_run_is_reported_in_a_sentence(home: Home) -> None:
+    """It names the command that lists the runs, or the one that starts the first."""
     with pytest.raises(ConfigError, match="nothing has run yet: make pipeline"):
         find(home)
-    with journal(home, "a"):
+    with recorder(home, "a"):
         ...
     with pytest.raises(ConfigError, match="no run is called 'b'; python -m pipeline runs"):
         find(home, "b")
@@ -66,8 +70,8 @@ def test_a_run_whose_process_was_killed_says_so(home: Home) -> None:
     """While the process lives its run is running; after kill -9 it is killed, not running for ever."""
     script = f"""
 import time; from pathlib import Path; from pipeline.home import Home
-from tests.pipeline.test_run_record import journal
-kept = journal(Home(Path({str(home.root)!r})), "a"); print("ready", flush=True); time.sleep(60)
+from tests.pipeline.test_run_record import recorder
+kept = recorder(Home(Path({str(home.root)!r})), "a"); print("ready", flush=True); time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout
@@ -79,8 +83,33 @@ kept = journal(Home(Path({str(home.root)!r})), "a"); print("ready", flush=True);
     assert find(home).state == "killed"
 
 
-def test_a_folder_without_a_readable_record_is_no_run(home: Home) -> None:
-    """A run killed before its first note, or a file put there by hand, does not spoil the list."""
+def test_a_second_process_of_a_run_says_that_it_waits_for_the_first(home: Home) -> None:
+    """An Airflow retry while the lost task still computes must not hang without a line."""
+    script = f"""
+from pathlib import Path; from pipeline.home import Home
+from tests.pipeline.test_run_record import recorder
+recorder(Home(Path({str(home.root)!r})), "a")
+"""
+    with recorder(home, "a"):
+        second = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert second.stderr
+        line = second.stderr.readline()
+        assert line == "  another process of run a is still alive; waiting for it\n"
+        assert second.poll() is None
+    _, errors = second.communicate(timeout=60)
+    assert (second.returncode, errors) == (0, "")
+
+
+def test_a_record_of_an_earlier_version_is_read(home: Home) -> None:
+    """Unknown keys are ignored, missing ones get their defaults."""
+    (home.runs / "a").mkdir(parents=True)
+    (home.runs / "a" / "run.json").write_text('{"run": "a", "started": "2026-01-01T00:00:00Z", "retired": 1}')
+    assert (found := load(home.runs / "a"))
+    assert (found.run, found.stages, found.state) == ("a", [], "killed")
+
+
+def test_a_folder_without_a_readable_record_is_ignored(home: Home) -> None:
+    """A run killed before its first record, or a damaged file, does not break the list."""
     (home.runs / "empty").mkdir(parents=True)
     (home.runs / "broken").mkdir()
     (home.runs / "broken" / "run.json").write_text("{")
@@ -92,5 +121,5 @@ def test_runs_of_one_second_keep_their_order() -> None:
     names = []
     for _ in range(50):
         names.append(new_run())
-        time.sleep(1e-4)  # no two processes start within the 15 microseconds that a name can tell apart
+        time.sleep(1e-4)  # names differ after 15 microseconds; no two processes start that close
     assert names == sorted(set(names))

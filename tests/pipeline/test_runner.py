@@ -1,4 +1,4 @@
-"""The runner: what ran and what did not, and that every way in passes the same guards."""
+"""The runner: what ran and what did not, and that every entry point passes the same guards."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_with_nothing_changed_makes_nothing(home: Path) -> None:
+def test_a_run_with_nothing_changed_reuses_everything(home: Path) -> None:
     """All eight are reused, and the answer names the same artifacts."""
     first, second = run(home), run(home)
     assert made(first) == made(second) == []
@@ -67,7 +67,7 @@ def test_a_new_gate_judges_the_reused_evaluation_and_makes_nothing(home: Path) -
 
 @pytest.mark.parametrize("bound", ["max_bytes=1000", "max_latency_ms=1e-6", "max_latency_ratio=1e-6"])
 def test_a_new_budget_judges_the_exports_that_are_there(home: Path, bound: str) -> None:
-    """The times of the reused files are those of the run that made them, so the verdict is the same every time."""
+    """The latencies of reused files are those of the run that made them, so the verdict is the same every time."""
     with pytest.raises(ExportRejected, match=rf"^model-int8\.tflite .* \(gate\.{bound.partition('=')[0]}\)"):
         run(home, f"gate.{bound}")
     record = find(Home(home))
@@ -77,13 +77,13 @@ def test_a_new_budget_judges_the_exports_that_are_there(home: Path, bound: str) 
 
 @pytest.mark.parametrize("stage", ["register", "export", "promote"])
 def test_no_stage_after_a_refusal_can_be_run_by_itself(home: Path, stage: str) -> None:
-    """The guard stands where the harm would be: `stage promote` does not pass what `run` would not."""
+    """`stage promote` refuses what `run` would refuse."""
     params = config.load("", (*QUICK, "gate.min_accuracy=0.9999"), "digits", {})
     with execute.recorded(params, Home(home), "try") as runner, pytest.raises(ModelRejected):
         runner.run_stage(stage)
 
 
-def test_a_stage_asked_for_too_early_says_which_to_run_first(tmp_path: Path) -> None:
+def test_a_stage_that_runs_too_early_names_the_stage_to_run_first(tmp_path: Path) -> None:
     """Not a file-not-found error three calls deep."""
     params = config.load("", (), "digits", {})
     with (
@@ -94,7 +94,7 @@ def test_a_stage_asked_for_too_early_says_which_to_run_first(tmp_path: Path) -> 
 
 
 def test_stages_run_one_by_one_make_what_a_run_makes(tmp_path: Path) -> None:
-    """Each process finds its inputs by recomputing their keys: nothing is handed over, and the digests are the same."""
+    """Each process finds its inputs by recomputing their keys, and the digests are the same."""
     params = config.load("", QUICK, "digits", {})
     one_by_one = {}
     for stage in ("ingest", "validate", "normalize"):
@@ -104,14 +104,14 @@ def test_stages_run_one_by_one_make_what_a_run_makes(tmp_path: Path) -> None:
     assert [done.stage for done in find(Home(tmp_path / "a")).stages] == ["ingest", "validate", "normalize"]
 
 
-def test_until_stops_after_a_stage_and_a_later_run_goes_on_there(tmp_path: Path) -> None:
-    """What was made is kept for the run that goes further."""
+def test_until_stops_after_a_stage_and_a_later_run_continues_there(tmp_path: Path) -> None:
+    """Finished stages are kept for the run that goes further."""
     assert made(run(tmp_path, until="validate")) == ["ingest", "validate"]
     assert made(run(tmp_path, until="normalize")) == ["normalize"]
 
 
 def test_force_rebuilds_a_stage_with_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What depends on it stays, because the bytes are the same."""
+    """The stages that read it are reused, because the bytes are the same."""
     before = run(tmp_path, until="normalize")
     again = run(tmp_path, until="normalize", force=("ingest",))
     assert made(again) == ["ingest"]
@@ -119,8 +119,8 @@ def test_force_rebuilds_a_stage_with_the_same_bytes(tmp_path: Path, capsys: pyte
     assert "ingest rebuilt: output is identical" in capsys.readouterr().err
 
 
-def test_touching_the_source_makes_nothing_again(tmp_path: Path, pictures: Path) -> None:
-    """A new time on a file is no new image; a peer that keys on times ingests and trains anew."""
+def test_touching_the_source_runs_nothing_again(tmp_path: Path, pictures: Path) -> None:
+    """A new modification time is not a new image."""
     run(tmp_path / "home", source=str(pictures), until="normalize")
     for path in pictures.rglob("*.png"):
         os.utime(path)
@@ -128,7 +128,7 @@ def test_touching_the_source_makes_nothing_again(tmp_path: Path, pictures: Path)
 
 
 def test_a_source_that_moved_is_the_same_source(tmp_path: Path, pictures: Path) -> None:
-    """Images are known by what they show, not by where they lie."""
+    """Images are identified by content, not by path."""
     before = run(tmp_path / "home", source=str(pictures), until="normalize")
     (tmp_path / "elsewhere").mkdir()
     moved = pictures.rename(tmp_path / "elsewhere" / "pictures")
@@ -137,14 +137,14 @@ def test_a_source_that_moved_is_the_same_source(tmp_path: Path, pictures: Path) 
     assert digests(after) == digests(before)
 
 
-def test_a_new_image_makes_everything_that_reads_it(tmp_path: Path, pictures: Path) -> None:
-    """One more file in the folder is other data."""
+def test_a_new_image_runs_every_stage_that_depends_on_it(tmp_path: Path, pictures: Path) -> None:
+    """One more file in the folder is another data set."""
     run(tmp_path / "home", source=str(pictures), until="normalize")
     Image.new("L", (12, 12), 77).save(pictures / "cats" / "new.png")
     assert made(run(tmp_path / "home", source=str(pictures), until="normalize")) == ["ingest", "validate", "normalize"]
 
 
-def test_rejected_data_end_the_run_with_the_report_kept(tmp_path: Path, pictures: Path) -> None:
+def test_rejected_data_end_the_run_and_leave_a_report(tmp_path: Path, pictures: Path) -> None:
     """Too few images: exit status 3, nothing is trained, and the report shows what was measured."""
     with pytest.raises(DataRejected, match=r"validate\.min_images"):
         run(tmp_path / "home", "validate.min_images=1000", source=str(pictures))
@@ -184,10 +184,10 @@ def test_changed_code_that_yields_the_same_bytes_stops_there(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("damaged", ["train/labels.npy", "manifest.json"])
-def test_a_damaged_artifact_is_found_before_use_named_and_made_again(
+def test_a_damaged_artifact_is_detected_before_use_named_and_made_again(
     home: Path, damaged: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flipped bit in what a stage is about to read does not reach the next artifact."""
+    """A flipped bit in an input does not reach the next artifact."""
     artifact = next((home / "artifacts" / "ingest").glob("[!.]*"))
     content = bytearray((artifact / damaged).read_bytes())
     content[len(content) // 2] ^= 1
@@ -198,29 +198,29 @@ def test_a_damaged_artifact_is_found_before_use_named_and_made_again(
 
 
 def test_a_model_damaged_after_its_evaluation_is_not_registered(home: Path) -> None:
-    """Every byte is read before the registry is touched: training is done again, and the version is the sound one's."""
+    """Every byte is read before the registry is touched: training runs again, and the intact model is registered."""
     (home / "mlflow.db").unlink()
     model = next((home / "artifacts" / "train").glob("[!.]*/model.keras"))
-    sound = model.read_bytes()
-    model.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    intact = model.read_bytes()
+    model.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
     done = command(home, "run", "--source", "digits", *[part for setting in QUICK for part in ("--set", setting)])
     assert done.returncode == 0, done.stderr
     assert "model.keras was changed since it was published; making train again" in done.stderr
-    assert model.read_bytes() == sound
+    assert model.read_bytes() == intact
     (version,) = json.loads(command(home, "models", "--json").stdout)
-    assert version["digest"] == hashlib.sha256(sound).hexdigest()
+    assert version["digest"] == hashlib.sha256(intact).hexdigest()
 
 
-def test_a_wiped_registry_gets_its_version_back_and_nothing_else_runs(home: Path) -> None:
-    """Register and promote look for their effect; where it is gone they make it again from what is stored."""
+def test_a_deleted_registry_gets_its_version_back_and_nothing_else_runs(home: Path) -> None:
+    """Register and promote look for their effect; where it is gone they repeat it from the stored artifacts."""
     (home / "mlflow.db").unlink()
     answer = quick_run(home)
     assert [s["stage"] for s in answer["stages"] if s["made"]] == ["register", "promote"]
     assert answer["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
 
 
-def test_an_unreachable_registry_keeps_what_was_made_and_the_run_is_taken_up_again(home: Path) -> None:
-    """MLflow away: one sentence and exit status 1; once it is back, only what needs it runs."""
+def test_a_run_continues_after_the_registry_was_unreachable(home: Path) -> None:
+    """MLflow down: one sentence and exit status 1; once it is back, only the stages that need it run."""
     settings = [part for setting in QUICK for part in ("--set", setting)]
     away = command(
         home,
@@ -238,7 +238,7 @@ def test_an_unreachable_registry_keeps_what_was_made_and_the_run_is_taken_up_aga
     assert [s["stage"] for s in quick_run(home, "--set", "evaluate.mistakes=9")["stages"] if s["made"]] == []
 
 
-def test_a_person_may_keep_the_last_step_to_themselves(home: Path) -> None:
+def test_promotion_can_be_left_to_an_operator(home: Path) -> None:
     """promote.automatic=false registers, exports and leaves the champion alone."""
     (home / "mlflow.db").unlink()
     answer = quick_run(home, "--set", "promote.automatic=false")

@@ -1,4 +1,4 @@
-"""Training with several workers through the command line: killed, taken up again, and on two machines by TF_CONFIG."""
+"""Training with several workers through the command line: killed, resumed, and on two machines by TF_CONFIG."""
 
 import json
 import re
@@ -45,13 +45,13 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def trained(answer: str) -> dict[str, Any]:
-    found: dict[str, Any] = {stage["stage"]: stage for stage in json.loads(answer)["stages"]}["train"]
-    return found
+    train: dict[str, Any] = {stage["stage"]: stage for stage in json.loads(answer)["stages"]}["train"]
+    return train
 
 
-def test_killed_in_any_part_the_training_leaves_nobody_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    """kill -9 of the stage's own process, then of one worker: told in one sentence, exit 1. The last call ends with the
-    digest of a training that was left in peace."""
+def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """kill -9 of the stage's process, then of one worker: one sentence, exit 1. The last call ends with the digest of
+    an undisturbed training."""
     parent = start(tmp_path / "killed", *UNTIL_TRAIN)
     workers = training(parent, 1)
     assert len(workers) == 2
@@ -62,16 +62,16 @@ def test_killed_in_any_part_the_training_leaves_nobody_and_ends_in_the_same_byte
     one_less = start(tmp_path / "killed", *UNTIL_TRAIN)
     workers = training(one_less, 2)
     workers[1].send_signal(signal.SIGKILL)
-    _, told = one_less.communicate(timeout=120)
+    _, errors = one_less.communicate(timeout=120)
     assert one_less.returncode == 1
     assert gone(workers)
-    [error] = [line for line in told.splitlines() if line.startswith("error:")]
+    [error] = [line for line in errors.splitlines() if line.startswith("error:")]
     assert re.fullmatch(
         r"error: worker 1 \(127.0.0.1:\d+\) was killed by signal 9 during the distributed training; "
         "run it again: training resumes after the last finished epoch",
         error,
     )
-    assert "Traceback" not in told
+    assert "Traceback" not in errors
 
     again, undisturbed = (command(tmp_path / name, *UNTIL_TRAIN) for name in ("killed", "undisturbed"))
     assert again.returncode == undisturbed.returncode == 0, again.stderr + undisturbed.stderr
@@ -85,8 +85,8 @@ def tf_config(addresses: tuple[str, ...], number: int) -> str:
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_two_machines_train_one_model_which_the_chief_publishes(tmp_path: Path, shared: bool) -> None:
-    """The same command with a TF_CONFIG of its own on each: the other one takes the artifact from the shared store, or
-    says where it is, and both exit 0."""
+    """The same command with another TF_CONFIG on each: the assistant takes the artifact from the shared store, or says
+    where it is, and both exit 0."""
     homes = [tmp_path / "home", tmp_path / ("home" if shared else "other")]
     addresses = free_addresses(2)
     processes = []
@@ -105,18 +105,18 @@ def test_two_machines_train_one_model_which_the_chief_publishes(tmp_path: Path, 
                 text=True,
             )
         )
-    (chief, told), (other, said) = (process.communicate(timeout=120) for process in processes)
-    assert [process.returncode for process in processes] == [0, 0], told + said
-    assert "epoch 6/6" in told
-    assert "epoch 6/6" not in said
+    (chief, chief_errors), (other, other_errors) = (process.communicate(timeout=120) for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], chief_errors + other_errors
+    assert "epoch 6/6" in chief_errors
+    assert "epoch 6/6" not in other_errors
     if shared:
         assert json.loads(chief)["digest"] == json.loads(other)["digest"]
     else:
         assert other == ""
-        assert "this machine has done its part of train; the chief's artifact train/" in said
+        assert "this machine has done its part of train; the chief's artifact train/" in other_errors
 
 
-def test_a_tf_config_that_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_tf_config_that_does_not_fit_is_refused_before_anything_runs(tmp_path: Path) -> None:
     """Exit 2, one sentence, and not even the images are read."""
     done = command(tmp_path, *UNTIL_TRAIN, TF_CONFIG=tf_config(("a:1", "b:1", "c:1"), 0))
     assert done.returncode == 2
@@ -125,7 +125,7 @@ def test_a_tf_config_that_does_not_fit_is_told_before_anything_runs(tmp_path: Pa
 
 
 def test_a_search_refuses_tf_config(tmp_path: Path) -> None:
-    """The other machines would not know of its trials."""
+    """The other machines do not know its trials."""
     done = command(tmp_path, "tune", "--source", "digits", TF_CONFIG=tf_config(("a:1", "b:1"), 0))
     assert done.returncode == 2
     assert "error: TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG" in done.stderr

@@ -1,8 +1,7 @@
-"""Run the pipeline and die by SIGKILL at a numbered point: python -m tests.support.sigkill POINT ARGUMENTS
-OF THE PIPELINE...
+"""Run the pipeline and die by SIGKILL at a numbered point: python -m tests.support.sigkill POINT ARGUMENTS...
 
 A point is a moment before something under $PIPELINE_HOME is created, opened for writing, renamed or removed, as
-Python's audit events tell it (https://docs.python.org/3/library/audit_events.html): the product needs no hook.
+Python's audit events report it (https://docs.python.org/3/library/audit_events.html): the pipeline needs no hook.
 With POINT 0 the process lives and prints the number of points on its last line of standard error.
 """
 

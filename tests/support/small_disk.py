@@ -1,4 +1,4 @@
-"""A disk that is soon full, mounted where a test wants it."""
+"""A small file system, mounted where a test wants it."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ def disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, check=False).returncode:
-        pytest.skip("making a small disk needs the right to mount one")
+        pytest.skip("needs the right to mount a file system")
     try:
         yield folder
     finally:

@@ -1,4 +1,4 @@
-"""The store in a bucket, as several machines meet it: each has a folder of its own and the bucket in common."""
+"""The store in a bucket, used by several machines: each has its own folder, and the bucket is shared."""
 
 import re
 import shutil
@@ -45,24 +45,24 @@ def uploads(prefix: str) -> set[str]:
     return {path.split("/")[4] for path in in_bucket(prefix) if not path.endswith("manifest.json")}
 
 
-def taken(store: Store, made_by: Recipe) -> Artifact:
+def verified(store: Store, made_by: Recipe) -> Artifact:
     artifact = store.get(made_by["stage"], key(made_by))
     assert artifact
     store.verify(artifact)
     return artifact
 
 
-def test_what_one_machine_made_another_takes(here: SharedStore, there: SharedStore) -> None:
-    """The same files, digest and manifest, in a folder of its own."""
+def test_an_artifact_of_one_machine_is_available_on_another(here: SharedStore, there: SharedStore) -> None:
+    """The same files, digest and manifest, in another folder."""
     made = publish(here, recipe(), FILES)
-    found = taken(there, recipe())
+    found = verified(there, recipe())
     assert (found.digest, found.files, found.recipe, found.made) == (made.digest, made.files, made.recipe, made.made)
     assert found.path != made.path
     assert {name: (found.path / name).read_bytes() for name in FILES} == FILES
 
 
-def test_looking_at_an_artifact_fetches_nothing(here: SharedStore, there: SharedStore) -> None:
-    """The manifest tells digest, recipe and facts; the files stay where they are."""
+def test_reading_a_manifest_downloads_no_files(here: SharedStore, there: SharedStore) -> None:
+    """The manifest holds digest, recipe and facts; the files stay in the bucket."""
     made = publish(here, recipe(), FILES)
     seen = there.get("train", made.key, files=False)
     assert seen
@@ -70,15 +70,15 @@ def test_looking_at_an_artifact_fetches_nothing(here: SharedStore, there: Shared
     assert not seen.path.exists()
 
 
-def test_a_machine_that_comes_second_takes_what_the_first_one_made(here: SharedStore, there: SharedStore) -> None:
-    """Its own bytes, made without knowing, give way."""
+def test_the_second_machine_to_publish_gets_the_artifact_of_the_first(here: SharedStore, there: SharedStore) -> None:
+    """Its own bytes are replaced."""
     first = publish(here, recipe(), {"a": b"first"})
     assert publish(there, recipe(), {"a": b"second"}).digest == first.digest
     assert (there.path("train", first.key) / "a").read_bytes() == b"first"
 
 
-def test_machines_that_publish_at_once_agree_on_one(tmp_path: Path, prefix: str) -> None:
-    """Four machines, each with bytes of its own for five artifacts, started together: all end with the same five."""
+def test_machines_that_publish_at_once_agree(tmp_path: Path, prefix: str) -> None:
+    """Four machines publish five artifacts, each with different bytes, at once: all end with the same five."""
     script = """
 import sys, time; from pathlib import Path; from pipeline.store.bucket import SharedStore
 from tests.pipeline.store.test_local_and_bucket import publish, recipe
@@ -98,18 +98,18 @@ for i in range(5):
         )
         for n in range(4)
     ]
-    told = [maker.communicate()[0] for maker in makers]
+    outputs = [maker.communicate()[0] for maker in makers]
     assert [maker.returncode for maker in makers] == [0] * 4
-    assert len(told[0].split()) == 5
-    assert len(set(told)) == 1
+    assert len(outputs[0].split()) == 5
+    assert len(set(outputs)) == 1
     assert len(uploads(prefix)) == 5
 
 
-def test_a_maker_killed_while_it_uploads_leaves_nothing_that_is_taken(
+def test_a_process_killed_while_it_uploads_publishes_nothing(
     tmp_path: Path, prefix: str, here: SharedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 between the first file and the manifest: there is no artifact, the next maker succeeds, and the killed
-    one's upload is swept once no live maker can be at it."""
+    """kill -9 between the first file and the manifest: there is no artifact, the next process succeeds, and the upload
+    is swept once it is too old to belong to a live process."""
     script = """
 import sys; from pathlib import Path; from pipeline.store.bucket import SharedStore
 from tests.pipeline.store.test_local_and_bucket import publish, recipe
@@ -127,23 +127,23 @@ publish(SharedStore(Path(sys.argv[1]), sys.argv[2]), recipe(), {str(n): bytes(10
     assert here.sweep_uploads() == 0
     monkeypatch.setattr(shared, "UPLOAD_DIED", timedelta(0))
     assert here.sweep_uploads() == 1
-    assert taken(here, recipe()).files.keys() == FILES.keys()
+    assert verified(here, recipe()).files.keys() == FILES.keys()
     restarted = SharedStore(tmp_path / "killed", prefix)
-    assert taken(restarted, recipe()).digest == taken(here, recipe()).digest
+    assert verified(restarted, recipe()).digest == verified(here, recipe()).digest
 
 
 def test_a_damaged_copy_is_fetched_again(here: SharedStore, there: SharedStore) -> None:
-    """A flipped bit on one machine's disk is mended from the bucket, and a lost manifest too."""
+    """A flipped bit on one machine's disk is repaired from the bucket, and a lost manifest too."""
     publish(here, recipe(), FILES)
-    copy = taken(there, recipe())
+    copy = verified(there, recipe())
     flip(copy.path / "sub" / "model")
     there.verify(copy)
     assert (copy.path / "sub" / "model").read_bytes() == FILES["sub/model"]
     (copy.path / "manifest.json").write_text("{")
-    assert taken(there, recipe()).digest == copy.digest
+    assert verified(there, recipe()).digest == copy.digest
 
 
-def test_a_file_changed_in_the_bucket_is_told_and_never_taken(
+def test_a_file_changed_in_the_bucket_is_reported_and_never_used(
     here: SharedStore, there: SharedStore, prefix: str
 ) -> None:
     """The sentence names the object; making the stage again replaces it, for every machine."""
@@ -156,22 +156,22 @@ def test_a_file_changed_in_the_bucket_is_told_and_never_taken(
         there.get("train", key(recipe()))
     assert list(there.root.glob("*/*")) == []
     again = publish(here, recipe(), FILES, replace=True)
-    assert taken(there, recipe()).digest == again.digest
+    assert verified(there, recipe()).digest == again.digest
     assert len([path for path in in_bucket(prefix) if path.endswith("sub/model")]) == 1
 
 
-def test_what_was_made_before_there_was_a_bucket_is_shared_when_it_is_taken(
+def test_an_artifact_made_before_there_was_a_bucket_is_uploaded_when_it_is_used(
     here: SharedStore, there: SharedStore
 ) -> None:
-    """No artifact has to be made again because PIPELINE_STORE was set."""
+    """Setting PIPELINE_STORE makes no stage run again."""
     publish(Store(here.root), recipe(), FILES)
     assert there.get("train", key(recipe())) is None
-    taken(here, recipe())
-    assert taken(there, recipe()).files.keys() == FILES.keys()
+    verified(here, recipe())
+    assert verified(there, recipe()).files.keys() == FILES.keys()
 
 
-def test_what_is_young_may_be_of_another_machine(here: SharedStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`gc` spares what was shared within a week: a run that this machine does not know of may need it."""
+def test_a_young_artifact_may_be_needed_by_another_machine(here: SharedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gc` keeps what was uploaded within a week: a run that is unknown to this machine may need it."""
     made = publish(here, recipe(), FILES)
     assert here.is_young("train", made.key)
     monkeypatch.setattr(shared, "YOUNG", timedelta(0))
@@ -179,14 +179,14 @@ def test_what_is_young_may_be_of_another_machine(here: SharedStore, monkeypatch:
 
 
 @pytest.mark.parametrize("url", ["models", "gs://models", "s3://", "s3://Models", "s3:///prefix", "s3://models//x"])
-def test_an_address_that_is_none_is_told(tmp_path: Path, url: str) -> None:
-    """With the form that is expected."""
+def test_a_malformed_address_is_refused(tmp_path: Path, url: str) -> None:
+    """The message shows the expected form."""
     with pytest.raises(ConfigError, match=rf"PIPELINE_STORE is '{url}'; expected s3://BUCKET"):
         SharedStore(tmp_path, url)
 
 
-def test_a_bucket_that_is_not_there_is_told(tmp_path: Path, bucket: dict[str, str]) -> None:
-    """When it is read, listed or written."""
+def test_a_missing_bucket_is_reported(tmp_path: Path, bucket: dict[str, str]) -> None:
+    """On reading, listing and writing."""
     store = SharedStore(tmp_path, "s3://nowhere/models")
     for ask in (lambda: store.get("train", "k"), lambda: list(store.list()), lambda: publish(store, recipe(), FILES)):
         with pytest.raises(ConfigError, match="there is no bucket nowhere"):
@@ -196,7 +196,7 @@ def test_a_bucket_that_is_not_there_is_told(tmp_path: Path, bucket: dict[str, st
 def test_a_server_that_does_not_answer_is_worth_a_retry(
     tmp_path: Path, bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing listens there: Unavailable, with what to check."""
+    """Nothing listens on the port: Unavailable, with what to check."""
     import s3fs
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -209,7 +209,7 @@ def test_a_server_that_does_not_answer_is_worth_a_retry(
 
 
 def test_without_credentials_the_run_says_what_to_set(tmp_path: Path, bucket: dict[str, str]) -> None:
-    """Before anything is made."""
+    """Before any stage runs."""
     variables = {**bucket, "PIPELINE_STORE": "s3://models/x", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     done = command(tmp_path, "run", "--source", "digits", **variables)
     assert done.returncode == 2
@@ -220,7 +220,7 @@ def test_without_credentials_the_run_says_what_to_set(tmp_path: Path, bucket: di
 def test_a_second_machine_reuses_every_artifact(
     home: Path, tmp_path: Path, bucket: dict[str, str], prefix: str
 ) -> None:
-    """What a run finds made on one machine, a run on an empty one takes from the bucket; it fills its own registry."""
+    """A run on an empty machine downloads what another one made, and fills its own registry."""
     first = quick_run(home, **bucket, PIPELINE_STORE=prefix)
     second = quick_run(tmp_path / "second", **bucket, PIPELINE_STORE=prefix)
     assert [stage["stage"] for stage in first["stages"] if stage["made"]] == []

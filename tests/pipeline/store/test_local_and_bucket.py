@@ -1,4 +1,4 @@
-"""The store: an artifact that exists is complete and never changes; whatever else happens is found out.
+"""The store: an artifact that exists is complete and never changes; all damage is detected.
 
 What any store promises is tested with each: the local one, and the one in a bucket (a real server that speaks S3).
 """
@@ -51,7 +51,7 @@ def opened(root: str, url: str) -> Store:
     return SharedStore(Path(root), url) if url else Store(Path(root))
 
 
-def spelt(store: Store) -> str:
+def expression(store: Store) -> str:
     """The expression with which another process opens *store*."""
     return f"opened({str(store.root)!r}, {getattr(store, 'url', '')!r})"
 
@@ -70,7 +70,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(FILES, st.integers())
-def test_what_is_published_is_read_back_with_the_digest_of_its_bytes(
+def test_an_artifact_is_read_back_with_the_digest_of_its_bytes(
     store: Store, files: dict[str, bytes], number: int
 ) -> None:
     """Any files, any settings: the same bytes come back, whole and verified, and no draft stays behind."""
@@ -94,14 +94,14 @@ def test_two_sets_of_files_share_a_digest_only_if_they_are_equal(one: dict[str, 
     assert (digest(one) == digest(two)) == (one == two)
 
 
-def test_what_was_never_published_is_none(store: Store) -> None:
-    """A key that nobody made is no error."""
+def test_an_unknown_key_is_none(store: Store) -> None:
+    """It is not an error."""
     assert store.get("train", "0123456789abcdef") is None
     assert list(store.list()) == []
 
 
-def test_the_first_of_two_makers_wins_and_both_succeed(store: Store) -> None:
-    """Published once, an artifact keeps its bytes; the second maker is given the first one's."""
+def test_the_first_of_two_processes_wins_and_both_succeed(store: Store) -> None:
+    """Published once, an artifact keeps its bytes; the second process gets the first one's."""
     first = publish(store, recipe(), {"a": b"first"})
     second = publish(store, recipe(), {"a": b"second"})
     assert second == first
@@ -109,7 +109,7 @@ def test_the_first_of_two_makers_wins_and_both_succeed(store: Store) -> None:
     assert list(store.list()) == [("train", first.key)]
 
 
-def test_a_replacement_takes_the_place_of_what_was_there(store: Store) -> None:
+def test_a_replacement_removes_the_old_files(store: Store) -> None:
     """Healing puts new bytes under the same key and leaves nothing of the old ones."""
     publish(store, recipe(), {"a": b"damaged", "b": b"too"})
     artifact = publish(store, recipe(), {"a": b"good"}, replace=True)
@@ -141,8 +141,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("happened", DAMAGES)
-def test_what_is_damaged_is_not_taken(store: Store, happened: str) -> None:
-    """Once it was verified, an artifact is right: damage was told, or is mended."""
+def test_a_damaged_artifact_is_not_used(store: Store, happened: str) -> None:
+    """After verify, an artifact is as published: damage was raised, or repaired."""
     artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
     DAMAGES[happened](artifact.path)
     with contextlib.suppress(ArtifactCorrupt):
@@ -151,8 +151,8 @@ def test_what_is_damaged_is_not_taken(store: Store, happened: str) -> None:
 
 
 @pytest.mark.parametrize("happened", DAMAGES)
-def test_damage_is_found_and_names_the_file(local: Store, happened: str) -> None:
-    """A flipped bit, a lost file and a file that does not belong are each told with the path and the way out."""
+def test_damage_is_detected_and_the_file_named(local: Store, happened: str) -> None:
+    """A flipped bit, a lost file and an added file are each reported with the path and the command that repairs it."""
     store = local
     artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
     DAMAGES[happened](artifact.path)
@@ -160,7 +160,7 @@ def test_damage_is_found_and_names_the_file(local: Store, happened: str) -> None
         store.verify(artifact)
 
 
-def test_a_truncated_file_is_found(local: Store) -> None:
+def test_a_truncated_file_is_detected(local: Store) -> None:
     """Half a file is not the file."""
     artifact = publish(local, recipe(), {"model": b"0" * 100})
     os.truncate(artifact.path / "model", 50)
@@ -169,15 +169,15 @@ def test_a_truncated_file_is_found(local: Store) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"recipe": {}}'])
-def test_a_damaged_manifest_is_found_when_it_is_read(local: Store, content: bytes) -> None:
-    """No reader takes half a manifest for an artifact."""
+def test_a_damaged_manifest_is_detected_when_it_is_read(local: Store, content: bytes) -> None:
+    """Half a manifest is not taken for an artifact."""
     artifact = publish(local, recipe(), {"a": b"1"})
     (artifact.path / MANIFEST).write_bytes(content)
     with pytest.raises(ArtifactCorrupt, match=r"manifest\.json is not what was written"):
         local.get("train", artifact.key)
 
 
-def test_a_manifest_with_another_recipe_is_found(local: Store) -> None:
+def test_a_manifest_with_another_recipe_is_detected(local: Store) -> None:
     """An artifact under a name that its recipe does not hash to is not that artifact."""
     artifact = publish(local, recipe(epochs=1), {"a": b"1"})
     text = (artifact.path / MANIFEST).read_text()
@@ -189,10 +189,10 @@ def test_a_manifest_with_another_recipe_is_found(local: Store) -> None:
 
 
 def test_the_draft_of_a_killed_process_is_swept_and_that_of_a_live_one_is_not(store: Store) -> None:
-    """kill -9 frees the lock on the draft: it goes at the next sweep, while a draft in the making stays."""
+    """kill -9 frees the lock on the draft: the next sweep removes it, while the draft of a live process stays."""
     script = f"""
 import time; from tests.pipeline.store.test_local_and_bucket import opened
-with {spelt(store)}.draft("train", "k") as draft:
+with {expression(store)}.draft("train", "k") as draft:
     (draft / "half").write_bytes(b"1"); print("ready", flush=True); time.sleep(60)
 """
     maker = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
@@ -208,7 +208,7 @@ with {spelt(store)}.draft("train", "k") as draft:
 
 
 def test_the_draft_of_another_machine_is_left_to_it_for_a_week(store: Store) -> None:
-    """Its maker's lock may not be seen here, on a file system that several machines share."""
+    """Its lock may not be visible here, on a file system that several machines share."""
     draft = store.root / "train" / f"{DRAFT}k-another-x1"
     draft.mkdir(parents=True)
     assert store.sweep() == 0
@@ -219,10 +219,10 @@ def test_the_draft_of_another_machine_is_left_to_it_for_a_week(store: Store) -> 
 
 
 def test_processes_that_publish_at_once_leave_one_whole_artifact(store: Store) -> None:
-    """Eight makers of one artifact, started together: one rename wins, all of them get it."""
+    """Eight processes publish the same artifacts at once: one rename wins, all of them get its result."""
     script = f"""
 import sys, time; from tests.pipeline.store.test_local_and_bucket import opened, publish, recipe
-store = {spelt(store)}; time.sleep(max(0, float(sys.argv[1]) - time.time()))
+store = {expression(store)}; time.sleep(max(0, float(sys.argv[1]) - time.time()))
 for i in range(20):
     print(publish(store, recipe(i=i), {{"a": b"same", "who": sys.argv[2].encode()}}).digest)
 """
@@ -250,7 +250,7 @@ def test_deleting_removes_the_artifact_whole(store: Store) -> None:
     assert not drafts(store)
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Path) -> None:
     """A file where the folder should be: the sentence names it and the way out."""
     (tmp_path / "file").write_text("")
     with (
@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -
 
 
 def test_an_array_that_does_not_fit_is_a_full_disk(tmp_path: Path) -> None:
-    """NumPy tells of a write that was cut off without the system's number for it."""
+    """NumPy reports a short write without an errno."""
     with (
         disk(tmp_path / "small", "16k") as small,
         pytest.raises(StorageFailed, match="is full"),

@@ -65,7 +65,7 @@ def test_another_digest_among_the_inputs_changes_the_key() -> None:
 
 
 def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
-    """Train is made of its own module, the chosen network and what they import; not of evaluate, not of dense."""
+    """The code of train is its module, the chosen network and what they import; not evaluate, not dense."""
     code = recipe_of("train", Params(), INPUTS)["code"]
     assert {"components.train.stage", "components.models.architectures.cnn_bn", "components.data.splits"} <= code.keys()
     assert (
@@ -99,7 +99,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def code_in(checkout: Path, stage: str) -> str:
-    """The code part of the recipe of *stage*, computed by a process of its own in *checkout*."""
+    """The code part of the recipe of *stage*, computed by another process in *checkout*."""
     stage = f"components.{stage}.stage"
     script = f"from pipeline.store.code_hash import code_hashes; print(code_hashes().reached([{stage!r}]))"
     done = subprocess.run([sys.executable, "-c", script], cwd=checkout, capture_output=True, text=True, check=True)
@@ -107,7 +107,7 @@ def code_in(checkout: Path, stage: str) -> str:
 
 
 def test_comments_layout_and_docstrings_do_not_count(checkout: Path) -> None:
-    """Explaining the code better trains nothing again."""
+    """A better comment trains nothing again."""
     before = code_in(checkout, "normalize")
     module = checkout / "components" / "normalize" / "stage.py"
     module.write_text(
@@ -117,7 +117,7 @@ def test_comments_layout_and_docstrings_do_not_count(checkout: Path) -> None:
 
 
 def test_a_change_to_an_imported_module_counts(checkout: Path) -> None:
-    """Editing what a stage imports makes the stage again: a hash of its own file alone would serve a stale result."""
+    """Editing an import of a stage runs the stage again: a hash of its file alone would serve a stale result."""
     before = code_in(checkout, "normalize"), code_in(checkout, "validate")
     module = checkout / "components" / "data" / "splits.py"
     module.write_text(module.read_text().replace("SHARD_BYTES = 32 * 2**20", "SHARD_BYTES = 64 * 2**20"))
@@ -126,7 +126,7 @@ def test_a_change_to_an_imported_module_counts(checkout: Path) -> None:
     assert before[1] != after[1]
 
 
-def test_the_difference_of_two_recipes_is_told_in_words() -> None:
+def test_the_difference_of_two_recipes_in_words() -> None:
     """What `explain` prints names the setting with both values, the input and the file."""
     old = recipe_of("train", Params(), INPUTS)
     new = recipe_of("train", Params(train=Train(epochs=5)), {"normalize": "d2"})
@@ -159,7 +159,7 @@ OWN = {
 
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A person's package with a network in theirs.nets, where Python finds it."""
+    """A user's package with a network in theirs.nets, on the import path."""
     for name, text in OWN.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -169,7 +169,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "theirs"
 
 
-def test_the_code_of_a_persons_own_network_is_in_the_key(theirs: Path) -> None:
+def test_the_code_of_a_custom_network_is_in_the_key(theirs: Path) -> None:
     """Its module, its package and what it imports of that, by whichever form; not Keras, and nothing is imported."""
     params = Params(train=Train(model="theirs.nets:net"))
     before = recipe_of("train", params, INPUTS)["code"]
@@ -185,7 +185,7 @@ def test_the_code_of_a_persons_own_network_is_in_the_key(theirs: Path) -> None:
 
 
 def test_a_networks_key_has_no_code_of_the_others(theirs: Path) -> None:
-    """One of ours knows nothing of the way a person's own is built, nor of the memory that a step takes."""
+    """A built-in network does not depend on how custom ones are built, nor on the memory check."""
     code = recipe_of("train", Params(), INPUTS)["code"]
     outside = {
         "components.models.custom",
