@@ -59,7 +59,7 @@ def test_an_unknown_run_is_reported_in_a_sentence(home: Home) -> None:
 def test_the_beginning_of_several_names_is_ambiguous(home: Home) -> None:
     """`show 2026` must not pick one of a year's runs; a whole name is never ambiguous."""
     for run in ("2026", "20260101-x", "20260202-y"):
-        with journal(home, run):
+        with recorder(home, run):
             ...
     with pytest.raises(ConfigError, match=r"2 runs begin with '20260' \(20260202-y, 20260101-x\); give more"):
         find(home, "20260")
