@@ -23,7 +23,7 @@ PROCESSES := --numprocesses logical --maxprocesses 4
 
 SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \
   f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
-# With .venv or without: the standard library does.
+# Needs the standard library only, so it works without .venv too.
 CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ help: ## list the targets
 	@echo
 	@echo "  make pipeline SOURCE=digits                 the built-in digits: no network, half a minute"
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
-	@echo "  make pipeline ARGS='--set train.epochs=3'   any setting of python -m pipeline settings"
+	@echo "  make pipeline ARGS='--set train.epochs=3'   any of the settings that python -m pipeline settings lists"
 
 setup: $(READY) ## build .venv from the lock (with uv, installed first where it is missing; else with pip)
 
@@ -50,7 +50,7 @@ pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFI
 quick: setup ## the tests that need neither training nor a server: under a minute, for every save
 	@$(PY) -m pytest -q $(PROCESSES) --quick $(ARGS)
 
-test: setup ## all tests (MNIST_DIR=folder adds the run on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
+test: setup ## all tests (MNIST_DIR=FOLDER adds those on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
 	@$(PY) -m pytest $(PROCESSES) $(ARGS)
 
 test-airflow: setup ## only the tests that run tasks in a real Airflow and look at it with Chromium
@@ -75,26 +75,26 @@ check: setup ## ruff, mypy, import contracts, declared dependencies, then make t
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
-# These need docker and a Python, no .venv.
+# These two need docker and a Python, but no .venv.
 up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
 	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT) SOURCE='$(SOURCE)'; $(CONTAINERS) up
 
-down: ## end the containers (VOLUMES=1 forgets what they keep, and the secrets)
+down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 	@$(CONTAINERS) down $(if $(VOLUMES),--volumes)
 
-mlflow: setup ## the MLflow UI on the local registry (HOST, MLFLOW_PORT)
+mlflow: setup ## the MLflow UI of the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"
 	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(VENV)/bin/mlflow server \
 	  --host $(HOST) --port $(MLFLOW_PORT) --backend-store-uri sqlite:///$(abspath $(PIPELINE_HOME))/mlflow.db \
 	  --artifacts-destination $(abspath $(PIPELINE_HOME))/mlartifacts
 
-tensorboard: setup ## TensorBoard on every training so far (HOST, TENSORBOARD_PORT)
+tensorboard: setup ## TensorBoard with every training so far (HOST, TENSORBOARD_PORT)
 	@$(VENV)/bin/tensorboard --logdir $(PIPELINE_HOME)/tensorboard --host $(HOST) --port $(TENSORBOARD_PORT)
 
 bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; ARGS=--quick for a tenth)
 	@$(PY) -m benchmarks $(ARGS)
 
-bench-training: setup ## train the recipes of the README's table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
+bench-training: setup ## train the profiles of the results table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
 	@$(PY) -m benchmarks.training $(ARGS)
 
 # The images' locks take their versions from the first. MLflow's server does without the packages its clients compute with.

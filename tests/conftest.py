@@ -1,4 +1,4 @@
-"""What several tests stand on: one finished run, made once a session by the real command, and copies of it."""
+"""What tests share: the command line as a process, and one finished run, made once a session, to look at or to copy."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ pytest_plugins = ["tests.support.durations", "tests.support.expected_services"]
 
 ROOT = Path(__file__).parents[1]
 
-# A run that is quick, not good: the smallest network, two epochs, and gates that let it pass.
+# A run that is quick rather than good: the smallest network, two epochs, and gates that let it pass.
 QUICK = (
     "train.model=dense",
     "train.epochs=2",
@@ -31,7 +31,7 @@ QUICK = (
     "gate.max_regression=1",
 )
 
-# A run that a person starts has none of the variables of the session that runs the tests.
+# The environment of a user: without the variables of the session that runs the tests.
 CLEAN = {
     name: value
     for name, value in os.environ.items()
@@ -53,7 +53,7 @@ def command(home: Path, *arguments: str, **environment: str) -> "subprocess.Comp
 
 
 def quick_run(home: Path, *arguments: str, **environment: str) -> dict[str, Any]:
-    """The answer of a quick run on digits that has to succeed."""
+    """The JSON of a quick run on digits, which has to succeed."""
     settings = [part for setting in QUICK for part in ("--set", setting)]
     done = command(home, "run", "--json", "--source", "digits", *settings, *arguments, **environment)
     assert done.returncode == 0, done.stderr
@@ -62,9 +62,9 @@ def quick_run(home: Path, *arguments: str, **environment: str) -> dict[str, Any]
 
 
 def pytest_configure() -> None:
-    """Ctrl-C reaches what the tests start, also where they run in the background of a shell, which ignores it there."""
+    """Let Ctrl-C reach what the tests start, even in the background of a shell, where it is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A machine that is busy is no failure, and what fails must fail again: the same examples at every call.
+    # A busy machine is no failure, and a failure must be reproducible: every call tries the same examples.
     slow = [HealthCheck.too_slow]
     settings.register_profile("loaded", deadline=None, suppress_health_check=slow, derandomize=True)
     settings.load_profile("loaded")
@@ -76,7 +76,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
-    """The folder *name*, filled once a session, by the worker that asks first; the others wait for it."""
+    """The folder *name*, filled once a session by the first worker that needs it; the others wait."""
     root = factory.getbasetemp()
     folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
     with folder.with_suffix(".lock").open("w") as lock:
@@ -93,13 +93,13 @@ def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], obje
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of a quick run that went through all eight stages, for looking at: take `home` to run in."""
+    """The home of a quick run of all eight stages. Read only: run in `home`."""
     return once(tmp_path_factory, "finished", quick_run)
 
 
 @pytest.fixture
 def home(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run's home, to be changed."""
+    """A copy of the finished run's home, to run in."""
     copy = tmp_path / "home"
     shutil.copytree(finished, copy)
     return copy

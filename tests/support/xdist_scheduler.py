@@ -4,7 +4,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Their tests need nothing of each other, and take long: any worker may run each.
+# Their tests are long and share nothing: any worker may run any of them.
 ALONE = (
     "tests/test_faults.py",
     "tests/pipeline/test_runner.py",
