@@ -1,5 +1,6 @@
 """CI_EXPECT: a run of the tests that skips what its machine should have is no success."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLEAN, ROOT
+from tests.support.expected_services import REASONS
 from tests.support.services import MISSING
 
 TESTS = """
@@ -49,3 +51,10 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "celary", MISSING)
     assert done.returncode == 4
     assert "CI_EXPECT: celary: it knows celery, chromium, mount, mnist" in done.stderr
+
+
+@pytest.mark.parametrize("words", REASONS.values())
+def test_the_reasons_are_those_that_tests_give(words: str) -> None:
+    """A reason in other words would be overlooked."""
+    sources = [file.read_text() for file in (ROOT / "tests").rglob("*.py") if "expected_services" not in file.name]
+    assert any(re.search(rf"(skip|reason|MISSING).*{words}", source) for source in sources)
