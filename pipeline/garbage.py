@@ -15,10 +15,12 @@ from pipeline.store.artifact import Artifact
 
 KEEP_RUNS = 5
 
+Item = tuple[str, str]  # (stage, key)
+
 
 @dataclass(frozen=True)
 class Garbage:
-    artifacts: list[tuple[str, str]]  # (stage, key)
+    artifacts: list[Item]
     folders: list[Path]  # scratch of killed stages, events of deleted trainings
     bytes: int
 
@@ -49,30 +51,43 @@ def collect(home: Home, garbage: Garbage) -> None:
     home.store.sweep_uploads()
 
 
-def _best_of_searches(home: Home) -> Iterator[tuple[str, str]]:
+def _best_of_searches(home: Home) -> Iterator[Item]:
     """The best training of each search, which the profile of the search relies on."""
     for file in home.tuning.glob("*.json"):
         with contextlib.suppress(ValueError, LookupError):
             yield "train", json.loads(file.read_bytes())["best"]["key"]
 
 
-def _with_relatives(home: Home, kept: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """*kept*, everything that these were made from, and the exports of the models among them."""
-    known = dict(_known(home))
+def _with_relatives(home: Home, kept: set[Item]) -> set[Item]:
+    """*kept*, the artifacts that these were made from, and an export of each model among them.
+
+    Of artifacts with the same content, as after a change of code that changed no byte, one is enough: one that is kept
+    already, else the newest.
+    """
+    known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
+    newest = {_role(artifact): item for item, artifact in known.items()}
     while True:
-        read = {digest for item in kept if item in known for digest in known[item].recipe["inputs"].values()}
-        models = {known[item].digest for item in kept if item in known and item[0] == "train"}
-        more = {item for item, artifact in known.items() if artifact.digest in read or _exports(artifact, models)}
-        if more <= kept:
+        present = [known[item] for item in kept if item in known]
+        needed = {need for artifact in present for need in _needs(artifact)} - {_role(artifact) for artifact in present}
+        more = {newest[role] for role in needed if role in newest}
+        if not more:
             return kept
         kept = kept | more
 
 
-def _exports(artifact: Artifact, models: set[str]) -> bool:
-    return artifact.stage == "export" and artifact.recipe["inputs"].get("train") in models
+def _needs(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    """The roles of the artifacts that *artifact* was made from; for a model also that of its export."""
+    yield from artifact.recipe["inputs"].items()
+    if artifact.stage == "train":
+        yield "export", artifact.digest
 
 
-def _known(home: Home) -> Iterator[tuple[tuple[str, str], Artifact]]:
+def _role(artifact: Artifact) -> tuple[str, str]:
+    """Stage and content; for an export the content of the model."""
+    return artifact.stage, artifact.recipe["inputs"].get("train", "") if artifact.stage == "export" else artifact.digest
+
+
+def _known(home: Home) -> Iterator[tuple[Item, Artifact]]:
     for stage, key in home.store.list():
         with contextlib.suppress(ArtifactCorrupt):
             if artifact := home.store.get(stage, key, files=False):
