@@ -1,4 +1,4 @@
-"""A real Airflow for the tests: `python -m pipeline.airflow` in a folder of its own, asked over its REST API."""
+"""A real Airflow for the tests: `python -m pipeline.airflow` in a folder of its own, driven over its REST API."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -27,17 +27,18 @@ from tests.conftest import CLEAN, ROOT
 from tests.support import ended_with_us
 
 SECONDS = 240
-SILENCE = 60  # seconds without a heartbeat after which Airflow takes a task for dead
+PAUSE, PAUSE_OF_RUNS = 0.3, 1.0  # seconds between two requests
+SILENCE = 60  # seconds without a heartbeat after which Airflow declares a task dead
 ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
-# Airflow's pauses are made for a machine that runs for years, not for a test that runs for minutes.
+# Airflow's intervals suit a machine that runs for years, not a test that runs for minutes.
 SPEED = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
 }
 
-# What the tests' runs have in common, by the settings file and by the form: quick, and long enough to be killed.
+# The settings of the tests' runs, in the settings file and in the form: quick, and long enough to be killed.
 SETTINGS = {
     "train.model": "dense",
     "train.epochs": 8,
@@ -47,17 +48,19 @@ SETTINGS = {
     "gate.max_regression": 1,
 }
 
-Tasks = dict[str, dict[str, Any]]
+Json = dict[str, Any]  # an object of Airflow's REST API
+Tasks = dict[str, Json]
+Value = TypeVar("Value")
 
 
-def digits(**chosen: Any) -> dict[str, Any]:
+def digits(**chosen: object) -> dict[str, object]:
     """The form of a quick run on the digits; *chosen* in the form train__epochs=3."""
     return {"ingest.source": "digits", **SETTINGS, **{name.replace("__", "."): v for name, v in chosen.items()}}
 
 
 @dataclass
 class Served:
-    """One running Airflow, the folder of images that it watches, and what it has posted to its webhook."""
+    """One running Airflow, the folder of images that it watches, and what it posted to its webhook."""
 
     home: Path
     images: Path
@@ -65,23 +68,23 @@ class Served:
     process: "subprocess.Popen[Any]"
     api: Api
     password: str
-    posted: list[dict[str, Any]] = field(default_factory=list)
-    heard: list[datetime] = field(default_factory=list)
+    posted: list[Json] = field(default_factory=list)
+    first_heartbeats: list[datetime] = field(default_factory=list)  # of the training of the first run
 
-    def trigger(self, form: dict[str, Any], dag: str = "retrain") -> str:
+    def trigger(self, form: dict[str, object], dag: str = "retrain") -> str:
         return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
 
-    def runs(self, dag: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
-        return found
+    def runs(self, dag: str) -> list[Json]:
+        runs: list[Json] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
+        return runs
 
     def tasks(self, run: str, dag: str = "retrain") -> Tasks:
-        found = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return {task["task_id"]: task for task in sorted(found, key=lambda task: list(STAGES).index(task["task_id"]))}
+        tasks = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task for task in sorted(tasks, key=lambda task: list(STAGES).index(task["task_id"]))}
 
     def finished(self, run: str, dag: str = "retrain") -> tuple[str, Tasks]:
         """The state of the run and its tasks, once it has ended."""
-        state = self.until(lambda: ended(self.api.get(f"dags/{dag}/dagRuns/{run}")["state"]))
+        state = self.until(lambda: ended(self.api.get(f"dags/{dag}/dagRuns/{run}")["state"]), pause=PAUSE_OF_RUNS)
         return state, self.tasks(run, dag)
 
     def succeeded(self, run: str, dag: str = "retrain") -> Tasks:
@@ -90,11 +93,11 @@ class Served:
         assert state == "success", "\n".join(self.log(run, name, dag=dag) for name in bad)
         return tasks
 
-    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
-        """What *found* gives as soon as it gives anything."""
+    def until(self, look: Callable[[], Value | None], seconds: float = SECONDS, pause: float = PAUSE) -> Value:
+        """The value of *look* as soon as it is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if value := found():
+            if value := look():
                 return value
             assert self.process.poll() is None, "Airflow has ended"
             time.sleep(pause)
@@ -102,13 +105,13 @@ class Served:
 
     def failed(self, run: str, task: str, number: int) -> bool:
         """Whether the try *number* of the task is over and another one follows."""
-        found = self.tasks(run)[task]
-        return bool((found["try_number"], found["state"] == "up_for_retry") >= (number, True))
+        current = self.tasks(run)[task]
+        return bool((current["try_number"], current["state"] == "up_for_retry") >= (number, True))
 
-    def done(self, run: str, task: str, dag: str = "retrain") -> dict[str, Any]:
-        """What the task pushed."""
+    def result(self, run: str, task: str, dag: str = "retrain") -> Json:
+        """The value that the task pushed."""
         path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
-        pushed: dict[str, Any] = self.api.get(path)["value"]
+        pushed: Json = self.api.get(path)["value"]
         return pushed
 
     def pushed(self, run: str, task: str, dag: str = "retrain") -> set[str]:
@@ -116,18 +119,18 @@ class Served:
         return {entry["key"] for entry in entries}
 
     def made(self, run: str, dag: str = "retrain") -> list[str]:
-        return [stage for stage in STAGES if self.done(run, stage, dag)["made"]]
+        return [stage for stage in STAGES if self.result(run, stage, dag)["made"]]
 
     def links(self, run: str, task: str) -> dict[str, str]:
-        found: dict[str, str] = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
-        return found
+        links: dict[str, str] = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
+        return links
 
     def log(self, run: str, task: str, number: int = 1, dag: str = "retrain") -> str:
-        told = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
-        return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in told["content"])
+        log = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
+        return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in log["content"])
 
     def idle(self) -> bool:
-        """Whether what the first images started has ended, and nothing else runs the stages."""
+        """Whether the run that the first images started has ended, and no other run is active."""
         images = self.runs("retrain_on_new_data")
         return any(map(of_asset, images)) and all(ended(run["state"]) for run in [*images, *self.runs("retrain")])
 
@@ -136,63 +139,63 @@ class Served:
         assert record
         return record
 
-    def clear(self, run: str, **which: Any) -> None:
+    def clear(self, run: str, **which: object) -> None:
         self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
 
     @contextmanager
     def setting(self, line: str) -> Iterator[None]:
-        """A line more in the settings file's last section, [schedule]: tasks that start meanwhile go by it."""
+        """Add a line to the last section of the settings file, [schedule], for the tasks that start meanwhile."""
         before = self.settings.read_text()
-        self._settle(f"{before}{line}\n")
+        self._replace_settings(f"{before}{line}\n")
         try:
             yield
         finally:
-            self._settle(before)
+            self._replace_settings(before)
 
-    def _settle(self, text: str) -> None:
-        """Change the settings file as a whole: Airflow reads it at any moment."""
+    def _replace_settings(self, text: str) -> None:
+        """Change the settings file atomically: Airflow may read it at any moment."""
         draft = self.settings.with_suffix(".draft")
         draft.write_text(text)
         draft.replace(self.settings)
 
     def training(self, run: str, number: int) -> psutil.Process:
         """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
-        process: psutil.Process = self.until(lambda: self.process_of(run, "train", number))
+        process = self.until(lambda: self.process_of(run, "train", number))
         folder = self.home / "airflow" / "logs" / "dag_id=retrain" / f"run_id={run}" / "task_id=train"
         log = folder / f"attempt={number}.log"
         self.until(lambda: len(re.findall(r"epoch \d+/\d", log.read_text())) >= 2, pause=0.02)  # the first is saved
         return process
 
     def kill(self, run: str, number: int) -> None:
-        """Kill a training with SIGKILL after its first epoch; what the task had started dies with it."""
+        """Kill a training with SIGKILL after its first epoch; the processes that it started die with it."""
         process = self.training(run, number)
         started = process.children(recursive=True)
         process.send_signal(signal.SIGKILL)
         assert gone(started, 60)
 
     def heartbeats(self, run: str, task: str) -> list[datetime]:
-        """When Airflow heard of the running task, until it ends."""
-        heard: set[str] = set()
+        """The heartbeats that Airflow received of the running task, until it ends."""
+        heartbeats: set[str] = set()
         query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = ? AND task_id = ? AND state = 'running'"
         with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", timeout=20, uri=True)) as database:
-            while found := database.execute(query, (run, task)).fetchone():
-                heard |= {str(found[0])}
+            while row := database.execute(query, (run, task)).fetchone():
+                heartbeats |= {str(row[0])}
                 time.sleep(0.2)
-        return sorted(datetime.fromisoformat(text) for text in heard - {"None"})
+        return sorted(datetime.fromisoformat(text) for text in heartbeats - {"None"})
 
     def process_of(self, run: str, task: str, number: int) -> psutil.Process | None:
         """The process in which Airflow runs the try *number* of a task; None while there is none."""
-        found = self.tasks(run)[task]
-        if found["state"] != "running" or found["try_number"] != number:
+        current = self.tasks(run)[task]
+        if current["state"] != "running" or current["try_number"] != number:
             return None
         for process in self.processes():
             with suppress(psutil.Error):  # of one that ends meanwhile
-                if f"airflow worker -- {found['id']}" in " ".join(process.cmdline()):
+                if f"airflow worker -- {current['id']}" in " ".join(process.cmdline()):
                     return process
         return None
 
     def processes(self) -> list[psutil.Process]:
-        """Those of Airflow, its tasks among them."""
+        """Airflow's processes, those of tasks included."""
         return family(self.process.pid)
 
     def mlflow_away(self) -> "AbstractContextManager[None]":
@@ -212,17 +215,18 @@ def _away(database: Path) -> Iterator[None]:
 
 
 def gone(processes: list[psutil.Process], seconds: float) -> bool:
-    """Whether all of them die within *seconds*; one that nobody has asked for its status is dead too."""
+    """Whether all of them end within *seconds*; a zombie has ended."""
     _, left = psutil.wait_procs(processes, seconds)
     return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in left)
 
 
-def of_asset(run: dict[str, Any]) -> bool:
+def of_asset(run: Json) -> bool:
+    """Whether *run* was started by an event of an asset."""
     return bool(run["run_type"] == "asset_triggered")
 
 
-def pictures(folder: Path, each: int, first: int = 0) -> None:
-    """Lay *each* pictures of the digits 0 to 4, from the number *first* on, into FOLDER/CLASS, all at once."""
+def add_images(folder: Path, each: int, first: int = 0) -> None:
+    """Put *each* images of the digits 0 to 4, from the number *first* on, into FOLDER/CLASS, all at once."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -233,8 +237,8 @@ def pictures(folder: Path, each: int, first: int = 0) -> None:
     for label in range(5):
         (draft / str(label)).mkdir(parents=True, exist_ok=True)
         for number, pixels in enumerate(images[labels == label][first : first + each], first):
-            picture = Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8))
-            picture.save(draft / str(label) / f"{number}.png")
+            image = Image.fromarray((pixels * 255 / 16).astype("uint8").reshape(8, 8))
+            image.save(draft / str(label) / f"{number}.png")
     draft.rename(folder)
 
 
@@ -258,14 +262,15 @@ def airflow(folder: Path) -> Iterator[Served]:
     home, port = folder / "home", free_port()
     settings = folder / "settings.toml"
     settings.write_text(_settings(folder / "images"))
-    posted: list[dict[str, Any]] = []
-    with _webhook(posted) as url, (folder / "said.txt").open("w") as said:
+    posted: list[Json] = []
+    log = folder / "airflow.log"
+    with _webhook(posted) as url, log.open("w") as stderr:
         environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
         ports = ["--port", str(port), "--mlflow-port", str(free_port())]
         command = [sys.executable, "-m", "pipeline.airflow", *ports]
-        process = ended_with_us.start(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=said)
+        process = ended_with_us.start(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=stderr)
         try:
-            password = _login(process, folder / "said.txt")
+            password = _login(process, log)
             api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
             yield Served(home, folder / "images", settings, process, api, password, posted)
         finally:
@@ -273,13 +278,13 @@ def airflow(folder: Path) -> Iterator[Served]:
             process.wait(120)
 
 
-def _login(process: "subprocess.Popen[str]", said: Path) -> str:
+def _login(process: "subprocess.Popen[Any]", log: Path) -> str:
     """The password, once Airflow says that it is ready."""
     while process.poll() is None:
-        if found := re.search(r"password (\S+)", said.read_text()):
-            return found[1]
+        if password := re.search(r"password (\S+)", log.read_text()):
+            return password[1]
         time.sleep(0.2)
-    raise AssertionError(said.read_text())
+    raise AssertionError(log.read_text())
 
 
 def _settings(images: Path) -> str:
@@ -292,8 +297,8 @@ def _settings(images: Path) -> str:
 
 
 @contextmanager
-def _webhook(posted: list[dict[str, Any]]) -> Iterator[str]:
-    """An address that keeps what is posted to it."""
+def _webhook(posted: list[Json]) -> Iterator[str]:
+    """The address of a server that appends what it is sent to *posted*."""
 
     class Keep(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

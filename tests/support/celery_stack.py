@@ -10,12 +10,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
+import psycopg2
 from redis import Redis
 
 from pipeline.airflow.standalone.environment import USER, Local
@@ -23,10 +23,10 @@ from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import DIRECT, Api
 from tests.conftest import CLEAN
 from tests.support import ended_with_us
-from tests.support.airflow_server import SECONDS, SPEED, Served, family, free_port, gone
+from tests.support.airflow_server import PAUSE, SECONDS, SPEED, Served, Value, family, free_port, gone
 from tests.support.services import Server, postgres, redis
 
-SILENCE = 30  # seconds without a heartbeat after which Airflow takes a task for dead
+SILENCE = 30  # seconds without a heartbeat after which Airflow declares a task dead
 SETTINGS = """\
 [schedule]
 cron = ""
@@ -35,7 +35,7 @@ retry_seconds = 1
 light_queue = "light"
 train_queue = "train"
 """
-# Airflow's pauses are made for a cluster that runs for years, not for a test that runs for minutes.
+# Airflow's intervals suit a cluster that runs for years, not a test that runs for minutes.
 QUICK = {
     **SPEED,
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
@@ -69,21 +69,40 @@ class Cluster(Served):
     revived: "Counter[str]" = field(default_factory=Counter)
 
     def start(self, name: str, arguments: tuple[str, ...] = ()) -> None:
-        """Start the part *name*, anew where it has run before."""
+        """Start the part *name*; without *arguments*, with those of its last start."""
         self.arguments[name] = arguments or self.arguments[name]
         self.parts.start(name, self.arguments[name])
         self.process = self.parts.started["api-server"]
 
     def worker(self, name: str, queue: str) -> None:
-        """Start a worker on *queue*, for one task at a time."""
+        """Start a worker on *queue*, with one slot."""
         pid = self.home / "airflow" / f"{name}.pid"  # workers of one machine need one each
-        what = ("--queues", queue, "--concurrency", "1", "--celery-hostname", name, "--pid", str(pid))
-        self.start(name, ("airflow", "celery", "worker", "--skip-serve-logs", *what))
+        options = ("--queues", queue, "--concurrency", "1", "--celery-hostname", name, "--pid", str(pid))
+        self.start(name, ("airflow", "celery", "worker", "--skip-serve-logs", *options))
 
     def listens(self, worker: str) -> bool:
-        return f"{worker} ready" in self.said(worker)
+        return f"{worker} ready" in self.log_of(worker)
 
-    def said(self, part: str) -> str:
+    def waiting_workers(self) -> int:
+        """How many workers wait for messages in Redis; one with a task does not."""
+        with Redis(port=self.broker.port) as redis:
+            return sum(client["cmd"] == "brpop" for client in redis.client_list())
+
+    def last_heartbeat(self, run: str, task: str) -> float:
+        """When Airflow last received a heartbeat of the running task, in seconds since 1970."""
+        query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = %s AND task_id = %s"
+        with closing(
+            psycopg2.connect(host="127.0.0.1", port=self.database.port, user="airflow", dbname="airflow")
+        ) as db:
+            cursor = db.cursor()
+            cursor.execute(query, (run, task))
+            return float(cursor.fetchone()[0].timestamp())
+
+    def healthy(self) -> bool:
+        health = self.api.health()
+        return all(health.get(part, {}).get("status") == "healthy" for part in REPORTED)
+
+    def log_of(self, part: str) -> str:
         return (self.parts.logs / f"{part}.log").read_text(errors="replace")
 
     def switch_off(self, part: str) -> None:
@@ -96,25 +115,26 @@ class Cluster(Served):
         process.wait()
 
     def deliver_again(self) -> None:
-        """Put the messages that workers hold into their queues once more, as Redis' transport does after the visibility
+        """Put the messages that workers hold into their queues again, as Redis' transport does after the visibility
         timeout (kombu.transport.redis.QoS.restore_by_tag)."""
-        with Redis(port=self.broker.port) as held:
-            for entry in held.hvals("unacked"):
+        with Redis(port=self.broker.port) as redis:
+            for entry in redis.hvals("unacked"):
                 message, _, queue = json.loads(entry)
-                held.lpush(queue, json.dumps(message))
+                redis.lpush(queue, json.dumps(message))
 
-    def until(self, found: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
-        """As `Served.until`; what the database's absence ends or silences meanwhile comes back."""
+    def until(self, look: Callable[[], Value | None], seconds: float = SECONDS, pause: float = PAUSE) -> Value:
+        """As `Served.until`; parts that ended while the database was away are started again meanwhile."""
 
-        def once_more() -> Any:
+        def look_again() -> Value | None:
             self.revive()
-            with suppress(OSError):  # the API server has no answer while it has no database
-                return found()
+            with suppress(OSError):  # the API server does not answer while it has no database
+                return look()
+            return None
 
-        return super().until(once_more, seconds, pause)
+        return super().until(look_again, seconds, pause)
 
     def revive(self) -> None:
-        """Start again the parts that have ended, as a service manager does; one that does not last is an error."""
+        """Restart the parts that have ended, as a service manager does; one that keeps ending is an error."""
         for name in self.parts.dead():
             self.revived[name] += 1
             assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_lines(name, 20)}"
@@ -126,7 +146,7 @@ class Cluster(Served):
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """All parts, healthy; every process of them has ended when the block is left."""
+    """All parts, healthy; all of their processes have ended when the block is left."""
     home, settings = folder / "home", folder / "settings.toml"
     settings.write_text(SETTINGS)
     local = Local(home / "airflow", port=free_port())
@@ -156,7 +176,7 @@ def _environment(local: Local, home: Path, settings: Path, database: Server, bro
         **QUICK,
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "",  # its driver is not installed; nothing here asks for it
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": "",  # its driver is not installed, and nothing here uses it
         "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{broker.port}/0",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata}",
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "90000",
@@ -184,10 +204,7 @@ def _mlflow(home: Path, url: str, database: Server) -> tuple[str, ...]:
 
 
 def _ready(running: Cluster) -> bool:
-    told = running.api.health()
-    if any(told.get(part, {}).get("status") != "healthy" for part in REPORTED):
-        return False
-    if not all(running.listens(worker) for worker in ("light", "train")):
+    if not running.healthy() or not all(running.listens(worker) for worker in ("light", "train")):
         return False
     with DIRECT.open(f"{running.parts.environment['MLFLOW_TRACKING_URI']}/health", timeout=5):
         return "retrain" in {dag["dag_id"] for dag in running.api.get("dags")["dags"]}

@@ -32,21 +32,21 @@ class Page:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._numbers = connection, itertools.count(1)
 
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._connection.recv(SECONDS))
-            if told.get("id") == number:
-                assert "error" not in told, told["error"]
-                result: dict[str, Any] = told["result"]
+            message = json.loads(self._connection.recv(SECONDS))
+            if message.get("id") == number:
+                assert "error" not in message, message["error"]
+                result: dict[str, Any] = message["result"]
                 return result
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression."""
-        told = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def open(self, url: str, height: int = 900) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=1440, height=height, deviceScaleFactor=1, mobile=False)
@@ -77,12 +77,12 @@ class Page:
     def click(self, selector: str, text: str = "") -> None:
         """Click the first element of *selector* that shows *text*."""
         elements = f"[...document.querySelectorAll({json.dumps(selector)})]"
-        found = f"{elements}.find(e => e.innerText.includes({json.dumps(text)}))"
-        self.wait(f"!!{found}")
-        self.run(f"{found}.click()")
+        element = f"{elements}.find(e => e.innerText.includes({json.dumps(text)}))"
+        self.wait(f"!!{element}")
+        self.run(f"{element}.click()")
 
-    def picture(self, file: Path) -> None:
-        """Keep what the page shows once nothing on it moves any more."""
+    def screenshot(self, file: Path) -> None:
+        """Save what the page shows once nothing on it moves any more."""
         self.wait(f"!document.getAnimations().some({MOVES})")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
@@ -91,7 +91,7 @@ class Page:
 @contextmanager
 def browser(folder: Path) -> Iterator[Page]:
     """A page of a Chromium whose profile is in *folder*."""
-    program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if not program:
         pytest.skip("the tests of Airflow's UI need Chromium; on Debian and Ubuntu: apt-get install chromium")
     with (folder / "chromium.log").open("w") as log:
@@ -109,8 +109,8 @@ def browser(folder: Path) -> Iterator[Page]:
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     end = time.monotonic() + SECONDS
     while time.monotonic() < end and process.poll() is None:
-        if found := re.search(r"DevTools listening on ws://[^:]+:(\d+)/", log.read_text(errors="replace")):
-            return int(found[1])
+        if listening := re.search(r"DevTools listening on ws://[^:]+:(\d+)/", log.read_text(errors="replace")):
+            return int(listening[1])
         time.sleep(0.1)
     raise AssertionError(f"Chromium did not start:\n{log.read_text(errors='replace')[-2000:]}")
 

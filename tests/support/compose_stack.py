@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
 from pipeline.compose.docker_cli import Container, Engine
 from tests.conftest import CLEAN, ROOT
 from tests.support import ended_with_us
-from tests.support.airflow_server import Served, free_port
+from tests.support.airflow_server import PAUSE, Served, Value, free_port
 
 PROJECT = "retraining-pipeline-tests"
 SECONDS = 420
@@ -36,14 +35,15 @@ class Stack(Served):
     mlflow: str
     output: str  # of `make up`
 
-    def until(self, condition: Callable[[], Any], seconds: float = SECONDS, pause: float = 0.4) -> Any:
-        """As `Served.until`; the API server has no answer while it has no database."""
+    def until(self, look: Callable[[], Value | None], seconds: float = SECONDS, pause: float = PAUSE) -> Value:
+        """As `Served.until`; the API server does not answer while it has no database."""
 
-        def answered() -> Any:
+        def look_again() -> Value | None:
             with suppress(OSError):
-                return condition()
+                return look()
+            return None
 
-        return super().until(answered, seconds, pause)
+        return super().until(look_again, seconds, pause)
 
     def containers(self, service: str) -> list[Container]:
         return [container for container in self.engine.containers() if container["Service"] == service]

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.xdist_scheduler import ONE_AIRFLOW
+
 FILE = Path(__file__).parents[1] / "durations.json"
 ROOT = FILE.parents[1]
 SLOW = 1.0
@@ -40,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest file first: what starts early keeps no worker waiting at the end."""
-    items.sort(key=lambda item: -DURATIONS["files"].get(_file(item.nodeid), 0))
+    items.sort(key=lambda item: _turn(_file(item.nodeid)))
     if config.getoption("quick"):
         slow = set(DURATIONS["slow"])
         left_out = [item for item in items if _function(item.nodeid) in slow]
@@ -107,6 +109,12 @@ class _Recorder:
         kept = [name for name in DURATIONS["slow"] if _file(name) in old and _file(name) not in files]
         merged = old | {name: round(seconds, 1) for name, seconds in files.items()}
         return {"files": dict(sorted(merged.items())), "slow": sorted({*kept, *self._slow()})}
+
+
+def _turn(file: str) -> tuple[float, int]:
+    """Where *file* stands in the order: by its seconds, those of one Airflow together and in their own order."""
+    together = ONE_AIRFLOW if file in ONE_AIRFLOW else (file,)
+    return -sum(DURATIONS["files"].get(name, 0) for name in together), together.index(file)
 
 
 def _alone(test: dict[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from Debian's packages: on loopback, on free ports, below a folder that goes with the block."""
+"""PostgreSQL and Redis from Debian's packages, on loopback and free ports, in temporary folders."""
 
 import os
 import shlex
@@ -23,17 +23,17 @@ OWNER = "postgres" if os.geteuid() == 0 else ""  # PostgreSQL refuses to run as 
 
 def programs() -> Path | None:
     """The folder of PostgreSQL's programs, the newest where there are several; None where it or Redis is missing."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found and shutil.which("redis-server") else None
+    initdb = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return initdb[-1].parent if initdb and shutil.which("redis-server") else None
 
 
 @dataclass
 class Server:
-    """A program that listens on *port* and can be stopped and started there again."""
+    """A program that listens on *port*, and can be stopped and restarted there."""
 
     port: int
     command: Sequence[str]
-    answers: Sequence[str]  # a command that succeeds once the server does
+    answers: Sequence[str]  # a command that succeeds once the server answers
     folder: Path  # with its log; goes with the tests
     owner: str = ""
     process: "subprocess.Popen[bytes] | None" = None
@@ -51,7 +51,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it at once, whoever is connected."""
+        """End it at once, open connections or not."""
         if self.process:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(SECONDS)

@@ -1,13 +1,13 @@
-"""One Airflow for all tests of this folder, and the runs that several of them look at."""
+"""One Airflow for test_scheduler, test_ui and test_task_timeout, and the runs that several of them check."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.airflow_server import Served, airflow, digits, pictures
+from tests.support.airflow_server import Served, add_images, airflow, digits
 
-SECONDS_STILL = 4
+SECONDS_SUSPENDED = 4
 
 
 @pytest.fixture(scope="session")
@@ -20,21 +20,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def first(served: Served) -> str:
     """A run in Airflow's own processes, from nothing to a champion; its training is killed, and MLflow is away once.
 
-    At its end images are laid into the watched folder, so that what they start goes on beside the next tests.
+    At its end images are added to the watched folder, so that the run that they start goes on beside the next tests.
     """
     run = served.trigger(digits())
     served.kill(run, 1)
     with served.mlflow_away():
         process = served.until(lambda: served.process_of(run, "train", 2))
-        process.suspend()  # so that it can be heard of several times, however fast the machine trains
-        threading.Timer(SECONDS_STILL, process.resume).start()
-        served.heard = served.heartbeats(run, "train")
+        process.suspend()  # for several heartbeats, however fast the machine trains
+        threading.Timer(SECONDS_SUSPENDED, process.resume).start()
+        served.first_heartbeats = served.heartbeats(run, "train")
         served.until(lambda: served.failed(run, "register", 1), pause=0.1)
     tasks = served.succeeded(run)
     assert tasks["train"]["try_number"] == 2
     assert tasks["register"]["try_number"] >= 2
     served.until(lambda: [event for event in served.posted if event["dag"] == "watch_data"])  # no such folder
-    pictures(served.images, 30)
+    add_images(served.images, 30)
     return run
 
 

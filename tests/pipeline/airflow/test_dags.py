@@ -13,15 +13,14 @@ from pipeline.config import SETTINGS
 from pipeline.graph import STAGES, edges
 from tests.conftest import CLEAN, ROOT
 
+# Reads the folder dags/ under one environment after the other, each a line of standard input.
 READ = """
-import json, sys, time
+import json, os, sys, time
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
-before, start = set(sys.modules), time.process_time()
-bag = DagBag(dag_folder="dags", load_op_links=False)
-seconds = time.process_time() - start
-dags = {
-    name: {
+
+def facts(dag):
+    return {
         "doc": dag.doc_md, "tags": sorted(dag.tags), "catchup": dag.catchup, "runs": dag.max_active_runs,
         "timetable": dag.timetable.__class__.__name__, "cron": getattr(dag.timetable, "expression", ""),
         "params": {name: dag.params.get_param(name).schema for name in dag.params},
@@ -36,72 +35,101 @@ dags = {
             } for task in dag.tasks
         },
         "serialized": bool(DagSerialization.to_dict(dag)),
-    } for name, dag in bag.dags.items()
-}
-heavy = sorted({name.partition(".")[0] for name in sys.modules} & {"tensorflow", "keras", "numpy", "mlflow", "PIL"})
-stages = sorted(name for name in sys.modules if name.startswith("components."))
-told = {"errors": bag.import_errors, "seconds": seconds, "heavy": heavy, "components": stages, "dags": dags}
-json.dump(told, sys.stdout)
+    }
+
+before, bags = dict(os.environ), []
+for line in sys.stdin:
+    os.environ.clear()
+    os.environ.update(before | json.loads(line))
+    start = time.process_time()
+    bag = DagBag(dag_folder="dags", load_op_links=False)
+    seconds = time.process_time() - start
+    modules = sorted(sys.modules)
+    dags = {name: facts(dag) for name, dag in bag.dags.items()}
+    bags.append({"errors": bag.import_errors, "seconds": seconds, "modules": modules, "dags": dags})
+json.dump(bags, sys.stdout)
 """
+HEAVY = {"tensorflow", "keras", "numpy", "mlflow", "PIL"}
+
+Bag = dict[str, Any]  # what Airflow read: as printed by READ
 
 
-def read(home: Path, **environment: str) -> dict[str, Any]:
-    """What Airflow reads in the folder dags/, in a process of its own."""
-    told = {
+def read(home: Path, *environments: dict[str, str]) -> list[Bag]:
+    """What Airflow reads in the folder dags/ under each of *environments*, in a process of its own."""
+    own = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": "dags",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "PYTHONPATH": str(ROOT),
     }
-    paths = {"PYTHONPATH": str(ROOT), "AIRFLOW__CORE__DAGS_FOLDER": "dags"}
-    command = [sys.executable, "-c", READ]
     done = subprocess.run(
-        command, cwd=ROOT, env={**CLEAN, **told, **paths, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", READ],
+        cwd=ROOT,
+        env={**CLEAN, **own},
+        input="".join(json.dumps(environment) + "\n" for environment in environments),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    bags: list[Bag] = json.loads(done.stdout.splitlines()[-1])
+    return bags
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return read(tmp_path_factory.mktemp("bag"))
-
-
-@pytest.fixture(scope="module")
-def folder_bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The DAGs as drawn with a settings file that names a folder, a schedule and one setting that is wrong."""
-    folder = tmp_path_factory.mktemp("folder")
-    settings = folder / "settings.toml"
+def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bag]:
+    """The DAGs by default; of a folder, with a schedule and a wrong setting; with queues; with a wrong schedule."""
+    folder = tmp_path_factory.mktemp("dags")
+    settings, wrong = folder / "settings.toml", folder / "wrong.toml"
     settings.write_text(
         f'[ingest]\nsource = "{folder}/images"\n[train]\nepochs = 5\nbatch_size = "many"\n'
         '[schedule]\ncron = "0 3 * * 1"\nretries = 7\ntrain_hours = 5\n'
     )
-    return read(folder, PIPELINE_CONFIG=str(settings))
+    wrong.write_text('[schedule]\ncron = "on sundays"\n')
+    queues = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml"}
+    environments = {
+        "default": {},
+        "folder": {"PIPELINE_CONFIG": str(settings)},
+        "queues": {f"PIPELINE_SCHEDULE_{name}": value for name, value in queues.items()},
+        "wrong cron": {"PIPELINE_CONFIG": str(wrong)},
+    }
+    return dict(zip(environments, read(folder, *environments.values()), strict=True))
 
 
-def test_every_file_is_read_without_an_error(bag: dict[str, Any]) -> None:
+@pytest.fixture
+def bag(bags: dict[str, Bag]) -> Bag:
+    return bags["default"]
+
+
+@pytest.fixture
+def folder_bag(bags: dict[str, Bag]) -> Bag:
+    return bags["folder"]
+
+
+def test_every_file_is_read_without_an_error(bag: Bag) -> None:
     """The folder gives its three DAGs, and each can be written to Airflow's database."""
     assert bag["errors"] == {}
     assert set(bag["dags"]) == {path.stem for path in (ROOT / "dags").glob("*.py")}
     assert all(dag["serialized"] for dag in bag["dags"].values())
 
 
-def test_reading_the_dags_loads_nothing_heavy(bag: dict[str, Any]) -> None:
-    """Neither a library that computes nor a stage is imported, so a DAG file is read in a blink (of processor time)."""
-    assert bag["heavy"] == []
-    assert not {f"components.{stage}.stage" for stage in STAGES} & set(bag["components"])
+def test_reading_the_dags_loads_nothing_heavy(bag: Bag) -> None:
+    """Neither a library that computes nor a stage is imported, so reading the DAG files costs little processor time."""
+    assert not HEAVY & {name.partition(".")[0] for name in bag["modules"]}
+    assert not {f"components.{stage}.stage" for stage in STAGES} & set(bag["modules"])
     assert bag["seconds"] < 2
 
 
 @pytest.mark.parametrize("dag", ["retrain", "retrain_on_new_data"])
-def test_the_tasks_are_the_stages_of_the_graph(bag: dict[str, Any], dag: str) -> None:
+def test_the_tasks_are_the_stages_of_the_graph(bag: Bag, dag: str) -> None:
     """One task per stage; an edge in the DAG for each edge of the graph, and no other."""
     tasks = bag["dags"][dag]["tasks"]
     assert list(tasks) == list(STAGES)
     assert {(before, task) for task in tasks for before in tasks[task]["after"]} == set(edges())
 
 
-def test_each_task_says_what_it_is_and_when_to_give_up(bag: dict[str, Any]) -> None:
+def test_each_task_says_what_it_is_and_when_to_give_up(bag: Bag) -> None:
     """Every task has a text, an owner, a time-out, and retries with growing waits."""
     for dag in bag["dags"].values():
         assert dag["doc"]
@@ -117,7 +145,7 @@ def test_each_task_says_what_it_is_and_when_to_give_up(bag: dict[str, Any]) -> N
             assert task["links"] == ["MLflow run", "Model version", "Report"]
 
 
-def test_the_form_has_every_setting_of_a_run(bag: dict[str, Any]) -> None:
+def test_the_form_has_every_setting_of_a_run(bag: Bag) -> None:
     """Each field carries type, bounds, choices and help of its setting; an empty one is allowed."""
     dag = bag["dags"]["retrain"]
     assert set(dag["params"]) == {name for name in SETTINGS if not name.startswith("schedule.")}
@@ -128,7 +156,7 @@ def test_the_form_has_every_setting_of_a_run(bag: dict[str, Any]) -> None:
     assert all(SETTINGS[name].metadata["help"] in text for name, text in dag["described"].items())
 
 
-def test_schedule_comes_from_the_settings_file(bag: dict[str, Any], folder_bag: dict[str, Any]) -> None:
+def test_schedule_comes_from_the_settings_file(bag: Bag, folder_bag: Bag) -> None:
     """@weekly by default; cron, retries and time-outs as the section [schedule] says."""
     assert bag["dags"]["retrain"]["cron"] == "0 0 * * 0"
     retrain = folder_bag["dags"]["retrain"]
@@ -137,25 +165,23 @@ def test_schedule_comes_from_the_settings_file(bag: dict[str, Any], folder_bag: 
     assert retrain["tasks"]["train"]["timeout"] == 5 * 3600
 
 
-def test_tasks_stay_in_the_queue_that_every_worker_listens_to(bag: dict[str, Any]) -> None:
-    """Where no setting names a queue or a pod, each task has Airflow's own: a worker told of nothing does them all."""
+def test_tasks_stay_in_the_queue_that_every_worker_listens_to(bag: Bag) -> None:
+    """Where no setting names a queue or a pod, each task has Airflow's own: a worker without --queues runs them all."""
     tasks = [task for dag in bag["dags"].values() for task in dag["tasks"].values()]
     assert {task["queue"] for task in tasks} == {"default"}
     assert not any(task["executor"] for task in tasks)
 
 
-def test_training_has_a_queue_and_a_pod_of_its_own(tmp_path: Path) -> None:
+def test_training_has_a_queue_and_a_pod_of_its_own(bags: dict[str, Bag]) -> None:
     """Queues by the environment, the pod by its template: training lands where the cores are, and nothing else does."""
-    chosen = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml"}
-    bag = read(tmp_path, **{f"PIPELINE_SCHEDULE_{name}": value for name, value in chosen.items()})
-    for dag in bag["dags"].values():
+    for dag in bags["queues"]["dags"].values():
         for name, task in dag["tasks"].items():
             assert task["queue"] == ("train" if name == "train" else "light")
             assert task["executor"] == ({"pod_template_file": "/pods/train.yaml"} if name == "train" else {})
 
 
-def test_new_data_are_waited_for_where_the_source_can_change(bag: dict[str, Any], folder_bag: dict[str, Any]) -> None:
-    """A folder is looked at every five minutes, a published data set is not; images and champion are assets."""
+def test_only_a_source_that_can_change_is_watched(bag: Bag, folder_bag: Bag) -> None:
+    """A folder is checked every five minutes, a published data set is not; images and champion are assets."""
     assert bag["dags"]["watch_data"]["timetable"] == "NullTimetable"
     assert folder_bag["dags"]["watch_data"]["cron"] == "*/5 * * * *"
     assert folder_bag["dags"]["watch_data"]["tasks"]["look"]["outlets"] == ["images of the source"]
@@ -163,7 +189,7 @@ def test_new_data_are_waited_for_where_the_source_can_change(bag: dict[str, Any]
     assert bag["dags"]["retrain"]["tasks"]["promote"]["outlets"] == ["champions"]
 
 
-def test_a_wrong_setting_leaves_the_dag_readable(folder_bag: dict[str, Any]) -> None:
+def test_a_wrong_setting_leaves_the_dag_readable(folder_bag: Bag) -> None:
     """What is wrong in the settings file stands first on the DAG's page; what is right in it still holds."""
     assert folder_bag["errors"] == {}
     retrain = folder_bag["dags"]["retrain"]
@@ -171,10 +197,8 @@ def test_a_wrong_setting_leaves_the_dag_readable(folder_bag: dict[str, Any]) -> 
     assert "empty: 5" in retrain["described"]["train.epochs"]
 
 
-def test_a_schedule_that_is_none_is_an_import_error_in_one_sentence(tmp_path: Path) -> None:
-    """A cron expression that cannot be read is told with what was expected."""
-    settings = tmp_path / "settings.toml"
-    settings.write_text('[schedule]\ncron = "on sundays"\n')
-    errors = read(tmp_path, PIPELINE_CONFIG=str(settings))["errors"]
-    [text] = errors.values()
+def test_a_wrong_schedule_is_an_import_error_in_one_sentence(bags: dict[str, Bag]) -> None:
+    """A malformed cron expression is reported with what was expected; the other DAGs are read."""
+    [text] = bags["wrong cron"]["errors"].values()
     assert "schedule.cron is 'on sundays'; expected five fields such as '0 3 * * 1'" in text.splitlines()[-1]
+    assert set(bags["wrong cron"]["dags"]) == {"retrain_on_new_data", "watch_data"}

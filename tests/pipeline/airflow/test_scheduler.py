@@ -1,4 +1,4 @@
-"""Runs in a real Airflow: started over its REST interface, done by its scheduler, on the built-in digits."""
+"""Runs in a real Airflow: triggered over its REST interface, run by its scheduler, on the built-in digits."""
 
 import json
 import re
@@ -7,8 +7,8 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from components.registry.readers import ModelVersion
 from pipeline.airflow.assets import IMAGES
 from pipeline.graph import STAGES
 from tests.conftest import quick_run
-from tests.support.airflow_server import SETTINGS, SILENCE, Served, digits, of_asset, pictures
+from tests.support.airflow_server import SETTINGS, SILENCE, Json, Served, add_images, digits, of_asset
 from tests.support.small_disk import disk
 
 pytestmark = pytest.mark.airflow
@@ -36,30 +36,30 @@ def versions(served: Served) -> list[ModelVersion]:
 
 
 def champions(served: Served, name: str) -> list[str]:
-    """The versions that became champion, one after the other."""
+    """The versions that became champion, in this order."""
     return [entry["to"] for entry in promotion_log.read(served.home / "promotions.jsonl", name)]
 
 
-def events(served: Served, uri: str) -> list[dict[str, Any]]:
+def events(served: Served, uri: str) -> list[Json]:
     return [event for event in served.api.get("assets/events")["asset_events"] if event["uri"] == uri]
 
 
 def of_images(served: Served) -> list[str]:
-    """The runs that images started by themselves."""
+    """The runs that new images started."""
     return [run["dag_run_id"] for run in served.runs(ON_NEW_DATA) if of_asset(run)]
 
 
-def test_a_killed_training_goes_on_where_it_was(served: Served, first: str) -> None:
-    """kill -9 in mid-epoch costs one try: the next goes on after the last whole epoch."""
-    assert served.done(first, "train")["metrics"]["resumed_after_epoch"] in range(1, 8)
+def test_a_killed_training_resumes(served: Served, first: str) -> None:
+    """kill -9 in the middle of an epoch costs one try: the next resumes after the last finished epoch."""
+    assert served.result(first, "train")["metrics"]["resumed_after_epoch"] in range(1, 8)
     assert served.made(first) == list(STAGES)
     assert "Process terminated by signal" in served.log(first, "train", 1)
 
 
 def test_heartbeats_go_on_while_tensorflow_computes(served: Served, first: str) -> None:
-    """Airflow hears of a training all the while, even of one that stands still: its supervisor is a process of its own,
-    so a long training is not taken for dead."""
-    pauses = [later - earlier for earlier, later in pairwise(served.heard)]
+    """Airflow receives heartbeats of a training all the while, even of a suspended one: they come from a process of
+    their own, so a long training is not declared dead."""
+    pauses = [later - earlier for earlier, later in pairwise(served.first_heartbeats)]
     assert len(pauses) >= 3
     assert max(pauses).total_seconds() < SILENCE / 3
 
@@ -68,17 +68,17 @@ def test_the_champion_is_in_the_registry(served: Served, first: str) -> None:
     """The run's model is version 1, challenger and champion."""
     [version] = versions(served)
     assert set(version.aliases) == {"challenger", "champion"}
-    assert served.done(first, "promote")["model"]["version"] == version.version == "1"
+    assert served.result(first, "promote")["model"]["version"] == version.version == "1"
 
 
 def test_each_task_pushes_one_small_value_beside_its_links(served: Served, first: str) -> None:
     """Key, digest, whether it was made, seconds and headline metrics: a few hundred bytes."""
     for stage in STAGES:
-        done = served.done(first, stage)
+        done = served.result(first, stage)
         assert {"key", "digest", "made", "seconds", "metrics", "headline"} <= set(done)
         assert len(json.dumps(done)) < 2000
         assert {key for key in served.pushed(first, stage) if not key.startswith("_link_")} == {"return_value"}
-    assert served.done(first, "evaluate")["metrics"]["accuracy"] > 0.9
+    assert served.result(first, "evaluate")["metrics"]["accuracy"] > 0.9
 
 
 def test_the_log_reads_as_on_the_command_line(served: Served, first: str) -> None:
@@ -89,7 +89,7 @@ def test_the_log_reads_as_on_the_command_line(served: Served, first: str) -> Non
 
 
 def test_register_waits_for_mlflow(served: Served, first: str) -> None:
-    """While MLflow is away `register` fails with the way out in its log; its next try goes on where it was."""
+    """While MLflow is away `register` fails with what to do in its log; its next try succeeds."""
     log = served.log(first, "register")
     assert "MLflow" in log
     assert "Traceback" not in log
@@ -108,7 +108,7 @@ def test_one_record_and_one_mlflow_run_for_all_tasks(served: Served, first: str)
 
 
 def test_links_lead_to_report_mlflow_run_and_version(served: Served, first: str) -> None:
-    """The report is served by Airflow to those who are signed in, and to nobody else."""
+    """Airflow serves the report to users who are signed in, and to nobody else."""
     links = served.links(first, "promote")
     record = served.record(first)
     assert links["MLflow run"].endswith(f"/#/runs/{record.mlflow_run}")
@@ -120,53 +120,69 @@ def test_links_lead_to_report_mlflow_run_and_version(served: Served, first: str)
         served.api.read(links["Report"].replace("report.html", "run.json"))
 
 
-def test_the_promotion_is_told(served: Served, first: str) -> None:
-    """One line of JSON is kept and posted to the webhook, with the model, its accuracy and the way to them."""
-    [told] = [event for event in served.posted if event["event"] == "promoted" and event["run"] == first]
-    assert told["model"] == {"name": NAME, "version": "1", "aliases": ["challenger", "champion"]}
-    assert told["accuracy"] > 0.9
+def test_the_promotion_is_reported(served: Served, first: str) -> None:
+    """One line of JSON is kept and posted to the webhook, with the model, its accuracy and its links."""
+    [posted] = [event for event in served.posted if event["event"] == "promoted" and event["run"] == first]
+    assert posted["text"].startswith(f"{NAME} version 1 is champion with an accuracy of ")
+    assert posted["model"] == {"name": NAME, "version": "1", "aliases": ["challenger", "champion"]}
+    assert posted["accuracy"] > 0.9
     lines = (served.home / "notifications.jsonl").read_text().splitlines()
-    assert told in [json.loads(line) for line in lines]
+    assert posted in [json.loads(line) for line in lines]
 
 
 def test_the_champion_is_an_asset(served: Served, first: str) -> None:
-    """The promotion made an event of the champion's asset, with version, digest and accuracy."""
+    """The promotion emitted an event of the champion's asset, with version, digest and accuracy."""
     [event] = events(served, f"models://{NAME}/champion")
     assert event["extra"]["version"] == "1"
-    assert event["extra"]["digest"] == served.done(first, "train")["digest"]
+    assert event["extra"]["digest"] == served.result(first, "train")["digest"]
     assert event["source_run_id"] == first
 
 
-def test_two_runs_at_once_take_what_is_there(served: Served, first: str) -> None:
-    """Both DAGs, started together with the same settings, reuse everything and make no second version."""
-    dags = ("retrain", "retrain_on_new_data")
-    runs = {dag: served.trigger(digits(), dag) for dag in dags}
-    for dag, run in runs.items():
-        served.succeeded(run, dag)
-        assert served.made(run, dag) == []
+@dataclass
+class Repeated:
+    """The first run, cleared as a whole, and one of the other DAG with the same settings, at the same time."""
+
+    run: str
+    other: str  # of ON_NEW_DATA
+    digests: dict[str, str]  # of the first run, before it was cleared
+    mlflow_run: str  # the same
+
+
+@pytest.fixture(scope="module")
+def repeated(served: Served, first: str) -> Repeated:
+    digests = {stage: served.result(first, stage)["digest"] for stage in STAGES}
+    mlflow_run = served.record(first).mlflow_run
+    served.clear(first, only_failed=False, reset_dag_runs=True)
+    other = served.trigger(digits(), ON_NEW_DATA)
+    served.succeeded(first)
+    served.succeeded(other, ON_NEW_DATA)
+    return Repeated(first, other, digests, mlflow_run)
+
+
+def test_two_runs_at_once_reuse_every_artifact(served: Served, repeated: Repeated) -> None:
+    """Both DAGs, running at the same time with the same settings, make nothing and no second version."""
+    assert served.made(repeated.run) == []
+    assert served.made(repeated.other, ON_NEW_DATA) == []
     assert len(versions(served)) == 1
 
 
-def test_make_pipeline_takes_what_airflow_made(served: Served, first: str) -> None:
+def test_make_pipeline_reuses_what_airflow_made(served: Served, repeated: Repeated) -> None:
     """The command line finds every artifact of the tasks."""
     answer = quick_run(served.home, *(part for n, v in SETTINGS.items() for part in ("--set", f"{n}={v}")))
     assert [stage["stage"] for stage in answer["stages"] if stage["made"]] == []
 
 
-def test_clearing_a_whole_run_changes_nothing(served: Served, first: str) -> None:
-    """Every task of a cleared run is done again, to the same digests, in the same MLflow run, as the same version."""
-    before = {stage: served.done(first, stage)["digest"] for stage in STAGES}
-    mlflow_run = served.record(first).mlflow_run
-    served.clear(first, only_failed=False, reset_dag_runs=True)
-    tasks = served.succeeded(first)
-    assert {stage: served.done(first, stage)["digest"] for stage in STAGES} == before
+def test_clearing_a_whole_run_changes_nothing(served: Served, repeated: Repeated) -> None:
+    """Every task of a cleared run is run again, to the same digests, in the same MLflow run, as the same version."""
+    tasks = served.tasks(repeated.run)
+    assert {stage: served.result(repeated.run, stage)["digest"] for stage in STAGES} == repeated.digests
     assert tasks["train"]["try_number"] == 3
-    assert served.record(first).mlflow_run == mlflow_run
+    assert served.record(repeated.run).mlflow_run == repeated.mlflow_run
     assert len(versions(served)) == 1
 
 
 def test_a_model_below_the_gate_fails_at_once(served: Served, refused: str) -> None:
-    """`evaluate` fails after one try, with the sentence that says by how much; nothing is registered or promoted."""
+    """`evaluate` fails after one try, with a sentence that says by how much; nothing is registered or promoted."""
     tasks = served.tasks(refused)
     assert (tasks["evaluate"]["state"], tasks["evaluate"]["try_number"]) == ("failed", 1)
     assert {tasks[stage]["state"] for stage in ("register", "export", "promote")} == {"upstream_failed"}
@@ -174,9 +190,9 @@ def test_a_model_below_the_gate_fails_at_once(served: Served, refused: str) -> N
     assert served.record(refused).state == "refused"
     assert len(versions(served)) == 1
     assert champions(served, NAME) == ["1"]
-    [told] = served.until(lambda: [event for event in served.posted if event["run"] == refused])
-    assert (told["event"], told["task"]) == ("failed", "evaluate")
-    assert "99.99" in told["error"]
+    [posted] = served.until(lambda: [event for event in served.posted if event["run"] == refused])
+    assert (posted["event"], posted["task"]) == ("failed", "evaluate")
+    assert "99.99" in posted["error"]
     assert b"<html" in served.api.read(served.links(refused, "evaluate")["Report"])
 
 
@@ -188,7 +204,7 @@ def test_the_form_refuses_what_its_bounds_forbid(served: Served) -> None:
 
 
 def test_wrong_settings_fail_the_first_task_with_all_problems(served: Served) -> None:
-    """What the form cannot know is told by `ingest`, every problem at once, after one try."""
+    """What the form cannot check `ingest` reports, every problem at once, after one try."""
     run = served.trigger({**digits(), "ingest.source": "digitz", "train.epoch": 3, "evaluate.mistake": 1})
     state, tasks = served.finished(run)
     assert state == "failed"
@@ -198,8 +214,8 @@ def test_wrong_settings_fail_the_first_task_with_all_problems(served: Served) ->
     assert "no setting is called 'evaluate.mistake'; did you mean 'evaluate.mistakes'?" in log
 
 
-def test_a_full_disk_is_told_and_the_next_try_goes_on(served: Served, first: str) -> None:
-    """The task says in one sentence which disk is full, and is retried until there is room again."""
+def test_a_full_disk_is_reported_and_the_next_try_succeeds(served: Served, first: str) -> None:
+    """The task reports in one sentence which disk is full, and is retried until there is space again."""
     folder = served.home / "artifacts" / "normalize"
     served.until(served.idle)  # the small disk hides what other runs made
     with disk(folder, "16k"):
@@ -211,31 +227,33 @@ def test_a_full_disk_is_told_and_the_next_try_goes_on(served: Served, first: str
 
 
 def test_images_dropped_into_the_folder_are_trained_on(served: Served, first: str) -> None:
-    """The folder that was missing is told of once; when it appears, `retrain_on_new_data` runs by itself."""
+    """The missing folder is reported once; when it appears, `retrain_on_new_data` runs by itself."""
     assert len([event for event in served.posted if event["dag"] == "watch_data"]) == 1
     [run] = served.until(lambda: of_images(served))
     served.succeeded(run, ON_NEW_DATA)
-    done = served.done(run, "promote", ON_NEW_DATA)
+    done = served.result(run, "promote", ON_NEW_DATA)
     assert (done["model"]["name"], done["model"]["version"]) == ("images-classifier", "1")
-    [told] = [event["extra"] for event in events(served, IMAGES.uri)]
-    assert told["digest"] == served.done(run, "ingest", ON_NEW_DATA)["digest"]
+    [extra] = [event["extra"] for event in events(served, IMAGES.uri)]
+    assert extra["digest"] == served.result(run, "ingest", ON_NEW_DATA)["digest"]
 
 
 @pytest.fixture
 def gained(served: Served, first: str) -> str:
-    """The run that more images started: they are laid into the folder once the run of the first ones is over."""
+    """The run that more images started: they are added once the run of the first ones is over, and `watch_data` is
+    triggered: that it runs every minute by itself was seen with the first ones."""
     [before] = served.until(lambda: of_images(served))
     served.succeeded(before, ON_NEW_DATA)
-    pictures(served.images, 60, first=30)
+    add_images(served.images, 60, first=30)
+    served.trigger({}, "watch_data")
     [run] = served.until(lambda: [run for run in of_images(served) if run != before])
-    return str(run)
+    return run
 
 
 def test_images_that_a_folder_gains_make_a_new_champion(served: Served, gained: str) -> None:
-    """More images in the folder are enough: the run that they start ends in a second version, which is champion."""
+    """More images in the folder start a run that ends in a second version, which is champion."""
     served.succeeded(gained, ON_NEW_DATA)
     assert served.made(gained, ON_NEW_DATA) == list(STAGES)[1:]  # `watch_data` has ingested them already
-    done = served.done(gained, "promote", ON_NEW_DATA)
+    done = served.result(gained, "promote", ON_NEW_DATA)
     assert (done["model"]["version"], done["model"]["aliases"]) == ("2", ["challenger", "champion"])
     assert champions(served, "images-classifier") == ["1", "2"]
     assert len(events(served, "models://images-classifier/champion")) == 2
@@ -243,30 +261,32 @@ def test_images_that_a_folder_gains_make_a_new_champion(served: Served, gained: 
 
 @pytest.fixture
 def by_child(served: Served, first: str) -> Iterator[None]:
-    """The tasks run in child processes of an interpreter of choice, and find neither model nor exports."""
+    """The tasks run in child processes of schedule.python, and find neither model nor exports."""
     for stage in ("train", "evaluate", "export"):
-        shutil.rmtree(served.home / "artifacts" / stage / served.done(first, stage)["key"])
+        shutil.rmtree(served.home / "artifacts" / stage / served.result(first, stage)["key"])
     with served.setting(f'python = "{sys.executable}"'):
         yield
 
 
 def test_tasks_run_in_an_interpreter_of_choice(served: Served, first: str, by_child: None) -> None:
-    """A child process per task comes to the same bytes: those of the run that was killed, made here undisturbed."""
+    """A child process per task gives the same bytes as the run that was killed, this time undisturbed."""
     run = served.trigger(digits())
     served.succeeded(run)
     assert served.made(run) == ["train", "evaluate", "export"]
-    assert served.done(run, "train")["metrics"]["resumed_after_epoch"] == 0
-    assert [served.done(run, stage)["digest"] for stage in STAGES] == [
-        served.done(first, stage)["digest"] for stage in STAGES
+    assert served.result(run, "train")["metrics"]["resumed_after_epoch"] == 0
+    assert [served.result(run, stage)["digest"] for stage in STAGES] == [
+        served.result(first, stage)["digest"] for stage in STAGES
     ]
     assert "[4/8] train" in served.log(run, "train")
     assert len(versions(served)) == 1
 
 
-def test_a_refusal_by_a_child_is_told_alike(served: Served, first: str) -> None:
-    """The exit status of the child says that a retry is in vain, its standard error why."""
+def test_a_refusal_by_a_child_is_a_refusal(served: Served, refused: str) -> None:
+    """The refused task, cleared and run by a child: its failure is permanent there too, with the same sentence."""
     with served.setting(f'python = "{sys.executable}"'):
-        run = served.trigger(digits(gate__min_accuracy=0.9999))
-        assert served.finished(run)[0] == "failed"
-    assert served.tasks(run)["evaluate"]["try_number"] == 1
-    assert "points below the gate of 99.99 %" in served.log(run, "evaluate")
+        served.clear(refused, task_ids=["evaluate"], only_failed=True)
+        served.until(lambda: served.tasks(refused)["evaluate"]["try_number"] == 2)
+        assert served.finished(refused)[0] == "failed"
+    evaluate = served.tasks(refused)["evaluate"]
+    assert (evaluate["state"], evaluate["try_number"]) == ("failed", 2)
+    assert "points below the gate of 99.99 %" in served.log(refused, "evaluate", 2)

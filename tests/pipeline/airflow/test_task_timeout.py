@@ -1,4 +1,4 @@
-"""Ending a training in every way, and at last Airflow itself: the last tests of the folder, which shares one."""
+"""Ending a training in every way, and at last Airflow itself: the last tests of the one Airflow."""
 
 import re
 import signal
@@ -16,7 +16,7 @@ LONG = {"train__epochs": 10_000, "train__patience": 10_000, "train__seed": 7}
 
 @pytest.fixture(scope="module")
 def long_run(served: Served, first: str) -> str:
-    """A run whose training would take hours. It is killed in its first try and meets the time-out in its second."""
+    """A run whose training would take hours. Its first try is killed, its second exceeds the timeout."""
     with served.setting(f'python = "{sys.executable}"'):
         run = served.trigger(digits(**LONG))
         served.training(run, 1)
@@ -26,11 +26,12 @@ def long_run(served: Served, first: str) -> str:
     return run
 
 
-def gone_on_after(served: Served, run: str, number: int) -> int:
-    """The epoch after which the training's try *number* began."""
-    found = re.search(r"epoch (\d+) of 10,?000 is done already", served.log(run, "train", number))
-    assert found, served.log(run, "train", number)
-    return int(found[1])
+def resumed_after(served: Served, run: str, number: int) -> int:
+    """The epoch after which the training's try *number* resumed."""
+    log = served.log(run, "train", number)
+    epoch = re.search(r"epoch (\d+) of 10,?000 is done", log)
+    assert epoch, log
+    return int(epoch[1])
 
 
 def mark_failed(served: Served, run: str) -> None:
@@ -38,18 +39,18 @@ def mark_failed(served: Served, run: str) -> None:
 
 
 def test_a_training_that_takes_too_long_is_ended_and_tried_again(served: Served, long_run: str) -> None:
-    """The log names the setting; the next try goes on where the one that was ended had come."""
+    """The log names the setting; the next try resumes where the one that was ended had come."""
     process = served.training(long_run, 3)
     log = served.log(long_run, "train", 2)
     assert "train was ended after 0.003 hours (schedule.train_hours)" in log
-    assert 0 < gone_on_after(served, long_run, 2) <= gone_on_after(served, long_run, 3)
+    assert 0 < resumed_after(served, long_run, 2) <= resumed_after(served, long_run, 3)
     assert process.is_running()
 
 
 @pytest.mark.parametrize("then", [sys.executable, ""], ids=["in Airflow's process", "in a child"])
 def test_a_training_marked_failed_by_hand_ends_and_can_be_cleared(served: Served, long_run: str, then: str) -> None:
-    """The state set in the UI ends the process and what it had started, and is told of; Clear goes on from there, here
-    in the other way of running the stages."""
+    """The state set in the UI ends the process with its children, and is reported; Clear resumes the training, here in
+    the other kind of process."""
     number = served.tasks(long_run)["train"]["try_number"]
     process = served.training(long_run, number)
     processes = [process, *process.children(recursive=True)]
@@ -58,12 +59,12 @@ def test_a_training_marked_failed_by_hand_ends_and_can_be_cleared(served: Served
     state, tasks = served.finished(long_run)
     assert (state, tasks["train"]["state"], tasks["evaluate"]["state"]) == ("failed", "failed", "upstream_failed")
     assert served.record(long_run).state in ("interrupted", "killed")
-    [told] = served.until(lambda: [e for e in served.posted if (e["run"], e["try"]) == (long_run, number)])
-    assert (told["event"], told["task"]) == ("failed", "train")
+    [posted] = served.until(lambda: [e for e in served.posted if (e["run"], e["try"]) == (long_run, number)])
+    assert (posted["event"], posted["task"]) == ("failed", "train")
     with served.setting(f'python = "{then}"'):
         served.clear(long_run, task_ids=["train"], include_downstream=True, only_failed=False)
         served.training(long_run, number + 1)
-    assert gone_on_after(served, long_run, number + 1) > 0
+    assert resumed_after(served, long_run, number + 1) > 0
 
 
 def test_ctrl_c_leaves_no_process_behind(served: Served, long_run: str) -> None:

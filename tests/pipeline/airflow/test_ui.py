@@ -1,4 +1,4 @@
-"""Airflow's UI as a person meets it, in a real Chromium. The pictures are kept in test-artifacts/."""
+"""Airflow's UI as a user sees it, in a real Chromium. The screenshots are kept in test-artifacts/."""
 
 import json
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from tests.support.chromium import Page, browser
 
 pytestmark = pytest.mark.airflow
 
-PICTURES = ROOT / "test-artifacts"
+SCREENSHOTS = ROOT / "test-artifacts"
 
 
 @pytest.fixture(scope="module")
 def page(served: Served, first: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of somebody who has signed in."""
+    """A page of a user who has signed in."""
     with browser(tmp_path_factory.mktemp("chromium")) as page:
         page.open(f"{served.api.url}/")
         page.fill("input[name=username]", "admin")
@@ -33,40 +33,40 @@ def test_the_dags_are_listed(served: Served, page: Page) -> None:
     """All three DAGs, with their tags and when they run next."""
     page.open(f"{served.api.url}/dags")
     page.shows("retrain", "retrain_on_new_data", "watch_data", "pipeline", "images of the source")
-    page.picture(PICTURES / "airflow-dags.png")
+    page.screenshot(SCREENSHOTS / "airflow-dags.png")
 
 
 def test_a_run_is_started_from_the_form(served: Served, page: Page) -> None:
-    """The form offers source, model, epochs, seed and gate first; what is filled in starts a run that goes through."""
+    """The form offers source, model, epochs, seed and gate first; submitted, it starts a run that succeeds."""
     before = {run["dag_run_id"] for run in served.runs("retrain")}
     page.open(f"{served.api.url}/dags/retrain")
     page.click("[data-testid=trigger-dag-button]", "Trigger")
     page.shows("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
     page.shows(SETTINGS["train.epochs"].metadata["help"])
     page.fill("[name='element_ingest.source']", "digits")
-    page.picture(PICTURES / "airflow-form.png")
+    page.screenshot(SCREENSHOTS / "airflow-form.png")
     page.click("[role=dialog] button:not([disabled])", "Trigger")
     [run] = served.until(lambda: [r for r in served.runs("retrain") if r["dag_run_id"] not in before])
     assert run["conf"]["ingest.source"] == "digits"
     served.succeeded(run["dag_run_id"])
     show_graph(served, page, run["dag_run_id"])
     page.shows("success", *STAGES)
-    page.picture(PICTURES / "airflow-succeeded.png")
+    page.screenshot(SCREENSHOTS / "airflow-succeeded.png")
 
 
 def test_a_refused_run_says_why(served: Served, page: Page, refused: str) -> None:
-    """`evaluate` is red and what comes after it orange; its log says by how much, its links lead to the report."""
+    """`evaluate` is red and the tasks after it orange; its log says by how much, its links lead to the report."""
     show_graph(served, page, refused)
     page.shows("failed", "upstream_failed")
-    page.picture(PICTURES / "airflow-refused.png")
+    page.screenshot(SCREENSHOTS / "airflow-refused.png")
     page.open(task(served, refused, "evaluate"), height=480)
     page.shows("points below the gate of 99.99 % (gate.min_accuracy)")
     page.click('[aria-label*="fullscreen"]')
     page.wait("!!document.querySelector('[role=dialog]')")
-    page.picture(PICTURES / "airflow-refused-log.png")
+    page.screenshot(SCREENSHOTS / "airflow-refused-log.png")
     follow(served, page, refused, "evaluate", "Report")
     page.shows("Refused at evaluate")
-    page.picture(PICTURES / "airflow-report.png")
+    page.screenshot(SCREENSHOTS / "airflow-report.png")
 
 
 def test_the_links_of_a_run_lead_to_its_model(served: Served, page: Page, first: str) -> None:
@@ -75,7 +75,7 @@ def test_the_links_of_a_run_lead_to_its_model(served: Served, page: Page, first:
     page.shows(served.record(first).mlflow_run)
     follow(served, page, first, "promote", "Model version")
     page.shows("digits-classifier", "Version 1", "champion")
-    page.picture(PICTURES / "mlflow-version.png")
+    page.screenshot(SCREENSHOTS / "mlflow-version.png")
 
 
 def task(served: Served, run: str, name: str) -> str:

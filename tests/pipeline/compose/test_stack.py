@@ -38,13 +38,13 @@ def on_host(home: Path, form: dict[str, Any], *arguments: str) -> dict[str, str]
 
 
 def in_stack(stack: Stack, run: str, *stages: str) -> dict[str, str]:
-    results = [stack.done(run, stage) for stage in stages or STAGES]
+    results = [stack.result(run, stage) for stage in stages or STAGES]
     return {f"{done['stage']} {done['key']}": done["digest"] for done in results}
 
 
 def versions_of(stack: Stack, run: str) -> list[str]:
     """The registered versions of the model that the run trained."""
-    digest = stack.done(run, "train")["digest"]
+    digest = stack.result(run, "train")["digest"]
     return [v.version for v in Registry(stack.mlflow).versions(NAME) if v.tags["train.digest"] == digest]
 
 
@@ -75,7 +75,7 @@ def test_the_champion_can_be_loaded_on_the_host(stack: Stack, first: str) -> Non
     assert stack.made(first) == list(STAGES)
     champion = Registry(stack.mlflow).alias(NAME, CHAMPION)
     assert champion
-    assert champion.version == stack.done(first, "promote")["model"]["version"]
+    assert champion.version == stack.result(first, "promote")["model"]["version"]
     code = (
         "import mlflow, numpy; model = mlflow.pyfunc.load_model('models:/digits-classifier@champion');"
         "print(model.predict(numpy.zeros((1, 28, 28, 1), 'uint8')).shape)"
@@ -140,7 +140,7 @@ def test_the_training_of_a_killed_worker_resumes_on_the_other_one(stack: Stack, 
     stack.succeeded(run)
     assert stack.worker_of(run, "train") != lost
     assert stack.tasks(run)["train"]["try_number"] == 2
-    assert stack.done(run, "train")["metrics"]["resumed_after_epoch"] >= 1
+    assert stack.result(run, "train")["metrics"]["resumed_after_epoch"] >= 1
     assert in_stack(stack, run, "ingest", "validate", "normalize", "train") == undisturbed
     assert len(versions_of(stack, run)) == 1
     stack.docker("start", lost)

@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder."""
+"""One cluster for all tests of this folder, which ends with the last of them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tests.support.celery_stack import Cluster, cluster
 from tests.support.services import MISSING, programs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if not programs():
         pytest.skip(MISSING)

@@ -21,34 +21,30 @@ FOLDER = ROOT / "docker" / "kubernetes"
 TEMPLATES = {"validate": "pod.yaml", "train": "train.yaml"}
 PLAIN = {"str": str, "int": int, "bool": bool, "object": object, "float": float, "datetime": datetime}
 
-# What the scheduler does with a task, in a process of its own with the settings of airflow.env.
+# In a process with the settings of airflow.env: the pods that the scheduler makes for tasks, and the options that
+# Airflow and its providers know.
 CONSTRUCT = """
 import json, sys
+from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_utils import get_base_pod_from_template
 from airflow.providers.cncf.kubernetes.kube_config import KubeConfig
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.providers_manager import ProvidersManager
 from kubernetes.client import ApiClient
 tasks, config, pods = DagBag("dags", load_op_links=False).dags["retrain"].task_dict, KubeConfig(), {}
 for name in ("validate", "train"):
-    asked = tasks[name].executor_config
+    config_of_task = tasks[name].executor_config
     pods[name] = PodGenerator.construct_pod(
         dag_id="retrain", task_id=name, pod_id=f"retrain-{name}", try_number=1, run_id="manual", date=None,
         kube_image=config.kube_image, namespace=config.kube_namespace, scheduler_job_id="1",
         args=["python", "-m", "airflow.sdk.execution_time.execute_workload", "--json-string", "{}"],
-        pod_override_object=PodGenerator.from_obj(asked),
-        base_worker_pod=get_base_pod_from_template(asked.get("pod_template_file"), config),
+        pod_override_object=PodGenerator.from_obj(config_of_task),
+        base_worker_pod=get_base_pod_from_template(config_of_task.get("pod_template_file"), config),
     )
-json.dump(ApiClient().sanitize_for_serialization(pods), sys.stdout)
-"""
-# The options that Airflow and its providers know.
-OPTIONS = """
-import json
-from airflow.providers_manager import ProvidersManager
-from airflow.configuration import conf
 ProvidersManager().initialize_providers_configuration()
-known = {section: list(spec["options"]) for section, spec in conf.configuration_description.items()}
-print(json.dumps(known))
+options = {section: list(spec["options"]) for section, spec in conf.configuration_description.items()}
+json.dump({"pods": ApiClient().sanitize_for_serialization(pods), "options": options}, sys.stdout)
 """
 
 
@@ -56,15 +52,6 @@ def variables() -> dict[str, str]:
     """Those of airflow.env."""
     lines = (FOLDER / "airflow.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def answer(program: str, home: Path, **environment: str) -> Any:
-    """What the Python *program* prints as JSON."""
-    quiet = {"AIRFLOW_HOME": str(home), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "PYTHONPATH": str(ROOT)}
-    command, told = [sys.executable, "-c", program], {**CLEAN, **environment, **quiet}
-    done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def documents() -> list[Any]:
@@ -138,29 +125,40 @@ def test_a_document_that_is_not_would_be_found(change: Any, said: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The pods of `validate` and `train` as KubernetesExecutor would send them, with the templates of this folder."""
-    here = {name: value.replace("/pods/", f"{FOLDER}/") for name, value in variables().items()}
+def constructed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The pods of `validate` and `train` as KubernetesExecutor would send them, and the options that Airflow knows."""
     home = tmp_path_factory.mktemp("pods")
-    local = {"AIRFLOW__CORE__DAGS_FOLDER": "dags", "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home)}
-    found: dict[str, Any] = answer(CONSTRUCT, home, **{**here, "PIPELINE_CONFIG": "", **local})
-    return found
+    here = {name: value.replace("/pods/", f"{FOLDER}/") for name, value in variables().items()}
+    local = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": "dags",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "PIPELINE_CONFIG": "",
+        "PYTHONPATH": str(ROOT),
+    }
+    command, environment = [sys.executable, "-c", CONSTRUCT], {**CLEAN, **here, **local}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 @pytest.mark.parametrize("task", TEMPLATES)
-def test_the_executor_makes_its_pods_from_the_templates(pods: dict[str, Any], task: str) -> None:
+def test_the_executor_makes_its_pods_from_the_templates(constructed: dict[str, Any], task: str) -> None:
     """Its own name, labels and command, the template's image, security, volumes and resources; train has its own."""
     (template,) = load(FOLDER / TEMPLATES[task])
-    made, asked = pods[task]["spec"], template["spec"]
-    assert pods[task]["metadata"]["namespace"] == "retraining"
-    assert pods[task]["metadata"]["labels"].items() >= {"dag_id": "retrain", "task_id": task}.items()
+    pod, wanted = constructed["pods"][task], template["spec"]
+    made = pod["spec"]
+    assert pod["metadata"]["namespace"] == "retraining"
+    assert pod["metadata"]["labels"].items() >= {"dag_id": "retrain", "task_id": task}.items()
     (container,) = made["containers"]
     assert container["args"][:3] == ["python", "-m", "airflow.sdk.execution_time.execute_workload"]
     for field in ("image", "resources", "securityContext", "volumeMounts", "envFrom"):
-        assert container[field] == asked["containers"][0][field], field
-    for field in asked.keys() - {"containers"}:
-        assert made[field] == asked[field], field
-    assert list(mistakes(pods[task], "V1Pod", task)) == []
+        assert container[field] == wanted["containers"][0][field], field
+    for field in wanted.keys() - {"containers"}:
+        assert made[field] == wanted[field], field
+    assert list(mistakes(pod, "V1Pod", task)) == []
 
 
 def test_training_differs_in_where_it_runs_and_in_what_it_gets() -> None:
@@ -211,12 +209,12 @@ def test_what_is_referred_to_is_there() -> None:
             assert f"create configmap {configured} " in page
 
 
-def test_every_variable_is_an_option_that_exists(tmp_path: Path) -> None:
+def test_every_variable_is_an_option_that_exists(constructed: dict[str, Any]) -> None:
     """A misspelt AIRFLOW__SECTION__OPTION would be ignored in silence, and so would a PIPELINE_ variable."""
     from pipeline import config
 
-    options = answer(OPTIONS, tmp_path)
-    known = {f"AIRFLOW__{section}__{option}".upper() for section, names in options.items() for option in names}
+    options = constructed["options"].items()
+    known = {f"AIRFLOW__{section}__{option}".upper() for section, names in options for option in names}
     settings = {"PIPELINE_" + name.upper().replace(".", "_") for name in config.SETTINGS}
     others = {"PIPELINE_HOME", "PIPELINE_CONFIG", "MLFLOW_TRACKING_URI"}
     secret = re.findall(r"^#   (AIRFLOW__\w+)", (FOLDER / "airflow.env").read_text(), re.MULTILINE)
