@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -91,16 +92,19 @@ class Cluster(Served):
     def last_heartbeat(self, run: str, task: str) -> float:
         """When Airflow last received a heartbeat of the running task, in seconds since 1970."""
         query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = %s AND task_id = %s"
-        with closing(
-            psycopg2.connect(host="127.0.0.1", port=self.database.port, user="airflow", dbname="airflow")
-        ) as db:
-            cursor = db.cursor()
+        with (
+            closing(psycopg2.connect(f"postgresql://airflow@127.0.0.1:{self.database.port}/airflow")) as database,
+            database.cursor() as cursor,
+        ):
             cursor.execute(query, (run, task))
             return float(cursor.fetchone()[0].timestamp())
 
-    def healthy(self) -> bool:
+    def healthy(self, since: float = 0) -> bool:
+        """Whether the parts report that they are, and the scheduler has done so *since* then (seconds since 1970)."""
         health = self.api.health()
-        return all(health.get(part, {}).get("status") == "healthy" for part in REPORTED)
+        if any(health.get(part, {}).get("status") != "healthy" for part in REPORTED):
+            return False
+        return datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"]).timestamp() > since
 
     def log_of(self, part: str) -> str:
         return (self.parts.logs / f"{part}.log").read_text(errors="replace")
