@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
+from components.system.processes import end_with_parent
 from tests.support.xdist_scheduler import Scheduler
 
 pytest_plugins = ["tests.support.durations", "tests.support.expected_services"]
@@ -48,6 +49,7 @@ def command(home: Path, *arguments: str, **environment: str) -> "subprocess.Comp
         capture_output=True,
         text=True,
         timeout=600,
+        preexec_fn=end_with_parent,
         check=False,
     )
 

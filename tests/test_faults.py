@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from components.system.processes import end_with_parent
 from pipeline.store.local import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 from tests.support.small_disk import disk
@@ -42,6 +43,7 @@ def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - sets one flag of the child
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from components.system.processes import end_with_parent
 from components.train.distributed.launcher import free_addresses
 from tests.conftest import CLEAN, ROOT, command
 
@@ -26,6 +27,7 @@ def start(home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - sets one flag of the child
     )
 
 
@@ -103,6 +105,7 @@ def test_two_machines_train_one_model_which_the_chief_publishes(tmp_path: Path, 
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - sets one flag of the child
             )
         )
     (chief, chief_errors), (other, other_errors) = (process.communicate(timeout=120) for process in processes)

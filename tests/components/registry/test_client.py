@@ -20,6 +20,7 @@ from components.registry import readers
 from components.registry.client import Registry, model_digest
 from components.registry.readers import ModelVersion, Unknown
 from tests.components.conftest import Trained, new_run
+from tests.support import ended_with_us
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -151,18 +152,23 @@ def server(tmp_path: Path, empty_database: Path) -> Iterator[str]:
     ]
     log = (tmp_path / "server.log").open("w")
     extra = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen(command, env={**os.environ, **extra}, stdout=log, stderr=log, cwd=tmp_path)
+    process = ended_with_us.start(command, env={**os.environ, **extra}, stdout=log, stderr=log, cwd=tmp_path)
     uri = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.2)
+    while not _answers(port):
+        assert process.poll() is None, (tmp_path / "server.log").read_text()
+        time.sleep(0.2)
     yield uri
     process.terminate()
     process.wait(timeout=60)
     log.close()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_server_is_served_as_the_database_is(server: str, trained: Callable[[int], Trained], tmp_path: Path) -> None:

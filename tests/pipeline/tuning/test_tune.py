@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from components.system.processes import end_with_parent
 from tests.conftest import CLEAN, ROOT, command
 from tests.support.tuning_searches import settings_file
 
@@ -42,6 +43,7 @@ def start(home: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - sets one flag of the child
     )
 
 
