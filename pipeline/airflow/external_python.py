@@ -13,11 +13,11 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from components.errors import ConfigError, Unavailable
 from components.progress import say
-from components.system.processes import end_with_parent, raise_failure
+from components.system.processes import Message, end_with_parent, raise_failure
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_END = 20
@@ -30,7 +30,7 @@ class Child:
         self.python = python
         self._process: subprocess.Popen[str] | None = None
 
-    def stage(self, name: str, settings: Sequence[str], run: str) -> dict[str, Any]:
+    def stage(self, name: str, settings: Sequence[str], run: str) -> Message:
         """Run the stage *name*, its log in ours; returns the answer of `stage --json`, raises the child's Failure."""
         chosen = [part for setting in settings for part in ("--set", setting)]
         command = [self.python, "-m", "pipeline", "stage", name, "--json", "--run", run, *chosen]
@@ -92,10 +92,10 @@ class Child:
         self._process = None
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> Message:
     """The JSON object that *text* is; an empty one where it is none, as of a child that was killed."""
     try:
-        answer: dict[str, Any] = json.loads(text)
+        answer: Message = json.loads(text)
     except ValueError:
         return {}
     return answer

@@ -59,7 +59,7 @@ class StageTask(BaseOperator):
             result = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
         return cast("StageResult", {name: result[name] for name in StageResult.__annotations__})
 
-    def perform(self, settings: Sequence[str], run: str) -> Mapping[str, Any]:
+    def perform(self, settings: Sequence[str], run: str) -> Mapping[str, object]:
         """Run the stage; its output goes to the task's log. Raises Failure, or whatever a bug raises."""
         with contextlib.redirect_stderr(sys.stdout):  # Airflow shows standard error as errors
             if python := schedule(read_settings()[0]).python:
@@ -117,7 +117,7 @@ def load(overrides: Sequence[str]) -> Params:
     return run_settings.load(overrides)
 
 
-def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, Any]:
+def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, object]:
     from pipeline import execute
 
     return execute.run_stage(load(settings), Home.from_environment(), stage, run)

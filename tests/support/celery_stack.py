@@ -104,7 +104,8 @@ class Cluster(Served):
         health = self.api.health()
         if any(health.get(part, {}).get("status") != "healthy" for part in REPORTED):
             return False
-        return datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"]).timestamp() > since
+        heartbeat = datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"] or "")
+        return heartbeat.timestamp() > since
 
     def log_of(self, part: str) -> str:
         return (self.parts.logs / f"{part}.log").read_text(errors="replace")

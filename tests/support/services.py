@@ -73,8 +73,8 @@ def postgres(*databases: str) -> Iterator[Server]:
     with _folder(OWNER) as folder:
         data = folder / "data"
         who = ["-U", "airflow", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        made = [str(bin_ / "initdb"), "-D", str(data), *who]
-        subprocess.run(made, check=True, capture_output=True, cwd=folder, **_as(OWNER))
+        initdb = [str(bin_ / "initdb"), "-D", str(data), *who]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **_as(OWNER))
         port = free_port()
         at = ["-h", "127.0.0.1", "-p", str(port), "-U", "airflow"]
         options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}

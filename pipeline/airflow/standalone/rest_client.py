@@ -3,7 +3,12 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
+
+Json = Any  # a parsed answer
+Body = Mapping[str, object]
+Health = dict[str, dict[str, str | None]]  # by part: its status and last heartbeat
 
 SECONDS = 30
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without a proxy
@@ -18,13 +23,13 @@ class Api:
         self._token = ""
         self._login = {"username": user, "password": password}
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> Json:
         return self._request("GET", path)
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
+    def post(self, path: str, body: Body) -> Json:
         return self._request("POST", path, body)
 
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
+    def patch(self, path: str, body: Body) -> Json:
         return self._request("PATCH", path, body)
 
     def read(self, url: str) -> bytes:
@@ -34,15 +39,15 @@ class Api:
             page: bytes = answer.read()
         return page
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """The health of the parts, {} while the API server does not answer."""
         try:
-            health: dict[str, Any] = self._send("GET", "/api/v2/monitor/health", None, {})
+            health: Health = self._send("GET", "/api/v2/monitor/health", None, {})
             return health
         except (OSError, ValueError):
             return {}
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: Body | None = None) -> Json:
         return self._send(method, f"/api/v2/{path}", body, self._signed())
 
     def _signed(self) -> dict[str, str]:
@@ -50,7 +55,7 @@ class Api:
             self._token = self._send("POST", "/auth/token", self._login, {})["access_token"]
         return {"Authorization": f"Bearer {self._token}"}
 
-    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+    def _send(self, method: str, path: str, body: Body | None, headers: Mapping[str, str]) -> Json:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http only

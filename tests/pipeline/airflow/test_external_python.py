@@ -31,7 +31,7 @@ class OutOfTime(BaseException):
 
 
 def interpreter(folder: Path, script: str) -> Child:
-    """A child whose interpreter is a shell script, so that it can end in any way."""
+    """A child whose interpreter is a shell script, which may end in any way."""
     file = folder / "python"
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
@@ -50,7 +50,7 @@ def after(seconds: float) -> Iterator[None]:
 
 
 def test_the_answer_is_what_the_child_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output is the answer, standard error goes on to the log."""
+    """Standard output is the answer, standard error goes to the log."""
     child = interpreter(tmp_path, """echo "[1/8] ingest" >&2; echo '{"stage": "ingest"}'""")
     assert child.stage("ingest", [], "run") == {"stage": "ingest"}
     assert capsys.readouterr().err == "[1/8] ingest\n"
@@ -58,7 +58,7 @@ def test_the_answer_is_what_the_child_prints(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize("kind", [Unavailable, SourceError, DataRejected, ModelRejected, ArtifactMissing])
 def test_a_failure_of_the_child_is_raised_as_the_class_it_had_there(tmp_path: Path, kind: type[Failure]) -> None:
-    """The class decides whether Airflow retries; neither the exit status nor the log is asked."""
+    """The class decides whether Airflow retries; neither exit status nor log matters."""
     answer = json.dumps(failure_message(kind("because")))
     child = interpreter(tmp_path, f"echo '{answer}'; echo 'error: something else' >&2; exit 1")
     with pytest.raises(kind, match=r"^because$") as raised:
@@ -106,7 +106,7 @@ def test_a_child_reports_every_wrong_setting_as_a_config_error(home: Path) -> No
     assert "did you mean 'train.width'?" in "".join(raised.value.problems)
 
 
-def test_an_interpreter_that_is_none_is_told() -> None:
+def test_an_interpreter_that_cannot_be_started_is_reported() -> None:
     """The setting, its value, and what was expected."""
     with pytest.raises(ConfigError, match=r"schedule\.python is /no/python, which cannot be started"):
         Child("/no/python").stage("train", [], "run")
@@ -123,7 +123,7 @@ def test_a_task_that_is_out_of_time_ends_its_child(tmp_path: Path) -> None:
 
 
 def test_a_child_ends_when_the_task_is_ended(tmp_path: Path) -> None:
-    """What Airflow does on SIGTERM: it asks the task to end its child."""
+    """As Airflow does on SIGTERM: on_kill ends the child."""
     child = interpreter(tmp_path, "exec sleep 60")
     before = signal.signal(signal.SIGALRM, lambda *_: child.end())
     signal.setitimer(signal.ITIMER_REAL, 0.5)

@@ -1,11 +1,11 @@
-"""docker/kubernetes/ against the schema of Kubernetes and against what KubernetesExecutor makes of it; no cluster."""
+"""docker/kubernetes/ against the schema of Kubernetes and the pods that KubernetesExecutor makes; no cluster."""
 
 import copy
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from kubernetes.utils import parse_quantity
 from tests.conftest import CLEAN, ROOT
 
 FOLDER = ROOT / "docker" / "kubernetes"
+Json = dict[str, Any]
+
 TEMPLATES = {"validate": "pod.yaml", "train": "train.yaml"}
 PLAIN = {"str": str, "int": int, "bool": bool, "object": object, "float": float, "datetime": datetime}
 
@@ -49,25 +51,25 @@ json.dump({"pods": ApiClient().sanitize_for_serialization(pods), "options": opti
 
 
 def variables() -> dict[str, str]:
-    """Those of airflow.env."""
+    """The variables of airflow.env."""
     lines = (FOLDER / "airflow.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def documents() -> list[Any]:
-    found = [(file.name, document) for file in sorted(FOLDER.glob("*.yaml")) for document in load(file)]
-    return [pytest.param(document, id=f"{name}-{document['kind']}") for name, document in found]
+    named = [(file.name, document) for file in sorted(FOLDER.glob("*.yaml")) for document in load(file)]
+    return [pytest.param(document, id=f"{name}-{document['kind']}") for name, document in named]
 
 
-def load(file: Path) -> list[dict[str, Any]]:
+def load(file: Path) -> list[Json]:
     return list(yaml.safe_load_all(file.read_text()))
 
 
 def mistakes(value: Any, kind: str, where: str) -> Iterator[str]:
-    """What the type *kind* of Kubernetes' client does not allow in *value*."""
+    """What is wrong with *value* as the type *kind* of Kubernetes' client."""
     if inner := re.fullmatch(r"list\[(.+)\]", kind):
         if not isinstance(value, list):
-            yield f"{where} is no list"
+            yield f"{where} is not a list"
         else:
             for number, entry in enumerate(value):
                 yield from mistakes(entry, inner[1], f"{where}[{number}]")
@@ -81,12 +83,12 @@ def mistakes(value: Any, kind: str, where: str) -> Iterator[str]:
         yield from unlike(value, getattr(models, kind), where)
 
 
-def unlike(value: dict[str, Any], model: Any, where: str) -> Iterator[str]:
-    """What *model* has no field for, what it has in vain, and what it needs."""
+def unlike(value: Json, model: Any, where: str) -> Iterator[str]:
+    """The fields of *value* that *model* does not have or that are wrong, and required ones that are missing."""
     names = {spelled: name for name, spelled in model.attribute_map.items()}
     for spelled, entry in value.items():
         if spelled not in names:
-            yield f"{where}.{spelled} is no field of {model.__name__}"
+            yield f"{where}.{spelled} is not a field of {model.__name__}"
         else:
             yield from mistakes(entry, model.openapi_types[names[spelled]], f"{where}.{spelled}")
     try:
@@ -95,37 +97,40 @@ def unlike(value: dict[str, Any], model: Any, where: str) -> Iterator[str]:
         yield f"{where}: {error}"
 
 
-def kind_of(document: dict[str, Any]) -> str:
+def kind_of(document: Json) -> str:
     """The client's name for it: V1NetworkPolicy for a NetworkPolicy of networking.k8s.io/v1."""
     version: str = document["apiVersion"].rpartition("/")[2]
     return f"{version.capitalize()}{document['kind']}"
 
 
 @pytest.mark.parametrize("document", documents())
-def test_every_document_is_of_the_schema_of_kubernetes(document: dict[str, Any]) -> None:
-    """Each field exists, has its type, and none that is required is missing."""
+def test_every_document_is_of_the_schema_of_kubernetes(document: Json) -> None:
+    """Each field exists and has its type, and no required one is missing."""
     assert list(mistakes(document, kind_of(document), "document")) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "mistake"),
     [
-        (lambda pod: pod["spec"].update(restartpolicy="Never"), "document.spec.restartpolicy is no field of V1PodSpec"),
-        (lambda pod: pod["spec"].update(containers={}), "document.spec.containers is no list"),
+        (
+            lambda pod: pod["spec"].update(restartpolicy="Never"),
+            "spec.restartpolicy is not a field of V1PodSpec",
+        ),
+        (lambda pod: pod["spec"].update(containers={}), "document.spec.containers is not a list"),
         (lambda pod: pod["spec"].pop("containers"), "document.spec: Invalid value for `containers`"),
         (lambda pod: pod["spec"]["securityContext"].update(runAsUser="10001"), "runAsUser is '10001'; expected int"),
         (lambda pod: pod["spec"]["containers"][0]["env"][0].update(value=1), "value is 1; expected str"),
     ],
 )
-def test_a_document_that_is_not_would_be_found(change: Any, said: str) -> None:
-    """The check above sees a misspelt field, a wrong type and a missing one."""
+def test_a_wrong_document_would_be_noticed(change: Callable[[Json], object], mistake: str) -> None:
+    """The check above notices a misspelt field, a wrong type and a missing one."""
     (pod,) = load(FOLDER / "pod.yaml")
     change(pod)
-    assert any(said in mistake for mistake in mistakes(pod, kind_of(pod), "document"))
+    assert any(mistake in text for text in mistakes(pod, kind_of(pod), "document"))
 
 
 @pytest.fixture(scope="module")
-def constructed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def constructed(tmp_path_factory: pytest.TempPathFactory) -> Json:
     """The pods of `validate` and `train` as KubernetesExecutor would send them, and the options that Airflow knows."""
     home = tmp_path_factory.mktemp("pods")
     here = {name: value.replace("/pods/", f"{FOLDER}/") for name, value in variables().items()}
@@ -140,29 +145,29 @@ def constructed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command, environment = [sys.executable, "-c", CONSTRUCT], {**CLEAN, **here, **local}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    answer: Json = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
 @pytest.mark.parametrize("task", TEMPLATES)
-def test_the_executor_makes_its_pods_from_the_templates(constructed: dict[str, Any], task: str) -> None:
-    """Its own name, labels and command, the template's image, security, volumes and resources; train has its own."""
+def test_the_executor_makes_its_pods_from_the_templates(constructed: Json, task: str) -> None:
+    """Name, labels and command are the executor's; image, security, volumes and resources the template's."""
     (template,) = load(FOLDER / TEMPLATES[task])
     pod, wanted = constructed["pods"][task], template["spec"]
-    made = pod["spec"]
+    spec = pod["spec"]
     assert pod["metadata"]["namespace"] == "retraining"
     assert pod["metadata"]["labels"].items() >= {"dag_id": "retrain", "task_id": task}.items()
-    (container,) = made["containers"]
+    (container,) = spec["containers"]
     assert container["args"][:3] == ["python", "-m", "airflow.sdk.execution_time.execute_workload"]
     for field in ("image", "resources", "securityContext", "volumeMounts", "envFrom"):
         assert container[field] == wanted["containers"][0][field], field
     for field in wanted.keys() - {"containers"}:
-        assert made[field] == wanted[field], field
+        assert spec[field] == wanted[field], field
     assert list(mistakes(pod, "V1Pod", task)) == []
 
 
-def test_training_differs_in_where_it_runs_and_in_what_it_gets() -> None:
-    """The two templates are one but for the nodes, the resources and the autoscaler's leave."""
+def test_training_differs_in_nodes_and_resources() -> None:
+    """The two templates differ in nodes, resources and the autoscaler's annotation alone."""
     (pod,), (train,) = load(FOLDER / "pod.yaml"), load(FOLDER / "train.yaml")
     same = copy.deepcopy(train)
     assert same["metadata"].pop("annotations") == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
@@ -179,7 +184,7 @@ def test_training_differs_in_where_it_runs_and_in_what_it_gets() -> None:
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES.values()))
 def test_a_task_has_no_more_rights_than_it_needs(name: str) -> None:
-    """Nobody's root, nothing to write to but the volumes, no way to more, and no word with Kubernetes."""
+    """Not root, a read-only root filesystem, no privilege escalation, and no access to Kubernetes."""
     (pod,) = load(FOLDER / name)
     spec, (container,) = pod["spec"], pod["spec"]["containers"]
     assert spec["securityContext"]["runAsNonRoot"]
@@ -194,22 +199,22 @@ def test_a_task_has_no_more_rights_than_it_needs(name: str) -> None:
     assert ":" in container["image"]
 
 
-def test_what_is_referred_to_is_there() -> None:
+def test_every_reference_resolves() -> None:
     """Claim, account and configuration go by the names that cluster.yaml and those of docs/cluster.md."""
-    given = {(each["kind"], each["metadata"]["name"]): each for each in load(FOLDER / "cluster.yaml")}
+    declared = {(each["kind"], each["metadata"]["name"]): each for each in load(FOLDER / "cluster.yaml")}
     page = (ROOT / "docs/cluster.md").read_text()
     for name in TEMPLATES.values():
         (pod,) = load(FOLDER / name)
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
         assert {mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]} == set(volumes)
-        claim = given["PersistentVolumeClaim", volumes["workspace"]["persistentVolumeClaim"]["claimName"]]
+        claim = declared["PersistentVolumeClaim", volumes["workspace"]["persistentVolumeClaim"]["claimName"]]
         assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
-        assert ("ServiceAccount", pod["spec"]["serviceAccountName"]) in given
+        assert ("ServiceAccount", pod["spec"]["serviceAccountName"]) in declared
         for configured in (volumes["settings"]["configMap"]["name"], "retraining-airflow", "retraining-pods"):
             assert f"create configmap {configured} " in page
 
 
-def test_every_variable_is_an_option_that_exists(constructed: dict[str, Any]) -> None:
+def test_every_variable_is_an_option_that_exists(constructed: Json) -> None:
     """A misspelt AIRFLOW__SECTION__OPTION would be ignored in silence, and so would a PIPELINE_ variable."""
     from pipeline import config
 
@@ -222,7 +227,7 @@ def test_every_variable_is_an_option_that_exists(constructed: dict[str, Any]) ->
     assert len(secret) == 3
 
 
-def test_no_task_is_given_a_secret() -> None:
+def test_no_task_gets_a_secret() -> None:
     """What the tasks' pods read holds no password, no key and no address of the database."""
     assert not [name for name, value in variables().items() if value and re.search(r"SECRET|PASSWORD|SQL|KEY", name)]
     assert all("secret" not in json.dumps(load(FOLDER / name)).lower() for name in TEMPLATES.values())
