@@ -10,7 +10,6 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from components.errors import Failure, PipelineError, Unavailable
-from components.settings.sections import Params
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import overrides, read_settings, schedule
@@ -110,17 +109,10 @@ def _time_limit(task: StageTask) -> Iterator[None]:
         ) from None
 
 
-def load(overrides: Sequence[str]) -> Params:
-    """The settings of a run."""
-    from pipeline import run_settings
-
-    return run_settings.load(overrides)
-
-
 def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, object]:
-    from pipeline import execute
+    from pipeline import execute, run_settings
 
-    return execute.run_stage(load(settings), Home.from_environment(), stage, run)
+    return execute.run_stage(run_settings.load(settings), Home.from_environment(), stage, run)
 
 
 def _settled(context: Context, stage: str) -> list[str]:

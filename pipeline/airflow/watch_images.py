@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from components.settings.sections import Params
 from components.system.files import write_atomically
 from pipeline.airflow.assets import IMAGES
-from pipeline.airflow.task import StageResult, StageTask, failures, load
+from pipeline.airflow.task import StageResult, StageTask, failures
 from pipeline.home import Home
 
 SECONDS_OF_QUIET = 5.0
@@ -31,9 +31,11 @@ class Watch(StageTask):
     """
 
     def execute(self, context: Context) -> StageResult:
+        from pipeline import run_settings
+
         last = _last_digest(context)
         with failures():
-            params = load([])
+            params = run_settings.load()
             home = Home.from_environment()
             home.prepare()
             fingerprint = _settled_fingerprint(params, home, last)
