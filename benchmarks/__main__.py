@@ -247,7 +247,7 @@ def shown(values: dict[str, float], unit: str, digits: int = 2) -> str:
 
 
 def machine() -> dict[str, Any]:
-    from pipeline.summary import versions
+    from pipeline.report.content import versions
 
     return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "versions": versions()}
 

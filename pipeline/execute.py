@@ -17,6 +17,7 @@ from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.report import html
+from pipeline.report.content import report_of
 from pipeline.run_record import RunRecord, RunRecorder, git_commit, load, new_run, now
 from pipeline.runner import PublishedElsewhere, Runner
 from pipeline.store.disk_errors import storage_errors
@@ -129,9 +130,10 @@ def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
     """Write the report and log the run; a failure here must not hide how the run itself ended."""
     record = runner.record
     try:
-        record.accuracy = summary.metrics(runner).get("accuracy")
+        measured = summary.metrics(runner)
+        record.accuracy = measured["accuracy"] if measured else None
         with storage_errors(runner.home.root):
-            html.render(summary.page(record, runner, error), page)
+            html.render(report_of(record, runner, error), page, runner.home.cache / "templates")
         record.report = str(page)
         if record.state != "unfinished":
             runner.tracking.finish(runner.artifacts())

@@ -1,87 +1,132 @@
-"""The report's sections about evaluation in depth: slices, spoilt images, suspected labels, what to change.
+"""The report's sections beyond the mean accuracy: slices, corruptions, suspected label errors, diagnosis.
 
 Reads JSON and CSV, loads no NumPy. Each part is None or empty where the run has nothing for it.
 """
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
+from components.artifact_files import CorruptionKind, Corruptions, Metrics, Slice, Suspects
 from components.evaluate import diagnosis
+from components.evaluate.diagnosis import Diagnosis
 from components.formatting import percent, thousands
 from components.settings.sections import Gate, Train
+from pipeline import config
+from pipeline.graph import Facts
+from pipeline.report.content import Report
+from pipeline.report.files import read_json
 
 
-def in_depth(
-    artifacts: Mapping[str, Path], metrics: dict[str, Any] | None, settings: Mapping[str, Any], comparison: Any
-) -> dict[str, Any]:
-    """slices, corruption, suspects and diagnoses, as the template takes them; *comparison* is what promote found."""
-    evaluate = artifacts.get("evaluate", Path("none"))
-    return {
-        "slices": _slices(metrics) if metrics else None,
-        "corruption": _corruption(_read(evaluate / "corruptions.json"), (comparison or {}).get("corruption")),
-        "suspects": _read(evaluate / "suspects.json"),
-        "diagnoses": _diagnoses(artifacts, metrics, settings) if metrics else [],
-    }
+@dataclass(frozen=True)
+class SliceRow:
+    part: str
+    span: str
+    n: int
+    accuracy: float
+    wilson_low: float
+    wilson_high: float
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+@dataclass(frozen=True)
+class SliceTables:
+    """*properties* has the rows of each property; *drawn* is the share of images that are line drawings."""
+
+    drawn: float
+    properties: dict[str, list[SliceRow]]
 
 
-def _slices(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Property -> its parts, each with the span of its values."""
+@dataclass(frozen=True)
+class CorruptionRow:
+    """Error rates under one corruption: at each strength, their mean, the champion's mean where it is known."""
+
+    name: str
+    meaning: str
+    errors: list[float]
+    mean: float
+    champion: float | None
+
+
+@dataclass(frozen=True)
+class CorruptionTable:
+    rows: list[CorruptionRow]
+    n: int
+    mean: float
+    clean: float
+    champion: float | None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    slices: SliceTables | None = None
+    corruption: CorruptionTable | None = None
+    suspects: Suspects | None = None
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+
+
+def analysis(report: Report, metrics: Metrics | None) -> Analysis:
+    corruptions: Corruptions | None = read_json(report.artifacts, "evaluate", "corruptions.json")
+    suspects: Suspects | None = read_json(report.artifacts, "evaluate", "suspects.json")
+    return Analysis(
+        slices=_slices(metrics) if metrics else None,
+        corruption=_corruption(corruptions, (report.comparison or {}).get("corruption")) if corruptions else None,
+        suspects=suspects,
+        diagnoses=_diagnoses(report, metrics) if metrics else [],
+    )
+
+
+def _slices(metrics: Metrics) -> SliceTables | None:
     if not metrics.get("slices"):
         return None
-    properties: dict[str, list[dict[str, Any]]] = {}
+    properties: dict[str, list[SliceRow]] = {}
     for part in metrics["slices"]["parts"]:
-        span = f"{_end(part['low'])} to {_end(part['high'])}".replace("… to", "up to").replace("to …", "and more")
-        properties.setdefault(f"{part['property']} ({part['unit']})", []).append({**part, "span": span})
-    return {"drawn": metrics["slices"]["drawn"], "properties": properties}
+        row = SliceRow(part["part"], _span(part), part["n"], part["accuracy"], part["wilson_low"], part["wilson_high"])
+        properties.setdefault(f"{part['property']} ({part['unit']})", []).append(row)
+    return SliceTables(metrics["slices"]["drawn"], properties)
 
 
-def _end(value: float | None) -> str:
-    return "…" if value is None else f"{value:.4g}"
+def _span(part: Slice) -> str:
+    low, high = part["low"], part["high"]
+    if low is None:
+        return "" if high is None else f"up to {high:.4g}"
+    return f"{low:.4g} and more" if high is None else f"{low:.4g} to {high:.4g}"
 
 
-def _corruption(spoilt: dict[str, Any] | None, comparison: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A row a kind, with the errors at each strength as shares, and the champion's mean where it is known."""
-    if spoilt is None:
-        return None
+def _corruption(corruptions: Corruptions, comparison: Facts | None) -> CorruptionTable:
     champion = comparison["champion"] if comparison else None
-    rows = [
-        {
-            "name": kind["name"],
-            "meaning": f"{kind['meaning']}: {', '.join(f'{strength:g}' for strength in kind['strengths'])}",
-            "errors": [wrong / spoilt["n"] for wrong in kind["wrong"]],
-            "mean": kind["error"],
-            "champion": champion["kinds"][kind["name"]] if champion else None,
-        }
-        for kind in spoilt["kinds"]
-    ]
-    whole = {"rows": rows, "n": spoilt["n"], "mean": spoilt["mean_error"], "clean": spoilt["clean_wrong"] / spoilt["n"]}
-    return whole | {"champion": champion["mean"] if champion else None}
+    n = corruptions["n"]
+    return CorruptionTable(
+        rows=[_corruption_row(kind, n, champion) for kind in corruptions["kinds"]],
+        n=n,
+        mean=corruptions["mean_error"],
+        clean=corruptions["clean_wrong"] / n,
+        champion=champion["mean"] if champion else None,
+    )
 
 
-def _diagnoses(
-    artifacts: Mapping[str, Path], metrics: dict[str, Any], settings: Mapping[str, Any]
-) -> list[diagnosis.Diagnosis]:
-    train = artifacts.get("train")
+def _corruption_row(kind: CorruptionKind, n: int, champion: Facts | None) -> CorruptionRow:
+    return CorruptionRow(
+        name=kind["name"],
+        meaning=f"{kind['meaning']}: {', '.join(f'{strength:g}' for strength in kind['strengths'])}",
+        errors=[wrong / n for wrong in kind["wrong"]],
+        mean=kind["error"],
+        champion=champion["kinds"][kind["name"]] if champion else None,
+    )
+
+
+def _diagnoses(report: Report, metrics: Metrics) -> list[Diagnosis]:
+    train = report.artifacts.get("train")
     if train is None or not (train / "history.csv").is_file():
         return []
-    training = {name.removeprefix("train."): value for name, value in settings.items() if name.startswith("train.")}
-    bounds = {name.removeprefix("gate."): value for name, value in settings.items() if name.startswith("gate.")}
+    training, bounds = config.section(report.settings, "train"), config.section(report.settings, "gate")
     return diagnosis.read(train, metrics, Train(**training), Gate(**bounds))
 
 
-def alternatives(metrics: dict[str, Any]) -> dict[str, str]:
-    """Texts instead of the pictures, for those who do not see them."""
-    spoilt = percent(metrics.get("corruption_error", 0))
-    doubted = sum(split["suspects"] for split in metrics.get("suspects", {}).values())
+def alternative_texts(metrics: Metrics) -> dict[str, str]:
+    """Figure -> the text for readers who do not see it."""
+    error = percent(metrics.get("corruption_error", 0))
+    suspects = sum(split["suspects"] for split in metrics.get("suspects", {}).values())
     return {
         "slices": "Accuracy of each class and each slice with its 95 % interval; the tables below list them",
-        "suspects": f"The most suspect of {thousands(doubted)} suspected label errors; the table below lists them",
-        "corruption-curves": f"Error by strength for each corruption, {spoilt} % on average; the table lists them",
-        "corruption-samples": "One test image under each corruption, as it is and at the five strengths",
+        "suspects": f"The first of {thousands(suspects)} suspected label errors; the table below lists them",
+        "corruption-curves": f"Error by strength for each corruption, {error} on average; the table lists them",
+        "corruption-samples": "One test image under each corruption, unchanged and at the five strengths",
     }

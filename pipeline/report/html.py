@@ -1,40 +1,48 @@
-"""Report: one HTML file about one run, for people; everything is in it, so it can be mailed, archived and printed.
+"""Report: one self-contained HTML file about one run; it can be mailed, archived and printed.
 
-It reads JSON, CSV and PNG bytes of the artifacts and computes nothing anew, so it is made in a blink (and needs no
-NumPy). Whatever a run did not make, because it was refused before that, is left out of the page.
+It reads JSON, CSV and PNG files of the artifacts and computes nothing again, so it needs no NumPy. Stages that the run
+did not reach are left out of the page.
 """
 
-import base64
-import json
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
+from components.artifact_files import (
+    ClassScores,
+    FormatParity,
+    Metrics,
+    NormalizedData,
+    Parity,
+    SourceFile,
+    SplitStatistics,
+    Statistics,
+    TrainSummary,
+)
 from components.formatting import label, percent, plain, points, sentence, size, thousands
 from components.settings.sections import FORMATS, SECTIONS
-from pipeline.report import analysis
-from pipeline.report.accuracy_axis import gauge
+from pipeline.report.accuracy_axis import AccuracyAxis, accuracy_axis
+from pipeline.report.analysis import Analysis, alternative_texts, analysis
+from pipeline.report.content import Report, Verdict
+from pipeline.report.files import Picture, picture, read_json
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rejected", "unfinished"]
-
-# verdict -> tone of the page's head, sign, and what it says where nobody gave a reason
+# verdict -> tone of the page's head, sign, and the sentence where the run gives no reason
 VERDICTS: dict[Verdict, tuple[str, str, str]] = {
-    "promoted": ("good", "✓", "The model passed every check and is the champion now."),
-    "registered": ("good", "✓", "The model passed every check and waits in the registry as challenger."),
-    "not promoted": ("calm", "○", "The model is registered; the champion before it stays."),
+    "promoted": ("good", "✓", "The model passed every check and is now the champion."),
+    "registered": ("good", "✓", "The model passed every check and is registered as challenger."),
+    "not promoted": ("calm", "○", "The model is registered; the champion did not change."),
     "refused": ("bad", "✕", "The model did not pass a check: nothing was promoted."),
     "data rejected": ("bad", "✕", "The images did not pass their checks: nothing was trained."),
     "unfinished": ("calm", "…", "The run ended before its last stage."),
 }
-MOST_SHEETS = 20  # contact sheets shown; a page of 200 classes would be too heavy to mail
-MOST_CLASSES = 20  # classes listed at once; of more, the weakest ones are listed and the rest is folded away
+MOST_SHEETS = 20  # contact sheets shown; a page with those of 200 classes would be too large to mail
+MOST_CLASSES = 20  # classes listed at once; of more, the weakest are listed and the rest is folded away
 MOST_PAIRS = 8
-# pictures of evaluate
+# the figures of evaluate
 EVALUATED = (
     *("learning-curves", "augmented", "confusion", "mistakes", "calibration"),
     *("slices", "suspects", "corruption-curves", "corruption-samples"),
@@ -42,41 +50,81 @@ EVALUATED = (
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything that the page tells; plain data.
+class SplitTable:
+    """What validate measured: a row for each property, a column for each split."""
 
-    artifacts: stage -> its directory, those that exist. stages: {stage, key, digest, made, seconds} in the order of
-    the run. settings: "train.epochs" -> 12. facts: stage -> what it returned. comparison: what promote found when it
-    held the challenger against the champion. at: the stage that refused, or at which the run ended.
-    """
-
-    run: str
-    started: str
-    source: str
-    verdict: Verdict
-    at: str = ""
-    reasons: Sequence[str] = ()
-    warnings: Sequence[str] = ()
-    model_name: str | None = None
-    model_version: str | int | None = None
-    aliases: Sequence[str] = ()
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    stages: Sequence[dict[str, Any]] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    git_commit: str = ""
-    commands: Sequence[str] = ()
-    comparison: dict[str, Any] | None = None
+    splits: list[str]
+    rows: list[tuple[str, list[str]]]
+    leaked: int
 
 
-def environment(folder: Path) -> "Environment":
-    """Jinja's, for the templates of *folder*: what a template names and nobody gives is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+@dataclass(frozen=True)
+class ClassTable:
+    """The scores of all classes, and the weakest of them where all are too many to list."""
 
+    rows: list[ClassScores]
+    weakest: list[ClassScores]
+
+
+@dataclass(frozen=True)
+class Pair:
+    truth: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported file: its parity with Keras, and its times in ms where the run measured them."""
+
+    parity: FormatParity
+    median_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    name: str
+    value: object
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """The variables of the template; each is None or empty where the run has nothing for it."""
+
+    report: Report
+    tone: str
+    sign: str
+    title: str
+    sentences: Sequence[str]
+    metrics: Metrics | None
+    axis: AccuracyAxis | None
+    classes: ClassTable | None
+    pairs: list[Pair]
+    origin: SourceFile | None
+    data: NormalizedData | None
+    measured: SplitTable | None
+    sheets: list[Picture]
+    summary: TrainSummary | None
+    parity: Parity | None
+    exports: list[Export]
+    pictures: dict[str, Picture | None]
+    settings: dict[str, list[SettingRow]]
+    changed: int
+    analysis: Analysis = field(default_factory=Analysis)
+
+
+def environment(folder: Path, cache: Path | None = None) -> "Environment":
+    """Jinja for the templates in *folder*, which are compiled once and kept in *cache*; unknown names are errors."""
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
     # autoescape: the names of classes are names of folders, whatever they hold
     return Environment(
         loader=FileSystemLoader(folder),
+        bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -84,76 +132,61 @@ def environment(folder: Path) -> "Environment":
     )
 
 
-def render(report: Report, out: Path) -> None:
-    """Write the page about *report* to the file *out*."""
-    pages = environment(Path(__file__).parent / "templates")
-    pages.filters |= {f.__name__: f for f in (percent, points, thousands, size, plain, label, sentence)}
-    page = pages.get_template("run.html.j2").render(view(report))
-    out.write_text(page, encoding="utf-8")
+def render(report: Report, out: Path, cache: Path | None = None) -> None:
+    """Write the page about *report* to the file *out*; *cache* keeps the compiled templates."""
+    templates = environment(Path(__file__).parent / "templates", cache)
+    templates.filters |= {f.__name__: f for f in (percent, points, thousands, size, plain, label, sentence)}
+    out.write_text(templates.get_template("run.html.j2").render(vars(page(report))), encoding="utf-8")
 
 
-def view(report: Report) -> dict[str, Any]:
-    """What the template shows, each part None or empty where the run has nothing for it."""
+def page(report: Report) -> Page:
     tone, sign, meaning = VERDICTS[report.verdict]
-    metrics = _read(report, "evaluate", "metrics.json")
-    statistics = _read(report, "validate", "statistics.json")
-    parity = _read(report, "export", "parity.json")
+    metrics: Metrics | None = read_json(report.artifacts, "evaluate", "metrics.json")
+    statistics: Statistics | None = read_json(report.artifacts, "validate", "statistics.json")
+    parity: Parity | None = read_json(report.artifacts, "export", "parity.json")
     settings = _settings(report.settings)
-    return {
-        "report": report,
-        "tone": tone,
-        "sign": sign,
-        "title": f"{report.verdict} at {report.at}" if report.verdict == "refused" and report.at else report.verdict,
-        "sentences": report.reasons or [meaning],
-        "metrics": metrics,
-        "gauge": gauge(metrics, report.settings.get("gate.min_accuracy")) if metrics else None,
-        "classes": _classes(metrics) if metrics else None,
-        "pairs": _pairs(metrics) if metrics else [],
-        "origin": _read(report, "ingest", "source.json"),
-        "data": _read(report, "normalize", "data.json"),
-        "measured": _measured(statistics) if statistics else None,
-        "sheets": _sheets(report, statistics["classes"] if statistics else []),
-        "summary": _read(report, "train", "summary.json"),
-        "parity": parity,
-        "exports": _exports(parity, report) if parity else [],
-        "pictures": _pictures(report, metrics),
-        "settings": settings,
-        "changed": sum(row["changed"] for rows in settings.values() for row in rows),
-        **analysis.in_depth(report.artifacts, metrics, report.settings, report.comparison),
-    }
+    return Page(
+        report=report,
+        tone=tone,
+        sign=sign,
+        title=f"{report.verdict} at {report.at}" if report.verdict == "refused" and report.at else report.verdict,
+        sentences=report.reasons or [meaning],
+        metrics=metrics,
+        axis=accuracy_axis(metrics, _gate(report)) if metrics else None,
+        classes=_classes(metrics) if metrics else None,
+        pairs=_pairs(metrics) if metrics else [],
+        origin=read_json(report.artifacts, "ingest", "source.json"),
+        data=read_json(report.artifacts, "normalize", "data.json"),
+        measured=_measured(statistics) if statistics else None,
+        sheets=_sheets(report, statistics["classes"]) if statistics else [],
+        summary=read_json(report.artifacts, "train", "summary.json"),
+        parity=parity,
+        exports=_exports(parity, report) if parity else [],
+        pictures=_pictures(report, metrics),
+        settings=settings,
+        changed=sum(row.changed for rows in settings.values() for row in rows),
+        analysis=analysis(report, metrics),
+    )
 
 
-def _read(report: Report, stage: str, name: str) -> Any:
-    """The content of a JSON file of *stage*; None where the run has no such stage or file."""
-    path = report.artifacts.get(stage, Path()) / name
-    if stage not in report.artifacts or not path.is_file():
-        return None
-    return json.loads(path.read_text(encoding="utf-8"))
+def _gate(report: Report) -> float | None:
+    gate = report.settings.get("gate.min_accuracy")
+    return gate if isinstance(gate, float) else None
 
 
 # --- pictures
 
 
-def picture(path: Path, alt: str) -> dict[str, Any] | None:
-    """The PNG file *path* as a data URI, with the size to show it at: half its pixels, sharp on fine screens."""
-    if not path.is_file():
-        return None
-    png = path.read_bytes()
-    width, height = struct.unpack(">II", png[16:24])  # the header chunk, https://www.w3.org/TR/png-3/#11IHDR
-    uri = "data:image/png;base64," + base64.b64encode(png).decode()
-    return {"uri": uri, "width": width // 2, "height": height // 2, "alt": alt}
-
-
-def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[str, Any] | None]:
-    """name -> picture, None where the run has it not; the alternative text tells the figure that the picture shows."""
+def _pictures(report: Report, metrics: Metrics | None) -> dict[str, Picture | None]:
+    """name -> picture, None where the run does not have it."""
     stages = {"class-histogram": "validate"} | dict.fromkeys(EVALUATED, "evaluate")
     alts = {
         "class-histogram": "Bar chart: share of each class in the training and in the test split",
-        "augmented": f"Training images and what augmentation makes of them: {report.settings.get('train.augment', '')}",
+        "augmented": f"Training images and augmented variants of them: {report.settings.get('train.augment', '')}",
     }
     if metrics:
         wrong, best = metrics["n"] - metrics["correct"], metrics["training"]["best_epoch"]
-        alts |= analysis.alternatives(metrics) | {
+        alts |= alternative_texts(metrics) | {
             "learning-curves": f"Loss and accuracy per epoch, training and validation; epoch {best} is the best",
             "confusion": f"Confusion matrix: {thousands(wrong)} of {thousands(metrics['n'])} images off the diagonal",
             "mistakes": f"The {len(metrics['mistakes'])} most confident mistakes; the table below lists them",
@@ -163,81 +196,72 @@ def _pictures(report: Report, metrics: dict[str, Any] | None) -> dict[str, dict[
     return {name: picture(folder / f"{name}.png", alts.get(name, name)) for name, folder in folders.items()}
 
 
-def _sheets(report: Report, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The contact sheets of validate, each named for its class."""
-    if "validate" not in report.artifacts:
-        return []
-    files = sorted((report.artifacts["validate"] / "pictures").glob("contact*.png"))[:MOST_SHEETS]
+def _sheets(report: Report, classes: Sequence[str]) -> list[Picture]:
+    """The contact sheets of validate, each named after its class."""
     sheets = []
-    for path in files:
+    for path in sorted((report.artifacts["validate"] / "pictures").glob("contact*.png"))[:MOST_SHEETS]:
         kind, number = path.stem.split("-")[:2]  # contact-3-Dress is class 3, contacts-00020 is twenty classes from 20
         name = classes[int(number)] if kind == "contact" else f"from {classes[int(number)]}"
-        if sheet := picture(path, f"Sample images of class {name}"):
-            sheets.append(sheet | {"name": name})
+        if sheet := picture(path, f"Sample images of class {name}", name):
+            sheets.append(sheet)
     return sheets
 
 
-# --- data
+# --- tables
 
 
-def _measured(statistics: dict[str, Any]) -> dict[str, Any]:
-    """What validate measured, as the rows of a table with one column per split."""
-    splits = {name: statistics["splits"][name] for name in ("train", "test")}
+def _measured(statistics: Statistics) -> SplitTable:
+    names = ["train", "test"]
+    splits = [statistics["splits"][name] for name in names]
     rows = [
-        ("images", [thousands(split["images"]) for split in splits.values()]),
-        ("mean brightness, 0 to 255", [_pixel(split, "mean") for split in splits.values()]),
-        ("standard deviation", [_pixel(split, "deviation") for split in splits.values()]),
-        ("of one colour", [thousands(split["constant"]["count"]) for split in splits.values()]),
-        ("repeat an earlier one", [thousands(split["duplicates"]["count"]) for split in splits.values()]),
-        ("copies with another label", [thousands(split["contradictions"]["count"]) for split in splits.values()]),
+        ("images", [thousands(split["images"]) for split in splits]),
+        ("mean brightness, 0 to 255", [_pixel(split, "mean") for split in splits]),
+        ("standard deviation", [_pixel(split, "deviation") for split in splits]),
+        ("of one colour", [thousands(split["constant"]["count"]) for split in splits]),
+        ("duplicates", [thousands(split["duplicates"]["count"]) for split in splits]),
+        ("duplicates with another label", [thousands(split["contradictions"]["count"]) for split in splits]),
     ]
-    return {"splits": list(splits), "rows": rows, "leaked": statistics["leaked"]["count"]}
+    return SplitTable(names, rows, statistics["leaked"]["count"])
 
 
-def _pixel(split: dict[str, Any], name: str) -> str:
-    return f"{split['pixels'][name]:.1f}" if split["pixels"] else "none"
+def _pixel(split: SplitStatistics, name: str) -> str:
+    pixels = split["pixels"]
+    return f"{pixels['mean' if name == 'mean' else 'deviation']:.1f}" if pixels else "none"
 
 
-# --- classes
-
-
-def _classes(metrics: dict[str, Any]) -> dict[str, Any]:
+def _classes(metrics: Metrics) -> ClassTable:
     rows = metrics["per_class"]
     weakest = sorted(rows, key=lambda row: row["f1"])[:MOST_CLASSES]
-    return {"rows": rows, "weakest": weakest if len(rows) > MOST_CLASSES else None}
+    return ClassTable(rows, weakest if len(rows) > MOST_CLASSES else [])
 
 
-def _pairs(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pairs of classes most often taken for each other, the most frequent first."""
+def _pairs(metrics: Metrics) -> list[Pair]:
+    """The most frequent confusions, (actual, predicted) class."""
     names, matrix = metrics["classes"], metrics["confusion"]
-    cells = [
-        {"truth": names[i], "predicted": names[j], "count": count}
+    pairs = [
+        Pair(names[i], names[j], count)
         for i, row in enumerate(matrix)
         for j, count in enumerate(row)
         if i != j and count
     ]
-    return sorted(cells, key=lambda cell: -cell["count"])[:MOST_PAIRS]
+    return sorted(pairs, key=lambda pair: -pair.count)[:MOST_PAIRS]
 
 
-# --- exports
+def _exports(parity: Parity, report: Report) -> list[Export]:
+    """The exported formats in the order of FORMATS."""
+    exports = []
+    for name in FORMATS:
+        if measured := parity["formats"].get(name):
+            times = report.facts.get("export", {}).get(name, {})
+            exports.append(Export(measured, times.get("median_ms"), times.get("p99_ms")))
+    return exports
 
 
-def _exports(parity: dict[str, Any], report: Report) -> list[dict[str, Any]]:
-    """A row for each exported format, in the order of FORMATS: what parity.json holds of it, and its times."""
-    none = {"median_ms": None, "p99_ms": None, "gzip_bytes": None}
-    facts = report.facts.get("export", {})
-    rows = {name: none | facts.get(name, {}) | measured for name, measured in parity["formats"].items()}
-    return [rows[name] | {"name": name} for name in FORMATS if name in rows]
-
-
-# --- settings
-
-
-def _settings(settings: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _settings(settings: Mapping[str, object]) -> dict[str, list[SettingRow]]:
     """section -> its settings, each with whether it differs from the default."""
-    out: dict[str, list[dict[str, Any]]] = {}
+    sections: dict[str, list[SettingRow]] = {}
     for name, value in settings.items():
         section, _, short = name.partition(".")
         default = getattr(SECTIONS.get(section), short, value)
-        out.setdefault(section, []).append({"name": name, "value": value, "changed": value != default})
-    return out
+        sections.setdefault(section, []).append(SettingRow(name, value, value != default))
+    return sections

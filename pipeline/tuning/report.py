@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.html import environment, picture
-from pipeline.summary import duration
+from components.formatting import duration
+from pipeline.report.files import picture
+from pipeline.report.html import environment
 from pipeline.tuning import figures
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial

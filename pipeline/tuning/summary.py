@@ -1,6 +1,6 @@
 """A search in words: a line per trial while it goes on, a table of the best at its end."""
 
-from pipeline.summary import duration
+from components.formatting import duration
 from pipeline.tuning.plan import Choices, Range, Tune
 from pipeline.tuning.study import Study, Trial
 

@@ -14,8 +14,10 @@ from PIL import Image
 
 from components import metrics
 from components.formatting import plain, sentence, size
-from pipeline.report.accuracy_axis import gauge
-from pipeline.report.html import Report, render
+from pipeline.report.accuracy_axis import accuracy_axis
+from pipeline.report.content import Report, Verdict
+from pipeline.report.html import render
+from pipeline.run_record import Done
 
 NASTY = "<script>alert('7')</script>"
 PICTURES = (
@@ -91,21 +93,22 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
     suspect = {"split": "test", "index": 4_711, "truth": 0, "predicted": 1, "given": 0.01, "probability": 0.98}
     write_json(folder / "evaluate" / "suspects.json", {"splits": splits, "suspects": [suspect]})
     kind = {"name": "noise", "meaning": "share", "strengths": [0.1, 0.2], "wrong": [250, 250], "error": 0.25}
-    spoilt = {"n": 1000, "clean_wrong": 7, "mean_error": 0.25, "digest": "d", "kinds": [kind]}
-    write_json(folder / "evaluate" / "corruptions.json", spoilt)
+    corrupted = {"n": 1000, "clean_wrong": 7, "mean_error": 0.25, "digest": "d", "kinds": [kind]}
+    write_json(folder / "evaluate" / "corruptions.json", corrupted)
     for name in PICTURES:
         draw(folder / "evaluate" / "pictures" / f"{name}.png")
 
 
 def exported(folder: Path) -> None:
     form = {"path": "model.tflite", "bytes": 1_690_000, "correct": 9997, "accuracy": 0.9997, "agree": 10_000}
+    form["gzip_bytes"] = 91_000
     pruned = {"path": "model-pruned.tflite", "agree": 9_991, "zeros": 0.7978}
     formats = {"tflite": form | {"max_difference": 1.2e-6}, "pruned": form | {"max_difference": 0.2} | pruned}
     write_json(folder / "export" / "parity.json", {"n": 10_000, "keras": {"accuracy": 0.9997}, "formats": formats})
 
 
 def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
-    """A report of a run that went to its end, over artifacts in *folder*."""
+    """The report of a run that completed, over artifacts in *folder*."""
     ingested(folder, classes)
     validated(folder, classes)
     normalized(folder, classes)
@@ -113,7 +116,6 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
     evaluated(folder, classes, wrong)
     exported(folder)
     names = ("ingest", "validate", "normalize", "train", "evaluate", "export")
-    stage = {"key": "k" * 16, "digest": "d" * 64, "made": True, "seconds": 1.25}
     right = {"n": 10_000, "challenger_correct": 9997, "champion_correct": 9990}
     return Report(
         run="20261122-042233",
@@ -123,17 +125,17 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
         reasons=["Version 3 is the champion."],
         warnings=["brightness of test is off"],
         model_name="shirts-classifier",
-        model_version=3,
+        model_version="3",
         aliases=["challenger", "champion"],
         artifacts={name: folder / name for name in names},
-        stages=[stage | {"stage": name} for name in names],
+        stages=[Done(name, "k" * 16, "d" * 64, "", made=True, seconds=1.25) for name in names],
         settings={
             "train.epochs": 5,
             "train.seed": 0,
             "train.augment": "shear=5,erase=0.2",
             "gate.min_accuracy": 0.98,
         },
-        facts={"export": {"tflite": {"median_ms": 0.0584, "p99_ms": 0.2, "gzip_bytes": 91_000}}, "promote": {}},
+        facts={"export": {"tflite": {"median_ms": 0.0584, "p99_ms": 0.2}}, "promote": {}},
         versions={"keras": "3.15.1"},
         git_commit="4be1f0c2a9d8",
         commands=["make pipeline SOURCE=shirts"],
@@ -147,7 +149,7 @@ def page_of(report: Report, folder: Path) -> str:
 
 
 class Page(HTMLParser):
-    """What a browser would see of a page: its tags, in order, and whether they are closed as they were opened."""
+    """A page as a browser sees it: its tags, in order, and whether they are closed as they were opened."""
 
     VOID = ("meta", "img", "line", "circle", "br")
 
@@ -190,20 +192,20 @@ EVERYTHING = [
 ]
 
 
-def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> None:
-    """The verdict comes first, then every part in its order; each names the figures that it is about."""
+def test_the_page_of_a_full_run_goes_from_the_verdict_to_the_lineage(tmp_path: Path) -> None:
+    """The verdict comes first, then every section in its order, each with its figures."""
     page = Page(page_of(full(tmp_path, DIGITS), tmp_path))
     assert page.open == []
     assert page.sections == EVERYTHING
     assert page.text.index("Promoted") < page.text.index("Version 3 is the champion.") < page.text.index("99.97 %")
-    for told in (
+    for text in (
         "9,997 of 10,000 images; 95 % interval 99.91 to 99.99 %",
         "Brightness of test is off",
         "alias champion",
         "gate 98 %",
-        "3 test images are in the training split too",
+        "3 test images are also in the training split",
         "421,642",
-        "in eight epochs, by train.augment: shear=5, erase=0.2.",
+        "eight random augmentations by train.augment: shear=5, erase=0.2.",
         "1.7 MB",
         "0.058",
         "91.0 kB",
@@ -212,25 +214,25 @@ def test_a_full_run_is_told_from_the_verdict_to_the_lineage(tmp_path: Path) -> N
         "d" * 16,
         "make pipeline SOURCE=shirts",
     ):
-        assert told in page.text
+        assert text in page.text
 
 
-def test_what_was_measured_in_depth_is_told_in_figures(tmp_path: Path) -> None:
-    """Slices with counts and intervals, spoilt images beside the champion's, suspects with index, troubles or none."""
+def test_the_analysis_is_shown_in_figures(tmp_path: Path) -> None:
+    """Slices with counts and intervals, corruptions beside the champion's, label errors with index, the diagnosis."""
     report = full(tmp_path, DIGITS)
     corruption = {"champion": {"mean": 0.3125, "kinds": {"noise": 0.3125}}, "challenger": {}}
     page = Page(page_of(replace(report, comparison={**(report.comparison or {}), "corruption": corruption}), tmp_path))
-    for told in (
-        "Nothing stands out",
+    for text in (
+        "No problem found",
         "dark up to 33.25 4,321 99.51 99.26 to 99.68",
         "only 12 % of the training images are drawings",
-        "25.00 % wrong on average, 0.70 % as they are; the champion before it has 31.25 %",
+        "25.00 % mean error, 0.70 % without corruption; the previous champion has a mean error of 31.25 %",
         "noise share: 0.1, 0.2 25.0 25.0 25.0 31.2",
         "1 of 10,000 test images, 0 of 6 validation images",
-        "The validation images chose the best epoch and nothing else.",
+        "The validation images only chose the best epoch.",
         "test 4711 0 1 1.00 98.00",
     ):
-        assert told in page.text
+        assert text in page.text
     over_fitted = replace(report, settings={"gate.max_overfit": 0.0, "train.dropout": 0.1})
     write_json(tmp_path / "evaluate" / "metrics.json", over_fitting(tmp_path))
     page = Page(page_of(over_fitted, tmp_path))
@@ -266,7 +268,7 @@ def test_the_page_can_be_read_without_seeing_it(tmp_path: Path) -> None:
     assert len(page.all("h1")) == 1
 
 
-def test_names_of_classes_cannot_smuggle_in_markup(tmp_path: Path) -> None:
+def test_class_names_cannot_inject_markup(tmp_path: Path) -> None:
     """A folder may be called <script>: its name is shown as text, in tables, in captions and in alternative texts."""
     text = page_of(full(tmp_path, [NASTY, '" onload="x']), tmp_path)
     page = Page(text)
@@ -292,9 +294,9 @@ REFUSAL = "accuracy 97.31 % is 0.69 points below the gate of 98 %"
     ],
 )
 def test_what_a_run_did_not_make_is_left_out(
-    verdict: Any, at: str, stages: int, title: str, sections: list[str], tmp_path: Path
+    verdict: Verdict, at: str, stages: int, title: str, sections: list[str], tmp_path: Path
 ) -> None:
-    """A run that ended early has a page about what there is, headed by what happened, with no link into nothing."""
+    """A run that ended early has a page about what it made, headed by what happened, without dead links."""
     report = full(tmp_path, DIGITS)
     artifacts = dict(list(report.artifacts.items())[:stages])
     facts: dict[str, Any] = {"reasons": [REFUSAL], "model_name": None, "comparison": None}
@@ -325,7 +327,7 @@ def test_two_hundred_classes_are_listed_weakest_first_with_the_rest_folded(tmp_p
 def test_a_model_without_a_mistake_says_so(tmp_path: Path) -> None:
     """No pair of classes, no table of mistakes, and an interval that ends at 100 %."""
     page = Page(page_of(full(tmp_path, ["a", "b"], wrong=0), tmp_path))
-    assert "Not one image was taken for another class." in page.text
+    assert "No image was misclassified." in page.text
     assert "interval 99.96 to 100.00 %" in page.text
     assert "with the index of each test image" not in page.text
 
@@ -339,24 +341,26 @@ def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("right", [0, 1, 4990, 9731, 9800, 9999, 10_000])
 @pytest.mark.parametrize("gate", [None, 0.0, 0.5, 0.98, 1.0])
-def test_the_gauge_holds_everything_that_it_shows(right: int, gate: float | None) -> None:
+def test_the_accuracy_axis_holds_everything_that_it_shows(right: int, gate: float | None) -> None:
     """Interval, accuracy, gate and two or more ticks lie on the drawing in the order of their values."""
     low, high = metrics.wilson(right, 10_000)
-    drawn = gauge({"wilson_low": low, "wilson_high": high, "accuracy": right / 10_000}, gate)
-    assert 0 <= drawn["low"] <= drawn["at"] <= drawn["high"] <= drawn["width"]
-    assert gate is None or 0 <= drawn["gate"] <= drawn["width"]
-    assert gate is None or (drawn["gate"] <= drawn["at"]) == (gate <= right / 10_000)
-    places = [tick["x"] for tick in drawn["ticks"]]
+    measured: Any = {"wilson_low": low, "wilson_high": high, "accuracy": right / 10_000}
+    axis = accuracy_axis(measured, gate)
+    assert 0 <= axis.low <= axis.accuracy <= axis.high <= axis.width
+    assert (axis.gate is None) == (gate is None)
+    assert axis.gate is None or 0 <= axis.gate <= axis.width
+    assert axis.gate is None or gate is None or (axis.gate <= axis.accuracy) == (gate <= right / 10_000)
+    places = [tick.x for tick in axis.ticks]
     assert 2 <= len(places) <= 6
     assert places == sorted(places)
 
 
-def test_rendering_loads_nothing_heavy_and_is_done_in_a_blink(tmp_path: Path) -> None:
-    """A run with nothing to do makes its page too: no NumPy, no TensorFlow, no matplotlib, well under a second."""
+def test_rendering_loads_nothing_heavy_and_takes_well_under_a_second(tmp_path: Path) -> None:
+    """A run with nothing to do writes its page too: no NumPy, TensorFlow or matplotlib."""
     full(tmp_path, DIGITS)
     script = (
         "import sys, time; from pathlib import Path; start = time.process_time()\n"
-        "from pipeline.report.html import Report, render\n"
+        "from pipeline.report.content import Report; from pipeline.report.html import render\n"
         "folder = Path(sys.argv[1]); artifacts = {p.name: p for p in folder.iterdir() if p.is_dir()}\n"
         "render(Report('r', '', 'digits', 'promoted', artifacts=artifacts), folder / 'report.html')\n"
         "print([m for m in sys.modules if m in ('numpy', 'tensorflow', 'matplotlib')], time.process_time() - start)"
@@ -367,15 +371,26 @@ def test_rendering_loads_nothing_heavy_and_is_done_in_a_blink(tmp_path: Path) ->
     assert float(seconds) < 1  # of the processor, whatever else runs on it; 0.3 s
 
 
-def test_values_are_told_as_a_person_says_them() -> None:
+def test_templates_are_compiled_once(tmp_path: Path) -> None:
+    """The second page comes from the cache, and is the same."""
+    report, cache = full(tmp_path, DIGITS), tmp_path / "cache"
+    render(report, tmp_path / "first.html", cache)
+    compiled = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    render(report, tmp_path / "second.html", cache)
+    assert len(compiled) == 2
+    assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == compiled
+    assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
+
+
+def test_values_are_formatted_for_people() -> None:
     """Shares in percent, bytes as a size, nothing as nothing; keys lose their underscores."""
     assert plain({"train_accuracy": 0.99123, "bytes": 1_690_000}) == "train accuracy 99.12 %, bytes 1.7 MB"
     assert plain([1200, 0.00123456, True, None, ""]) == "1,200, 0.001235, yes, none, none"
     assert (plain([]), plain(123456.7), size(999), size(65_288)) == ("none", "123,457", "999 bytes", "65.3 kB")
 
 
-def test_sentences_begin_with_a_capital_and_names_stay_as_they_are() -> None:
-    """A finding is shown as a sentence; a file or a setting at its head is not respelled."""
+def test_sentences_begin_with_a_capital_and_names_do_not_change() -> None:
+    """A finding is shown as a sentence; a file or a setting at its beginning keeps its spelling."""
     assert sentence("accuracy is low") == "Accuracy is low"
     assert sentence("model.tflite is right") == "model.tflite is right"
     assert sentence("train: image 3 is grey") == "Train: image 3 is grey"

@@ -1,0 +1,119 @@
+"""The contents of a run's report, from its record and its artifacts' facts."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from components.errors import DataRejected, ModelRejected, PromotionRejected
+from pipeline.config import flat
+from pipeline.graph import STAGES, Facts
+from pipeline.run_record import Done, RunRecord
+from pipeline.runner import Runner
+
+VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
+
+Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rejected", "unfinished"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the page is made from; plain data.
+
+    *artifacts* are the directories of the stages that have one, *facts* what each stage returned, *comparison* is
+    promote's of challenger and champion, *at* the stage that rejected the run or at which it ended.
+    """
+
+    run: str
+    started: str
+    source: str
+    verdict: Verdict
+    at: str = ""
+    reasons: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    model_name: str | None = None
+    model_version: str | None = None
+    aliases: Sequence[str] = ()
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    stages: Sequence[Done] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str = ""
+    commands: Sequence[str] = ()
+    comparison: Facts | None = None
+
+
+def report_of(record: RunRecord, runner: Runner, error: BaseException | None) -> Report:
+    """The report of a run that ended, successfully or with *error*."""
+    done = [stage for stage in STAGES if record.done(stage)]
+    findings = [finding for stage in record.findings.values() for finding in stage]
+    return Report(
+        run=record.run,
+        started=record.started,
+        source=record.source,
+        verdict=verdict(record, error),
+        at=_ended_at(record, error),
+        reasons=_reasons(runner, error),
+        warnings=[finding.text for finding in findings if finding.severity == "warning"],
+        model_name=record.model.get("name"),
+        model_version=record.model.get("version"),
+        aliases=record.model.get("aliases", []),
+        artifacts={stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect},
+        stages=record.stages,
+        settings=flat(runner.params),
+        facts=runner.facts,
+        versions=versions(),
+        git_commit=record.git_commit,
+        commands=_commands(record),
+        comparison=runner.facts.get("promote", {}).get("comparison"),
+    )
+
+
+def _reasons(runner: Runner, error: BaseException | None) -> list[str]:
+    if error:
+        return str(error).splitlines()
+    promoted = runner.facts.get("promote", {})
+    return [f"version {promoted['version']} is the champion: {promoted['reason']}"] if promoted.get("made") else []
+
+
+def _ended_at(record: RunRecord, error: BaseException | None) -> str:
+    """The stage whose check rejected the run, or the first that has not run."""
+    for stage, findings in record.findings.items():
+        if error and any(finding.severity == "error" for finding in findings):
+            return stage
+    return next((stage for stage in STAGES if not record.done(stage)), "")
+
+
+def verdict(record: RunRecord, error: BaseException | None) -> Verdict:
+    if isinstance(error, DataRejected):
+        return "data rejected"
+    if isinstance(error, PromotionRejected):
+        return "not promoted"
+    if isinstance(error, ModelRejected):
+        return "refused"
+    if error or not record.done("promote"):
+        return "unfinished"
+    return "promoted" if "champion" in record.model["aliases"] else "registered"
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of the libraries that matter to a result."""
+    installed = {}
+    for name in VERSIONS:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _commands(record: RunRecord) -> list[str]:
+    """The commands that reproduce the run."""
+    checkout = [f"git checkout {record.git_commit.partition('+')[0]}"] if record.git_commit else []
+    run = ["python", "-m", "pipeline", "run"] + (["--source", record.source] if record.source else [])
+    for name, value in record.chosen.items():
+        run += ["--set", f"{name}={value}"] if name != "ingest.source" else []
+    return [*checkout, shlex.join(run)]
