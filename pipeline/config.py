@@ -20,7 +20,7 @@ from components.settings.fields import problem
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
 
-Values = Mapping[str, Any]  # "train.epochs" -> 3
+Values = Mapping[str, object]  # "train.epochs" -> 3
 
 FROM_ENVIRONMENT = {
     "MNIST_DIR": "ingest.data_dir",
@@ -50,7 +50,7 @@ def settings_file(file: str = "") -> str:
 def load(
     file: str = "", overrides: Iterable[str] = (), source: str = "", environment: Mapping[str, str] | None = None
 ) -> Params:
-    """The settings, without a look at any image: the source "auto" stands for mnist. Raises as `read` does.
+    """The settings without access to any image: the source "auto" means mnist. Raises as `read` does.
 
     The settings of a run come from pipeline/run_settings.py, which looks for MNIST first.
     """
@@ -59,7 +59,7 @@ def load(
 
 def read(
     file: str = "", overrides: Iterable[str] = (), source: str = "", environment: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The settings that users wrote, each checked by itself; raises ConfigError with every problem.
 
     *file* is a TOML file, *overrides* are texts "train.epochs=3", *source* is short for ingest.source.
@@ -74,7 +74,7 @@ def read(
 
 def layers(
     file: str, overrides: Iterable[str], environment: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, object]]:
     """(name, value) as users wrote them, unchecked, each layer after those that it overrides.
 
     The value is None where `--set` has none.
@@ -118,18 +118,18 @@ def complete(values: Values) -> Params:
     return Params(**sections)
 
 
-def chosen(params: Params) -> dict[str, Any]:
+def chosen(params: Params) -> dict[str, object]:
     """The settings that a user chose: those that differ from what the source alone would give."""
     usual = flat(settle({"ingest.source": params.ingest.source}))
     return {name: value for name, value in flat(params).items() if value != usual[name]}
 
 
-def flat(params: Params) -> dict[str, Any]:
+def flat(params: Params) -> dict[str, object]:
     """Every setting by its full name: {"train.epochs": 12, ...}."""
     return {f"{section}.{name}": value for section, values in asdict(params).items() for name, value in values.items()}
 
 
-def written(file: str = "", environment: Mapping[str, str] | None = None) -> tuple[dict[str, Any], list[str]]:
+def written(file: str = "", environment: Mapping[str, str] | None = None) -> tuple[dict[str, object], list[str]]:
     """The valid settings of the settings file and the environment, by full name, and the problems of the others.
 
     For a DAG file, which has to load even where a setting is wrong: `read` refuses it when the run begins.
@@ -145,10 +145,11 @@ def written(file: str = "", environment: Mapping[str, str] | None = None) -> tup
 
 
 def section(values: Values, section: str) -> dict[str, Any]:
+    """The settings of *section* by their short names, to be checked where the section is created from them."""
     return {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{section}.")}
 
 
-def _problem(name: str, value: Any) -> str | None:
+def _problem(name: str, value: object) -> str | None:
     if value is None:
         return f"--set {name} has no value; write it as --set train.epochs=3"
     if name.startswith("PIPELINE_"):
@@ -184,7 +185,7 @@ def located(file: str) -> Path:
     return profile if file in profiles() and not Path(file).is_file() else Path(file)
 
 
-def document(path: str) -> dict[str, dict[str, Any]]:
+def document(path: str) -> dict[str, dict[str, object]]:
     """The sections of the settings file *path*."""
     try:
         with located(path).open("rb") as file:
@@ -198,11 +199,11 @@ def document(path: str) -> dict[str, dict[str, Any]]:
         raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
     for section, values in content.items():
         if not isinstance(values, dict):
-            raise ConfigError(f"{path}: '{section}' stands outside a section; write it under one, such as [train]")
+            raise ConfigError(f"{path}: '{section}' is outside a section; write it under one, such as [train]")
     return content
 
 
-def _file(path: str) -> Iterator[tuple[str, Any]]:
+def _file(path: str) -> Iterator[tuple[str, object]]:
     sections = document(path) if path else {}
     for section, values in sections.items():
         if section == "tune":  # the search space, for `tune` alone: pipeline/tuning/plan.py reads it
@@ -210,7 +211,7 @@ def _file(path: str) -> Iterator[tuple[str, Any]]:
         yield from ((f"{section}.{name}", value) for name, value in values.items())
 
 
-def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, object]]:
     for name, setting in FROM_ENVIRONMENT.items():
         if environment.get(name):
             yield setting, environment[name]
@@ -222,13 +223,13 @@ def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         yield setting, parse(setting, text)
 
 
-def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
+def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, object]]:
     for text in texts:
         name, equals, value = text.partition("=")
         yield name.strip(), parse(name.strip(), value.strip()) if equals else None
 
 
-def parse(name: str, text: str) -> Any:
+def parse(name: str, text: str) -> object:
     """*text* as the type of the setting *name*; the text itself where it is not of that type, for the error message."""
     kind: type = type(SETTINGS[name].default) if name in SETTINGS else str
     if kind is bool:

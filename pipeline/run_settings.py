@@ -13,7 +13,7 @@ from pipeline.store.recipe import key, recipe_of
 
 
 def load(overrides: Iterable[str] = (), source: str = "", file: str = "") -> Params:
-    """The settings of a run of this process's environment; $PIPELINE_CONFIG stands for an empty *file*.
+    """The settings of a run in this environment; $PIPELINE_CONFIG replaces an empty *file*.
 
     Prints a notice where "auto" falls back to another data set. Raises ConfigError with every problem, SourceError.
     """

@@ -1,6 +1,6 @@
 """Completion by the shell: argcomplete knows commands, options and stages from the parser; the rest comes from here.
 
-A function takes what stands before the cursor and returns candidates; argcomplete keeps those that begin with it.
+Each function gets the text before the cursor and returns candidates; argcomplete keeps those that begin with it.
 """
 
 from collections.abc import Iterable

@@ -1,9 +1,9 @@
 """Commands on the registry: models, promote, rollback."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
 from pipeline.cli.options import JSON, Option, command, home
@@ -101,7 +101,7 @@ def rollback(options: Namespace) -> int:
     )
 
 
-def _move_champion(name: str, move: Callable[["Registry", str, Path], dict[str, Any]]) -> int:
+def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[str, object]]) -> int:
     """Move the alias by *move* under the registry's lock and print the result."""
     from components.registry.client import Registry
 

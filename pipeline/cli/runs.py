@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def runs(options: Namespace) -> int:
     from pipeline.run_record import records
 
-    found = records(home())
+    everything = records(home())
     if options.json:
-        print_json([run_json(record) for record in found])
+        print_json([run_json(record) for record in everything])
     else:
-        print_table(("run", "state", "source", "accuracy", "model", "took", "error"), [_run_row(r) for r in found])
+        print_table(("run", "state", "source", "accuracy", "model", "took", "error"), [_run_row(r) for r in everything])
     return 0
 
 

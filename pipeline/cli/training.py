@@ -73,11 +73,11 @@ def tune(options: Namespace) -> int:
     if options.out:
         best_settings.check(out, file)
     say(f"study {search_plan.tune.study}: {search_plan.params.ingest.source}, in {workspace.tuning}")
-    found = search(search_plan, workspace, out)
+    result = search(search_plan, workspace, out)
     if options.json:
-        print_json(found.answer)
+        print_json(result.answer)
         return 0
-    print_table(*found.table)
+    print_table(*result.table)
     next_run = shlex.join(["python", "-m", "pipeline", "run", "--config", str(out)])
-    print_facts([("profile", str(found.profile)), ("report", str(found.report)), ("next", next_run)])
+    print_facts([("profile", str(result.profile)), ("report", str(result.report)), ("next", next_run)])
     return 0

@@ -24,19 +24,19 @@ def answer(home: Path, *arguments: str) -> Any:
 def test_run_json_prints_one_object_and_everything_else_on_standard_error(home: Path) -> None:
     """A program can read the answer: the run, its stages, accuracy and model."""
     done = command(home, "run", "--json", "--source", "digits", *SETTINGS)
-    found = json.loads(done.stdout)
-    assert {"run", "stages", "accuracy", "model"} <= found.keys()
-    assert {"stage", "key", "digest", "path", "made", "seconds"} == found["stages"][0].keys()
-    assert found["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
+    result = json.loads(done.stdout)
+    assert {"run", "stages", "accuracy", "model"} <= result.keys()
+    assert {"stage", "key", "digest", "path", "made", "seconds"} == result["stages"][0].keys()
+    assert result["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
     assert "[8/8] promote    reused" in done.stderr
 
 
 def test_a_refused_run_prints_its_object_too(home: Path) -> None:
     """With the state, the error and exit status 4."""
     done = command(home, "run", "--json", "--source", "digits", *SETTINGS, "--set", "gate.min_accuracy=0.9999")
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["state"]) == (4, "refused")
-    assert found["error"] in done.stderr
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["state"]) == (4, "refused")
+    assert result["error"] in done.stderr
 
 
 def test_the_summary_of_a_run_has_everything_that_a_user_looks_for(home: Path) -> None:
@@ -58,22 +58,22 @@ def test_find_lr_suggests_a_rate_and_leaves_runs_and_artifacts_alone(home: Path)
     """The command that takes the rate, and the picture beside the runs; what was made already is reused."""
     before = answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))
     model = ("--set", "train.model=dense")
-    found = answer(home, "find-lr", "--source", "digits", *model)
-    assert 1e-5 < found["suggestion"] < 1
-    rate = f"train.learning_rate={found['suggestion']:g}"
-    assert found["command"] == f"python -m pipeline run --source digits --set train.model=dense --set {rate}"
-    assert Path(found["picture"]).is_relative_to(home / "runs")
-    assert Path(found["picture"]).is_file()
+    result = answer(home, "find-lr", "--source", "digits", *model)
+    assert 1e-5 < result["suggestion"] < 1
+    rate = f"train.learning_rate={result['suggestion']:g}"
+    assert result["command"] == f"python -m pipeline run --source digits --set train.model=dense --set {rate}"
+    assert Path(result["picture"]).is_relative_to(home / "runs")
+    assert Path(result["picture"]).is_file()
     assert (answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))) == before
 
 
 def test_explain_shows_what_would_run_and_why(finished: Path) -> None:
     """A changed setting is named with both values; what depends on it has to wait."""
     rows = answer(finished, "explain", "--source", "digits", *SETTINGS, "--set", "train.dropout=0.1")
-    found = {row["stage"]: (row["verdict"], row["reasons"]) for row in rows}
-    assert found["normalize"] == ("reuse", [])
-    assert found["train"] == ("run", ["train.dropout 0.4 -> 0.1"])
-    assert found["evaluate"] == ("wait", ["reads train, which has to run first"])
+    result = {row["stage"]: (row["verdict"], row["reasons"]) for row in rows}
+    assert result["normalize"] == ("reuse", [])
+    assert result["train"] == ("run", ["train.dropout 0.4 -> 0.1"])
+    assert result["evaluate"] == ("wait", ["reads train, which has to run first"])
 
 
 def test_explain_runs_nothing(tmp_path: Path) -> None:
