@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from components.errors import DataRejected, ModelRejected, PromotionRejected
+from components.system.distributions import version
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
 from pipeline.run_record import Done, RunRecord
@@ -101,12 +102,12 @@ def verdict(record: RunRecord, error: BaseException | None) -> Verdict:
 
 def versions() -> dict[str, str]:
     """The installed versions of the libraries that matter to a result."""
-    installed = {}
+    installed: dict[str, str] = {}
     for name in VERSIONS:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+        if name == "tensorflow" and "tensorflow-cpu" in installed:
             continue
+        with suppress(ModuleNotFoundError):
+            installed[name] = version(name)
     return installed
 
 
