@@ -3,22 +3,336 @@
 Each file is read and written through its type, so that mypy sees a misspelt key. Standard library only.
 """
 
-# ingest: data.json
+from typing import NotRequired, TypedDict
+
+# ingest: source.json
 
 
-# validate: statistics.json
+class SourceFile(TypedDict):
+    """Where the images come from and what they are; *images* counts them by split."""
+
+    source: str
+    name: str
+    classes: list[str]
+    shape: list[int]
+    images: dict[str, int]
+    fingerprint: str
+    sha256: dict[str, str]
+
+
+# validate: statistics.json, schema.json; the fields are explained in components/data/statistics.py
+
+
+class Examples(TypedDict):
+    """How many images have a property, and the indices of the first ones."""
+
+    count: int
+    examples: list[int]
+
+
+class OutsideLabels(Examples):
+    values: list[int]
+
+
+class Pairs(TypedDict):
+    """How many pairs of equal images there are, and the indices of the first ones."""
+
+    count: int
+    examples: list[list[int]]
+
+
+class ArrayKind(TypedDict):
+    dtype: str
+    shape: list[int]
+    images: int
+    first: int
+
+
+class LabelArray(TypedDict):
+    dtype: str
+    shape: list[int]
+
+
+class PixelMoments(TypedDict):
+    mean: float
+    deviation: float
+    min: int
+    max: int
+
+
+class PixelStatistics(PixelMoments):
+    channels: list[PixelMoments]
+
+
+class SplitStatistics(TypedDict):
+    images: int
+    kinds: list[ArrayKind]
+    unreadable: list[str]
+    labels: LabelArray | None
+    outside: OutsideLabels
+    histogram: list[int] | None
+    pixels: PixelStatistics | None
+    constant: Examples
+    nan: Examples
+    duplicates: Pairs
+    contradictions: Pairs
+
+
+class Statistics(TypedDict):
+    source: str
+    name: str
+    classes: list[str]
+    shape: list[int]
+    splits: dict[str, SplitStatistics]
+    leaked: Pairs
+
+
+class SchemaFile(TypedDict):
+    """A class share is the expected one, or [low, high]."""
+
+    version: int
+    classes: list[str]
+    shape: list[int]
+    dtype: str
+    min_images: dict[str, int]
+    class_shares: dict[str, float | list[float]]
 
 
 # normalize: data.json
 
 
-# train: summary.json
+class Scaling(TypedDict):
+    """Mean and standard deviation of the training pixels per channel, in units of 255."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class NormalizedData(Scaling):
+    source: str
+    name: str
+    classes: list[str]
+    shape: list[int]
+    images: dict[str, int]
+    duplicates_removed: int
+
+
+# train: summary.json, history.csv
+
+
+class Complexity(TypedDict):
+    parameters: int
+    weight_bytes: int  # in float32
+    macs: int  # multiply-accumulates for one image
+    macs_by_type: dict[str, int]  # of operation
+
+
+class FinalMetrics(TypedDict):
+    """Of the model that is kept; those of training on a sample of its images."""
+
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class MemberSummary(TypedDict):
+    """One network of an ensemble."""
+
+    model: str
+    seed: int
+    epochs: int
+    best_epoch: int
+    validation_accuracy: float
+    validation_loss: float
+
+
+class TrainSummary(Complexity, FinalMetrics):
+    model: str
+    augment: str
+    layers: list[str]
+    epochs: int
+    best_epoch: int
+    stopped_early: bool
+    precision: str
+    members: NotRequired[list[MemberSummary]]  # of an ensemble
+
+
+HistoryRow = dict[str, float]  # epoch, loss, accuracy, val_loss, val_accuracy, learning_rate
 
 
 # evaluate: metrics.json, corruptions.json, suspects.json
 
 
+class ClassScores(TypedDict):
+    """The scores of one class; the interval is that of the recall."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    wilson_low: float
+    wilson_high: float
+
+
+class CalibrationBin(TypedDict):
+    """The images whose confidence is above *low* and at most *high*; an empty bin has no means."""
+
+    low: float
+    high: float
+    count: int
+    confidence: NotRequired[float]
+    accuracy: NotRequired[float]
+
+
+class Mistake(TypedDict):
+    """One image that was misclassified: its index in the split, two class numbers, the predicted probability."""
+
+    index: int
+    truth: int
+    predicted: int
+    probability: float
+
+
+class Confidence(TypedDict):
+    """Median confidence of right and wrong predictions, and how well confidence tells them apart (ROC area)."""
+
+    separation: float | None
+    right: float | None
+    wrong: float | None
+
+
+class Slice(TypedDict):
+    """Test images with low < value <= high of a property; the outer slices are unbounded (null)."""
+
+    property: str
+    unit: str
+    part: str
+    low: float | None
+    high: float | None
+    n: int
+    correct: int
+    accuracy: float
+    wilson_low: float
+    wilson_high: float
+
+
+class Slices(TypedDict):
+    """*drawn* is the share of the training images that are line drawings."""
+
+    drawn: float
+    parts: list[Slice]
+
+
+class SuspectCount(TypedDict):
+    """Suspected label errors among the n images of a split."""
+
+    n: int
+    suspects: int
+
+
+class Training(TypedDict):
+    """What the check and the report need to know about the training."""
+
+    best_epoch: int
+    epochs: int
+    stopped_early: bool
+
+
+class Scores(TypedDict):
+    """What follows from the predictions alone; *confusion* counts by row (truth) and column (prediction)."""
+
+    n: int
+    correct: int
+    accuracy: float
+    wilson_low: float
+    wilson_high: float
+    loss: float
+    macro_f1: float
+    expected_calibration_error: float
+    calibration: list[CalibrationBin]
+    classes: list[str]
+    per_class: list[ClassScores]
+    confidence: Confidence
+    confusion: list[list[int]]
+    mistakes: list[Mistake]
+
+
+class Metrics(Scores):
+    """metrics.json."""
+
+    train_accuracy: float
+    validation_accuracy: float
+    gap: float
+    training: Training
+    suspects: dict[str, SuspectCount]
+    slices: Slices
+    corruption_error: NotRequired[float]
+
+
+class CorruptionKind(TypedDict):
+    """Misclassified images at each strength of one corruption, and their mean share."""
+
+    name: str
+    meaning: str
+    strengths: list[float]
+    wrong: list[int]
+    error: float
+
+
+class Corruptions(TypedDict):
+    """corruptions.json. *digest* identifies the corrupted images: results compare only where it is equal."""
+
+    n: int
+    clean_wrong: int
+    mean_error: float
+    digest: str
+    kinds: list[CorruptionKind]
+
+
+class Suspect(Mistake):
+    """One suspected label error; *given* is the probability of its label, *predicted* the suggested class."""
+
+    split: str
+    given: float
+    margin: float
+
+
+class Suspects(TypedDict):
+    """suspects.json."""
+
+    splits: dict[str, SuspectCount]
+    suspects: list[Suspect]
+
+
 # export: parity.json
+
+
+class Correct(TypedDict):
+    """How many test images are classified correctly."""
+
+    correct: int
+    accuracy: float
+
+
+class FormatParity(Correct):
+    """One exported file against the Keras model: images with the same class, largest difference in probability."""
+
+    path: str
+    bytes: int
+    gzip_bytes: int
+    agree: int
+    max_difference: float
+    zeros: NotRequired[float]
+
+
+class Parity(TypedDict):
+    """parity.json."""
+
+    n: int
+    keras: Correct
+    formats: dict[str, FormatParity]
 
 
 # end of the stages' files

@@ -23,8 +23,9 @@ Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rej
 class Report:
     """Everything that the page is made from; plain data.
 
-    *artifacts* are the directories of the stages that have one, *facts* what each stage returned, *comparison* is
-    promote's of challenger and champion, *at* the stage that rejected the run or at which it ended.
+    *artifacts* are the directories of the stages that have one, *pictures* the folders of their PNG files, *facts* what
+    each stage returned. *comparison* is promote's of challenger and champion; *at* is the stage that rejected the run,
+    or at which it ended.
     """
 
     run: str
@@ -38,6 +39,7 @@ class Report:
     model_version: str | None = None
     aliases: Sequence[str] = ()
     artifacts: Mapping[str, Path] = field(default_factory=dict)
+    pictures: Mapping[str, Path] = field(default_factory=dict)
     stages: Sequence[Done] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Report:
 def report_of(record: RunRecord, runner: Runner, error: BaseException | None) -> Report:
     """The report of a run that ended, successfully or with *error*."""
     done = [stage for stage in STAGES if record.done(stage)]
+    artifacts = {stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect}
     findings = [finding for stage in record.findings.values() for finding in stage]
     return Report(
         run=record.run,
@@ -62,7 +65,8 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         model_name=record.model.get("name"),
         model_version=record.model.get("version"),
         aliases=record.model.get("aliases", []),
-        artifacts={stage: runner.artifact(stage).path for stage in done if not STAGES[stage].effect},
+        artifacts=artifacts,
+        pictures={stage: path / "pictures" for stage, path in artifacts.items()},
         stages=record.stages,
         settings=flat(runner.params),
         facts=runner.facts,

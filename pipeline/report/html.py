@@ -192,14 +192,15 @@ def _pictures(report: Report, metrics: Metrics | None) -> dict[str, Picture | No
             "mistakes": f"The {len(metrics['mistakes'])} most confident mistakes; the table below lists them",
             "calibration": f"Reliability diagram: calibration error {percent(metrics['expected_calibration_error'])}",
         }
-    folders = {name: report.artifacts.get(stage, Path("none")) / "pictures" for name, stage in stages.items()}
+    folders = {name: report.pictures.get(stage, Path("none")) for name, stage in stages.items()}
     return {name: picture(folder / f"{name}.png", alts.get(name, name)) for name, folder in folders.items()}
 
 
 def _sheets(report: Report, classes: Sequence[str]) -> list[Picture]:
     """The contact sheets of validate, each named after its class."""
     sheets = []
-    for path in sorted((report.artifacts["validate"] / "pictures").glob("contact*.png"))[:MOST_SHEETS]:
+    folder = report.pictures.get("validate", Path("none"))
+    for path in sorted(folder.glob("contact*.png"))[:MOST_SHEETS]:
         kind, number = path.stem.split("-")[:2]  # contact-3-Dress is class 3, contacts-00020 is twenty classes from 20
         name = classes[int(number)] if kind == "contact" else f"from {classes[int(number)]}"
         if sheet := picture(path, f"Sample images of class {name}", name):

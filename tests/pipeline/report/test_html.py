@@ -128,6 +128,7 @@ def full(folder: Path, classes: list[str], wrong: int = 3) -> Report:
         model_version="3",
         aliases=["challenger", "champion"],
         artifacts={name: folder / name for name in names},
+        pictures={name: folder / name / "pictures" for name in ("validate", "evaluate")},
         stages=[Done(name, "k" * 16, "d" * 64, "", made=True, seconds=1.25) for name in names],
         settings={
             "train.epochs": 5,
@@ -300,7 +301,9 @@ def test_what_a_run_did_not_make_is_left_out(
     report = full(tmp_path, DIGITS)
     artifacts = dict(list(report.artifacts.items())[:stages])
     facts: dict[str, Any] = {"reasons": [REFUSAL], "model_name": None, "comparison": None}
-    page = Page(page_of(replace(report, verdict=verdict, at=at, artifacts=artifacts, **facts), tmp_path))
+    pictures = {stage: folder for stage, folder in report.pictures.items() if stage in artifacts}
+    parts: dict[str, Any] = {"artifacts": artifacts, "pictures": pictures}
+    page = Page(page_of(replace(report, verdict=verdict, at=at, **parts, **facts), tmp_path))
     assert page.text.index(title) < page.text.index(REFUSAL.capitalize())
     assert page.sections == sections
     assert [link["href"] for link in page.all("a")] == [f"#{section}" for section in sections]
