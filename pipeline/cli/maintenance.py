@@ -37,7 +37,7 @@ def _damage(store: "Store", stage: str, key: str) -> str:
     "delete what neither the champion, the challenger nor the last runs need",
     JSON,
     Option("--dry-run", action="store_true", help="only show what would be deleted"),
-    Option("--keep", type=int, default=5, metavar="N", help="number of the last runs to keep (5)"),
+    Option("--keep", type=int, default=5, metavar="N", help="number of the last runs to keep (default: 5)"),
 )
 def gc(options: Namespace) -> int:
     from components.registry.client import Registry

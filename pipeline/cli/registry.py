@@ -24,7 +24,7 @@ def _reason(default: str = "") -> Option:
 @command(
     "list the registered versions with their aliases and accuracy",
     JSON,
-    Option("name", nargs="?", default="", metavar="NAME", help="one registered model; all, where left out"),
+    Option("name", nargs="?", default="", metavar="NAME", help="registered model (default: all)"),
 )
 def models(options: Namespace) -> int:
     from components.registry.client import Registry

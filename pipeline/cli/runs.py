@@ -44,7 +44,7 @@ def _run_row(record: "RunRecord") -> tuple[str, ...]:
         default="",
         metavar="RUN",
         completer=completion.runs,
-        help="its name or the beginning of it; the last run, where left out",
+        help="its name or the beginning of it (default: the last run)",
     ),
 )
 def show(options: Namespace) -> int:

@@ -53,11 +53,11 @@ def _run_command(options: Namespace, setting: str) -> str:
     "search for better settings: [tune.space] of the settings file",
     *SETTINGS,
     JSON,
-    Option("--trials", type=int, metavar="T", help="trials to finish in all ([tune] trials)"),
-    Option("--parallel", type=int, metavar="P", help="trials at a time ([tune] parallel)"),
+    Option("--trials", type=int, metavar="T", help="total number of trials ([tune] trials)"),
+    Option("--parallel", type=int, metavar="P", help="trials in parallel ([tune] parallel)"),
     Option("--seconds", type=float, metavar="S", help="time limit of this call ([tune] seconds)"),
     Option("--study", metavar="NAME", help="name of the study to create or resume"),
-    Option("--out", default="", metavar="FILE", help="profile to write; $PIPELINE_HOME/tune/STUDY.toml"),
+    Option("--out", default="", metavar="FILE", help="profile to write (default: $PIPELINE_HOME/tune/STUDY.toml)"),
 )
 def tune(options: Namespace) -> int:
     from pipeline import config
