@@ -126,11 +126,15 @@ class RunRecorder:
 
 def load(folder: Path) -> RunRecord | None:
     """The record in *folder*, None where none can be read; a dead run that says "running" is "killed"."""
-    import msgspec
+    try:
+        content = (folder / "run.json").read_bytes()
+    except OSError:
+        return None
+    import msgspec  # takes longer to import than a run with nothing to do may: it loads no record
 
     try:
-        record = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunRecord)
-    except (OSError, ValueError):
+        record = msgspec.json.decode(content, type=RunRecord)
+    except ValueError:
         return None
     if record.state == "running" and not is_locked(folder / ".alive"):
         record.state = "killed"

@@ -10,7 +10,7 @@ remembered, as in git's index: a second change within the resolution of the cloc
 
 import ast
 import json
-import platform
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -128,7 +128,7 @@ def _is_module(name: str) -> bool:
 @cache
 def _made_by() -> str:
     """What a hash depends on besides the module: this file, and the Python that spells the syntax tree."""
-    return f"{platform.python_version()} {_identity(Path(__file__))}"
+    return f"{sys.version} {_identity(Path(__file__))}"
 
 
 @cache
