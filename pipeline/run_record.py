@@ -12,7 +12,7 @@ import os
 import secrets
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypedDict
 
@@ -115,7 +115,8 @@ class RunRecorder:
 
     def save(self) -> None:
         with storage_errors(self.folder):
-            write_atomically(self.folder / "run.json", json.dumps(asdict(self.record), indent=2) + "\n")
+            content = json.dumps(self.record, default=vars, indent=2)  # asdict would copy every value first
+            write_atomically(self.folder / "run.json", content + "\n")
 
     def __enter__(self) -> Self:
         return self
