@@ -1,36 +1,47 @@
-"""The statistics of ingested images. Measures only, and trusts nothing: what it cannot read it records.
+"""Statistics of ingested images. It judges nothing and trusts nothing: what it cannot read, it records.
 
 statistics.json
 {
   "source", "name", "classes", "shape"           as ingest declares them
   "splits": {"train": {
     "images": 60000,
-    "kinds": [{"dtype", "shape", "images", "first"}]      every kind of image that there is; one, in sound data
+    "kinds": [{"dtype", "shape", "images", "first"}]      every kind of array; one, in sound data
     "unreadable": ["images-00001.npy", ...]
     "labels": {"dtype", "shape"} or null
-    "outside": {"count", "examples", "values"}            labels of no class
-    "histogram": [5923, ...] or null                      images per class; null where the labels are no whole numbers
+    "outside": {"count", "examples", "values"}            labels outside the classes
+    "histogram": [5923, ...] or null                      images per class; null where the labels are not integers
     "pixels": {"mean", "deviation", "min", "max", "channels": [{...}, ...]} or null       0..255, exact
     "constant": {"count", "examples"}                     images of one colour
-    "nan": {"count", "examples"}                          images with a value that is no number
+    "nan": {"count", "examples"}                          images with a NaN value
     "duplicates": {"count", "examples": [[first, copy]]}  images that repeat an earlier one of the split
     "contradictions": {"count", "examples": [[i, j]]}     copies of an image under another label
   }, "test": {...}},
   "leaked": {"count", "examples": [[test, train], ...]}   test images that are in training too
 }
-Examples are the indices of the first EXAMPLES images found.
+Examples are the indices of the first EXAMPLES images.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.data.pixels import hashes, histogram, moments
+from components.artifact_files import (
+    ArrayKind,
+    Examples,
+    LabelArray,
+    OutsideLabels,
+    Pairs,
+    PixelMoments,
+    PixelStatistics,
+    SourceFile,
+    SplitStatistics,
+    Statistics,
+)
+from components.data.pixels import Moments, hashes, histogram, moments
 from components.progress import progress
 
 EXAMPLES = 10
@@ -39,22 +50,41 @@ SPLITS = ("train", "test")
 
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, TokenError)  # NumPy parses a header
 
-Keys = NDArray[np.uint64]
+Hashes = NDArray[np.uint64]
 
 
-def measure(ingest: Path) -> dict[str, Any]:
+def compute_statistics(ingest: Path) -> Statistics:
     """The statistics of the images in the artifact of *ingest*, laid out as above."""
-    source = json.loads((ingest / "source.json").read_text(encoding="utf-8"))
-    declared = {key: source[key] for key in ("source", "name", "classes", "shape")}
-    measured = {name: measure_split(ingest / name, source["classes"], source["shape"]) for name in SPLITS}
-    splits = {name: statistics for name, (statistics, _) in measured.items()}
-    return declared | {"splits": splits, "leaked": _leaked(measured["test"][1], measured["train"][1])}
+    source: SourceFile = json.loads((ingest / "source.json").read_text(encoding="utf-8"))
+    measured = {name: split_statistics(ingest / name, source["classes"], source["shape"]) for name in SPLITS}
+    return {
+        "source": source["source"],
+        "name": source["name"],
+        "classes": source["classes"],
+        "shape": source["shape"],
+        "splits": {name: statistics for name, (statistics, _) in measured.items()},
+        "leaked": _leaked(measured["test"][1], measured["train"][1]),
+    }
 
 
-def measure_split(folder: Path, classes: list[str], shape: list[int]) -> tuple[dict[str, Any], Keys]:
+def split_statistics(folder: Path, classes: list[str], shape: list[int]) -> tuple[SplitStatistics, Hashes]:
     """The statistics of the split in *folder*, and the hash of each of its images."""
-    tally = Tally(shape)
-    unreadable = []
+    images, unreadable = _tally(folder, shape)
+    labels = _open(folder / "labels.npy")
+    if labels is None:
+        unreadable.append("labels.npy")
+    keys = np.concatenate([np.empty(0, np.uint64), *images.hashes])
+    return {
+        **images.statistics(),
+        "unreadable": unreadable,
+        **_labels(labels, len(classes)),
+        **_copies(keys, labels),
+    }, keys
+
+
+def _tally(folder: Path, shape: list[int]) -> tuple["Tally", list[str]]:
+    """What is counted about the images in *folder*, and the names of the shards that cannot be read."""
+    tally, unreadable = Tally(shape), list[str]()
     shards = sorted(folder.glob("images-*.npy"))
     with progress(f"validate: shards of {folder.name}", len(shards)) as advance:
         for number, path in enumerate(shards, 1):
@@ -64,17 +94,11 @@ def measure_split(folder: Path, classes: list[str], shape: list[int]) -> tuple[d
             for start in range(0, len(images), BLOCK):
                 tally.add(np.array(images[start : start + BLOCK]))
             advance(number)
-    labels = _open(folder / "labels.npy")
-    if labels is None:
-        unreadable.append("labels.npy")
-    if not shards:
-        unreadable.append("images-00000.npy")
-    keys = np.concatenate([np.empty(0, np.uint64), *tally.keys])
-    return tally.statistics() | {"unreadable": unreadable} | _labels(labels, len(classes)) | _copies(keys, labels), keys
+    return tally, unreadable if shards else ["images-00000.npy"]
 
 
 def _open(path: Path) -> NDArray[Any] | None:
-    """The array in *path*, mapped; None where there is no whole array with a first dimension."""
+    """The array in *path*, memory-mapped; None where there is no complete array with a first dimension."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE:
@@ -82,43 +106,62 @@ def _open(path: Path) -> NDArray[Any] | None:
     return array if isinstance(array, np.ndarray) and array.ndim else None
 
 
+class ImageStatistics(TypedDict):
+    """The part of SplitStatistics that comes from the images alone."""
+
+    images: int
+    kinds: list[ArrayKind]
+    pixels: PixelStatistics | None
+    constant: Examples
+    nan: Examples
+
+
+class LabelStatistics(TypedDict):
+    labels: LabelArray | None
+    histogram: list[int] | None
+    outside: OutsideLabels
+
+
+class CopyStatistics(TypedDict):
+    duplicates: Pairs
+    contradictions: Pairs
+
+
 class Tally:
     """What is counted about images, block by block."""
 
     def __init__(self, shape: list[int]) -> None:
-        self.keys: list[Keys] = []
+        self.hashes: list[Hashes] = []
         self._declared, self._seen = ("uint8", tuple(shape)), 0
-        self._kinds: dict[tuple[str, tuple[int, ...]], dict[str, Any]] = {}
+        self._kinds: dict[tuple[str, tuple[int, ...]], ArrayKind] = {}
         self._counts = np.zeros((shape[-1], 256), np.int64)
-        self._constant, self._nan = Found(), Found()
+        self._constant, self._nan = Occurrences(), Occurrences()
 
     def add(self, images: NDArray[Any]) -> None:
-        """Count *images* (n, ...), of whatever dtype and shape they are."""
+        """Count *images* (n, ...) of any dtype and shape."""
         kind = (str(images.dtype), images.shape[1:])
-        new = {"dtype": kind[0], "shape": list(kind[1]), "images": 0, "first": self._seen}
+        new: ArrayKind = {"dtype": kind[0], "shape": list(kind[1]), "images": 0, "first": self._seen}
         self._kinds.setdefault(kind, new)["images"] += len(images)
         if kind == self._declared:
             self._counts += histogram(images)
         self._constant.add(_constant(images), self._seen)
         if np.issubdtype(images.dtype, np.inexact):
             self._nan.add(np.isnan(images).reshape(len(images), -1).any(1), self._seen)
-        self.keys.append(hashes(images))
+        self.hashes.append(hashes(images))
         self._seen += len(images)
 
-    def statistics(self) -> dict[str, Any]:
-        whole = moments(self._counts.sum(0))
-        channels = [asdict(m) for m in map(moments, self._counts) if m]
+    def statistics(self) -> ImageStatistics:
         return {
             "images": self._seen,
             "kinds": list(self._kinds.values()),
-            "pixels": asdict(whole) | {"channels": channels} if whole else None,
+            "pixels": _pixels(self._counts),
             "constant": self._constant.statistics(),
             "nan": self._nan.statistics(),
         }
 
 
-class Found:
-    """How many images have something about them, and which the first are."""
+class Occurrences:
+    """How many images have a property, and which are the first."""
 
     def __init__(self) -> None:
         self._count, self._examples = 0, list[int]()
@@ -128,44 +171,57 @@ class Found:
         self._count += len(indices)
         self._examples += (indices[: EXAMPLES - len(self._examples)] + offset).tolist()
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Examples:
         return {"count": self._count, "examples": self._examples}
 
 
+def _pixels(counts: NDArray[np.int64]) -> PixelStatistics | None:
+    whole = moments(counts.sum(0))
+    if whole is None:
+        return None
+    return {**_moments(whole), "channels": [_moments(channel) for channel in map(moments, counts) if channel]}
+
+
+def _moments(of: Moments) -> PixelMoments:
+    return {"mean": of.mean, "deviation": of.deviation, "min": of.min, "max": of.max}
+
+
 def _constant(images: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of *images* have one colour: every pixel is like the first."""
+    """Which of *images* have one colour: every pixel equals the first."""
     pixels = images.reshape(len(images), -1, max(1, images.shape[-1]) if images.ndim == 4 else 1)
     same: NDArray[np.bool_] = (pixels == pixels[:, :1]).reshape(len(images), -1).all(1)
     return same
 
 
-def _labels(labels: NDArray[Any] | None, classes: int) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"count": 0, "examples": [], "values": []}
-    described = None if labels is None else {"dtype": str(labels.dtype), "shape": list(labels.shape)}
+def _labels(labels: NDArray[Any] | None, classes: int) -> LabelStatistics:
+    array: LabelArray | None = None if labels is None else {"dtype": str(labels.dtype), "shape": list(labels.shape)}
     if labels is None or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        return {"labels": described, "histogram": None, "outside": nothing}
+        return {"labels": array, "histogram": None, "outside": {"count": 0, "examples": [], "values": []}}
     known = (labels >= 0) & (labels < classes)
     outside = np.flatnonzero(~known)
-    found = {"count": len(outside), "examples": outside[:EXAMPLES].tolist()}
     return {
-        "labels": described,
+        "labels": array,
         "histogram": np.bincount(labels[known].astype(np.int64), minlength=classes).tolist(),
-        "outside": found | {"values": np.unique(labels[outside])[:EXAMPLES].tolist()},
+        "outside": {
+            "count": len(outside),
+            "examples": outside[:EXAMPLES].tolist(),
+            "values": np.unique(labels[outside])[:EXAMPLES].tolist(),
+        },
     }
 
 
-def _copies(keys: Keys, labels: NDArray[Any] | None) -> dict[str, Any]:
+def _copies(keys: Hashes, labels: NDArray[Any] | None) -> CopyStatistics:
     """Images that repeat an earlier one: sorted by hash (and then by index), copies lie next to each other."""
     order = np.argsort(keys, kind="stable")
     repeats = np.flatnonzero(keys[order][1:] == keys[order][:-1])
     pairs = np.stack([order[repeats], order[repeats + 1]], axis=1)
-    statistics = {"duplicates": _pairs(pairs), "contradictions": _pairs(pairs[:0])}
+    contradicting = pairs[:0]
     if labels is not None and labels.shape == keys.shape:
-        statistics["contradictions"] = _pairs(pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]])
-    return statistics
+        contradicting = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+    return {"duplicates": _pairs(pairs), "contradictions": _pairs(contradicting)}
 
 
-def _leaked(test: Keys, train: Keys) -> dict[str, Any]:
+def _leaked(test: Hashes, train: Hashes) -> Pairs:
     """Test images that are in training too, each with the first such training image."""
     order = np.argsort(train, kind="stable")
     place = np.minimum(np.searchsorted(train, test, sorter=order), max(len(train) - 1, 0))
@@ -174,5 +230,5 @@ def _leaked(test: Keys, train: Keys) -> dict[str, Any]:
     return _pairs(np.stack([leaked, twin[leaked]], axis=1))
 
 
-def _pairs(pairs: NDArray[np.int64]) -> dict[str, Any]:
+def _pairs(pairs: NDArray[np.int64]) -> Pairs:
     return {"count": len(pairs), "examples": pairs[np.argsort(pairs[:, 1])][:EXAMPLES].tolist()}

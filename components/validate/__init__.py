@@ -1,1 +1,1 @@
-"""Validate: statistics, an inferred schema, anomalies and pictures of the ingested images."""
+"""Validate: statistics, an inferred schema, anomalies and figures of the ingested images."""

@@ -1,10 +1,10 @@
-"""The pictures of the data, drawn with Pillow alone: the same images give the same bytes.
+"""Figures of the data, drawn with Pillow alone: the same images give the same bytes.
 
 pictures/
   class-histogram.png     the share of each class in training and test, with the numbers of images
-  contact-<class>.png     up to 60 training images of one class, evenly spaced, each with its index above it; a name
-                          that is not the number of the class follows that: contact-0.png, contact-07-Sneaker.png
-  contacts-<first>.png    instead, where there are more than SHEETS classes: a row of ten images for each class
+  contact-<class>.png     up to 60 training images of one class, evenly spaced, each with its index above it; a class
+                          name other than its number is appended: contact-0.png, contact-07-Sneaker.png
+  contacts-<first>.png    instead, for more than SHEETS classes: a row of ten images for each class
 """
 
 import re
@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from components.artifact_files import SplitStatistics, Statistics
 from components.data.splits import Split
+from components.formatting import percent
 
 SHEETS = 50
 COLUMNS, ROWS = 10, 6
@@ -26,44 +27,49 @@ CLASSES_PER_PAGE, PAGES = 20, 25
 TILE, GAP, LINE, MARGIN, NAME = 64, 6, 14, 16, 150
 HISTOGRAM_ROWS, BAR, GROUP, BARS, EDGE, HEAD = 60, 24, 66, 840, 32, 136
 BLACK, GREY, PALE, WHITE = "#222222", "#6e6e6e", "#e6e6e6", "#ffffff"
-COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # told apart by every kind of sight: Okabe and Ito 2008
+COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # safe for colour-blind readers: Okabe and Ito 2008
 
 Row = tuple[str, NDArray[np.int64]]
 
 
-def draw(ingest: Path, statistics: dict[str, Any], folder: Path) -> None:
-    """Draw what can be drawn: no contact sheet of arrays that are not what they should be."""
+def draw(ingest: Path, statistics: Statistics, folder: Path) -> None:
+    """Draw the figures; contact sheets only where the training arrays are sound."""
     folder.mkdir()
     splits = statistics["splits"]
     if statistics["classes"] and any(any(split["histogram"] or []) for split in splits.values()):
         class_histogram(statistics).save(folder / "class-histogram.png")
-    train = splits["train"]
-    whole = not train["unreadable"] and train["labels"]["shape"] == [train["images"]] and train["histogram"]
-    expected = {"dtype": "uint8", "shape": statistics["shape"]}
-    if whole and [kind | expected for kind in train["kinds"]] == train["kinds"]:
+    if _sound(splits["train"], statistics["shape"]):
         for name, sheet in contact_sheets(Split(ingest / "train"), statistics["classes"]):
             sheet.save(folder / name)
 
 
+def _sound(split: SplitStatistics, shape: list[int]) -> bool:
+    """Whether all arrays can be read, images are uint8 of *shape*, and each has a label."""
+    labels = split["labels"]
+    if split["unreadable"] or not labels or labels["shape"] != [split["images"]] or not split["histogram"]:
+        return False
+    return all((kind["dtype"], kind["shape"]) == ("uint8", shape) for kind in split["kinds"])
+
+
 def contact_sheets(split: Split, classes: list[str]) -> Iterator[tuple[str, Image.Image]]:
-    """File name and picture of each sheet: one for each class or, of many classes, one for twenty."""
-    members = [np.flatnonzero(split.labels == number) for number in range(len(classes))]
+    """File name and image of each sheet: one for each class or, where there are many, one for twenty classes."""
+    indices = [np.flatnonzero(split.labels == number) for number in range(len(classes))]
     if len(classes) <= SHEETS:
-        for number, (name, all_of_it) in enumerate(zip(classes, members, strict=True)):
-            shown = _evenly(all_of_it, COLUMNS * ROWS)
-            title = f"class {name}: {len(shown):,} of {len(all_of_it):,} training images"
+        for number, (name, of_class) in enumerate(zip(classes, indices, strict=True)):
+            shown = _evenly(of_class, COLUMNS * ROWS)
+            title = f"class {name}: {len(shown):,} of {len(of_class):,} training images"
             rows = [("", shown[start : start + COLUMNS]) for start in range(0, len(shown), COLUMNS)]
             yield sheet_name(number, name, len(classes)), contact_sheet(split, title, rows)
         return
     for start in range(0, min(len(classes), CLASSES_PER_PAGE * PAGES), CLASSES_PER_PAGE):
         numbers = range(start, min(start + CLASSES_PER_PAGE, len(classes)))
         title = f"classes {numbers[0] + 1} to {numbers[-1] + 1} of {len(classes):,}"
-        rows = [(classes[number], _evenly(members[number], COLUMNS)) for number in numbers]
+        rows = [(classes[number], _evenly(indices[number], COLUMNS)) for number in numbers]
         yield f"contacts-{start:05}.png", contact_sheet(split, title, rows)
 
 
 def sheet_name(number: int, name: str, classes: int) -> str:
-    """A file name for class *number*: safe on every file system, and unlike every other class's ("A" and "a")."""
+    """A file name for class *number*: safe on every file system, and unique, even for classes "A" and "a"."""
     padded = f"{number:0{len(str(classes - 1))}}"
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:40].strip("._")
     return f"contact-{padded}.png" if safe in ("", padded) else f"contact-{padded}-{safe}.png"
@@ -87,7 +93,7 @@ def contact_sheet(split: Split, title: str, rows: Sequence[Row]) -> Image.Image:
 
 
 def _paste(page: Image.Image, pixels: NDArray[np.uint8], corner: tuple[int, int]) -> None:
-    """Put the image in the middle of its tile: enlarged by a whole factor, so that each pixel is seen, or shrunk."""
+    """Centre the image in its tile: enlarged by a whole factor, so that each pixel shows, or shrunk."""
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     scale = TILE / max(image.size)
     factor = int(scale) if scale >= 1 else scale
@@ -97,13 +103,13 @@ def _paste(page: Image.Image, pixels: NDArray[np.uint8], corner: tuple[int, int]
     page.paste(image, (corner[0] + (TILE - size[0]) // 2, corner[1] + (TILE - size[1]) // 2))
 
 
-def class_histogram(statistics: dict[str, Any]) -> Image.Image:
-    """Two bars for each class, its share of the training and of the test images; the ends alone, of many classes.
+def class_histogram(statistics: Statistics) -> Image.Image:
+    """Two bars for each class, its share of the training and of the test images; of many classes, only the extremes.
 
-    Drawn at twice the size that it is shown in, for sharp screens.
+    Drawn at twice its display size, for sharp screens.
     """
     counts = {name: split["histogram"] or [] for name, split in statistics["splits"].items()}
-    classes: list[str] = statistics["classes"]
+    classes = statistics["classes"]
     longest = max(count / max(1, sum(of)) for of in counts.values() for count in of) or 1.0
     numbers = _shown(counts["train"], len(classes))
     names = {number: _cut(classes[number], 24, 2 * NAME) for number in numbers}
@@ -121,7 +127,7 @@ def class_histogram(statistics: dict[str, Any]) -> Image.Image:
 
 
 def _shown(counts: list[int], classes: int) -> list[int]:
-    """All classes in their order or, where they are too many to read, the most and the least frequent ones."""
+    """All classes in order or, where there are too many to read, the most and the least frequent ones."""
     if classes <= HISTOGRAM_ROWS:
         return list(range(classes))
     order = sorted(range(len(counts)), key=lambda number: -counts[number]) or list(range(classes))
@@ -135,7 +141,7 @@ def _bar(
     end = x + round(BARS * share / longest)
     if count:
         pen.rectangle((x, y, max(x, end - 1), y + BAR - 3), colour)
-    pen.text((end + 12, y + BAR / 2 - 1), f"{100 * share:.1f} %", BLACK, _font(19), anchor="lm")
+    pen.text((end + 12, y + BAR / 2 - 1), percent(share, 1), BLACK, _font(19), anchor="lm")
     pen.text((end + 100, y + BAR / 2 - 1), f"{count:,}", GREY, _font(19), anchor="lm")
 
 
@@ -160,7 +166,7 @@ def _evenly(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib: found without the seconds that importing matplotlib takes."""
+    """DejaVu Sans, which comes with matplotlib; located without the seconds that importing matplotlib takes."""
     matplotlib = find_spec("matplotlib")
     folder = Path(str(matplotlib and matplotlib.origin)).parent
     return ImageFont.truetype(folder / "mpl-data/fonts/ttf/DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)

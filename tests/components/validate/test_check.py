@@ -1,0 +1,322 @@
+"""The check of validate: which anomalies it reports, at which severity, in which words."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.artifact_files import Statistics
+from components.data.splits import Images
+from components.errors import DataRejected
+from components.findings import errors, require, warnings
+from components.settings.sections import Validate
+from components.validate.check import REJECTION, check
+from tests.support.ingested_images import Part, checked, ingested, random_images, statistics_of, validated
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_sound_images_have_no_anomaly(tmp_path: Path) -> None:
+    """Sound images have no finding."""
+    assert checked(tmp_path, random_images(300), random_images(60, seed=1)) == []
+
+
+def test_real_digits_have_no_anomaly(tmp_path: Path) -> None:
+    """The handwritten digits that come with scikit-learn have no finding."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = (found.images * 255 / 16).astype(np.uint8)[..., np.newaxis]
+    train, test = ((images[part], found.target[part]) for part in (slice(300, None), slice(300)))
+    source = ingested(tmp_path / "in", train, test, [str(name) for name in found.target_names])
+    assert check(validated(tmp_path, source), Validate(), None) == []
+
+
+@pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="needs MNIST's files")
+def test_real_mnist_has_no_anomaly(tmp_path: Path) -> None:
+    """MNIST has no finding, and its statistics are the published ones."""
+
+    def idx(name: str, offset: int) -> Images:
+        packed = Path(os.environ["MNIST_DIR"], name + ".gz")
+        data = gzip.decompress(packed.read_bytes()) if packed.exists() else packed.with_suffix("").read_bytes()
+        return np.frombuffer(data, np.uint8, offset=offset)
+
+    train, test = (
+        (idx(f"{of}-images-idx3-ubyte", 16).reshape(-1, 28, 28, 1), idx(f"{of}-labels-idx1-ubyte", 8).astype(np.int64))
+        for of in ("train", "t10k")
+    )
+    out = validated(tmp_path, ingested(tmp_path / "in", train, test, [str(number) for number in range(10)]))
+    assert check(out, Validate(), None) == []
+    split = statistics_of(out)["splits"]["train"]
+    assert split["histogram"] == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert split["pixels"]
+    assert (split["pixels"]["mean"] / 255, split["pixels"]["deviation"] / 255) == pytest.approx(
+        (0.1307, 0.3081), abs=1e-4
+    )
+
+
+def champion_statistics(folder: Path) -> Statistics:
+    return statistics_of(validated(folder, ingested(folder / "in", random_images(300), random_images(90, seed=1))))
+
+
+def outside(train: Part, test: Part) -> None:
+    train[1][[5, 8]] = 3, -1
+
+
+def missing_in_train(train: Part, test: Part) -> None:
+    train[1][train[1] == 2] = 1
+
+
+def missing_in_test(train: Part, test: Part) -> None:
+    test[1][test[1] == 0] = 1
+
+
+def one_class(train: Part, test: Part) -> None:
+    train[1][:] = 1
+
+
+def one_colour(train: Part, test: Part) -> None:
+    train[0][[3, 4, 90, 200]] = np.array([0, 7, 255, 8]).reshape(-1, 1, 1, 1)
+
+
+def one_constant(train: Part, test: Part) -> None:
+    test[0][2] = 9
+
+
+def much_leakage(train: Part, test: Part) -> None:
+    test[0][:2] = train[0][:2]
+
+
+def little_leakage(train: Part, test: Part) -> None:
+    test[0][50] = train[0][123]
+
+
+def contradiction(train: Part, test: Part) -> None:
+    train[0][10] = train[0][2]
+
+
+def many_copies(train: Part, test: Part) -> None:
+    train[0][30:60] = train[0][0:30]
+
+
+def other_shares(train: Part, test: Part) -> None:
+    test[1][:12] = 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "severity", "text"),
+    [
+        (
+            outside,
+            "error",
+            "train: 2 of 300 images (0.667 %; images 5, 8) with a label outside the classes (-1, 3); expected 0 to 2",
+        ),
+        (missing_in_train, "error", "train: no image of class 'c2'; expected images of each of the 3 classes"),
+        (missing_in_test, "error", "test: no image of class 'c0'; expected images of each of the 3 classes"),
+        (one_class, "error", "train: every image is of class 'c1'; expected at least two classes"),
+        (
+            one_colour,
+            "error",
+            "train: 4 of 300 images (1.333 %; images 3, 4, 90, 200) of one colour; expected at most 1 %",
+        ),
+        (one_constant, "warning", "test: 1 of 90 images (1.111 %; image 2) of one colour; expected at most 2 %"),
+        (
+            much_leakage,
+            "error",
+            "test: 2 of 90 images (2.222 %; test = training image 0 = 0, 1 = 1) that are in the training",
+        ),
+        (
+            little_leakage,
+            "warning",
+            "test: 1 of 90 images (1.111 %; test = training image 50 = 123) that are in the training",
+        ),
+        (
+            contradiction,
+            "warning",
+            "train: 1 of 300 images (0.333 %; image 2 = 10) that repeat another under a different",
+        ),
+        (
+            many_copies,
+            "warning",
+            "train: 30 of 300 images (10.000 %; images 0 = 30, 1 = 31, 2 = 32, 3 = 33, 4 = 34 and 25 more)",
+        ),
+        (other_shares, "warning", "test: class shares off those of training: 'c0' is 42.2 %, expected 28.3 to 38.3"),
+    ],
+)
+def test_anomaly_is_reported_once(
+    tmp_path: Path, damage: Callable[[Part, Part], None], severity: str, text: str
+) -> None:
+    """Each kind of damage is one finding, with split, value, images and expectation, at its severity."""
+    train, test = random_images(300), random_images(90, seed=1)
+    damage(train, test)
+    bounds = Validate(max_constant_share=0.02) if damage is one_constant else Validate()
+    found = [finding for finding in checked(tmp_path, train, test, bounds) if finding.text.startswith(text)]
+    assert [finding.severity for finding in found] == [severity]
+
+
+def test_error_rejects_and_warning_passes(tmp_path: Path) -> None:
+    """An error rejects the data with its sentence; a warning does not."""
+    train, test = random_images(300), random_images(90, seed=1)
+    little_leakage(train, test)
+    require(checked(tmp_path / "warned", train, test), REJECTION)
+    outside(train, test)
+    found = checked(tmp_path / "rejected", train, test)
+    assert (len(errors(found)), len(warnings(found))) == (1, 1)
+    assert found[0].severity == "error"
+    with pytest.raises(DataRejected, match=r"^train: 2 of 300 images .*$"):
+        require(found, REJECTION)
+
+
+def test_too_few_images_are_an_error(tmp_path: Path) -> None:
+    """A training split below validate.min_images and an empty test split are errors that name the number."""
+    found = errors(checked(tmp_path, random_images(30), random_images(0)))
+    assert "train: 30 images; expected at least 100 (validate.min_images)" in found
+    assert "test: 0 images; expected at least 1 (validate.min_images)" in found
+    assert len(found) == 2
+
+
+def test_a_new_bound_needs_no_new_statistics(tmp_path: Path) -> None:
+    """Bounds are applied to statistics.json alone: nothing else is read or measured again."""
+    train, test = random_images(300), random_images(90, seed=1)
+    much_leakage(train, test)
+    out = validated(tmp_path, ingested(tmp_path / "in", train, test))
+    shutil.rmtree(tmp_path / "in")
+    shutil.rmtree(out / "pictures")
+    assert errors(check(out, Validate(), None))
+    assert not errors(check(out, Validate(max_duplicate_share=0.1), None))
+    assert errors(check(out, Validate(max_duplicate_share=0.1, min_images=301), None))
+
+
+def test_judging_loads_nothing_heavy(tmp_path: Path) -> None:
+    """A check of a reused artifact loads neither NumPy nor Pillow nor matplotlib."""
+    out = validated(tmp_path, ingested(tmp_path / "in", random_images(300), random_images(90, seed=1)))
+    code = (
+        "import sys; from pathlib import Path; from components.validate.check import check;"
+        "from components.settings.sections import Validate; assert check(Path(sys.argv[1]), Validate(), None) == [];"
+        "assert not {'numpy', 'PIL', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=True, cwd=ROOT)
+
+
+def replace_array(folder: Path, file: str, array: Any) -> None:
+    np.save(folder / file, array, allow_pickle=True)
+
+
+def floats_with_nan(train: Path) -> None:
+    images = np.zeros((300, 6, 5, 1), np.float32)
+    images[[17, 40], 0, 0, 0] = np.nan
+    replace_array(train, "images-00000.npy", images)
+
+
+def truncated(train: Path) -> None:
+    path = train / "images-00000.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("damage", "texts"),
+    [
+        (
+            floats_with_nan,
+            [
+                "train: 300 images, from image 0 on, of float32 and shape (6, 5, 1); expected uint8 and (6, 5, 1)",
+                "train: 2 of 300 images (0.667 %; images 17, 40) with NaN values",
+            ],
+        ),
+        (truncated, ["train: images-00000.npy is missing or not a complete .npy array"]),
+        (lambda train: (train / "images-00000.npy").unlink(), ["train: images-00000.npy is missing"]),
+        (lambda train: (train / "labels.npy").unlink(), ["train: labels.npy is missing"]),
+        (lambda train: (train / "labels.npy").write_bytes(b""), ["train: labels.npy is missing"]),
+        (
+            lambda train: replace_array(train, "images-00000.npy", np.array([None])),
+            ["train: images-00000.npy is missing"],
+        ),
+        (lambda train: replace_array(train, "images-00000.npy", np.uint8(3)), ["train: images-00000.npy is missing"]),
+        (
+            lambda train: replace_array(train, "images-00001.npy", np.zeros((4, 5, 6, 1), np.uint8)),
+            ["train: 4 images, from image 300 on, of uint8 and shape (5, 6, 1)", "train: 300 labels; expected 304"],
+        ),
+        (
+            lambda train: replace_array(train, "images-00000.npy", np.full((300, 2), "x")),
+            ["train: 300 images, from image 0 on, of <U1 and shape (2,)"],
+        ),
+        (
+            lambda train: replace_array(train, "labels.npy", np.full(300, np.nan)),
+            ["train: the labels are float64 of shape (300,); expected int64 (N,)"],
+        ),
+        (
+            lambda train: replace_array(train, "labels.npy", np.zeros((300, 3), np.int64)),
+            ["train: the labels are int64 of shape (300, 3); expected int64 (N,)"],
+        ),
+        (lambda train: replace_array(train, "labels.npy", np.arange(299) % 3), ["train: 299 labels; expected 300"]),
+    ],
+)
+def test_arrays_are_not_trusted(tmp_path: Path, damage: Callable[[Path], Any], texts: list[str]) -> None:
+    """Arrays of a wrong kind, or missing ones, are errors and stop neither the statistics nor the figures."""
+    source = ingested(tmp_path / "in", random_images(300), random_images(90, seed=1))
+    damage(source / "train")
+    out = validated(tmp_path, source)
+    found = errors(check(out, Validate(), None))
+    assert all(any(line.startswith(text) for line in found) for text in texts)
+    assert (out / "pictures" / "class-histogram.png").exists()
+    assert not list((out / "pictures").glob("contact*"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.binary(min_size=1, max_size=40), offset=st.integers(0, 130))
+def test_a_damaged_file_never_stops_the_stage(data: bytes, offset: int) -> None:
+    """Whatever bytes are written over the head of a shard, the stage completes and the check reports it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = ingested(folder / "in", random_images(9, shape=(2, 2, 1)), random_images(3, shape=(2, 2, 1), seed=1))
+        shard = source / "train" / "images-00000.npy"
+        content = shard.read_bytes()
+        shard.write_bytes(content[:offset] + data + content[offset + len(data) :])
+        assert check(validated(folder, source), Validate(), None)
+
+
+def test_test_images_of_another_shape_are_an_error(tmp_path: Path) -> None:
+    """Test images of another shape than the training images are an error that names both shapes."""
+    source = ingested(tmp_path / "in", random_images(300), random_images(90, seed=1))
+    replace_array(source / "test", "images-00000.npy", np.zeros((90, 8, 8, 1), np.uint8))
+    found = errors(check(validated(tmp_path, source), Validate(), None))
+    assert any("test: 90 images" in text and "(8, 8, 1); expected uint8 and (6, 5, 1)" in text for text in found)
+
+
+def test_drift_of_class_shares_is_an_error(tmp_path: Path) -> None:
+    """Training images whose class shares differ from the champion's are rejected."""
+    then = champion_statistics(tmp_path / "then")
+    images, labels = random_images(300, seed=2)
+    labels[:120] = 0
+    found = errors(checked(tmp_path, (images, labels), random_images(90, seed=1), champion=then))
+    assert len(found) == 1
+    assert "drifted from the champion's data by a Jensen-Shannon distance of 0.2" in found[0]
+
+
+def test_drift_of_brightness_is_an_error(tmp_path: Path) -> None:
+    """Training images much darker than the champion's are rejected; this catches inverted images."""
+    then = champion_statistics(tmp_path / "then")
+    images, labels = random_images(300, seed=2)
+    found = errors(checked(tmp_path, (images // 2, labels), random_images(90, seed=1), champion=then))
+    assert len(found) == 1
+    assert found[0].startswith("train: mean brightness is 0.2")
+    assert "0.499 in the champion's data" in found[0]
+
+
+def test_more_images_of_the_same_kind_have_not_drifted(tmp_path: Path) -> None:
+    """More images of the same kind have not drifted; unreadable statistics are a warning."""
+    then = champion_statistics(tmp_path / "then")
+    out = validated(tmp_path, ingested(tmp_path / "in", random_images(400, seed=2), random_images(90, seed=1)))
+    assert check(out, Validate(), then) == []
+    unknown: Any = {"splits": {}}
+    assert [finding.severity for finding in check(out, Validate(), unknown)] == ["warning"]
