@@ -1,37 +1,37 @@
-"""Every failure that a person is told about, as one sentence: the thing, the value, what was expected, what to type.
+"""Every failure with a message for the user: the thing, the value, what was expected, what to type.
 
-    Failure                         exit  a rerun of the same run ...
+    Failure                         exit  a retry of the same run ...
       PipelineError                       ... fails in the same way: do not retry
         ConfigError                  2    a setting or an argument is wrong
-        SourceError                  2    the source of the images is not there or cannot be used
-        DataRejected                 3    the images were read and are not fit for training
+        SourceError                  2    the source of the images does not exist or cannot be used
+        DataRejected                 3    the images are not fit for training
         ModelRejected                4    the model diverged or is below the gate
           ExportRejected             4    an exported file disagrees with the model
           PromotionRejected          4    the challenger may not become the champion
-        ArtifactMissing              1    a stage was asked for before the stage that it reads
-        ArtifactCorrupt              1    a stored file is not what its maker wrote
+        ArtifactMissing              1    a stage was requested before the stage that it reads
+        ArtifactCorrupt              1    a stored file differs from what was published
       Unavailable                    1    ... may succeed: retry
         SourceUnreachable            1    the network, or a file that changed while it was read
         RegistryUnreachable          1    the MLflow server or its database
         StorageFailed                1    the disk is full or not writable
-        WorkerLost                   1    a process that trained along ended or did not answer
+        WorkerLost                   1    a process of a distributed training ended or did not answer
 
-Whatever else is raised is a bug and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 
 class Failure(Exception):
-    """A failure whose text can be shown to a person as it is; `exit_code` is the status of the process."""
+    """A failure whose text can be shown to a user as it is; `exit_code` is the status of the process."""
 
     exit_code = 1
 
 
 class PipelineError(Failure):
-    """The same run would fail in the same way: a retry is in vain."""
+    """Permanent failure: a retry would fail in the same way."""
 
 
 class ConfigError(PipelineError):
-    """Settings or arguments are wrong; carries every problem found, so that all are mended in one go."""
+    """Settings or arguments are wrong; carries every problem, so that all can be fixed at once."""
 
     exit_code = 2
 
@@ -41,13 +41,13 @@ class ConfigError(PipelineError):
 
 
 class SourceError(PipelineError):
-    """The source of the images is not there, or is of no known kind."""
+    """The source of the images does not exist, or is of no known kind."""
 
     exit_code = 2
 
 
 class DataRejected(PipelineError):
-    """The images or labels were read and are not fit for training."""
+    """The images or labels are not fit for training."""
 
     exit_code = 3
 
@@ -63,15 +63,15 @@ class ExportRejected(ModelRejected):
 
 
 class PromotionRejected(ModelRejected):
-    """The challenger may not take the champion's place."""
+    """The challenger may not replace the champion."""
 
 
 class ArtifactMissing(PipelineError):
-    """A stage was asked for before the stage that it reads had run."""
+    """A stage was requested before the stage that it reads had run."""
 
 
 class ArtifactCorrupt(PipelineError):
-    """A stored file is missing or its bytes are not those that were published."""
+    """A stored file is missing, or its bytes differ from those that were published."""
 
 
 class Unavailable(Failure):
@@ -87,8 +87,8 @@ class RegistryUnreachable(Unavailable):
 
 
 class StorageFailed(Unavailable):
-    """The disk is full or may not be written to."""
+    """The disk is full or not writable."""
 
 
 class WorkerLost(Unavailable):
-    """One of the processes that train together ended before the training did, or never answered."""
+    """A process of a distributed training ended early, or never answered."""

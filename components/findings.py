@@ -1,7 +1,7 @@
-"""Verdicts: a stage measures, a check judges what was measured, and whoever acts asks for the verdict first.
+"""Findings: a stage measures, its check judges the measurements, and nothing is promoted past an error.
 
-A check is a plain function `check(..., params) -> list[Finding]` beside its stage. It reads what the stage wrote, never
-computes anew and never writes, so it judges a reused artifact exactly as it judges a fresh one.
+A check is a function `check(..., params) -> list[Finding]` in components/<stage>/check.py. It reads what the stage
+wrote, computes nothing again and writes nothing, so it judges a reused artifact exactly like a new one.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from components.errors import PipelineError
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check has to say, as a sentence with the value and what was expected."""
+    """A sentence with the value and what was expected; an error rejects, a warning is shown."""
 
     severity: Literal["error", "warning"]
     text: str
@@ -29,5 +29,5 @@ def warnings(findings: Sequence[Finding]) -> list[str]:
 
 def require(findings: Sequence[Finding], rejection: type[PipelineError]) -> None:
     """Raise *rejection* with every error among *findings*; pass where there is none."""
-    if found := errors(findings):
-        raise rejection("\n".join(found))
+    if texts := errors(findings):
+        raise rejection("\n".join(texts))

@@ -1,4 +1,4 @@
-"""What a person sees while a stage works: a moving bar on a terminal, a plain line now and then in a log."""
+"""Progress of a stage: a moving bar on a terminal, a plain line every few seconds in a log."""
 
 import sys
 import time
@@ -14,13 +14,13 @@ class Advance(Protocol):
 
 
 def say(text: str) -> None:
-    """Print one line to standard error, where it cannot spoil a `--json` answer on standard output."""
+    """Print one line to standard error, apart from a `--json` answer on standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show how far *label* has come: call the yielded function with the amount done so far and a short note."""
+    """Show the progress of *label*: call the yielded function with the amount done so far and a short note."""
     if not sys.stderr.isatty():
         yield _lines(label, total)
         return

@@ -86,7 +86,7 @@ def layers(
 
 def settle(values: Values) -> Params:
     """*values* completed by the defaults of their source and the names that follow from it."""
-    from components.ingest.sources import select
+    from components.ingest import select
 
     ingest = ingest_section(values)
     if ingest.source == AUTO:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from components.ingest.sources import select
+from components.ingest import select
 from components.progress import say
 from components.settings.sections import Ingest, Params
 from components.train.distributed.cluster import cluster

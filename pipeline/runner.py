@@ -65,7 +65,7 @@ class Runner:
     @cached_property
     def fingerprint(self) -> str:
         """Identity of the images that the source holds now."""
-        from components.ingest.sources import select
+        from components.ingest import select
 
         with storage_errors(self.home.root):
             return select.fingerprint(self.params.ingest, self.home.cache)

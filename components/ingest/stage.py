@@ -1,72 +1,91 @@
-"""Ingest: bring the images of a source into two splits on disk, whatever the source is."""
+"""Ingest: write the images of a source to two splits on disk."""
 
 import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
+from components.artifact_files import SourceFile
 from components.data.splits import SplitWriter
 from components.errors import DataRejected, SourceUnreachable
-from components.ingest.sources import select
-from components.ingest.sources.base import Contents, Shape, two_classes, wanted
-from components.ingest.sources.decoding import fit
+from components.ingest import select
+from components.ingest.reading.decoding import fit
+from components.ingest.reading.image_source import ImageSource, Shape, require_two_classes, target_shape
 from components.progress import progress, say
 from components.settings.sections import Ingest
 
 SPLITS = ("train", "test")
 
 
-def ingest(out: Path, params: Ingest, fingerprint: str) -> dict[str, Any]:
-    """Write both splits of the source that *params* names, and where they come from, to *out*.
+class Facts(TypedDict("Facts", {"from": str})):
+    """What the manifest says about the artifact besides its files."""
+
+    version: NotRequired[str]
+    warnings: NotRequired[list[str]]
+    images: dict[str, int]
+    seconds: float
+
+
+def ingest(out: Path, params: Ingest, fingerprint: str) -> Facts:
+    """Write both splits of the source that *params* names, and their provenance, to *out*.
 
         out/
           train/       images-*.npy  uint8 (n, H, W, C), pixels 0..255     labels.npy  int64 (N,)
           test/        ...
-          source.json  source, name, classes, shape, images per split, fingerprint, sha256 of what was read
+          source.json  source, name, classes, shape, images per split, fingerprint, sha256 of the source's files
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
 
-    *fingerprint* is what `sources.fingerprint` promised. Raises SourceUnreachable where something else was read, and
-    DataRejected where the images are no training data: one class only, an empty split, a label of no class.
+    *fingerprint* is what `select.fingerprint` returned. Raises SourceUnreachable where something else was read, and
+    DataRejected where the images cannot be trained on: one class only, an empty split, a label outside the classes.
     """
     started = time.perf_counter()
-    contents = select.read(params)
-    two_classes(contents.classes, params.source)
-    shape = wanted(contents.shape, params)
-    counts = _write(contents, out, shape)
+    source = select.read(params)
+    require_two_classes(source.classes, params.source)
+    shape = target_shape(source.shape, params)
+    counts = _write(source, out, shape)
     for split in SPLITS:
         if not counts[split]:
-            raise DataRejected(f"{params.source} gives no {split} images; expected some in each split")
-    if contents.fingerprint() != fingerprint:
+            raise DataRejected(f"{params.source} has no {split} images; expected some in each split")
+    if source.fingerprint() != fingerprint:
         raise SourceUnreachable(f"{params.source} changed while it was being read; run it again")
-    kind = select.kind(params.source)
-    _dump(out / "source.json", {
-        "source": params.source if kind == "tfds" else kind,
+    provenance: SourceFile = {
+        "source": select.label(params.source),
         "name": select.name(params),
-        "classes": contents.classes,
+        "classes": source.classes,
         "shape": list(shape),
         "images": counts,
         "fingerprint": fingerprint,
-        "sha256": contents.sha256,
-    })  # fmt: skip
-    for warning in contents.facts.get("warnings", []):
-        say(f"  warning: {warning}")
-    if contents.files:
-        _dump(out / "files.json", contents.files)
-    return {**contents.facts, "images": counts, "seconds": round(time.perf_counter() - started, 3)}
+        "sha256": source.sha256,
+    }
+    _dump(out / "source.json", provenance)
+    if source.files:
+        _dump(out / "files.json", source.files)
+    return _facts(source, counts, started)
 
 
-def _write(contents: Contents, out: Path, shape: Shape) -> dict[str, int]:
-    """Write every block to its split as images of *shape*; returns how many images each split has."""
+def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts:
+    facts: Facts = {"from": source.origin, "images": counts, "seconds": round(time.perf_counter() - started, 3)}
+    if source.version:
+        facts["version"] = source.version
+    if source.warnings:
+        facts["warnings"] = source.warnings
+        for warning in source.warnings:
+            say(f"  warning: {warning}")
+    return facts
+
+
+def _write(source: ImageSource, out: Path, shape: Shape) -> dict[str, int]:
+    """Write every block to its split as images of *shape*; returns the number of images by split."""
     counts = dict.fromkeys(SPLITS, 0)
     with ExitStack() as stack:
-        advance = stack.enter_context(progress("ingest", contents.images))
+        advance = stack.enter_context(progress("ingest", source.images))
         writers = {split: stack.enter_context(SplitWriter(out / split, shape)) for split in SPLITS}
-        for split, images, labels in contents.blocks:
-            if len(labels) and not 0 <= labels.min() <= labels.max() < len(contents.classes):
+        for split, images, labels in source.blocks:
+            if len(labels) and not 0 <= labels.min() <= labels.max() < len(source.classes):
                 raise DataRejected(
                     f"the {split} split has labels {labels.min()} to {labels.max()};"
-                    f" expected 0 to {len(contents.classes) - 1}, one for each class"
+                    f" expected 0 to {len(source.classes) - 1}, one for each class"
                 )
             writers[split].add(fit(images, shape), labels)
             counts[split] += len(labels)
@@ -74,5 +93,5 @@ def _write(contents: Contents, out: Path, shape: Shape) -> dict[str, int]:
     return counts
 
 
-def _dump(path: Path, value: Any) -> None:
+def _dump(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")

@@ -1,24 +1,24 @@
-"""What `train.augment` may say: kinds of augmentation, each with a strength, in one spelling.
+"""The text of `train.augment`: kinds of augmentation, each with a strength.
 
     "rotate=10, shift=0.10"   a strength for each
-    "rotate,elastic"          the usual strength of each
+    "rotate,elastic"          the default strength of each
     "" or "none"              no augmentation
 
-Standard library only, as the settings are; what each kind does to an image is written in
-components.data.augmentation.transforms.
+Standard library only; components/data/augmentation/transforms.py says what each kind does to an image.
 """
 
 import contextlib
-import difflib
 from dataclasses import dataclass
+
+from components.formatting import did_you_mean
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind's strength: the one it has where none is written, the largest that makes sense, and what it counts."""
+    """The default strength of a kind, the maximum, and its unit."""
 
-    usual: float
-    most: float
+    default: float
+    maximum: float
     unit: str
 
 
@@ -33,27 +33,27 @@ KINDS = {
 
 
 def strengths(text: str) -> dict[str, float]:
-    """The kinds that *text* names and how strong each is, in the order of KINDS; those of strength 0 are left out.
+    """The kinds that *text* names and how strong each is, in the order of KINDS; without those of strength 0.
 
     Raises ValueError with everything that is wrong in *text*.
     """
     parts = [] if text.strip() == "none" else text.split(",")
-    found, problems = dict[str, float](), list[str]()
+    named, problems = dict[str, float](), list[str]()
     for part in filter(None, map(str.strip, parts)):
         try:
             name, strength = _read(part)
-            if name in found:
-                raise ValueError(f"{name} stands there twice")
-            found[name] = strength
+            if name in named:
+                raise ValueError(f"{name} is given twice")
+            named[name] = strength
         except ValueError as error:
             problems.append(str(error))
     if problems:
         raise ValueError(", and ".join(problems))
-    return {name: found[name] for name in KINDS if found.get(name)}
+    return {name: named[name] for name in KINDS if named.get(name)}
 
 
 def canonical(text: str) -> str:
-    """The one spelling of all texts that mean the same, each strength written out: equal meanings give equal keys.
+    """The canonical spelling of *text*, with each strength: texts with the same meaning give the same key.
 
     Raises ValueError as `strengths` does.
     """
@@ -64,13 +64,12 @@ def _read(part: str) -> tuple[str, float]:
     """One kind and its strength, from "zoom=0.2" or "zoom"."""
     name, written, strength = (word.strip() for word in part.partition("="))
     if name not in KINDS:
-        near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"expected some of {', '.join(KINDS)}"
+        hint = did_you_mean(name.lower(), KINDS, 0.5) or f"expected some of {', '.join(KINDS)}"
         raise ValueError(f"no augmentation is called '{name}' ({hint})")
     kind = KINDS[name]
     with contextlib.suppress(ValueError):
-        value = float(strength) if written else kind.usual
-        if 0 <= value <= kind.most:
+        value = float(strength) if written else kind.default
+        if 0 <= value <= kind.maximum:
             return name, value
-    span = f"0 to {kind.most:g} ({kind.unit}), such as {name}={kind.usual:g}"
+    span = f"0 to {kind.maximum:g} ({kind.unit}), such as {name}={kind.default:g}"
     raise ValueError(f"{name} is '{strength}', expected {span}")

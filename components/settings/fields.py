@@ -1,4 +1,4 @@
-"""How a setting is declared: its default, its meaning and its bounds; and what a section of settings is."""
+"""How a setting is declared, with its default, help text and bounds; and the base class of a section."""
 
 import math
 from collections.abc import Callable
@@ -20,8 +20,8 @@ def setting(
 ) -> Any:
     """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes).
 
-    *spelling* gives the one spelling of a text that may be written in several ways, and raises ValueError with what is
-    wrong with it.
+    *spelling* returns the canonical spelling of a text that can be written in several ways, and raises ValueError with
+    what is wrong with it.
     """
     bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
@@ -31,7 +31,7 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
-    """What is wrong with *value* for the setting *name* ("train.epochs"), as a sentence; None where nothing is."""
+    """What is wrong with *value* for the setting *name* ("train.epochs"), as a sentence; None where it is valid."""
     kind: type = type(spec.default)
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (isinstance(value, kind) if kind in (bool, str) else whole or (kind is float and isinstance(value, float))):
@@ -56,19 +56,19 @@ def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Section:
-    """A stage's settings; raises ConfigError with every problem found when it is created."""
+    """A stage's settings; raises ConfigError with every problem when it is created."""
 
     def __post_init__(self) -> None:
         section = type(self).__name__.lower()
         problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
-        if found := [p for p in problems if p] or self.conflicts():
-            raise ConfigError(*found)
+        if texts := [text for text in problems if text] or self.conflicts():
+            raise ConfigError(*texts)
         for f in fields(self):
-            if isinstance(f.default, float):  # 1 and 1.0 are one setting, so they must give one key
+            if isinstance(f.default, float):  # 1 and 1.0 are the same setting, so they must give the same key
                 object.__setattr__(self, f.name, float(getattr(self, f.name)))
             if spelling := f.metadata["spelling"]:
                 object.__setattr__(self, f.name, spelling(getattr(self, f.name)))
 
     def conflicts(self) -> list[str]:
-        """What is wrong with settings that are each right by themselves; a sentence each."""
+        """What is wrong with a combination of settings, each valid alone; a sentence each."""
         return []

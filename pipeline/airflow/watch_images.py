@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from components.ingest import select
 from components.settings.sections import Params
 from components.system.files import write_atomically
 from pipeline.airflow.assets import IMAGES
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def can_change(source: str) -> bool:
     """Whether the images of *source* can change: those of a folder can, those of a published data set cannot."""
-    return source not in ("auto", "mnist", "digits") and not source.startswith("tfds:")
+    return not select.is_name(source)
 
 
 class Watch(StageTask):
@@ -63,8 +64,6 @@ def _settled_fingerprint(params: Params, home: Home, last: str) -> str:
 
 
 def _fingerprint(params: Params, home: Home) -> str:
-    from components.ingest.sources import select
-
     return select.fingerprint(params.ingest, home.cache)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.ingest import select
 from pipeline.run_record import git_commit
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -94,11 +95,11 @@ def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, st
     source = environment.get("SOURCE", "")
     if not source:
         return {}
-    if source in ("auto", "mnist", "digits") or source.startswith("tfds:"):
+    if select.is_name(source):
         return {"PIPELINE_INGEST_SOURCE": source}
     folder = _absolute(source)
     if not folder.is_dir():
-        problems.append(f"SOURCE is {source!r}; expected auto, mnist, digits, tfds:NAME or a folder that exists")
+        problems.append(f"SOURCE is {source!r}; expected auto, {select.expected()}")
     _readable("SOURCE", folder, problems)
     inside = f"{MOUNTED_IMAGES}/{folder.name}"
     return {"IMAGES": str(folder), "IMAGES_NAME": folder.name, "PIPELINE_INGEST_SOURCE": inside}

@@ -66,7 +66,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
     if stage == "train":
         modules += [module for name in params.train.networks for module in _of_network(name)]
     if stage == "ingest":
-        from components.ingest.sources.select import kind
+        from components.ingest.select import kind
 
         modules.append(f"components.ingest.sources.{kind(params.ingest.source)}")
     return modules

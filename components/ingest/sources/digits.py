@@ -1,6 +1,6 @@
-"""The 1,797 handwritten digits inside scikit-learn, 8 x 8 in 17 greys, enlarged to 28 x 28: no network, for trying out.
+"""The 1,797 handwritten digits of scikit-learn, 8 x 8 in 17 greys, enlarged to 28 x 28: a source without a network.
 
-Bicubic enlargement: nearest-neighbour blocks cost a plain CNN a point of accuracy.
+Bicubic, since nearest-neighbour enlargement costs a plain CNN a point of accuracy.
 Data: https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits
 """
 
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.ingest.sources.base import Contents
+from components.ingest.reading.image_source import ImageSource
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
     from components.data.splits import Images, Labels
 
-FILE = "datasets/data/digits.csv.gz"  # in scikit-learn: a digit a line, its 64 pixels row by row, then what it shows
+SOURCE = "digits"
+FILE = "datasets/data/digits.csv.gz"  # in scikit-learn: a digit a line, its 64 pixels row by row, then its class
 SIDE = 28
-TEST_IMAGES = 36  # of each class, a fifth
+TEST_IMAGES = 36  # per class, a fifth
 SEED = 0
+
+
+def serves(source: str) -> bool:
+    return source == SOURCE
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
@@ -30,37 +35,37 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     return f"digits of {', '.join(versions)}"
 
 
-def read(params: Ingest) -> Contents:
-    """All digits, with a fixed fifth of each class to test on."""
+def read(params: Ingest) -> ImageSource:
+    """All digits, with a fixed fifth of each class as the test split."""
     import numpy as np
 
     rows = np.loadtxt(_file(), dtype=np.int64, delimiter=",")
     images, labels = _enlarged(rows[:, :-1].reshape(-1, 8, 8)), rows[:, -1]
-    test = _chosen(labels)
-    return Contents(
+    test = _test_images(labels)
+    return ImageSource(
         classes=[str(digit) for digit in range(10)],
         shape=(SIDE, SIDE, 1),
         images=len(labels),
-        blocks=((s, images[chosen], labels[chosen]) for s, chosen in (("train", ~test), ("test", test))),
+        blocks=((split, images[chosen], labels[chosen]) for split, chosen in (("train", ~test), ("test", test))),
         fingerprint=lambda: fingerprint(params, Path()),
-        facts={"from": "scikit-learn"},
+        origin="scikit-learn",
     )
 
 
 def _file() -> Path:
-    """Found without the two seconds that importing scikit-learn takes."""
+    """Located without the two seconds that importing scikit-learn takes."""
     library = find_spec("sklearn")
     return Path(str(library and library.origin)).parent / FILE
 
 
-def _chosen(labels: "Labels") -> "NDArray[np.bool_]":
-    """Which of the images are to test on, (N,): as many of each class, chosen by lot."""
+def _test_images(labels: "Labels") -> "NDArray[np.bool_]":
+    """Which images are in the test split, (N,): the same number from each class, chosen at random."""
     import numpy as np
 
-    dice = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)
     test = np.zeros(len(labels), bool)
     for label in np.unique(labels):
-        test[dice.choice(np.flatnonzero(labels == label), TEST_IMAGES, replace=False)] = True
+        test[rng.choice(np.flatnonzero(labels == label), TEST_IMAGES, replace=False)] = True
     return test
 
 
@@ -71,6 +76,6 @@ def _enlarged(small: "NDArray[np.int64]") -> "Images":
 
     pixels = np.rint(small * (255 / 16)).astype(np.uint8)
     size = (SIDE, SIDE)
-    return np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BICUBIC)) for one in pixels])[
+    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in pixels])[
         ..., None
     ]

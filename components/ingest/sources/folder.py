@@ -1,114 +1,121 @@
-"""A folder of PNG and JPEG files, a folder for each class; the test split is the folder's own or by hash of content."""
+"""A folder of PNG and JPEG files, one folder per class; the test split is its own or chosen by content hash."""
 
 import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from components.errors import DataRejected
-from components.ingest.sources import decode_workers
-from components.ingest.sources.base import Contents, Shape, combined, is_test, wanted
-from components.ingest.sources.file_hashes import file_hashes
-from components.ingest.sources.folder_listing import Listing, listing
+from components.ingest.reading import decode_workers
+from components.ingest.reading.file_hashes import file_hashes
+from components.ingest.reading.folder_listing import Listing, list_images
+from components.ingest.reading.image_source import ImageSource, Shape, combined, is_test, target_shape
 from components.progress import progress
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
-    from components.ingest.sources.base import Block
+    from components.ingest.reading.image_source import Block
 
+SOURCE = "FOLDER"
 JOB_FILES, JOB_BYTES = 256, 4 * 2**20
-# Decoding, laying over white and resizing hold up to three copies of 4 bytes a pixel; the processes share this much.
+# Decoding, compositing and resizing hold up to three copies of 4 bytes a pixel; the processes share this much.
 BYTES_PER_PIXEL, SHARED_BYTES = 12, 10**9
-NAMED = 10
+LISTED = 10
+
+
+def serves(source: str) -> bool:
+    return bool(source) and Path(source).is_dir()
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
-    """The hash of the folder's name, and of the paths and contents of its images."""
+    """The hash of the folder's name and of the paths and contents of its images."""
     root = Path(params.source).resolve()
-    statuses = {image.path: image.status for image in listing(root).images}
+    statuses = {image.path: image.status for image in list_images(root).images}
     return combined(root.name, file_hashes(root, statuses, cache))
 
 
-def read(params: Ingest) -> Contents:
-    """Look at every picture's header, settle size and channels, then decode on all cores."""
-    found = listing(Path(params.source).resolve())
-    shapes = _survey(found)
-    shape = _shape(found, shapes, params)
+def read(params: Ingest) -> ImageSource:
+    """Read every image's header, settle size and channels, then decode on all cores."""
+    listing = list_images(Path(params.source).resolve())
+    shapes = _survey(listing)
+    shape = _shape(listing, shapes, params)
     pixels = max(height * width for height, width, _ in shapes)
     processes = max(1, min(decode_workers.cores(), SHARED_BYTES // (BYTES_PER_PIXEL * pixels)))
     hashes: dict[str, str] = {}
     files: dict[str, list[str]] = {"train": [], "test": []}
-    return Contents(
-        classes=found.classes,
+    return ImageSource(
+        classes=listing.classes,
         shape=shape,
-        images=len(found.images),
-        blocks=_blocks(found, shape, processes, params.test_share, hashes, files),
-        fingerprint=lambda: combined(found.root.name, hashes),
+        images=len(listing.images),
+        blocks=_blocks(listing, shape, processes, params.test_share, hashes, files),
+        fingerprint=lambda: combined(listing.root.name, hashes),
+        origin=str(listing.root),
         files=files,
-        facts={"from": str(found.root), "warnings": _warnings(found)},
+        warnings=_warnings(listing),
     )
 
 
-def _survey(found: Listing) -> list[Shape]:
-    jobs = [decode_workers.Job(paths) for paths in _paths(found, JOB_FILES)]
+def _survey(listing: Listing) -> list[Shape]:
+    jobs = [decode_workers.Job(paths) for paths in _paths(listing, JOB_FILES)]
     shapes: list[Shape] = []
-    with progress("look at pictures", len(found.images)) as advance:
-        for done in decode_workers.work(jobs, decode_workers.cores()):
-            shapes.extend(done.shapes)
+    with progress("ingest: image headers", len(listing.images)) as advance:
+        for result in decode_workers.work(jobs, decode_workers.cores()):
+            shapes.extend(result.shapes)
             advance(len(shapes))
     return shapes
 
 
-def _paths(found: Listing, together: int) -> Iterator[list[str]]:
-    for start in range(0, len(found.images), together):
-        yield [str(found.root / image.path) for image in found.images[start : start + together]]
+def _paths(listing: Listing, job_files: int) -> Iterator[list[str]]:
+    for start in range(0, len(listing.images), job_files):
+        yield [str(listing.root / image.path) for image in listing.images[start : start + job_files]]
 
 
-def _shape(found: Listing, shapes: list[Shape], params: Ingest) -> Shape:
-    """The shape to read into; raises DataRejected where the pictures differ in size and no size is set."""
+def _shape(listing: Listing, shapes: list[Shape], params: Ingest) -> Shape:
+    """The shape to read into; raises DataRejected where the images differ in size and no size is set."""
     sizes = Counter(shape[:2] for shape in shapes)
     common = sizes.most_common(1)[0][0]
     if len(sizes) > 1 and not params.image_size:
         odd = next(i for i, shape in enumerate(shapes) if shape[:2] != common)
         usual = next(i for i, shape in enumerate(shapes) if shape[:2] == common)
-        told = [f"{found.images[i].path} is {shapes[i][1]} x {shapes[i][0]}" for i in (usual, odd)]
+        examples = [f"{listing.images[i].path} is {shapes[i][1]} x {shapes[i][0]}" for i in (usual, odd)]
+        from statistics import median
+
         side = min(1024, max(1, round(median(side for shape in shapes for side in shape[:2]))))
         raise DataRejected(
-            f"the pictures in {found.root} differ in size ({', '.join(told)});"
-            f" bring them to one with --set ingest.image_size={side}"
+            f"the images in {listing.root} differ in size ({', '.join(examples)});"
+            f" resize them with --set ingest.image_size={side}"
         )
-    return wanted((*common, max(shape[2] for shape in shapes)), params)
+    return target_shape((*common, max(shape[2] for shape in shapes)), params)
 
 
 def _blocks(
-    found: Listing, shape: Shape, processes: int, share: float, hashes: dict[str, str], files: dict[str, list[str]]
+    listing: Listing, shape: Shape, processes: int, share: float, hashes: dict[str, str], files: dict[str, list[str]]
 ) -> "Iterator[Block]":
     """Decode in order; fills *hashes* by path, and *files* with each split's paths."""
     import numpy as np
 
-    together = max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))
-    jobs = [decode_workers.Job(paths, shape) for paths in _paths(found, together)]
-    number = {name: label for label, name in enumerate(found.classes)}
-    for job, done in enumerate(decode_workers.work(jobs, processes)):
-        part = found.images[job * together : (job + 1) * together]
-        images = np.frombuffer(done.pixels, np.uint8).reshape(len(part), *shape)
+    job_files = max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))
+    jobs = [decode_workers.Job(paths, shape) for paths in _paths(listing, job_files)]
+    number = {name: label for label, name in enumerate(listing.classes)}
+    for job, result in enumerate(decode_workers.work(jobs, processes)):
+        part = listing.images[job * job_files : (job + 1) * job_files]
+        images = np.frombuffer(result.pixels, np.uint8).reshape(len(part), *shape)
         labels = np.array([number[image.name] for image in part], np.int64)
-        hashes.update(zip((image.path for image in part), done.sha256, strict=True))
+        hashes.update(zip((image.path for image in part), result.sha256, strict=True))
         splits = [
-            image.split or ("test" if is_test(digest, share) else "train")
-            for image, digest in zip(part, done.sha256, strict=True)
+            image.split or ("test" if is_test(sha256, share) else "train")
+            for image, sha256 in zip(part, result.sha256, strict=True)
         ]
         for split, paths in files.items():
-            chosen = [i for i, one in enumerate(splits) if one == split]
+            chosen = [i for i, assigned in enumerate(splits) if assigned == split]
             paths.extend(part[i].path for i in chosen)
             if chosen:
                 yield split, images[chosen], labels[chosen]
 
 
-def _warnings(found: Listing) -> list[str]:
-    if not found.others:
+def _warnings(listing: Listing) -> list[str]:
+    if not listing.others:
         return []
-    names = ", ".join(sorted(found.others)[:NAMED]) + (", ..." if len(found.others) > NAMED else "")
-    return [f"{len(found.others):,} in the class folders are no PNG or JPEG files and were left out: {names}"]
+    names = ", ".join(sorted(listing.others)[:LISTED]) + (", ..." if len(listing.others) > LISTED else "")
+    return [f"{len(listing.others):,} in the class folders are not PNG or JPEG files and were left out: {names}"]

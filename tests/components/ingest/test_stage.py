@@ -14,15 +14,15 @@ from PIL import Image
 
 from components.data.splits import Split
 from components.errors import DataRejected, SourceUnreachable
-from components.ingest.sources import select
-from components.ingest.stage import ingest
+from components.ingest import select
+from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 
 REAL = os.environ.get("MNIST_DIR", "")
-ROOT = Path(select.__file__).parents[3]
+ROOT = Path(select.__file__).parents[2]
 
 
-def run(out: Path, **settings: Any) -> dict[str, Any]:
+def run(out: Path, **settings: Any) -> Facts:
     """Ingest as the runner does; returns the facts."""
     params = Ingest(**settings)
     out.mkdir(parents=True)
@@ -115,7 +115,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
     """Where no image falls to the test split, there is nothing to judge a model by."""
-    with pytest.raises(DataRejected, match="gives no test images"):
+    with pytest.raises(DataRejected, match="has no test images"):
         run(tmp_path / "out", source=str(pictures(tmp_path / "pets", 1)), test_share=0.01)
 
 
@@ -134,11 +134,11 @@ def test_mnist_is_read_fast_and_in_little_memory(tmp_path: Path) -> None:
     code = """
 import json, re, sys, time
 from pathlib import Path
-from components import sources
-from components.ingest.stage import ingest
+from components.ingest import select
+from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 params = Ingest(source="mnist", data_dir=sys.argv[1])
-facts = ingest(Path(sys.argv[2]), params, sources.fingerprint(params, Path("cache")))
+facts = ingest(Path(sys.argv[2]), params, select.fingerprint(params, Path("cache")))
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
 print(json.dumps([facts["images"], int(peak) / 1024, time.process_time()]))
 """

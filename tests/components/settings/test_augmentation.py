@@ -35,8 +35,8 @@ def test_a_section_holds_the_one_spelling() -> None:
 
 def test_a_bare_name_has_the_usual_strength_written_out() -> None:
     """Were the usual strength another one day, the key would be another too."""
-    assert canonical("elastic,rotate") == f"rotate={KINDS['rotate'].usual},elastic={KINDS['elastic'].usual}"
-    assert all(0 < kind.usual <= kind.most for kind in KINDS.values())
+    assert canonical("elastic,rotate") == f"rotate={KINDS['rotate'].default},elastic={KINDS['elastic'].default}"
+    assert all(0 < kind.default <= kind.maximum for kind in KINDS.values())
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_it_is_told_with_all_other_problems_at_once() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing else is raised, and what is read is within its bounds."""
     with contextlib.suppress(ValueError):
-        assert all(0 < value <= KINDS[name].most for name, value in strengths(text).items())
+        assert all(0 < value <= KINDS[name].maximum for name, value in strengths(text).items())

@@ -1,19 +1,20 @@
 """A folder of pictures: what is taken, what it becomes, and what is refused."""
 
 import struct
-import subprocess
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from components.errors import ConfigError, DataRejected, Unavailable
-from components.ingest.sources import decode_workers, folder
+from components.ingest.reading import decode_workers
+from components.ingest.sources import folder
 from components.settings.sections import Ingest
+from components.system.processes import Child
 
 Read = dict[str, tuple[list[str], "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[str]]]
 
@@ -105,7 +106,7 @@ def test_what_desktops_leave_behind_is_ignored_and_the_rest_is_told(tmp_path: Pa
     (tmp_path / "README").write_text("beside the classes")
     contents = folder.read(Ingest(source=str(tmp_path)))
     assert contents.images == 16
-    (warning,) = contents.facts["warnings"]
+    (warning,) = contents.warnings
     assert warning.endswith("left out: cat/notes.txt")
 
 
@@ -334,7 +335,7 @@ def test_large_pictures_are_read_by_fewer_processes(tmp_path: Path, monkeypatch:
     asked: list[int] = []
     work = decode_workers.work
 
-    def counted(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Done]:
+    def counted(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
         asked.append(processes)
         return work(jobs, processes)
 
@@ -348,34 +349,33 @@ def test_large_pictures_are_read_by_fewer_processes(tmp_path: Path, monkeypatch:
 
 
 @pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
-    """The processes that the test starts to read pictures."""
-    started: list[subprocess.Popen[bytes]] = []
-    start = decode_workers._start
+def children(monkeypatch: pytest.MonkeyPatch) -> list[Child]:
+    """The processes that the test starts to decode images."""
+    started: list[Child] = []
 
-    def recorded() -> "subprocess.Popen[bytes]":
-        started.append(start())
+    def recorded(module: str) -> Child:
+        started.append(Child(module))
         return started[-1]
 
-    monkeypatch.setattr(decode_workers, "_start", recorded)
+    monkeypatch.setattr(decode_workers, "Child", recorded)
     return started
 
 
-def test_a_reader_that_dies_is_told(tmp_path: Path, children: "list[subprocess.Popen[bytes]]") -> None:
-    """A process killed for want of memory ends the run with a sentence, not with a wait for ever."""
+def test_a_worker_that_dies_is_an_error(tmp_path: Path, children: list[Child]) -> None:
+    """A process killed for lack of memory ends the run with a message instead of blocking it."""
     paths = [str(save(tmp_path / f"{i}.png", i)) for i in range(40)]
     results = decode_workers.work([decode_workers.Job([path], (5, 6, 1)) for path in paths], 2)
     next(results)
     for child in children:
-        child.kill()
-    with pytest.raises(Unavailable, match="ended with status -9"):
+        child._process.kill()
+    with pytest.raises(Unavailable, match="was killed by signal 9, most likely for lack of memory"):
         list(results)
 
 
-def test_readers_end_when_nobody_wants_their_work(tmp_path: Path, children: "list[subprocess.Popen[bytes]]") -> None:
-    """Leaving off half-way, by Ctrl-C or an error, leaves no process behind."""
+def test_workers_end_when_their_results_are_not_wanted(tmp_path: Path, children: list[Child]) -> None:
+    """Stopping half-way, by Ctrl-C or an error, leaves no process behind."""
     paths = [str(save(tmp_path / f"{i}.png", i)) for i in range(20)]
     results = decode_workers.work([decode_workers.Job([path], (5, 6, 1)) for path in paths], 2)
     next(results)
-    results.close()  # type: ignore[attr-defined]
-    assert [child.poll() for child in children] == [0, 0]
+    cast("Generator[decode_workers.Result]", results).close()
+    assert [child._process.poll() for child in children] == [-9, -9]

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import DataRejected, Failure, SourceError
-from components.ingest.sources import idx, select
-from components.ingest.sources.idx_format import IdxFile
+from components.ingest import select
+from components.ingest.reading.idx_files import find
+from components.ingest.reading.idx_format import IdxFile
+from components.ingest.sources import idx
 from components.settings.sections import Ingest
 from tests.support import idx_files
 
@@ -117,7 +119,7 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
 def test_a_file_cut_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, cut: int, packed: bool) -> None:
     """No truncation, at whatever byte, is read as a smaller data set."""
     folder = idx_files.write(tmp_path_factory.mktemp("idx"), packed)
-    path = idx.find(folder)["train-images"]
+    path = find(folder)["train-images"]
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(Failure):
         read_all(folder)

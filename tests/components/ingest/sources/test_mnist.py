@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataRejected, SourceError, SourceUnreachable
-from components.ingest.sources import idx, mnist, mnist_download
+from components.ingest.reading import mnist_download
+from components.ingest.reading.idx_files import content_sha256, find
+from components.ingest.sources import mnist
 from components.settings.sections import Ingest
 from tests.support import idx_files
 
@@ -65,7 +67,7 @@ def test_a_folder_that_lacks_a_file_is_not_downloaded_around(tmp_path: Path) -> 
     (folder / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(SourceError, match="has no t10k-images-idx3-ubyte; expected"):
         mnist.read(Ingest(source="mnist", data_dir=str(folder), mirror=NOBODY))
-    with pytest.raises(SourceError, match="is not there"):
+    with pytest.raises(SourceError, match="does not exist"):
         mnist.read(Ingest(source="mnist", data_dir=str(tmp_path / "missing")))
 
 
@@ -106,8 +108,8 @@ def test_downloads_are_kept_and_found_without_a_network(tmp_path: Path, served: 
     idx_files.write(folder)
     fetched = mnist_download.fetch(f"{address}/", tmp_path, lambda role, path: None)
     assert mnist_download.kept(tmp_path) == fetched
-    assert {role: idx.content(path, role) for role, path in fetched.items()} == {
-        role: idx.content(path, role) for role, path in idx.find(folder).items()
+    assert {role: content_sha256(path, role) for role, path in fetched.items()} == {
+        role: content_sha256(path, role) for role, path in find(folder).items()
     }
     mnist.look(Ingest(source="mnist", mirror=NOBODY, tfds_dir=str(tmp_path)))
     fetched["train-images"].unlink()
@@ -156,7 +158,7 @@ def test_the_usual_address_is_the_one_tensorflow_datasets_knows() -> None:
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
 def test_the_real_files_come_by_folder_and_by_mirror(tmp_path: Path, served: tuple[str, Path]) -> None:
     """70,000 images from MNIST_DIR; the same from a plain HTTP server over that folder, and again from the cache."""
-    for path in idx.find(Path(REAL)).values():
+    for path in find(Path(REAL)).values():
         (served[1] / path.name).symlink_to(path.resolve())
     ways = [Ingest(source="mnist", data_dir=REAL)]
     ways += [Ingest(source="mnist", mirror=url, tfds_dir=str(tmp_path / "tfds")) for url in (served[0], NOBODY)]

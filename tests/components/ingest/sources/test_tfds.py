@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from components.errors import DataRejected, SourceError, SourceUnreachable
-from components.ingest.sources import mnist_tfds, select, tfds
+from components.ingest import select
+from components.ingest.reading import mnist_tfds
+from components.ingest.sources import tfds
 from components.settings.sections import Ingest
 from components.system.tensorflow import tensorflow
 
@@ -163,11 +165,11 @@ def test_prepared_records_go_back_into_the_order_of_the_files(folder: Path) -> N
 def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
     """The newest version that holds records is taken, and nothing where there is none."""
     chosen = Ingest(source="mnist", tfds_dir=str(tmp_path))
-    assert mnist_tfds.folder(chosen) is None
+    assert mnist_tfds.prepared_folder(chosen) is None
     for version in ("3.0.1", "3.0.10", "3.1.0"):
         place = tmp_path / "mnist" / version
         place.mkdir(parents=True)
         (place / "dataset_info.json").touch()
         if version != "3.1.0":
             (place / "mnist-train.tfrecord-00000-of-00001").touch()
-    assert mnist_tfds.folder(chosen) == tmp_path / "mnist" / "3.0.10"
+    assert mnist_tfds.prepared_folder(chosen) == tmp_path / "mnist" / "3.0.10"

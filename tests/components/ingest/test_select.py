@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from components.errors import SourceError
-from components.ingest.sources import select
-from components.ingest.sources.base import is_test
+from components.ingest import select
+from components.ingest.reading.image_source import is_test
 from components.settings.sections import Ingest
 from tests.support import idx_files
 
-ROOT = Path(select.__file__).parents[3]
+ROOT = Path(select.__file__).parents[2]
 NOBODY = "http://127.0.0.1:9/"  # the port "discard", on which nothing listens
 
 
@@ -33,14 +33,17 @@ def test_each_source_has_its_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("mnits", "no source is called 'mnits'; did you mean 'mnist'? expected mnist, digits, tfds:NAME or a folder"),
-        ("something", "no source is called 'something'; expected mnist"),
+        (
+            "mnits",
+            "no source is called 'mnits'; did you mean 'mnist'? expected digits, mnist, tfds:NAME or a folder",
+        ),
+        ("something", "no source is called 'something'; expected digits, mnist"),
         ("", "no source is called ''"),
         ("auto", "the source 'auto' is for runs started by hand"),
         ("no/such/folder", "there is no folder no/such/folder"),
         (__file__, "is a file; expected"),
-        ("tfds:", "'tfds:' names no data set"),
-        ("tfds:../x", "'tfds:../x' names no data set"),
+        ("tfds:", "'tfds:' does not name a data set; expected tfds:NAME, such as tfds:fashion_mnist"),
+        ("tfds:../x", "'tfds:../x' does not name a data set"),
     ],
 )
 def test_what_is_no_source_is_refused_with_a_hint(source: str, expected: str) -> None:
@@ -106,9 +109,9 @@ def test_a_fingerprint_loads_nothing_heavy(tmp_path: Path, source: str) -> None:
     code = """
 import sys
 from pathlib import Path
-from components import sources
+from components.ingest import select
 from components.settings.sections import Ingest
-print(sources.fingerprint(Ingest(source=sys.argv[1]), Path("cache")))
+print(select.fingerprint(Ingest(source=sys.argv[1]), Path("cache")))
 heavy = {"numpy", "PIL", "sklearn", "tensorflow", "tensorflow_datasets", "mlflow"} & set(sys.modules)
 sys.exit(f"loaded {heavy}" if heavy else 0)
 """

@@ -1,4 +1,4 @@
-"""The IDX format, read strictly and in blocks: what the header says is checked before anything is believed of it.
+"""The IDX format, read strictly and in blocks: the header is checked before it is trusted.
 
     bytes 0-3    magic: 0, 0, 8 (unsigned bytes), number of dimensions (3 images, 1 labels)
     then         each dimension, 32 bits, most significant byte first
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from components.ingest.sources.base import Block
+    from components.ingest.reading.image_source import Block
 
 KINDS = {3: "images", 1: "labels"}
 BLOCK_BYTES = 4 * 2**20
 MAX_SIDE = 4096
-# Drawings and photographs shrink by 2 to 30 in gzip, which can reach 1,032: far above them is a bomb.
+# gzip shrinks drawings and photographs by a factor of 2 to 30, and can reach 1,032: far above 30 is a bomb.
 MAX_RATIO, ALWAYS_FINE = 200, 2**30
 
 
@@ -43,7 +43,9 @@ class IdxFile:
             header = self._read(stream, self._header_bytes)
         if header[:4] != bytes([0, 0, 8, dimensions]):
             kind = KINDS[dimensions]
-            self._reject(f"begins with {header[:4].hex(' ')}; expected 00 00 08 0{dimensions}, the mark of IDX {kind}")
+            self._reject(
+                f"begins with {header[:4].hex(' ')}; expected 00 00 08 0{dimensions}, the magic number of IDX {kind}"
+            )
         self.shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", header[4:])
         self._check()
 
@@ -58,7 +60,7 @@ class IdxFile:
             self._reject(f"would unpack from {size:,} to {promised:,} bytes, a decompression bomb; refused")
 
     def blocks(self) -> "Iterator[NDArray[np.uint8]]":
-        """Yield whole items in blocks, uint8 (n, ...); raises DataRejected unless all that was promised is there."""
+        """Yield whole items in blocks, uint8 (n, ...); raises DataRejected unless the file is as its header says."""
         import numpy as np
 
         for block in self.raw_blocks():
@@ -67,16 +69,16 @@ class IdxFile:
     def raw_blocks(self) -> Iterator[bytes]:
         """The same as plain bytes."""
         item = math.prod(self.shape[1:])
-        together = max(1, BLOCK_BYTES // item)
+        block_items = max(1, BLOCK_BYTES // item)
         self._hash = hashlib.sha256()
         with self._open() as stream:
             self._read(stream, self._header_bytes)
-            for start in range(0, self.shape[0], together):
-                yield self._read(stream, min(together, self.shape[0] - start) * item)
+            for start in range(0, self.shape[0], block_items):
+                yield self._read(stream, min(block_items, self.shape[0] - start) * item)
             self._end(stream)
 
     def sha256(self) -> str:
-        """The hash of the decompressed bytes, once the blocks came to their end."""
+        """The hash of the decompressed bytes, once the blocks are exhausted."""
         return self._hash.hexdigest()
 
     def _open(self) -> IO[bytes]:
@@ -86,9 +88,9 @@ class IdxFile:
         try:
             data = stream.read(count)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            self._reject(f"is truncated or damaged ({error}); fetch it again")
+            self._reject(f"is truncated or damaged ({error}); download it again")
         if len(data) != count:
-            self._reject("is truncated: it holds less data than its header promises; fetch it again")
+            self._reject("is truncated: it holds less data than its header promises; download it again")
         self._hash.update(data)
         return data
 
@@ -96,21 +98,21 @@ class IdxFile:
         try:
             more = stream.read(1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            self._reject(f"is truncated or damaged ({error}); fetch it again")
+            self._reject(f"is truncated or damaged ({error}); download it again")
         if more:
-            self._reject("holds more data than its header promises; fetch it again")
+            self._reject("holds more data than its header promises; download it again")
 
     def _reject(self, problem: str) -> NoReturn:
         raise DataRejected(f"{self.path} {problem}")
 
 
 def _is_gzip(path: Path) -> bool:
-    """Told by content: browsers unpack a download and leave its name as it was."""
+    """By content: browsers unpack a download and keep its name."""
     try:
         with path.open("rb") as file:
             return file.read(2) == b"\x1f\x8b"
     except FileNotFoundError:
-        raise SourceUnreachable(f"{path} went away while it was being read; run it again") from None
+        raise SourceUnreachable(f"{path} disappeared while it was being read; run it again") from None
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -1,0 +1,40 @@
+"""The four IDX files of a folder: (train|t10k|test)-(images-idx3|labels-idx1)-ubyte, gzip or raw, prefixed or not."""
+
+import re
+from pathlib import Path
+
+from components.errors import SourceError
+from components.ingest.reading.idx_format import IdxFile
+
+NAME = re.compile(r"(?:.+[-_])?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
+ROLES = ("train-images", "train-labels", "test-images", "test-labels")
+
+
+def find(folder: Path) -> dict[str, Path]:
+    """The IDX files in *folder* by role ("train-images"); a raw file is preferred to its gzip. Some may be missing.
+
+    Raises SourceError where two different files could have one role.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):  # NAME sorts before NAME.gz
+        if not (match := NAME.fullmatch(path.name)):
+            continue
+        role = f"{'train' if match['split'] == 'train' else 'test'}-{match['kind']}"
+        if role in files and not path.name.startswith(files[role].name):
+            raise SourceError(f"{folder} has both {files[role].name} and {path.name}; expected one file for {role}")
+        files.setdefault(role, path)
+    return files
+
+
+def usual_name(role: str) -> str:
+    """The name of MNIST's file for *role*."""
+    split, kind = role.split("-")
+    return f"{'train' if split == 'train' else 't10k'}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+
+
+def content_sha256(path: Path, role: str) -> str:
+    """sha256 of the decompressed bytes of an IDX file for *role*, read no further than its header says."""
+    file = IdxFile(path, 3 if role.endswith("images") else 1)
+    for _ in file.raw_blocks():
+        pass
+    return file.sha256()

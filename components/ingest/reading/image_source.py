@@ -1,0 +1,88 @@
+"""What a source gives to ingest, what its module offers, and the rules that several sources follow."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from components.errors import DataRejected
+from components.settings.sections import Ingest
+
+if TYPE_CHECKING:
+    from components.data.splits import Images, Labels
+
+    Block = tuple[str, Images, Labels]
+
+Shape = tuple[int, int, int]
+
+
+@dataclass
+class ImageSource:
+    """An opened source. What is marked * is complete once `blocks` is exhausted.
+
+    classes      names; a label is an index into them
+    shape        (H, W, C) of every image, C 1 or 3
+    images       their number, both splits together
+    blocks       yields (split, images uint8 (n, H, W, C), labels int64 (n,)), split "train" or "test"
+    fingerprint  identifies what was read, in the form of the source's own `fingerprint` *
+    sha256       file -> hash of its decompressed bytes, where the source consists of few files *
+    files        split -> relative path of each image in order, where every image is a file *
+    origin       where the images come from
+    version      of the data set, where it has one
+    warnings     what was left out, a sentence each
+    """
+
+    classes: list[str]
+    shape: Shape
+    images: int
+    blocks: "Iterator[Block]"
+    fingerprint: Callable[[], str]
+    origin: str
+    version: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class SourceModule(Protocol):
+    """What each module in components/ingest/sources offers; none imports anything heavy before it reads."""
+
+    SOURCE: str
+    """What a user writes: "mnist", "tfds:NAME" or "FOLDER"."""
+
+    def serves(self, source: str) -> bool:
+        """Whether it reads the images that the setting ingest.source names."""
+
+    def fingerprint(self, params: Ingest, cache: Path) -> str:
+        """What identifies the images, found without reading more than necessary; *cache* is a folder for hashes."""
+
+    def read(self, params: Ingest) -> ImageSource:
+        """Open the source."""
+
+
+def combined(name: str, hashes: Mapping[str, str]) -> str:
+    """One sha256 over *name* and the sorted (path, hash) pairs; NUL and newline keep them apart."""
+    whole = hashlib.sha256(os.fsencode(name) + b"\n")
+    for path, sha256 in sorted(hashes.items()):
+        whole.update(os.fsencode(path) + b"\0" + sha256.encode() + b"\n")
+    return f"sha256:{whole.hexdigest()}"
+
+
+def is_test(sha256: str, share: float) -> bool:
+    """Whether the image whose content has *sha256* belongs to the test split; equal images share a split."""
+    return int(sha256[:13], 16) / 16**13 < share
+
+
+def target_shape(own: Shape, params: Ingest) -> Shape:
+    """The (H, W, C) that the settings ask for, where the images' own is *own*."""
+    height, width = (params.image_size, params.image_size) if params.image_size else own[:2]
+    return height, width, params.channels or own[2]
+
+
+def require_two_classes(classes: list[str], where: str) -> None:
+    """Raise DataRejected where there is nothing to classify."""
+    if len(classes) < 2:
+        what = f"only one class ('{classes[0]}')" if classes else "no class"
+        raise DataRejected(f"{where} has {what}; expected images of two classes or more")

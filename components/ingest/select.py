@@ -1,0 +1,128 @@
+"""Which source serves the setting ingest.source, and the name of what is learned from it.
+
+Each module in components/ingest/sources is one source and offers what SourceModule (reading/image_source.py) says.
+Nothing else lists the sources. Standard library only: a run with nothing to do asks for the fingerprint.
+"""
+
+import hashlib
+import importlib
+import re
+import unicodedata
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from components.errors import SourceError, SourceUnreachable
+from components.formatting import did_you_mean
+from components.settings.sections import Ingest
+
+if TYPE_CHECKING:
+    from components.ingest.reading.image_source import ImageSource, SourceModule
+
+MODULES = Path(__file__).parent / "sources"
+FOLDER = "FOLDER"  # the SOURCE of the modules that read a user's own folder
+LAST = "folder"  # reads whatever folder no other module recognizes
+SECONDS_TO_CHOOSE = 4.0
+NOTICE = """\
+{line}
+  THIS IS NOT MNIST. MNIST is not available: {reason}
+  The run continues with the 1,797 small digits of scikit-learn, under the name digits-classifier.
+  For the real data, any of:
+    MNIST_DIR=FOLDER make pipeline              a folder with MNIST's four IDX files
+    make pipeline SOURCE=mnist                  once the network is available
+    python -m pipeline run --source mnist --set ingest.mirror=http://HOST/FOLDER/
+  To use the digits without this notice: make pipeline SOURCE=digits
+{line}"""
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """The name of each source's module."""
+    return tuple(sorted(path.stem for path in MODULES.glob("*.py") if path.stem != "__init__"))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """What a user can write instead of a folder: "digits", "mnist", "tfds:NAME", ..."""
+    return tuple(source for source in (_load(module).SOURCE for module in modules()) if source != FOLDER)
+
+
+def expected() -> str:
+    """What a message says is expected: "digits, mnist, tfds:NAME or a folder that exists"."""
+    return f"{', '.join(names())} or a folder that exists"
+
+
+def is_name(source: str) -> bool:
+    """Whether *source* is auto or names a published data set, rather than a folder."""
+    prefix, colon, _ = source.partition(":")
+    return source in ("auto", *names()) or any(name.startswith(f"{prefix}:") for name in names() if colon)
+
+
+def kind(source: str) -> str:
+    """The module that serves *source*, such as "mnist" or "folder"; raises SourceError where there is none."""
+    prefix = source.partition(":")[0]
+    for module in sorted(modules(), key=lambda name: (name != prefix, name == LAST)):
+        if _load(module).serves(source):
+            return module
+    raise SourceError(_unknown(source))
+
+
+def _unknown(source: str) -> str:
+    if source == "auto":
+        return f"the source 'auto' is for runs started by hand; expected {expected()}"
+    if source and Path(source).exists():
+        return f"{source} is a file; expected {expected()}"
+    if "/" in source:
+        return f"there is no folder {source}; expected {expected()}"
+    hint = did_you_mean(source, names())
+    return f"no source is called '{source}'; {hint}{' ' if hint else ''}expected {expected()}"
+
+
+def label(source: str) -> str:
+    """*source* in an artifact's provenance: "mnist", "tfds:fashion_mnist", or "folder" for every folder."""
+    module = kind(source)
+    return source if ":" in _load(module).SOURCE else module
+
+
+def name(params: Ingest) -> str:
+    """A short name for what is learned from the source: [a-z0-9_-]+, such as "mnist" or "emnist-letters"."""
+    module = kind(params.source)
+    if _load(module).SOURCE == FOLDER:
+        return _safe(Path(params.source).resolve().name)
+    _, colon, data_set = params.source.partition(":")
+    return _safe(data_set.partition(":")[0]) if colon else module
+
+
+def _safe(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    short = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")
+    # a name in another script leaves nothing: two such folders must not share one name
+    return short or f"images-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def fingerprint(params: Ingest, cache: Path) -> str:
+    """What identifies the images of the source now; the hashes of files are cached in the folder *cache*."""
+    return _load(kind(params.source)).fingerprint(params, cache)
+
+
+def read(params: Ingest) -> "ImageSource":
+    """Open the source; its images come as an iterator of blocks."""
+    return _load(kind(params.source)).read(params)
+
+
+def choose(params: Ingest) -> tuple[Ingest, str]:
+    """Settle the source "auto": *params* with mnist where it is available, else digits, and a notice for the user."""
+    if params.source != "auto":
+        return params, ""
+    try:
+        _load("mnist").look(params, SECONDS_TO_CHOOSE)  # type: ignore[attr-defined] # which no other source needs
+    except SourceUnreachable as error:
+        reason = str(error).partition(";")[0]
+        return replace(params, source="digits"), NOTICE.format(line="=" * 100, reason=reason)
+    return replace(params, source="mnist"), ""
+
+
+def _load(module: str) -> "SourceModule":
+    """Imported on demand: the code of one source is no part of what identifies the images of another."""
+    return cast("SourceModule", importlib.import_module(f"components.ingest.sources.{module}"))
