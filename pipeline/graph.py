@@ -16,6 +16,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from components.artifact_files import Statistics
 from components.errors import PipelineError
 from components.findings import Finding
 from components.settings.sections import Params
@@ -45,7 +46,7 @@ class StageContext:
     registry: Callable[[], "Registry"]
     mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
     tags: Callable[[], dict[str, str]]  # of a new registered version
-    champion_statistics: Callable[[], dict[str, Any] | None]  # of the images that the champion was trained on
+    champion_statistics: Callable[[], Statistics | None]  # of the images that the champion was trained on
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
     promotion_log: Path
 
@@ -85,7 +86,7 @@ def _validate(context: StageContext) -> Facts:
 
 
 def _check_validate(context: StageContext) -> Verdict:
-    from components.validate.stage import REJECTION, check
+    from components.validate.check import REJECTION, check
 
     findings = check(context.path("validate"), context.params.validate, context.champion_statistics())
     return Verdict(findings, REJECTION)

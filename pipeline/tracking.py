@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from components.artifact_files import Statistics
 from components.errors import ArtifactCorrupt, RegistryUnreachable
 from components.progress import say
 from components.registry.client import CHAMPION, Registry, answering
@@ -57,7 +58,7 @@ class Tracking:
             RUN_TAG: self.record.run,
         }
 
-    def champion_statistics(self) -> dict[str, Any] | None:
+    def champion_statistics(self) -> Statistics | None:
         """statistics.json of the images that the champion was trained on; None where that is not known."""
         try:
             artifact = self._of_champion("validate")

@@ -25,6 +25,7 @@ from pipeline.store.canonical import sha256
 # Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
 OUTSIDE = {
     "components",
+    "components.artifact_files",
     "components.errors",
     "components.evaluate.check",
     "components.evaluate.diagnosis",
@@ -37,7 +38,6 @@ OUTSIDE = {
     "components.settings.fields",
     "components.settings.sections",
     "components.train.memory_check",
-    "components.validate.check",
 }
 RACY_NS = 2 * 10**9
 FILE = "code_hashes.json"
