@@ -14,6 +14,9 @@ from components.formatting import did_you_mean
 Side = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Bounds = Annotated[
+    list[Share], Meta(min_length=2, max_length=2)
+]  # msgspec 0.22 crashes on `Share | tuple[Share, Share]`
 
 
 class Entries(msgspec.Struct):
@@ -31,7 +34,7 @@ class Entries(msgspec.Struct):
         Meta(description='whole numbers by split, such as {"train": 100, "test": 20}'),
     ]
     class_shares: Annotated[
-        dict[str, Share | tuple[Share, Share]],
+        dict[str, Share | Bounds],
         Meta(description="for each class a share between 0 and 1, or [low, high]"),
     ]
 
@@ -82,7 +85,7 @@ def _valid(key: str, content: dict[str, Any]) -> bool:
     if key == "classes":
         return len(set(value)) == len(value)
     if key == "class_shares":
-        ordered = all(share[0] <= share[1] for share in value.values() if isinstance(share, tuple))
+        ordered = all(share[0] <= share[1] for share in value.values() if isinstance(share, list))
         return ordered and (not _valid("classes", content) or set(value) == set(content["classes"]))
     return True
 
