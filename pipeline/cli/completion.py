@@ -9,7 +9,10 @@ from collections.abc import Iterable
 def sources(prefix: str) -> Iterable[str]:
     from argcomplete.completers import DirectoriesCompleter
 
-    return ["auto", "mnist", "digits", *DirectoriesCompleter()(prefix)]
+    from components.ingest import select
+
+    names = [name.removesuffix("NAME") for name in select.names()]
+    return ["auto", *names, *DirectoriesCompleter()(prefix)]
 
 
 def settings_files(prefix: str) -> Iterable[str]:

@@ -57,7 +57,7 @@ SETTINGS = (
         "--source",
         default="",
         completer=completion.sources,
-        help="auto, mnist, digits, tfds:NAME or a folder of images",
+        help="auto, a data set such as mnist, digits or tfds:NAME, or a folder of images",
     ),
     Option(
         "--config",
