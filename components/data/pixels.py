@@ -1,4 +1,4 @@
-"""Exact sums over the pixels of a block of images, and a hash of each image: counted by validate and normalize."""
+"""Exact histograms and moments of pixels, and a hash of each image, for validate and normalize."""
 
 import hashlib
 import math
@@ -17,7 +17,7 @@ def histogram(images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _count(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How often each byte occurs, counted in pairs: twice as fast as one by one, in pieces that stay in the cache."""
+    """How often each byte occurs, counted in pairs: twice as fast, in pieces that stay in the CPU's cache."""
     even = len(values) & ~1
     pairs, table = values[:even].view(np.uint16), np.zeros(2**16, np.int64)
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -29,7 +29,7 @@ def _count(values: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean, deviation (of the whole, not of a sample), smallest and largest of pixel values 0..255."""
+    """Mean, population standard deviation, minimum and maximum of pixel values 0..255."""
 
     mean: float
     deviation: float
@@ -38,7 +38,7 @@ class Moments:
 
 
 def moments(counts: NDArray[np.int64]) -> Moments | None:
-    """The moments of the values that *counts* (256,) counts, from whole numbers and so exact; None of no values."""
+    """The moments of the values with the histogram *counts* (256,), exact; None where there are no values."""
     table = {value: count for value, count in enumerate(counts.tolist()) if count}
     if not table:
         return None

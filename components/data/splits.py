@@ -7,7 +7,7 @@ SPLIT/
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from components.progress import progress
 
-SHARD_BYTES = 32 * 2**20
+SHARD_BYTES = CHUNK_BYTES = 32 * 2**20
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
 class SplitWriter:
-    """Collects blocks of images into shards: `with SplitWriter(folder, shape) as out: out.add(images, labels)`."""
+    """Collect blocks of images into shards: `with SplitWriter(folder, shape) as out: out.add(images, labels)`."""
 
     def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
         """*shape* is (H, W, C) of one image."""
         folder.mkdir(parents=True)
         self._folder, self._shape = folder, shape
         self._shard = np.empty((max(1, SHARD_BYTES // math.prod(shape)), *shape), np.uint8)
-        self._held = self._shards = 0
+        self._filled = self._shards = 0
         self._labels: list[Labels] = []
 
     def add(self, images: Images, labels: Labels) -> None:
@@ -40,23 +40,23 @@ class SplitWriter:
             raise ValueError(f"{images.dtype} {images.shape} and {len(labels)} labels; expected uint8 {self._shape}")
         self._labels.append(labels.astype(np.int64))
         while len(images):
-            part = images[: len(self._shard) - self._held]
-            self._shard[self._held : self._held + len(part)] = part
-            self._held += len(part)
+            part = images[: len(self._shard) - self._filled]
+            self._shard[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
             images = images[len(part) :]
-            if self._held == len(self._shard):
+            if self._filled == len(self._shard):
                 self._flush()
 
     def _flush(self) -> None:
-        np.save(self._folder / f"images-{self._shards:05}.npy", self._shard[: self._held])
-        self._held, self._shards = 0, self._shards + 1
+        np.save(self._folder / f"images-{self._shards:05}.npy", self._shard[: self._filled])
+        self._filled, self._shards = 0, self._shards + 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
-            if self._held or not self._shards:
+            if self._filled or not self._shards:
                 self._flush()
             np.save(self._folder / "labels.npy", np.concatenate([np.empty(0, np.int64), *self._labels]))
 
@@ -69,7 +69,7 @@ class Split:
         self.labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
         first = self._open(0)
         self.shape: tuple[int, int, int] = first.shape[1:]
-        self._room = len(first)
+        self._shard_images = len(first)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,9 +79,9 @@ class Split:
         return images
 
     def blocks(self, size: int = 4096, label: str = "") -> Iterator[tuple[Images, Labels]]:
-        """Yield (images, labels) of at most *size* images in order; the images are copies, free to be changed.
+        """Yield (images, labels) of at most *size* images in order; the images are copies that can be changed.
 
-        With a *label* a person sees how far the reading has come.
+        With a *label* the progress is shown.
         """
         start = 0
         with progress(label, len(self)) if label else nullcontext() as advance:
@@ -97,12 +97,18 @@ class Split:
     def take(self, indices: NDArray[np.int64]) -> Images:
         """The images at *indices*, in that order: uint8 (len(indices), H, W, C)."""
         out = np.empty((len(indices), *self.shape), np.uint8)
-        shards = indices // self._room
+        shards = indices // self._shard_images
         for shard in np.unique(shards):
             here = shards == shard
-            out[here] = self._open(int(shard))[indices[here] - shard * self._room]
+            out[here] = self._open(int(shard))[indices[here] - shard * self._shard_images]
         return out
 
     def images(self) -> Images:
         """Every image in one array: uint8 (N, H, W, C)."""
         return np.concatenate([self._open(shard) for shard in range(len(self._paths))])
+
+
+def chunks(indices: NDArray[np.int64], shape: Sequence[int], most: int) -> Iterator[NDArray[np.int64]]:
+    """*indices* of images of *shape* (H, W, C) in order, at most *most* at once, and CHUNK_BYTES of float32 pixels."""
+    size = min(most, max(1, CHUNK_BYTES // (4 * math.prod(shape))))
+    yield from (indices[start : start + size] for start in range(0, len(indices), size))

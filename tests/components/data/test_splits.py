@@ -1,4 +1,4 @@
-"""Images on disk: whatever goes in, in whatever blocks, comes out again."""
+"""Images on disk: what is written, in whatever blocks, is read again."""
 
 import tempfile
 from pathlib import Path
@@ -14,13 +14,13 @@ from components.data.splits import Split, SplitWriter
 SHAPE = (3, 2, 1)
 
 
-def some(count: int, seed: int = 0) -> tuple[splits.Images, splits.Labels]:
+def random_images(count: int, seed: int = 0) -> tuple[splits.Images, splits.Labels]:
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8), rng.integers(0, 10, count)
 
 
 def written(folder: Path, blocks: list[int], per_shard: int) -> tuple[Split, splits.Images, splits.Labels]:
-    images, labels = some(sum(blocks))
+    images, labels = random_images(sum(blocks))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(splits, "SHARD_BYTES", per_shard * 6)
         with SplitWriter(folder, SHAPE) as out:
@@ -36,8 +36,8 @@ def written(folder: Path, blocks: list[int], per_shard: int) -> tuple[Split, spl
     size=st.integers(1, 8),
     data=st.data(),
 )
-def test_any_blocks(blocks: list[int], per_shard: int, size: int, data: st.DataObject) -> None:
-    """Images and labels written in blocks of any sizes, in shards of any size, are read as they were, in any way."""
+def test_any_blocks_are_read_as_written(blocks: list[int], per_shard: int, size: int, data: st.DataObject) -> None:
+    """Images and labels written in blocks and shards of any size are read unchanged, in every way of reading."""
     with tempfile.TemporaryDirectory() as folder:
         split, images, labels = written(Path(folder, "split"), blocks, per_shard)
         read = list(split.blocks(size))
@@ -47,15 +47,17 @@ def test_any_blocks(blocks: list[int], per_shard: int, size: int, data: st.DataO
         assert np.array_equal(split.images(), images)
         assert len(split) == len(images)
         assert split.shape == SHAPE
-        wanted = np.array(data.draw(st.lists(st.integers(0, max(0, len(images) - 1)))) if len(images) else [], np.int64)
-        assert np.array_equal(split.take(wanted), images[wanted])
+        indices = np.array(
+            data.draw(st.lists(st.integers(0, max(0, len(images) - 1)))) if len(images) else [], np.int64
+        )
+        assert np.array_equal(split.take(indices), images[indices])
         shards = [len(np.load(path)) for path in sorted(Path(folder, "split").glob("images-*.npy"))]
         assert all(count == per_shard for count in shards[:-1])
         assert shards[-1] <= per_shard
 
 
-def test_blocks_do_not_matter_to_the_bytes(tmp_path: Path) -> None:
-    """The same images written in other blocks are the same files."""
+def test_block_sizes_do_not_change_the_bytes(tmp_path: Path) -> None:
+    """The same images written in other blocks give the same files."""
     written(tmp_path / "one", [20], 8)
     written(tmp_path / "many", [3, 0, 9, 1, 7], 8)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -65,16 +67,16 @@ def test_blocks_do_not_matter_to_the_bytes(tmp_path: Path) -> None:
 
 
 def test_blocks_are_copies(tmp_path: Path) -> None:
-    """What a reader does to a block changes neither the file nor the next reading."""
+    """Changing a block changes neither the file nor the next reading."""
     split, images, _ = written(tmp_path / "split", [5], 3)
     for block, _ in split.blocks():
         block[:] = 0
     assert np.array_equal(split.images(), images)
 
 
-def test_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
-    """A block that its owner fills again after handing it over is written as it was."""
-    images, labels = some(4)
+def test_the_writer_copies_its_blocks(tmp_path: Path) -> None:
+    """A buffer that is reused after `add` is written as it was."""
+    images, labels = random_images(4)
     buffer = images.copy()
     with SplitWriter(tmp_path / "split", SHAPE) as out:
         out.add(buffer, labels)
@@ -90,8 +92,8 @@ def test_writer_keeps_what_it_was_given(tmp_path: Path) -> None:
         (np.zeros((2, *SHAPE), np.uint8), np.zeros(3, np.int64)),
     ],
 )
-def test_refuses_what_does_not_fit(tmp_path: Path, images: splits.Images, labels: splits.Labels) -> None:
-    """Images of another shape or type, or without a label each, are refused, and no split is left."""
+def test_images_that_do_not_fit_are_refused(tmp_path: Path, images: splits.Images, labels: splits.Labels) -> None:
+    """Images of another shape or type, or without a label each, are refused, and no split is written."""
     with pytest.raises(ValueError, match="expected uint8"), SplitWriter(tmp_path / "split", SHAPE) as out:
         out.add(images, labels)
     assert not (tmp_path / "split" / "labels.npy").exists()

@@ -372,9 +372,9 @@ def test_settings_that_leave_nothing_to_prune_or_to_bound_are_told() -> None:
     """Before training: pruning to no share, a budget for a file that is not exported, a ratio without its base."""
     with pytest.raises(ConfigError, match=r"export\.sparsity is 0: nothing would be pruned"):
         Export(formats="pruned", sparsity=0)
-    with pytest.raises(ConfigError, match=r"gate\.max_bytes bounds the format onnx, which is not in export\.formats"):
+    with pytest.raises(ConfigError, match=r"gate\.max_bytes applies to the format onnx, which is not in export"):
         Params(gate=Gate(budget_format="onnx", max_bytes=9))
-    with pytest.raises(ConfigError, match=r"ratio to tflite, .*take --set export\.formats=int8,tflite"):
+    with pytest.raises(ConfigError, match=r"ratio to tflite, .*use --set export\.formats=int8,tflite"):
         Params(gate=Gate(max_latency_ratio=1), export=Export(formats="int8"))
     assert Params(export=Export(formats="onnx")).gate.budget_format == "int8"  # no bound is set
 

@@ -1,4 +1,4 @@
-"""Which source serves what is asked for, what it is called, and what "auto" comes to."""
+"""Which source serves a setting, what it is called, and what "auto" selects."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_source_has_its_kind(tmp_path: Path) -> None:
-    """Names are told from folders, and folders of IDX files from folders of pictures."""
+    """Names are distinguished from folders, and folders of IDX files from folders of images."""
     idx_files.write(tmp_path / "idx")
-    (tmp_path / "pictures").mkdir()
-    asked = ["mnist", "digits", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
-    assert [select.kind(source) for source in asked] == ["mnist", "digits", "tfds", "tfds"]
-    assert [select.kind(str(tmp_path / name)) for name in ("idx", "pictures")] == ["idx", "folder"]
+    (tmp_path / "images").mkdir()
+    sources = ["mnist", "digits", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
+    assert [select.kind(source) for source in sources] == ["mnist", "digits", "tfds", "tfds"]
+    assert [select.kind(str(tmp_path / name)) for name in ("idx", "images")] == ["idx", "folder"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_each_source_has_its_kind(tmp_path: Path) -> None:
         ("tfds:../x", "'tfds:../x' does not name a data set"),
     ],
 )
-def test_what_is_no_source_is_refused_with_a_hint(source: str, expected: str) -> None:
-    """A slip of the pen is answered with what was meant or what is possible."""
+def test_an_unknown_source_is_refused_with_a_hint(source: str, expected: str) -> None:
+    """A typing error is answered with the closest name and the possible ones."""
     with pytest.raises(SourceError) as caught:
         select.kind(source)
     assert expected in str(caught.value)
@@ -57,8 +57,8 @@ def test_names_are_short_and_safe(tmp_path: Path) -> None:
     """A model is registered under the source's name, in small letters, digits, - and _."""
     for folder in ("My Cats & Dogs!", "Größe", "数字", "文字"):
         (tmp_path / folder).mkdir()
-    asked = ["mnist", "digits", "tfds:fashion_mnist", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
-    names = [select.name(Ingest(source=source)) for source in asked]
+    sources = ["mnist", "digits", "tfds:fashion_mnist", "tfds:emnist/letters", "tfds:mnist:3.0.1"]
+    names = [select.name(Ingest(source=source)) for source in sources]
     assert names == ["mnist", "digits", "fashion_mnist", "emnist-letters", "mnist"]
     assert select.name(Ingest(source=f"{tmp_path}/My Cats & Dogs!/")) == "my-cats-dogs"
     assert select.name(Ingest(source=f"{tmp_path}/Größe")) == "groe"
@@ -67,21 +67,36 @@ def test_names_are_short_and_safe(tmp_path: Path) -> None:
     assert all(name.startswith("images-") for name in others)
 
 
+def test_every_module_is_a_source() -> None:
+    """Each module of the folder offers what SourceModule says, and stands in the lists of names."""
+    for module in select.modules():
+        source = select._load(module)
+        assert all(callable(getattr(source, name)) for name in ("serves", "fingerprint", "read"))
+        assert source.SOURCE == select.FOLDER or source.SOURCE in select.names()
+        assert source.SOURCE == select.FOLDER or source.SOURCE in select.expected()
+
+
+def test_names_are_distinguished_from_folders() -> None:
+    """A folder need not exist to be none of the names: compose mounts it, and Airflow watches it."""
+    assert all(map(select.is_name, ("auto", "mnist", "digits", "tfds:fashion_mnist")))
+    assert not any(map(select.is_name, ("", "folder", "idx", "/data/images", "a:b", "tfds")))
+
+
 def test_a_source_that_is_not_auto_is_left_alone() -> None:
-    """Nothing is looked for where the source was named."""
+    """Nothing is searched for where the source is named."""
     params = Ingest(source="mnist", mirror=NOBODY)
     assert select.choose(params) == (params, "")
 
 
-def test_auto_takes_mnist_where_it_is_at_hand(tmp_path: Path) -> None:
-    """With the four files in data_dir, auto is mnist and nothing need be said."""
+def test_auto_selects_mnist_where_it_is_available(tmp_path: Path) -> None:
+    """With the four files in data_dir, auto is mnist, without a notice."""
     params = Ingest(data_dir=str(idx_files.write(tmp_path)))
     chosen, notice = select.choose(params)
     assert (chosen.source, chosen.data_dir, notice) == ("mnist", params.data_dir, "")
 
 
 def test_auto_falls_back_to_digits_and_says_so(tmp_path: Path) -> None:
-    """Without MNIST and without a network, auto is digits with a notice that names the ways to the real data."""
+    """Without MNIST and without a network, auto is digits, with a notice that names the ways to the real data."""
     chosen, notice = select.choose(Ingest(mirror=NOBODY, tfds_dir=str(tmp_path)))
     assert chosen.source == "digits"
     assert len(notice.splitlines()) > 5
@@ -90,21 +105,21 @@ def test_auto_falls_back_to_digits_and_says_so(tmp_path: Path) -> None:
 
 
 def test_auto_does_not_hide_a_folder_that_lacks_a_file(tmp_path: Path) -> None:
-    """Who names a folder for MNIST wants that folder: what it lacks is an error, not a reason for digits."""
+    """Where a folder for MNIST is set, a file missing there is an error, not a reason for digits."""
     folder = idx_files.write(tmp_path)
     (folder / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(SourceError, match="no train-labels-idx1-ubyte"):
         select.choose(Ingest(data_dir=str(folder)))
 
 
-@pytest.mark.parametrize("source", ["mnist", "digits", "tfds:mnist", "IDX", "PICTURES"])
+@pytest.mark.parametrize("source", ["mnist", "digits", "tfds:mnist", "IDX", "IMAGES"])
 def test_a_fingerprint_loads_nothing_heavy(tmp_path: Path, source: str) -> None:
-    """A run with nothing to do asks for it: not even NumPy is imported."""
+    """A run with nothing to do needs it: not even NumPy is imported."""
     from PIL import Image
 
     for name in ("a", "b"):
-        (tmp_path / "PICTURES" / name).mkdir(parents=True)
-        Image.new("L", (2, 2)).save(tmp_path / "PICTURES" / name / "x.png")
+        (tmp_path / "IMAGES" / name).mkdir(parents=True)
+        Image.new("L", (2, 2)).save(tmp_path / "IMAGES" / name / "x.png")
     idx_files.write(tmp_path / "IDX")
     code = """
 import sys
@@ -127,8 +142,8 @@ sys.exit(f"loaded {heavy}" if heavy else 0)
     assert len(done.stdout) > 10
 
 
-def test_the_split_by_content_is_the_same_for_ever() -> None:
-    """The first digits of the hash, as a share of all, decide: no process, machine or year decides otherwise."""
+def test_the_split_by_content_is_fixed() -> None:
+    """The first digits of the hash decide, in every process and on every machine."""
     below, above = "7fff".ljust(64, "0"), "8000".ljust(64, "0")
     assert (is_test(below, 0.5), is_test(above, 0.5)) == (True, False)
     assert not is_test("f" * 64, 0.9999)

@@ -1,4 +1,4 @@
-"""Ingest: what the source gives is on disk afterwards, the same bytes every time, or a sentence says why not."""
+"""Ingest: a source's images as splits on disk, the same bytes every time, or a message that says why not."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def digest(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def pictures(root: Path, count: int = 12) -> Path:
+def image_folder(root: Path, count: int = 12) -> Path:
     """ROOT/{a,b}/N.png, grey noise of 5 x 4."""
     rng = np.random.default_rng(0)
     for name in "ab":
@@ -44,8 +44,8 @@ def pictures(root: Path, count: int = 12) -> Path:
     return root
 
 
-def test_digits_lie_in_two_splits_with_their_provenance(tmp_path: Path) -> None:
-    """Images and labels of both splits, and a description that says what they are."""
+def test_digits_are_two_splits_with_their_provenance(tmp_path: Path) -> None:
+    """Images and labels of both splits, and a description of them."""
     facts = run(tmp_path / "out", source="digits")
     train, test = (Split(tmp_path / "out" / split) for split in ("train", "test"))
     assert (len(train), len(test), train.shape) == (1437, 360, (28, 28, 1))
@@ -63,16 +63,16 @@ def test_digits_lie_in_two_splits_with_their_provenance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["digits", "folder"])
-def test_the_same_source_gives_the_same_bytes(tmp_path: Path, source: str) -> None:
-    """Twice ingested, every file is the same bit for bit."""
-    given = str(pictures(tmp_path / "pets")) if source == "folder" else source
+def test_the_same_source_is_the_same_bytes(tmp_path: Path, source: str) -> None:
+    """Ingested twice, every file is identical."""
+    name = str(image_folder(tmp_path / "pets")) if source == "folder" else source
     for out in ("one", "two"):
-        run(tmp_path / out / "out", source=given)
+        run(tmp_path / out / "out", source=name)
     assert digest(tmp_path / "one" / "out") == digest(tmp_path / "two" / "out")
 
 
 def test_size_and_channels_can_be_set_for_any_source(tmp_path: Path) -> None:
-    """image_size and channels bring even the digits to another shape."""
+    """image_size and channels convert even the digits to another shape."""
     run(tmp_path / "out", source="digits", image_size=16, channels=3)
     images = Split(tmp_path / "out" / "test").images()
     assert images.shape == (360, 16, 16, 3)
@@ -82,8 +82,8 @@ def test_size_and_channels_can_be_set_for_any_source(tmp_path: Path) -> None:
 
 
 def test_each_image_of_a_folder_can_be_traced_to_its_file(tmp_path: Path) -> None:
-    """files.json has, for each split, the path of image number i at place i."""
-    root = pictures(tmp_path / "pets")
+    """files.json lists, for each split, the path of image i at index i."""
+    root = image_folder(tmp_path / "pets")
     run(tmp_path / "out", source=str(root))
     files = json.loads((tmp_path / "out" / "files.json").read_text())
     for split, paths in files.items():
@@ -95,33 +95,33 @@ def test_each_image_of_a_folder_can_be_traced_to_its_file(tmp_path: Path) -> Non
             assert path[0] == "ab"[label]
 
 
-def test_nothing_written_tells_of_this_machine(tmp_path: Path) -> None:
-    """No path of the machine is in the files: the same folder elsewhere gives the same artifact."""
+def test_nothing_written_depends_on_the_machine(tmp_path: Path) -> None:
+    """The files hold no path of the machine: the same folder elsewhere gives the same artifact."""
     for place in ("here", "elsewhere"):
-        run(tmp_path / place / "out", source=str(pictures(tmp_path / place / "pets")))
+        run(tmp_path / place / "out", source=str(image_folder(tmp_path / place / "pets")))
     assert digest(tmp_path / "here" / "out") == digest(tmp_path / "elsewhere" / "out")
 
 
 def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
-    """What was read must be what the key was made of; a rerun may succeed."""
-    root = pictures(tmp_path / "pets")
+    """The images read must be those of the key; a retry may succeed."""
+    root = image_folder(tmp_path / "pets")
     params = Ingest(source=str(root))
-    promised = select.fingerprint(params, tmp_path / "cache")
+    fingerprint = select.fingerprint(params, tmp_path / "cache")
     (root / "a" / "0.png").write_bytes((root / "b" / "0.png").read_bytes())
     (tmp_path / "out").mkdir()
     with pytest.raises(SourceUnreachable, match="changed while it was being read; run it again"):
-        ingest(tmp_path / "out", params, promised)
+        ingest(tmp_path / "out", params, fingerprint)
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
-    """Where no image falls to the test split, there is nothing to judge a model by."""
+    """Without a test split no model can be evaluated."""
     with pytest.raises(DataRejected, match="has no test images"):
-        run(tmp_path / "out", source=str(pictures(tmp_path / "pets", 1)), test_share=0.01)
+        run(tmp_path / "out", source=str(image_folder(tmp_path / "pets", 1)), test_share=0.01)
 
 
-def test_other_files_in_class_folders_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A person sees what was left out, and the facts keep it."""
-    root = pictures(tmp_path / "pets")
+def test_other_files_in_class_folders_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The user sees what was left out, and the facts keep it."""
+    root = image_folder(tmp_path / "pets")
     (root / "a" / "notes.txt").touch()
     facts = run(tmp_path / "out", source=str(root))
     assert "a/notes.txt" in facts["warnings"][0]
@@ -130,7 +130,7 @@ def test_other_files_in_class_folders_are_told(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
 def test_mnist_is_read_fast_and_in_little_memory(tmp_path: Path) -> None:
-    """70,000 images in seconds, and a peak of memory far below the 500 MB that three stages may take."""
+    """70,000 images in seconds, with a peak memory far below the 500 MB that three stages can take."""
     code = """
 import json, re, sys, time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Normalize: what is held out, what is left out, and what the scaling is fitted on."""
+"""Normalize: which images are held out or left out, and what the scaling is fitted on."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ from components.settings.sections import Normalize
 Part = tuple[Images, Labels]
 
 
-def some(count: int, classes: int = 3, shape: tuple[int, int, int] = (5, 4, 1), seed: int = 0) -> Part:
+def random_images(count: int, classes: int = 3, shape: tuple[int, int, int] = (5, 4, 1), seed: int = 0) -> Part:
     images = np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
     return images, np.arange(count) % classes
 
@@ -43,9 +43,9 @@ def normalized(folder: Path, train: Part, test: Part, params: Normalize | None =
     return out
 
 
-def test_writes_three_splits(tmp_path: Path) -> None:
-    """Training and validation share out the training images between them; the test split is as it was."""
-    train, test = some(300), some(60, seed=1)
+def test_three_splits_are_written(tmp_path: Path) -> None:
+    """Training and validation divide the training images between them; the test split is unchanged."""
+    train, test = random_images(300), random_images(60, seed=1)
     out = normalized(tmp_path, train, test)
     parts = {name: Split(out / name) for name in ("train", "validation", "test")}
     data = json.loads((out / "data.json").read_text(encoding="utf-8"))
@@ -56,16 +56,16 @@ def test_writes_three_splits(tmp_path: Path) -> None:
     assert (data["shape"], data["duplicates_removed"]) == ([5, 4, 1], 0)
     assert np.array_equal(parts["test"].images(), test[0])
     assert np.array_equal(parts["test"].labels, test[1])
-    shared_out = np.concatenate([hashes(parts[name].images()) for name in ("train", "validation")])
-    assert sorted(shared_out) == sorted(hashes(train[0]))
+    divided = np.concatenate([hashes(parts[name].images()) for name in ("train", "validation")])
+    assert sorted(divided) == sorted(hashes(train[0]))
     label_of = dict(zip(hashes(train[0]).tolist(), train[1].tolist(), strict=True))
     for name in ("train", "validation"):
         assert [label_of[key] for key in hashes(parts[name].images()).tolist()] == parts[name].labels.tolist()
 
 
-def test_labels_are_whole_numbers(tmp_path: Path) -> None:
+def test_labels_are_integers(tmp_path: Path) -> None:
     """Labels are int64, whatever loss is used later."""
-    out = normalized(tmp_path, some(60), some(9, seed=1))
+    out = normalized(tmp_path, random_images(60), random_images(9, seed=1))
     assert all(np.load(out / name / "labels.npy").dtype == np.int64 for name in ("train", "validation", "test"))
 
 
@@ -75,41 +75,41 @@ def test_labels_are_whole_numbers(tmp_path: Path) -> None:
     share=st.floats(0.01, 0.5),
     seed=st.integers(0, 2**32),
 )
-def test_every_class_is_on_both_sides(sizes: list[int], share: float, seed: int) -> None:
-    """Each class gives the share asked for, to the nearest image, but at least one image and never all."""
+def test_every_class_is_in_training_and_validation(sizes: list[int], share: float, seed: int) -> None:
+    """The requested share of each class is held out, to the nearest image, but at least one image and never all."""
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     names = [str(number) for number in range(len(sizes))]
     keys, params = np.arange(len(labels), dtype=np.uint64), Normalize(validation_share=share, seed=seed)
-    sides = assign(keys, np.empty(0, np.uint64), labels, names, params)
+    assigned = assign(keys, np.empty(0, np.uint64), labels, names, params)
     for number, size in enumerate(sizes):
-        held_out = int((sides[labels == number] == VALIDATION).sum())
+        held_out = int((assigned[labels == number] == VALIDATION).sum())
         assert 1 <= held_out < size
         assert abs(held_out - share * size) <= 0.5 + 1e-9 or held_out == 1
 
 
-UNTESTED = range(13, 17)  # two of each class, which a split needs at least
+UNTESTED = range(13, 17)  # two of each class, the minimum for a split
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kinds=st.lists(st.integers(0, 12), max_size=76).flatmap(lambda some: st.permutations([*some, *UNTESTED])),
+    kinds=st.lists(st.integers(0, 12), max_size=76).flatmap(lambda kinds: st.permutations([*kinds, *UNTESTED])),
     tested=st.sets(st.integers(0, 12), max_size=4),
     seed=st.integers(0, 99),
 )
-def test_no_image_is_on_two_sides(kinds: list[int], tested: set[int], seed: int) -> None:
-    """An image that is in the test split is left out, all copies of it; copies of any other keep together."""
+def test_no_image_is_in_two_splits(kinds: list[int], tested: set[int], seed: int) -> None:
+    """All copies of an image in the test split are left out; copies of any other image stay together."""
     keys = np.array(kinds, np.uint64)
     labels = keys.astype(np.int64) % 2
-    sides = assign(keys, np.array(sorted(tested), np.uint64), labels, ["even", "odd"], Normalize(seed=seed))
+    assigned = assign(keys, np.array(sorted(tested), np.uint64), labels, ["even", "odd"], Normalize(seed=seed))
     for kind in set(kinds):
-        (side,) = set(sides[keys == kind].tolist())
-        assert (side == DROPPED) == (kind in tested)
-        assert side in (TRAIN, VALIDATION, DROPPED)
+        (split,) = set(assigned[keys == kind].tolist())
+        assert (split == DROPPED) == (kind in tested)
+        assert split in (TRAIN, VALIDATION, DROPPED)
 
 
-def test_test_images_are_taken_out_of_training(tmp_path: Path) -> None:
-    """Training images that are test images too are left out and counted, be it under another label."""
-    train, test = some(90), some(30, seed=1)
+def test_test_images_are_removed_from_training(tmp_path: Path) -> None:
+    """Training images that are test images too are left out and counted, even with another label."""
+    train, test = random_images(90), random_images(30, seed=1)
     train[0][[4, 5, 40]] = test[0][[0, 9, 9]]
     out = normalized(tmp_path, train, test)
     kept = np.concatenate([hashes(Split(out / name).images()) for name in ("train", "validation")])
@@ -118,30 +118,28 @@ def test_test_images_are_taken_out_of_training(tmp_path: Path) -> None:
     assert not np.isin(kept, hashes(test[0])).any()
 
 
-def test_seed_chooses_the_validation_images(tmp_path: Path) -> None:
-    """The same seed holds out the same images, another seed others, and each class those of other places."""
+def test_the_seed_chooses_the_validation_images(tmp_path: Path) -> None:
+    """The same seed holds out the same images, another seed others, and each class at other positions."""
     keys, labels = np.arange(300, dtype=np.uint64), np.arange(300) % 3
-    nothing, names = np.empty(0, np.uint64), ["a", "b", "c"]
-    first, again, other = (assign(keys, nothing, labels, names, Normalize(seed=seed)) for seed in (1, 1, 2))
+    none, names = np.empty(0, np.uint64), ["a", "b", "c"]
+    first, again, other = (assign(keys, none, labels, names, Normalize(seed=seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert not np.array_equal(first[labels == 0], first[labels == 1])
 
 
-def test_a_growing_class_leaves_the_others_alone() -> None:
+def test_a_growing_class_does_not_affect_the_others() -> None:
     """Images added to one class do not change which images of another are held out."""
     labels = np.repeat([0, 1], 50)
     more = np.concatenate([labels, np.zeros(30, np.int64)])
-    nothing, names = np.empty(0, np.uint64), ["a", "b"]
-    before, after = (
-        assign(np.arange(len(of), dtype=np.uint64), nothing, of, names, Normalize()) for of in (labels, more)
-    )
+    none, names = np.empty(0, np.uint64), ["a", "b"]
+    before, after = (assign(np.arange(len(of), dtype=np.uint64), none, of, names, Normalize()) for of in (labels, more))
     assert np.array_equal(before[50:], after[50:100])
 
 
 def test_scaling_is_fitted_on_training_alone(tmp_path: Path) -> None:
-    """Mean and deviation are those of the training pixels, per channel, and of no other split's."""
-    train, test = some(200, shape=(6, 5, 3)), some(60, shape=(6, 5, 3), seed=1)
+    """Mean and deviation are those of the training pixels, per channel, and of no other split."""
+    train, test = random_images(200, shape=(6, 5, 3)), random_images(60, shape=(6, 5, 3), seed=1)
     train[0][..., 1] //= 3
     out = normalized(tmp_path, train, test)
     data, pixels = json.loads((out / "data.json").read_text(encoding="utf-8")), Split(out / "train").images() / 255
@@ -149,9 +147,9 @@ def test_scaling_is_fitted_on_training_alone(tmp_path: Path) -> None:
     assert data["std"] == pytest.approx(pixels.std((0, 1, 2)).tolist(), rel=1e-12)
 
 
-def test_a_channel_that_never_changes_can_be_divided_by(tmp_path: Path) -> None:
-    """The deviation of a channel of one value is given as 1."""
-    train, test = some(60, shape=(4, 4, 3)), some(9, shape=(4, 4, 3), seed=1)
+def test_the_deviation_of_a_constant_channel_is_1(tmp_path: Path) -> None:
+    """So dividing by it is safe."""
+    train, test = random_images(60, shape=(4, 4, 3)), random_images(9, shape=(4, 4, 3), seed=1)
     train[0][..., 2] = 51
     data = json.loads((normalized(tmp_path, train, test) / "data.json").read_text(encoding="utf-8"))
     assert (data["mean"][2], data["std"][2]) == (0.2, 1.0)
@@ -159,34 +157,34 @@ def test_a_channel_that_never_changes_can_be_divided_by(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_too_few_images_of_a_class(tmp_path: Path, left: int) -> None:
-    """A class without an image for each side is refused by its name."""
-    images, labels = some(90)
+def test_a_class_with_too_few_images_is_refused(tmp_path: Path, left: int) -> None:
+    """A class without an image for training and one for validation is refused by name."""
+    images, labels = random_images(90)
     keep = (labels != 1) | (np.cumsum(labels == 1) <= left)
     with pytest.raises(DataRejected, match=rf"^class 'c1' has {left} distinct training images"):
-        normalized(tmp_path, (images[keep], labels[keep]), some(30, seed=1))
+        normalized(tmp_path, (images[keep], labels[keep]), random_images(30, seed=1))
 
 
-def test_a_class_that_is_all_in_the_test_split(tmp_path: Path) -> None:
+def test_a_class_entirely_in_the_test_split_is_refused(tmp_path: Path) -> None:
     """A class whose training images are all test images has none left to train on, and is refused."""
-    train = some(90)
+    train = random_images(90)
     test = train[0][train[1] == 2], train[1][train[1] == 2]
     with pytest.raises(DataRejected, match="class 'c2' has 0"):
         normalized(tmp_path, train, test)
 
 
 @pytest.mark.parametrize(("split", "label"), [("train", 3), ("test", -1)])
-def test_label_of_no_class(tmp_path: Path, split: str, label: int) -> None:
-    """A label outside the classes is refused with its place, not trained on."""
-    parts = {"train": some(90), "test": some(30, seed=1)}
+def test_a_label_outside_the_classes_is_refused(tmp_path: Path, split: str, label: int) -> None:
+    """With its index, before training."""
+    parts = {"train": random_images(90), "test": random_images(30, seed=1)}
     parts[split][1][7] = label
     with pytest.raises(DataRejected, match=f"^{split}: image 7 has the label {label}; expected 0 to 2"):
         normalized(tmp_path, parts["train"], parts["test"])
 
 
-def test_shards_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scaling and the choice are the same, however the images were cut into shards."""
-    train, test = some(300), some(60, seed=1)
+def test_shard_sizes_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scaling and the choice of images are the same for every shard size."""
+    train, test = random_images(300), random_images(60, seed=1)
     whole = normalized(tmp_path / "whole", train, test)
     monkeypatch.setattr(splits, "SHARD_BYTES", 20 * 37)
     cut = normalized(tmp_path / "cut", train, test)
@@ -197,8 +195,8 @@ def test_shards_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
-    """Every file is the same bit for bit when another process makes it, with another hash seed."""
-    here = normalized(tmp_path, some(300), some(60, seed=1))
+    """Every file is identical when another process with another hash seed writes it."""
+    here = normalized(tmp_path, random_images(300), random_images(60, seed=1))
     there = tmp_path / "there"
     there.mkdir()
     code = (
@@ -213,12 +211,12 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     assert all((here / file).read_bytes() == (there / file).read_bytes() for file in files)
 
 
-def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight times the images take little more memory: shards are in memory one at a time, and some bytes per image."""
+def test_memory_does_not_grow_with_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight times the images need little more memory: one shard at a time, and some bytes per image."""
     monkeypatch.setattr(splits, "SHARD_BYTES", 2**19)
     peaks = []
     for times in (1, 8):
-        parts = some(1500 * times, shape=(32, 32, 1)), some(600, shape=(32, 32, 1), seed=1)
+        parts = random_images(1500 * times, shape=(32, 32, 1)), random_images(600, shape=(32, 32, 1), seed=1)
         source = ingested(tmp_path / f"in{times}", *parts)
         del parts
         out = tmp_path / f"out{times}"
@@ -243,8 +241,10 @@ def test_histogram_counts_every_pixel(shape: tuple[int, ...], seed: int, levels:
     for channel in range(shape[-1]):
         values = images[..., channel].ravel()
         assert np.array_equal(counts[channel], np.bincount(values, minlength=256))
-        found = moments(counts[channel])
-        assert (found is None) == (values.size == 0)
-        if found:
-            assert (found.min, found.max) == (values.min(), values.max())
-            assert (found.mean, found.deviation) == pytest.approx((values.mean(), values.std()), rel=1e-12, abs=1e-12)
+        computed = moments(counts[channel])
+        assert (computed is None) == (values.size == 0)
+        if computed:
+            assert (computed.min, computed.max) == (values.min(), values.max())
+            assert (computed.mean, computed.deviation) == pytest.approx(
+                (values.mean(), values.std()), rel=1e-12, abs=1e-12
+            )

@@ -96,7 +96,7 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_scales_alone(name: s
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"weight_decay": 0.1}, "train.optimizer adam has none; take --set train.optimizer=adamw"),
+        ({"weight_decay": 0.1}, "train.optimizer adam has none; use --set train.optimizer=adamw"),
         ({"warmup": 1.0, "schedule": "onecycle"}, "train.schedule onecycle has no warm-up"),
         ({"warmup": 8.0, "epochs": 8}, "expected fewer than train.epochs, which is 8"),
     ],

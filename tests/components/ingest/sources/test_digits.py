@@ -1,4 +1,4 @@
-"""The digits inside scikit-learn."""
+"""The digits of scikit-learn."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ def splits() -> dict[str, tuple["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     return {split: (images, labels.tolist()) for split, images, labels in digits.read(PARAMS).blocks}
 
 
-def test_every_digit_is_there_once() -> None:
-    """1,797 images of 28 x 28, a fifth of them for testing, none in both splits."""
+def test_every_digit_is_read_once() -> None:
+    """1,797 images of 28 x 28, a fifth of them in the test split, none in both splits."""
     read = splits()
     assert {split: images.shape for split, (images, _) in read.items()} == {
         "train": (1437, 28, 28, 1),
@@ -25,18 +25,18 @@ def test_every_digit_is_there_once() -> None:
     assert len(distinct) == 1797
 
 
-def test_the_digits_are_those_that_scikit_learn_gives() -> None:
-    """Read past the library, pixels and labels are what its own function returns."""
+def test_the_digits_are_those_of_scikit_learn() -> None:
+    """Read from its file, pixels and labels are what the library's own function returns."""
     from sklearn.datasets import load_digits
 
-    given = load_digits()
-    expected = [image.tobytes() for image in digits._enlarged(given.images.astype(np.int64))]
+    expected_digits = load_digits()
+    expected = [image.tobytes() for image in digits._enlarged(expected_digits.images.astype(np.int64))]
     read = {
         image.tobytes(): label
         for images, labels in splits().values()
         for image, label in zip(images, labels, strict=True)
     }
-    assert [read[image] for image in expected] == given.target.tolist()
+    assert [read[image] for image in expected] == expected_digits.target.tolist()
 
 
 def test_the_split_is_fixed_and_every_class_has_its_share() -> None:
@@ -54,7 +54,7 @@ def test_the_enlargement_is_smooth_and_uses_the_whole_range() -> None:
     assert len(np.unique(images)) > 200
 
 
-def test_the_fingerprint_names_what_makes_the_pixels() -> None:
+def test_the_fingerprint_names_the_libraries_that_make_the_pixels() -> None:
     """Another scikit-learn or Pillow is another source."""
     fingerprint = digits.fingerprint(PARAMS, Path())
     assert "scikit-learn" in fingerprint

@@ -1,4 +1,4 @@
-"""A folder of pictures: what is taken, what it becomes, and what is refused."""
+"""A folder of images: which files are read, how they are decoded, and what is refused."""
 
 import struct
 import zlib
@@ -20,7 +20,7 @@ Read = dict[str, tuple[list[str], "np.ndarray[tuple[int, ...], np.dtype[np.uint8
 
 
 def save(path: Path, seed: int = 0, size: tuple[int, int] = (6, 5), mode: str = "L", **options: Any) -> Path:
-    """A picture of noise, (width, height) *size*, of which no two seeds give the same."""
+    """An image of noise, (width, height) *size*, different for each seed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     bands = len(Image.new(mode, (1, 1)).getbands())
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], bands), np.uint8)
@@ -28,7 +28,7 @@ def save(path: Path, seed: int = 0, size: tuple[int, int] = (6, 5), mode: str = 
     return path
 
 
-def some(root: Path, count: int = 8, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+def images_of(root: Path, count: int = 8, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
     """ROOT/CLASS/N.png."""
     for number, name in enumerate(classes):
         for i in range(count):
@@ -38,20 +38,20 @@ def some(root: Path, count: int = 8, classes: tuple[str, ...] = ("cat", "dog")) 
 
 def read(root: Path, **settings: Any) -> Read:
     """split -> (paths, images, class names), as ingest would get them."""
-    contents = folder.read(Ingest(source=str(root), **settings))
-    blocks = list(contents.blocks)
-    assert contents.images == sum(len(labels) for _, _, labels in blocks)
-    answer: Read = {}
-    for split, paths in contents.files.items():
+    source = folder.read(Ingest(source=str(root), **settings))
+    blocks = list(source.blocks)
+    assert source.images == sum(len(labels) for _, _, labels in blocks)
+    splits: Read = {}
+    for split, paths in source.files.items():
         images = [images for name, images, _ in blocks if name == split]
         labels = [label for name, _, labels in blocks for label in labels if name == split]
-        pixels = np.concatenate([np.empty((0, *contents.shape), np.uint8), *images])
-        answer[split] = (paths, pixels, [contents.classes[label] for label in labels])
-    return answer
+        pixels = np.concatenate([np.empty((0, *source.shape), np.uint8), *images])
+        splits[split] = (paths, pixels, [source.classes[label] for label in labels])
+    return splits
 
 
-def one(path: Path, **settings: Any) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """The pixels of the picture at *path*, read among others."""
+def pixels_of(path: Path, **settings: Any) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """The pixels of the image at *path*, read with its whole folder."""
     for paths, images, _ in read(path.parents[1], **settings).values():
         if f"{path.parent.name}/{path.name}" in paths:
             pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = images[paths.index(f"cat/{path.name}")]
@@ -60,22 +60,22 @@ def one(path: Path, **settings: Any) -> "np.ndarray[tuple[int, ...], np.dtype[np
 
 
 def test_a_folder_with_its_own_split_keeps_it(tmp_path: Path) -> None:
-    """FOLDER/train and FOLDER/test are the splits, each picture under the class of its folder, in the files' order."""
+    """FOLDER/train and FOLDER/test are the splits, each image in the class of its folder, in the order of the files."""
     for split, count in (("train", 4), ("test", 2)):
-        some(tmp_path / split, count)
-    found = read(tmp_path)
-    assert found["train"][0] == [f"train/{name}/{i}.png" for name in ("cat", "dog") for i in range(4)]
-    assert found["test"][2] == ["cat", "cat", "dog", "dog"]
+        images_of(tmp_path / split, count)
+    splits = read(tmp_path)
+    assert splits["train"][0] == [f"train/{name}/{i}.png" for name in ("cat", "dog") for i in range(4)]
+    assert splits["test"][2] == ["cat", "cat", "dog", "dog"]
     with Image.open(tmp_path / "test" / "dog" / "1.png") as image:
-        assert (found["test"][1][3, :, :, 0] == np.asarray(image)).all()
+        assert (splits["test"][1][3, :, :, 0] == np.asarray(image)).all()
 
 
-def test_without_a_split_of_its_own_content_chooses_it(tmp_path: Path) -> None:
-    """About test_share of the pictures are for testing, and further pictures or new names move no old one."""
-    some(tmp_path, 60)
+def test_without_own_splits_the_content_decides(tmp_path: Path) -> None:
+    """About test_share of the images are in the test split, and new images or file names move no existing one."""
+    images_of(tmp_path, 60)
     before = read(tmp_path, test_share=0.3)
     assert 15 < len(before["test"][0]) < 60
-    some(tmp_path, 80)
+    images_of(tmp_path, 80)
     (tmp_path / "cat" / "0.png").rename(tmp_path / "cat" / "renamed.png")
     after = read(tmp_path, test_share=0.3)
     for split in before:
@@ -86,42 +86,42 @@ def test_without_a_split_of_its_own_content_chooses_it(tmp_path: Path) -> None:
 def test_classes_called_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     """10 comes after 9 and before words."""
     names = ("9", "10", "ten", "1")
-    assert folder.read(Ingest(source=str(some(tmp_path, 3, names)))).classes == ["1", "9", "10", "ten"]
+    assert folder.read(Ingest(source=str(images_of(tmp_path, 3, names)))).classes == ["1", "9", "10", "ten"]
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    """A folder train that holds pictures, not classes, is a class like any other."""
-    assert folder.read(Ingest(source=str(some(tmp_path, 3, ("train", "test", "bus"))))).classes == [
+    """A folder train that holds images, not classes, is a class like any other."""
+    assert folder.read(Ingest(source=str(images_of(tmp_path, 3, ("train", "test", "bus"))))).classes == [
         "bus",
         "test",
         "train",
     ]
 
 
-def test_what_desktops_leave_behind_is_ignored_and_the_rest_is_told(tmp_path: Path) -> None:
+def test_desktop_files_are_ignored_and_others_are_named(tmp_path: Path) -> None:
     """Hidden files and Thumbs.db do not count; other files in class folders are named in a warning."""
-    some(tmp_path)
+    images_of(tmp_path)
     for name in (".DS_Store", "Thumbs.db", "notes.txt", "._0.png"):
         (tmp_path / "cat" / name).write_text("x")
-    (tmp_path / "README").write_text("beside the classes")
-    contents = folder.read(Ingest(source=str(tmp_path)))
-    assert contents.images == 16
-    (warning,) = contents.warnings
+    (tmp_path / "README").write_text("beside the class folders")
+    source = folder.read(Ingest(source=str(tmp_path)))
+    assert source.images == 16
+    (warning,) = source.warnings
     assert warning.endswith("left out: cat/notes.txt")
 
 
 def test_suffixes_in_capitals_and_names_in_any_script_are_read(tmp_path: Path) -> None:
-    """IMG.JPG, ß, 猫 and the two ways to write é are all fine."""
+    """IMG.JPG, ß, 猫 and both encodings of é are all read."""
     for split, accent in (("train", "e\u0301"), ("test", "\u00e9")):
         for i, name in enumerate(("猫", f"chat{accent}")):
             save(tmp_path / split / name / "Größe 1.JPG", i, format="JPEG")
-    found = read(tmp_path)
-    assert found["train"][2] == found["test"][2] == ["chat\u00e9", "猫"]
+    splits = read(tmp_path)
+    assert splits["train"][2] == splits["test"][2] == ["chat\u00e9", "猫"]
 
 
-def test_pictures_of_every_kind_become_grey(tmp_path: Path) -> None:
-    """16 bits are scaled, palettes resolved, and what is transparent is white."""
-    some(tmp_path)
+def test_every_image_mode_becomes_grey(tmp_path: Path) -> None:
+    """16 bits are scaled, palettes resolved, and transparent pixels are white."""
+    images_of(tmp_path)
     wide = np.array([[0, 257, 65535], [32896, 514, 0]], np.uint16)
     Image.fromarray(wide).save(tmp_path / "cat" / "wide.png")
     clear = Image.new("RGBA", (3, 2), (0, 0, 0, 0))
@@ -131,34 +131,34 @@ def test_pictures_of_every_kind_become_grey(tmp_path: Path) -> None:
     palette.putpalette([0, 0, 0, 200, 200, 200])
     palette.save(tmp_path / "cat" / "palette.png")
     settings = {"image_size": 6, "channels": 1}
-    assert one(tmp_path / "cat" / "palette.png", **settings).tolist() == np.full((6, 6, 1), 200).tolist()
+    assert pixels_of(tmp_path / "cat" / "palette.png", **settings).tolist() == np.full((6, 6, 1), 200).tolist()
     for name in ("0", "1", "2", "3", "4", "5", "6", "7"):
         for kind in ("cat", "dog"):
             save(tmp_path / kind / f"{name}.png", int(name), (3, 2))
-    assert one(tmp_path / "cat" / "wide.png", channels=1)[..., 0].tolist() == [[0, 1, 255], [128, 2, 0]]
-    assert one(tmp_path / "cat" / "clear.png", channels=1)[..., 0].tolist() == [[0, 255, 255], [255, 255, 255]]
+    assert pixels_of(tmp_path / "cat" / "wide.png", channels=1)[..., 0].tolist() == [[0, 1, 255], [128, 2, 0]]
+    assert pixels_of(tmp_path / "cat" / "clear.png", channels=1)[..., 0].tolist() == [[0, 255, 255], [255, 255, 255]]
 
 
-def test_pictures_are_read_as_people_see_them(tmp_path: Path) -> None:
-    """A photograph stored on its side, with a note in EXIF, is put upright; so is its size."""
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    """A photograph stored on its side, with an EXIF orientation, is upright once read; so is its size."""
     upright = np.zeros((20, 10), np.uint8)
     upright[:10] = 255
     (tmp_path / "cat").mkdir()
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored turned: the camera was held on its side
+    exif[0x0112] = 6  # rotated by 90 degrees: the camera was held on its side
     Image.fromarray(np.rot90(upright)).save(tmp_path / "cat" / "side.jpg", exif=exif, quality=100)
     for name in "abcdefgh":
         save(tmp_path / "cat" / f"{name}.png", ord(name), (10, 20))
         save(tmp_path / "dog" / f"{name}.png", -ord(name) + 999, (10, 20))
-    pixels = one(tmp_path / "cat" / "side.jpg")[..., 0]
+    pixels = pixels_of(tmp_path / "cat" / "side.jpg")[..., 0]
     assert pixels.shape == (20, 10)
     assert pixels[:8].min() > 200
     assert pixels[12:].max() < 50
 
 
-def test_channels_are_the_pictures_own_unless_set(tmp_path: Path) -> None:
+def test_channels_are_those_of_the_images_unless_set(tmp_path: Path) -> None:
     """All grey: 1 channel. One in colour: 3. Set: as set."""
-    some(tmp_path)
+    images_of(tmp_path)
     assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 1)
     save(tmp_path / "cat" / "colour.png", 5, mode="RGB")
     assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 3)
@@ -167,9 +167,9 @@ def test_channels_are_the_pictures_own_unless_set(tmp_path: Path) -> None:
         Ingest(channels=2)
 
 
-def test_pictures_of_different_size_need_a_size(tmp_path: Path) -> None:
-    """The error names two files with their sizes and the setting to type; with it, they are read."""
-    some(tmp_path)
+def test_images_of_different_sizes_need_a_setting(tmp_path: Path) -> None:
+    """The error names two files with their sizes and the setting to type; with that, they are read."""
+    images_of(tmp_path)
     save(tmp_path / "dog" / "large.png", 7, (60, 40))
     with pytest.raises(DataRejected) as caught:
         read(tmp_path)
@@ -179,10 +179,10 @@ def test_pictures_of_different_size_need_a_size(tmp_path: Path) -> None:
 
 
 def test_a_large_photograph_shrinks_to_its_mean(tmp_path: Path) -> None:
-    """Shrinking averages what it covers: fine noise becomes even grey, not a few pixels of it."""
-    some(tmp_path)
+    """Downscaling averages: fine noise becomes uniform grey, not a sample of its pixels."""
+    images_of(tmp_path)
     save(tmp_path / "cat" / "large.jpg", 7, (800, 600), quality=95)
-    assert abs(one(tmp_path / "cat" / "large.jpg", image_size=8).astype(int) - 127).max() < 12
+    assert abs(pixels_of(tmp_path / "cat" / "large.jpg", image_size=8).astype(int) - 127).max() < 12
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -190,32 +190,32 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, data: bytes = b"") -> bytes:
-    """A grey PNG that says it has these sides, whatever it holds."""
+    """A grey PNG whose header says these sides, whatever it holds."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 BAD = {
-    "no PNG": (b"this is text", "cannot be read as PNG or JPEG"),
+    "not an image": (b"this is text", "cannot be read as PNG or JPEG"),
     "empty": (b"", "cannot be read as PNG or JPEG"),
     "truncated": (png(6, 5, bytes(35))[:45], "cannot be read as PNG or JPEG"),
     "damaged": (png(6, 5, bytes(35)).replace(b"IDAT\x78", b"IDAT\x79"), "cannot be read as PNG or JPEG"),
     "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "cannot be read as PNG or JPEG"),
     "decompression bomb": (png(8_000, 8_000), "would decode to 8,000 x 8,000 pixels"),
-    "decompression bomb that Pillow warns of": (png(10_000, 10_000), "far too many pixels"),
-    "decompression bomb that Pillow refuses": (png(50_000, 50_000), "far too many pixels"),
+    "decompression bomb that Pillow warns of": (png(10_000, 10_000), "too many pixels"),
+    "decompression bomb that Pillow refuses": (png(50_000, 50_000), "too many pixels"),
 }
 
 
 @pytest.mark.parametrize("fault", BAD)
-@pytest.mark.parametrize("together", [1, 256], ids=["in processes", "in this one"])
-def test_a_bad_picture_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, together: int
+@pytest.mark.parametrize("job_files", [1, 256], ids=["in child processes", "in this process"])
+def test_an_invalid_image_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, job_files: int
 ) -> None:
-    """Whatever is wrong with a file, one line names it, also when another process reads it."""
-    monkeypatch.setattr(folder, "JOB_FILES", together)
+    """Whatever is wrong with a file, one line names it, also where a child process reads it."""
+    monkeypatch.setattr(folder, "JOB_FILES", job_files)
     data, expected = BAD[fault]
-    some(tmp_path, 4)
+    images_of(tmp_path, 4)
     (tmp_path / "dog" / "bad.png").write_bytes(data)
     with pytest.raises(DataRejected, match=expected) as caught:
         read(tmp_path)
@@ -225,7 +225,7 @@ def test_a_bad_picture_is_refused_by_name(
 
 def empty_class(root: Path) -> None:
     (root / "bird").mkdir()
-    (root / "bird" / "notes.txt").write_text("no picture")
+    (root / "bird" / "notes.txt").write_text("not an image")
 
 
 def one_class(root: Path) -> None:
@@ -242,12 +242,12 @@ def no_class(root: Path) -> None:
 
 
 def no_test(root: Path) -> None:
-    some(root / "train")
+    images_of(root / "train")
 
 
 def class_not_tested(root: Path) -> None:
-    some(root / "train")
-    some(root / "test", classes=("cat",))
+    images_of(root / "train")
+    images_of(root / "test", classes=("cat",))
 
 
 def link_out(root: Path) -> None:
@@ -261,66 +261,66 @@ def class_link_out(root: Path) -> None:
 
 
 FOLDERS = {
-    empty_class: r"class folder .*bird has no image in it",
-    one_class: r"has one class only \('cat'\)",
-    no_class: r"has no class at all",
-    no_test: r"has a folder train but none test with classes in it",
+    empty_class: r"class folder .*bird holds no image",
+    one_class: r"has only one class \('cat'\)",
+    no_class: r"has no class;",
+    no_test: r"has a folder train but no folder test with classes in it",
     class_not_tested: r"test has no class folder 'dog'",
     link_out: r"cat/link\.png is a link out of",
     class_link_out: r"bird is a link out of",
 }
 
 
-@pytest.mark.parametrize("spoil", FOLDERS, ids=lambda spoil: spoil.__name__)
-def test_a_folder_that_is_no_training_data_is_refused(tmp_path: Path, spoil: Any) -> None:
-    """One line says what is wrong with the folder, as soon as its fingerprint is asked for."""
-    root = some(tmp_path / "root", 3)
-    spoil(root)
-    with pytest.raises(DataRejected, match=FOLDERS[spoil]) as caught:
+@pytest.mark.parametrize("damage", FOLDERS, ids=lambda damage: damage.__name__)
+def test_an_unusable_folder_is_refused(tmp_path: Path, damage: Any) -> None:
+    """One line says what is wrong with the folder, as soon as its fingerprint is computed."""
+    root = images_of(tmp_path / "root", 3)
+    damage(root)
+    with pytest.raises(DataRejected, match=FOLDERS[damage]) as caught:
         folder.fingerprint(Ingest(source=str(root)), tmp_path / "cache")
     assert "\n" not in str(caught.value)
 
 
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
-    """A link to another picture of the same folder is that picture."""
-    some(tmp_path)
+    """A link to another image of the same folder is that image."""
+    images_of(tmp_path)
     (tmp_path / "dog" / "again.png").symlink_to("0.png")
     assert folder.read(Ingest(source=str(tmp_path))).images == 17
 
 
 def test_the_fingerprint_is_the_content_and_the_name(tmp_path: Path) -> None:
-    """A copy has the same fingerprint; other pixels, another class or another folder's name have not."""
+    """A copy has the same fingerprint; other pixels, another class or another folder name have not."""
 
-    def told(root: Path) -> str:
+    def fingerprint(root: Path) -> str:
         return folder.fingerprint(Ingest(source=str(root)), tmp_path / "cache")
 
-    first = some(tmp_path / "one" / "pets", 3)
-    copy = some(tmp_path / "two" / "pets", 3)
-    before = told(first)
-    assert told(copy) == before
-    assert told(some(tmp_path / "others", 3)) != before
+    first = images_of(tmp_path / "one" / "pets", 3)
+    copy = images_of(tmp_path / "two" / "pets", 3)
+    before = fingerprint(first)
+    assert fingerprint(copy) == before
+    assert fingerprint(images_of(tmp_path / "others", 3)) != before
     save(copy / "cat" / "0.png", 99)
-    assert told(copy) != before
+    assert fingerprint(copy) != before
     (first / "cat" / "0.png").rename(first / "dog" / "00.png")
-    assert told(first) != before
+    assert fingerprint(first) != before
 
 
-def test_what_was_read_is_what_the_fingerprint_promised(tmp_path: Path) -> None:
+def test_reading_confirms_the_fingerprint(tmp_path: Path) -> None:
     """Reading hashes the bytes that it decodes: the same fingerprint, unless a file changed in between."""
-    params = Ingest(source=str(some(tmp_path / "pets")))
-    promised = folder.fingerprint(params, tmp_path / "cache")
-    contents = folder.read(params)
-    list(contents.blocks)
-    assert contents.fingerprint() == promised
-    contents = folder.read(params)
+    params = Ingest(source=str(images_of(tmp_path / "pets")))
+    expected = folder.fingerprint(params, tmp_path / "cache")
+    source = folder.read(params)
+    list(source.blocks)
+    assert source.fingerprint() == expected
+    source = folder.read(params)
     save(tmp_path / "pets" / "dog" / "7.png", 99)
-    list(contents.blocks)
-    assert contents.fingerprint() != promised
+    list(source.blocks)
+    assert source.fingerprint() != expected
 
 
-def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spread over processes, pictures come back in the same order with the same pixels."""
-    some(tmp_path, 20)
+def test_child_processes_read_the_same_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded by several processes, images come in the same order with the same pixels."""
+    images_of(tmp_path, 20)
     alone = read(tmp_path)
     monkeypatch.setattr(folder, "JOB_FILES", 3)
     monkeypatch.setattr(decode_workers, "cores", lambda: 3)
@@ -330,22 +330,22 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
         assert (alone[split][1] == spread[split][1]).all()
 
 
-def test_large_pictures_are_read_by_fewer_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All processes together stay within a bound of memory: the largest picture decides how many there may be."""
-    asked: list[int] = []
+def test_large_images_are_read_by_fewer_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes together stay within a memory bound: the largest image decides how many there can be."""
+    started_processes: list[int] = []
     work = decode_workers.work
 
     def counted(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
-        asked.append(processes)
+        started_processes.append(processes)
         return work(jobs, processes)
 
     monkeypatch.setattr(decode_workers, "work", counted)
     monkeypatch.setattr(decode_workers, "cores", lambda: 16)
-    some(tmp_path, 3)
+    images_of(tmp_path, 3)
     read(tmp_path)
     (tmp_path / "cat" / "large.png").write_bytes(png(5_000, 5_000, bytes(5_001 * 5_000)))
     read(tmp_path, image_size=4)
-    assert asked == [16, 16, 16, 3]
+    assert started_processes == [16, 16, 16, 3]
 
 
 @pytest.fixture

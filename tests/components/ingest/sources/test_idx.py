@@ -1,4 +1,4 @@
-"""IDX files: read whole when they are right, refused by name when anything about them is not."""
+"""IDX files: read completely when they are valid, refused by name when they are not."""
 
 import gzip
 import os
@@ -29,35 +29,35 @@ def read_all(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_the_four_files_come_back_as_they_were_written(tmp_path: Path, packed: bool) -> None:
+def test_the_four_files_are_read_as_written(tmp_path: Path, packed: bool) -> None:
     """Images, labels and splits of a folder of IDX files, gzip or raw, are what was written."""
-    contents = idx.read(Ingest(source=str(idx_files.write(tmp_path / "letters", packed))))
-    blocks = list(contents.blocks)
+    source = idx.read(Ingest(source=str(idx_files.write(tmp_path / "letters", packed))))
+    blocks = list(source.blocks)
     train_images, train_labels, test_images, _ = idx_files.arrays()
     assert [(split, len(images)) for split, images, _ in blocks] == [("train", 20), ("test", 10)]
     assert (blocks[0][1][..., 0] == train_images).all()
     assert (blocks[1][1][..., 0] == test_images).all()
-    assert contents.classes == ["1", "2", "3"]
+    assert source.classes == ["1", "2", "3"]
     assert blocks[0][2].tolist() == (train_labels - 1).tolist()
-    assert (contents.shape, contents.images) == ((4, 3, 1), 30)
+    assert (source.shape, source.images) == ((4, 3, 1), 30)
 
 
-def test_what_was_read_is_what_the_fingerprint_promised(tmp_path: Path) -> None:
-    """The fingerprint is that of the decompressed bytes: gzip or raw, told before or after reading, it is one."""
-    told = set()
+def test_reading_confirms_the_fingerprint(tmp_path: Path) -> None:
+    """The fingerprint is that of the decompressed bytes: gzip or raw, before or after reading, it is the same."""
+    fingerprints = set()
     for packed in (True, False):
         params = Ingest(source=str(idx_files.write(tmp_path / str(packed) / "same", packed)))
-        contents = idx.read(params)
-        list(contents.blocks)
-        told |= {contents.fingerprint(), idx.fingerprint(params, tmp_path / "cache")}
+        source = idx.read(params)
+        list(source.blocks)
+        fingerprints |= {source.fingerprint(), idx.fingerprint(params, tmp_path / "cache")}
     other = idx_files.write(tmp_path / "other" / "same", seed=1)
-    assert len(told) == 1
-    assert idx.fingerprint(Ingest(source=str(other)), tmp_path / "cache") not in told
+    assert len(fingerprints) == 1
+    assert idx.fingerprint(Ingest(source=str(other)), tmp_path / "cache") not in fingerprints
 
 
 @pytest.mark.parametrize("prefix", ["", "emnist-letters-"])
 def test_names_with_a_prefix_or_a_dot_are_found(tmp_path: Path, prefix: str) -> None:
-    """Files may be called emnist-letters-train-images... or train-images.idx3-ubyte."""
+    """Files can be called emnist-letters-train-images... or train-images.idx3-ubyte."""
     folder = idx_files.write(tmp_path / "idx", packed=False, prefix=prefix)
     for path in folder.iterdir():
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
@@ -103,11 +103,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_bad_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
+def test_an_invalid_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
     """Whatever is wrong with a file, one line says which file and what, and the exit status is 3."""
-    spoil, expected = BAD[fault]
+    corrupt, expected = BAD[fault]
     folder = idx_files.write(tmp_path / "idx")
-    spoil(folder)
+    corrupt(folder)
     with pytest.raises(DataRejected, match=expected) as caught:
         read_all(folder)
     assert str(folder) in str(caught.value)
@@ -117,7 +117,7 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, fault: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 255), packed=st.booleans())
 def test_a_file_cut_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, cut: int, packed: bool) -> None:
-    """No truncation, at whatever byte, is read as a smaller data set."""
+    """No truncated file, wherever it ends, is read as a smaller data set."""
     folder = idx_files.write(tmp_path_factory.mktemp("idx"), packed)
     path = find(folder)["train-images"]
     path.write_bytes(path.read_bytes()[:cut])
@@ -126,7 +126,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_raw_file_of_another_length_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    """A raw file's length is compared with its header's promise at once."""
+    """The length of a raw file is compared with its header first."""
     path = tmp_path / IMAGES
     path.write_bytes(idx_files.idx(np.zeros((3, 4, 3), np.uint8)) + b"?")
     with pytest.raises(DataRejected, match="holds 37 bytes after its header, which promises 3 x 4 x 3"):
@@ -155,8 +155,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         idx.read(Ingest(source=str(folder)))
 
 
-def test_two_sets_in_one_folder_are_told_apart(tmp_path: Path) -> None:
-    """Two files for one role: neither is taken silently."""
+def test_two_data_sets_in_one_folder_are_refused(tmp_path: Path) -> None:
+    """Two files for one role: neither is chosen silently."""
     folder = idx_files.write(tmp_path / "idx", prefix="a-")
     idx_files.write(folder, prefix="b-")
     with pytest.raises(SourceError, match=r"both a-t10k-images.* and b-t10k-images"):

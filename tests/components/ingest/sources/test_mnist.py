@@ -1,4 +1,4 @@
-"""MNIST: by whatever way it comes it is the known one, and a network that is not there is found out soon."""
+"""MNIST: the same bytes wherever they come from, and a missing network is detected soon."""
 
 import math
 import os
@@ -32,12 +32,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a plain HTTP server, and the folder that it serves."""
+    """The address of an HTTP server, and the folder that it serves."""
     folder = tmp_path / "served"
     folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
@@ -55,14 +55,14 @@ def black(folder: Path) -> Path:
     return folder
 
 
-def test_its_identity_needs_no_data(tmp_path: Path) -> None:
-    """There is one MNIST: what identifies it is known before, and without, its files."""
+def test_the_fingerprint_needs_no_data(tmp_path: Path) -> None:
+    """There is one MNIST: its fingerprint is known without its files."""
     params = Ingest(source="mnist", data_dir=str(tmp_path / "missing"))
     assert mnist.fingerprint(params, tmp_path) == mnist.fingerprint(Ingest(source="mnist"), tmp_path)
 
 
-def test_a_folder_that_lacks_a_file_is_not_downloaded_around(tmp_path: Path) -> None:
-    """Who sets MNIST_DIR is told which file is missing there, or that the folder is."""
+def test_a_folder_that_lacks_a_file_is_an_error(tmp_path: Path) -> None:
+    """Where MNIST_DIR is set, a missing file or folder is named, and nothing is downloaded instead."""
     folder = idx_files.write(tmp_path / "mnist")
     (folder / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(SourceError, match="has no t10k-images-idx3-ubyte; expected"):
@@ -72,21 +72,21 @@ def test_a_folder_that_lacks_a_file_is_not_downloaded_around(tmp_path: Path) -> 
 
 
 def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
-    """IDX files that are not MNIST's are told from it at once, with the way to use them all the same."""
+    """Other IDX files are detected at once, with the way to use them as a source of their own."""
     with pytest.raises(DataRejected, match=r"20 x 4 x 3 pixels; MNIST's has 60000 x 28 x 28; .*SOURCE=FOLDER"):
         mnist.read(Ingest(source="mnist", data_dir=str(idx_files.write(tmp_path))))
 
 
 def test_files_with_other_bytes_are_refused(tmp_path: Path) -> None:
     """The right shape is not enough: the sha256 of the bytes is compared, and the first file that differs is named."""
-    contents = mnist.read(Ingest(source="mnist", data_dir=str(black(tmp_path))))
+    source = mnist.read(Ingest(source="mnist", data_dir=str(black(tmp_path))))
     with pytest.raises(DataRejected, match=r"train-images-idx3-ubyte: the sha256 .* expected ba891046e650"):
-        for _ in contents.blocks:
+        for _ in source.blocks:
             pass
 
 
-def test_a_mirror_with_other_files_is_refused_and_nothing_kept(tmp_path: Path, served: tuple[str, Path]) -> None:
-    """What a mirror serves is checked, and a wrong answer is not found in the cache the next time."""
+def test_a_mirror_with_other_files_is_refused_and_nothing_is_cached(tmp_path: Path, served: tuple[str, Path]) -> None:
+    """Files from a mirror are verified, and wrong ones do not stay in the cache."""
     address, folder = served
     idx_files.write(folder)
     with pytest.raises(DataRejected, match=rf"{address}/ serves files that are not MNIST's: .*the sha256"):
@@ -95,15 +95,15 @@ def test_a_mirror_with_other_files_is_refused_and_nothing_kept(tmp_path: Path, s
 
 
 def test_a_mirror_without_the_files_is_a_wrong_setting(tmp_path: Path, served: tuple[str, Path]) -> None:
-    """404 is an answer: the address is wrong, and trying again would not help."""
+    """404 is an answer: the address is wrong, and a retry would not help."""
     with pytest.raises(SourceError, match=r"answers 404 for t10k-labels-idx1-ubyte\.gz"):
         mnist.read(Ingest(source="mnist", mirror=served[0], tfds_dir=str(tmp_path)))
     with pytest.raises(SourceError, match="'ftp://host/'; expected an address such as http"):
         mnist.read(Ingest(source="mnist", mirror="ftp://host/", tfds_dir=str(tmp_path)))
 
 
-def test_downloads_are_kept_and_found_without_a_network(tmp_path: Path, served: tuple[str, Path]) -> None:
-    """The second time, the four files come from tensorflow-datasets' cache, whatever became of the network."""
+def test_downloads_are_cached_for_times_without_a_network(tmp_path: Path, served: tuple[str, Path]) -> None:
+    """The second time, the four files come from tensorflow-datasets' cache, without a network."""
     address, folder = served
     idx_files.write(folder)
     fetched = mnist_download.fetch(f"{address}/", tmp_path, lambda role, path: None)
@@ -116,7 +116,7 @@ def test_downloads_are_kept_and_found_without_a_network(tmp_path: Path, served: 
     assert mnist_download.kept(tmp_path) == {}
 
 
-def test_no_network_is_told_at_once_with_the_ways_out(tmp_path: Path) -> None:
+def test_no_network_is_an_error_at_once_with_alternatives(tmp_path: Path) -> None:
     """Where nothing answers, the error names MNIST_DIR, the mirror and digits."""
     with pytest.raises(SourceUnreachable) as caught:
         mnist.read(Ingest(source="mnist", mirror=NOBODY, tfds_dir=str(tmp_path)))
@@ -124,10 +124,8 @@ def test_no_network_is_told_at_once_with_the_ways_out(tmp_path: Path) -> None:
         assert word in str(caught.value)
 
 
-def test_a_network_that_swallows_everything_is_found_out_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A host that takes the call and says nothing is given up after a few seconds, never more than ten."""
+def test_a_silent_network_is_detected_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that accepts the connection and never answers is given up within ten seconds."""
     assert mnist.SECONDS_TO_ANSWER <= 9
     monkeypatch.setattr(mnist, "SECONDS_TO_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -138,8 +136,8 @@ def test_a_network_that_swallows_everything_is_found_out_in_time(
         assert time.monotonic() - started < 5
 
 
-def test_a_name_look_up_that_hangs_is_found_out_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No time-out reaches into the look-up of a name; it is waited for in a thread, and no longer than said."""
+def test_a_hanging_host_name_look_up_is_detected_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time-out covers the look-up of a host name, so a thread waits for it, no longer than allowed."""
     hangs = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hangs.wait(20) and [])
     with pytest.raises(SourceUnreachable, match=r"no answer within 0\.3 s"):
@@ -147,7 +145,7 @@ def test_a_name_look_up_that_hangs_is_found_out_in_time(monkeypatch: pytest.Monk
     hangs.set()
 
 
-def test_the_usual_address_is_the_one_tensorflow_datasets_knows() -> None:
+def test_the_usual_address_is_that_of_tensorflow_datasets() -> None:
     """Address and names of the files are those of the library's own data set, checksums included."""
     from tensorflow_datasets.image_classification.mnist import MNIST
 
@@ -156,13 +154,13 @@ def test_the_usual_address_is_the_one_tensorflow_datasets_knows() -> None:
 
 
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
-def test_the_real_files_come_by_folder_and_by_mirror(tmp_path: Path, served: tuple[str, Path]) -> None:
+def test_the_real_files_are_read_from_a_folder_and_a_mirror(tmp_path: Path, served: tuple[str, Path]) -> None:
     """70,000 images from MNIST_DIR; the same from a plain HTTP server over that folder, and again from the cache."""
     for path in find(Path(REAL)).values():
         (served[1] / path.name).symlink_to(path.resolve())
     ways = [Ingest(source="mnist", data_dir=REAL)]
     ways += [Ingest(source="mnist", mirror=url, tfds_dir=str(tmp_path / "tfds")) for url in (served[0], NOBODY)]
     for params in ways:
-        contents = mnist.read(params)
-        assert sum(len(labels) for _, _, labels in contents.blocks) == contents.images == 70_000
-        assert contents.fingerprint() == mnist.fingerprint(params, tmp_path)
+        source = mnist.read(params)
+        assert sum(len(labels) for _, _, labels in source.blocks) == source.images == 70_000
+        assert source.fingerprint() == mnist.fingerprint(params, tmp_path)

@@ -1,4 +1,4 @@
-"""Sets of tensorflow-datasets: small ones, made and prepared by the library itself."""
+"""Data sets of tensorflow-datasets: small ones, prepared by the library itself."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from components.system.tensorflow import tensorflow
 NAMES = ("disc", "square")
 
 
-def picture(index: int, side: int = 6) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def image_of(index: int, side: int = 6) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     return np.random.default_rng(index).integers(0, 256, (side, side, 1), np.uint8)
 
 
@@ -50,7 +50,7 @@ def _builders() -> None:
             start, count = (0, 40) if split == "train" else (100, 10)
             for index in range(count):
                 side = 6 if self.SHAPE[0] else 4 + index % 3
-                yield index, {"image": picture(start + index, side), "label": index % 2}
+                yield index, {"image": image_of(start + index, side), "label": index % 2}
 
     class TinySplit(Tiny):
         pass
@@ -74,25 +74,25 @@ def params(name: str, folder: Path, **settings: Any) -> Ingest:
 
 def read(name: str, folder: Path, **settings: Any) -> dict[str, list[tuple[bytes, int]]]:
     """split -> (pixels, label) of each image."""
-    found: dict[str, list[tuple[bytes, int]]] = {"train": [], "test": []}
+    splits: dict[str, list[tuple[bytes, int]]] = {"train": [], "test": []}
     for split, images, labels in tfds.read(params(name, folder, **settings)).blocks:
-        found[split] += [(image.tobytes(), label) for image, label in zip(images, labels.tolist(), strict=True)]
-    return found
+        splits[split] += [(image.tobytes(), label) for image, label in zip(images, labels.tolist(), strict=True)]
+    return splits
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the library keeps what it prepared."""
+    """Where the library stores prepared data sets."""
     return tmp_path_factory.mktemp("tfds")
 
 
-def test_a_set_comes_with_its_names_and_its_split(folder: Path) -> None:
-    """Every image of both splits comes with its label, and labels have the names of the set's description."""
-    contents = tfds.read(params("tiny_split", folder))
-    assert (contents.classes, contents.shape, contents.images) == (list(NAMES), (6, 6, 1), 50)
-    found = read("tiny_split", folder)
-    assert sorted(found["train"]) == sorted((picture(i).tobytes(), i % 2) for i in range(40))
-    assert sorted(found["test"]) == sorted((picture(100 + i).tobytes(), i % 2) for i in range(10))
+def test_a_data_set_has_its_class_names_and_splits(folder: Path) -> None:
+    """Every image of both splits comes with its label, and labels have the names of the data set's description."""
+    source = tfds.read(params("tiny_split", folder))
+    assert (source.classes, source.shape, source.images) == (list(NAMES), (6, 6, 1), 50)
+    splits = read("tiny_split", folder)
+    assert sorted(splits["train"]) == sorted((image_of(i).tobytes(), i % 2) for i in range(40))
+    assert sorted(splits["test"]) == sorted((image_of(100 + i).tobytes(), i % 2) for i in range(10))
 
 
 def test_two_readings_are_equal(folder: Path) -> None:
@@ -100,24 +100,24 @@ def test_two_readings_are_equal(folder: Path) -> None:
     assert read("tiny_split", folder) == read("tiny_split", folder)
 
 
-def test_without_a_test_split_content_chooses_one(folder: Path) -> None:
-    """A set with a training split alone is divided by the hash of each image: the same way every time."""
-    found = read("tiny_whole", folder, test_share=0.3)
-    assert 4 <= len(found["test"]) <= 20
-    assert len(found["train"]) + len(found["test"]) == 40
+def test_without_a_test_split_the_content_decides(folder: Path) -> None:
+    """A data set with only a training split is divided by the hash of each image: the same way every time."""
+    splits = read("tiny_whole", folder, test_share=0.3)
+    assert 4 <= len(splits["test"]) <= 20
+    assert len(splits["train"]) + len(splits["test"]) == 40
     larger = read("tiny_whole", folder, test_share=0.5)
-    assert set(found["test"]) < set(larger["test"])
+    assert set(splits["test"]) < set(larger["test"])
 
 
-def test_images_of_different_size_need_a_size(folder: Path) -> None:
-    """The error tells the setting to type; with it, every image has that size."""
+def test_images_of_different_sizes_need_a_setting(folder: Path) -> None:
+    """The error names the setting to type; with it, every image has that size."""
     with pytest.raises(DataRejected, match=r"--set ingest\.image_size="):
         tfds.read(params("tiny_various", folder))
     assert {len(pixels) for pixels, _ in read("tiny_various", folder, image_size=5)["train"]} == {25}
 
 
-def test_what_is_not_for_image_classification_is_refused(folder: Path) -> None:
-    """A set that does not teach a class from an image is named, with one that does."""
+def test_a_data_set_of_another_task_is_refused(folder: Path) -> None:
+    """A data set without images and class labels is refused, with one that has them as an example."""
     with pytest.raises(SourceError, match="tfds:tiny_text is not for image classification"):
         tfds.read(params("tiny_text", folder))
 
@@ -125,51 +125,51 @@ def test_what_is_not_for_image_classification_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("fashion_mnits", "has no set 'fashion_mnits'; did you mean 'tfds:fashion_mnist'"),
+        ("fashion_mnits", "has no data set 'fashion_mnits'; did you mean 'tfds:fashion_mnist'"),
         ("mnist:9.9.9", "tfds:mnist:9.9.9 cannot be opened: .*only: 3"),
         ("emnist/lettres", "tfds:emnist/lettres cannot be opened: BuilderConfig lettres not found.*letters"),
     ],
 )
-def test_a_name_that_is_not_there_is_refused_with_a_hint(folder: Path, name: str, expected: str) -> None:
-    """A wrong name, version or configuration is answered with what there is."""
+def test_an_unknown_name_is_refused_with_a_hint(folder: Path, name: str, expected: str) -> None:
+    """A wrong name, version or configuration is answered with what exists."""
     with pytest.raises(SourceError, match=expected):
         tfds.read(params(name, folder))
 
 
-def test_no_network_is_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library alone would try for 200 seconds; its set's address is asked once before."""
+def test_no_network_is_an_error_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library alone would try for 200 seconds; the data set's address is tried once before."""
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(SourceUnreachable, match=r"tiny\.zip does not answer \(Connection refused\); set TFDS_DATA_DIR"):
         tfds.read(params("tiny_remote", folder))
 
 
-def test_the_fingerprint_tells_the_set_and_the_library(tmp_path: Path) -> None:
-    """Another set, configuration or version of the library is another source."""
-    told = {
+def test_the_fingerprint_names_the_data_set_and_the_library(tmp_path: Path) -> None:
+    """Another data set, configuration or version of the library is another source."""
+    fingerprints = {
         select.fingerprint(params(name, tmp_path), tmp_path) for name in ("mnist", "emnist/letters", "emnist/mnist")
     }
-    assert len(told) == 3
-    assert all("tensorflow-datasets 4" in one for one in told)
+    assert len(fingerprints) == 3
+    assert all("tensorflow-datasets 4" in fingerprint for fingerprint in fingerprints)
 
 
-def test_prepared_records_go_back_into_the_order_of_the_files(folder: Path) -> None:
-    """The library shuffles by a hash of each example's index; undone, images are in the order of their indices."""
+def test_prepared_records_are_restored_to_the_order_of_the_files(folder: Path) -> None:
+    """The library shuffles by a hash of each example's index; restored, images are in the order of their indices."""
     read("tiny_split", folder)
-    place = folder / "tiny_split" / "1.0.0"
+    prepared = folder / "tiny_split" / "1.0.0"
     for split, start, count in (("train", 0, 40), ("test", 100, 10)):
-        images, labels = mnist_tfds.arrays(place, split)
-        assert (images == np.stack([picture(start + i) for i in range(count)])).all()
+        images, labels = mnist_tfds.arrays(prepared, split)
+        assert (images == np.stack([image_of(start + i) for i in range(count)])).all()
         assert labels.tolist() == [i % 2 for i in range(count)]
 
 
 def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
-    """The newest version that holds records is taken, and nothing where there is none."""
+    """The latest version that holds records, or nothing where there is none."""
     chosen = Ingest(source="mnist", tfds_dir=str(tmp_path))
     assert mnist_tfds.prepared_folder(chosen) is None
     for version in ("3.0.1", "3.0.10", "3.1.0"):
-        place = tmp_path / "mnist" / version
-        place.mkdir(parents=True)
-        (place / "dataset_info.json").touch()
+        prepared = tmp_path / "mnist" / version
+        prepared.mkdir(parents=True)
+        (prepared / "dataset_info.json").touch()
         if version != "3.1.0":
-            (place / "mnist-train.tfrecord-00000-of-00001").touch()
+            (prepared / "mnist-train.tfrecord-00000-of-00001").touch()
     assert mnist_tfds.prepared_folder(chosen) == tmp_path / "mnist" / "3.0.10"
