@@ -1,11 +1,10 @@
-"""Augmentation: each image a little different in every epoch, so that the network learns what a class has in common.
+"""Augmentation: each training image is randomly transformed in every epoch.
 
 `train.augment` names the kinds and their strengths (components.settings.augmentation). Each image draws its own
-amounts, evenly
-from minus to plus the strength, and all kinds that move pixels are one step, so an image is interpolated once. What
-moves in from outside repeats the edge, which suits dark and bright backgrounds alike.
+amounts, uniformly from minus to plus the strength, and all kinds that move pixels are one step, so an image is
+interpolated once. Edge pixels are repeated outside the image, which suits dark and bright backgrounds alike.
 
-For 128 images of 28x28, all kinds take 7 ms of one core, without elastic 4 ms; Keras' own layers for the same, 140 ms.
+For 128 images of 28x28, all kinds take 7 ms of one core, without elastic 4 ms; Keras' layers for the same, 140 ms.
 """
 
 import math
@@ -21,19 +20,19 @@ from components.system.tensorflow import tensorflow
 
 Augmenter = Callable[..., Any]
 Shape = tuple[int, int, int]
-Place = tuple[Any, Any]  # of images that are a part of a batch: the number of the first, and of all
+Place = tuple[Any, Any]  # of images that are part of a batch: the index of the first, and the size of the batch
 
 MOVING = ("rotate", "shift", "zoom", "shear", "elastic")
-SIDE = 28  # pixels of the image that the strength of elastic is written for
+SIDE = 28  # pixels of the image that the strength of elastic refers to
 CELLS = 4  # of elastic's grid along a side
-ASPECT = 1 / 0.3  # an erased rectangle's longer side to its shorter one, at most: arXiv:1708.04896, section 4.1
+ASPECT = 1 / 0.3  # maximum aspect ratio of an erased rectangle: arXiv:1708.04896, section 4.1
 
 
 def augmenter(shape: Shape, text: str) -> Augmenter | None:
-    """A function (images, seed, place=None) -> images, uint8 (N, H, W, C) both; None where *text* asks for none.
+    """A function (images, seed, place=None) -> images, uint8 (N, H, W, C) both; None where *text* names no kind.
 
-    *shape* is (H, W, C), *text* what `train.augment` says. *seed* is two integers, and all that the result depends on
-    beside the images. Images that are a part of a batch, and are told which, come out as they do in the whole of it.
+    *shape* is (H, W, C), *text* the value of `train.augment`. The result depends on the images and on *seed*, two
+    integers, alone. Images at a *place* in a batch are transformed as they are in the whole batch.
     """
     kinds = strengths(text)
     moving = {name: kinds[name] for name in MOVING if name in kinds}
@@ -53,24 +52,24 @@ def _move(images: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: 
     if "elastic" not in kinds:
         return warping.project(images, matrices, shape)
     field = elastic(count, seed, shape, kinds["elastic"], place)
-    return warping.sample(images, warping.places(matrices, shape) + field, shape)
+    return warping.sample(images, warping.positions(matrices, shape) + field, shape)
 
 
 def _draw(count: Any, inner: list[int], seed: Any, place: Place | None) -> Any:
-    """Numbers from -1 to 1, (count, *inner): those of the *count* images at *place*, out of one draw for the batch."""
+    """Random numbers from -1 to 1, (count, *inner), for the images at *place*: part of one draw for the whole batch."""
     first, total = place or (0, count)
     return tensorflow().random.stateless_uniform([total, *inner], seed, -1, 1)[first : first + count]
 
 
 def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: Place | None = None) -> Any:
-    """float32 (count, 2, 3): where in the image the pixel (x, y, 1) of the augmented one comes from.
+    """float32 (count, 2, 3): maps a pixel (x, y, 1) of the augmented image to its position in the original.
 
-    rotate  about the centre, by degrees: writing leans, and cameras tilt
-    shear   sideways, by degrees, so that uprights lean and lines stay level: the slant of a hand
-    zoom    about the centre, by a share of the size: near and far, small hands and large
-    shift   by a share of the side, both ways: what is not centred
+    rotate  about the centre, by degrees
+    shear   horizontally, by degrees, like the slant of handwriting
+    zoom    about the centre, by a share of the size
+    shift   by a share of the side, in both directions
 
-    The kinds of LeCun et al. 1998 (http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf, section III-C).
+    The transformations of LeCun et al. 1998 (http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf, section III-C).
     """
     tf = tensorflow()
     turn, lean, zoom, right, down = tf.unstack(_draw(count, [5], seed, place), axis=1)
@@ -85,12 +84,12 @@ def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: 
 
 
 def elastic(count: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
-    """float32 (count, 2, H, W): how far right and down of its place each pixel comes from; another hand's tremble.
+    """float32 (count, 2, H, W): horizontal and vertical displacement of each pixel, a smooth random field.
 
-    A smooth random field, as in Simard et al. 2003 (https://doi.org/10.1109/ICDAR.2003.1227801). Theirs is noise
-    blurred by a Gaussian of 4 pixels in 28; here noise seven pixels apart is blended by cubic B-splines, bells of a
-    standard deviation of 7 / sqrt(3) = 4.04 pixels, at the price of two small products of matrices. *strength* is the
-    field's standard deviation in pixels of an image of 28x28, so it is a share of the side; theirs was 1.4.
+    As in Simard et al. 2003 (https://doi.org/10.1109/ICDAR.2003.1227801). Theirs is noise blurred by a Gaussian of
+    4 pixels in 28; here noise seven pixels apart is interpolated by cubic B-splines, bells with a standard deviation of
+    7 / sqrt(3) = 4.04 pixels, at the cost of two small matrix products. *strength* is the standard deviation of the
+    field in pixels of an image of 28x28, so it scales with the side; theirs was 1.4.
     """
     tf = tensorflow()
     height, width, _ = shape
@@ -101,44 +100,44 @@ def elastic(count: Any, seed: Any, shape: Shape, strength: float, place: Place |
 
 
 def _splines(side: int) -> NDArray[np.float32]:
-    """(side, CELLS + 3): how much each point of the grid counts at each pixel; squares sum to 1, as variances do."""
+    """(side, CELLS + 3): weight of each grid point at each pixel; the squares sum to 1, which keeps the variance."""
     at = (np.arange(side) + 0.5) * CELLS / side
-    far = np.abs(at[:, None] - np.arange(-1, CELLS + 2))
-    near = 2 / 3 - far**2 + far**3 / 2
-    weights = np.where(far < 1, near, np.maximum(2 - far, 0) ** 3 / 6)
+    distance = np.abs(at[:, None] - np.arange(-1, CELLS + 2))
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    weights = np.where(distance < 1, inner, np.maximum(2 - distance, 0) ** 3 / 6)
     scaled: NDArray[np.float32] = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
 
 def erase(images: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
-    """Noise in a rectangle of every second image, of at most *strength* of its area: what is hidden or damaged.
+    """Noise in a rectangle of about half of the images, of at most *strength* of their area.
 
-    Random erasing, Zhong et al., arXiv:1708.04896: half of the images, any place, noise by pixel.
+    Random erasing, Zhong et al., arXiv:1708.04896: at any position, with independent noise for each pixel.
     """
     tf = tensorflow()
     height, width, channels = shape
-    count, mine = tf.shape(images)[0], tf.random.fold_in(seed, 2)
-    size, form, top, left = tf.unstack(_draw(count, [4], mine, place), axis=1)
+    count, seed = tf.shape(images)[0], tf.random.fold_in(seed, 2)
+    size, form, top, left = tf.unstack(_draw(count, [4], seed, place), axis=1)
     area, aspect = strength * tf.maximum(size, 0), tf.exp(math.log(ASPECT) * form)
-    rows = _stretch(height, tf.sqrt(area * aspect), top)
-    columns = _stretch(width, tf.sqrt(area / aspect), left)
+    rows = _interval(height, tf.sqrt(area * aspect), top)
+    columns = _interval(width, tf.sqrt(area / aspect), left)
     inside = (rows[:, :, None] & columns[:, None, :])[..., None]
     first, total = place or (0, count)
-    noise = _noise([total, height, width, channels], mine)[first : first + count]
+    noise = _noise([total, height, width, channels], seed)[first : first + count]
     return tf.where(inside, noise, images)
 
 
 def _noise(shape: Any, seed: Any) -> Any:
-    """uint8 of *shape*, even over 0..255; each random number of 32 bits makes four pixels."""
+    """uint8 of *shape*, uniform over 0..255; each random 32-bit number makes four pixels."""
     tf = tensorflow()
     pixels = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform([(pixels + 3) // 4], seed, None, None, tf.uint32)
     return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:pixels], shape)
 
 
-def _stretch(side: int, share: Any, place: Any) -> Any:
-    """bool (N, side): whole pixels, at most *share* of the side, at *place* (-1: the first ones, 1: the last)."""
+def _interval(side: int, share: Any, position: Any) -> Any:
+    """bool (N, side): whole pixels, at most *share* of the side, at *position* (-1: the first ones, 1: the last)."""
     tf = tensorflow()
     length = tf.floor(side * tf.minimum(share, 1))
-    distance = tf.range(side, dtype=tf.float32) - tf.floor((side - length + 1) * (place + 1) / 2)[:, None]
+    distance = tf.range(side, dtype=tf.float32) - tf.floor((side - length + 1) * (position + 1) / 2)[:, None]
     return (distance >= 0) & (distance < length[:, None])

@@ -1,6 +1,6 @@
-"""Moving the pixels of a batch: each pixel of the result is looked up at a place of the image, between pixels.
+"""Bilinear resampling of a batch of images: each pixel of the result is interpolated at a position of the input.
 
-Bilinear; outside the image its edge goes on. Images are uint8 (N, H, W, C), places float32 (N, 2, H, W): x, then y.
+Outside the image, its edge pixels are repeated. Images are uint8 (N, H, W, C), positions float32 (N, 2, H, W): x, y.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ Shape = tuple[int, int, int]
 
 
 def project(images: Any, matrices: Any, shape: Shape) -> Any:
-    """The images moved by *matrices*, float32 (N, 2, 3): TensorFlow's own operation, half the price of `sample`."""
+    """The images transformed by *matrices*, float32 (N, 2, 3): TensorFlow's operation, at half the cost of `sample`."""
     tf = tensorflow()
     count = tf.shape(images)[0]
     return tf.raw_ops.ImageProjectiveTransformV3(
@@ -24,8 +24,8 @@ def project(images: Any, matrices: Any, shape: Shape) -> Any:
     )
 
 
-def places(matrices: Any, shape: Shape) -> Any:
-    """Where *matrices*, float32 (N, 2, 3), look up each pixel."""
+def positions(matrices: Any, shape: Shape) -> Any:
+    """Where *matrices*, float32 (N, 2, 3), sample each pixel."""
     tf = tensorflow()
     height, width, _ = shape
     x, y = tf.meshgrid(tf.range(width, dtype=tf.float32), tf.range(height, dtype=tf.float32))
@@ -33,11 +33,11 @@ def places(matrices: Any, shape: Shape) -> Any:
     return tf.reshape(tf.matmul(matrices, grid), [-1, 2, height, width])
 
 
-def sample(images: Any, places: Any, shape: Shape) -> Any:
-    """The images looked up at *places*, rounded to the nearest integer."""
+def sample(images: Any, positions: Any, shape: Shape) -> Any:
+    """The images sampled at *positions*, rounded to the nearest integer."""
     tf = tensorflow()
     height, width, channels = shape
-    x, y = (tf.clip_by_value(places[:, i], 0, side - 1) for i, side in enumerate((width, height)))
+    x, y = (tf.clip_by_value(positions[:, i], 0, side - 1) for i, side in enumerate((width, height)))
     left, top = tf.floor(x), tf.floor(y)
     across, down = (x - left)[..., None], (y - top)[..., None]
     left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
@@ -47,8 +47,8 @@ def sample(images: Any, places: Any, shape: Shape) -> Any:
 
     def row(number: Any) -> Any:
         start = (first + number) * width
-        one, other = tf.gather(pixels, start + left), tf.gather(pixels, start + right)
-        return one + (other - one) * across
+        near, far = tf.gather(pixels, start + left), tf.gather(pixels, start + right)
+        return near + (far - near) * across
 
     upper, lower = row(top), row(below)
     return tf.cast(upper + (lower - upper) * down + 0.5, tf.uint8)

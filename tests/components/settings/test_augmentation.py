@@ -1,4 +1,4 @@
-"""What `train.augment` may say: one spelling for one meaning, and everything that is wrong told at once."""
+"""The text of `train.augment`: one spelling for one meaning, and every problem in one message."""
 
 import contextlib
 
@@ -16,8 +16,8 @@ SPACE = st.sampled_from(["", " ", "  "])
 
 
 @given(CHOICES, SPACE, st.randoms())
-def test_texts_that_mean_the_same_have_one_spelling(choice: dict[str, float], space: str, random: object) -> None:
-    """Order and white space are nothing, a strength of 0 is none, and the spelling is its own spelling."""
+def test_texts_with_the_same_meaning_have_one_spelling(choice: dict[str, float], space: str, random: object) -> None:
+    """Order and white space do not matter, a strength of 0 is no kind, and the canonical text is its own canonical text."""
     names = sorted(choice)
     random.shuffle(names)  # type: ignore[attr-defined]
     text = f"{space},{space}".join(f"{space}{name}{space}={space}{choice[name]!r}{space}" for name in names)
@@ -26,21 +26,21 @@ def test_texts_that_mean_the_same_have_one_spelling(choice: dict[str, float], sp
     assert canonical(canonical(text)) == canonical(text)
 
 
-def test_a_section_holds_the_one_spelling() -> None:
-    """So equal meanings are equal settings, and give equal keys."""
+def test_a_section_holds_the_canonical_spelling() -> None:
+    """So texts with the same meaning give the same key."""
     assert Train(augment="shift=0.10, rotate=10") == Train(augment="rotate=10.0,shift=.1,zoom=0")
     assert Train(augment="shift=0.10, rotate=10").augment == "rotate=10,shift=0.1"
     assert Train(augment="none") == Train(augment=" ") == Train(augment="zoom=0") == Train()
 
 
-def test_a_bare_name_has_the_usual_strength_written_out() -> None:
-    """Were the usual strength another one day, the key would be another too."""
+def test_a_bare_name_gets_the_default_strength() -> None:
+    """It is written out: if the default changes, the key changes too."""
     assert canonical("elastic,rotate") == f"rotate={KINDS['rotate'].default},elastic={KINDS['elastic'].default}"
     assert all(0 < kind.default <= kind.maximum for kind in KINDS.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("rotatoin=10", "no augmentation is called 'rotatoin' (did you mean 'rotate'?)"),
         ("Shift", "no augmentation is called 'Shift' (did you mean 'shift'?)"),
@@ -50,18 +50,18 @@ def test_a_bare_name_has_the_usual_strength_written_out() -> None:
         ("zoom=nan", "zoom is 'nan', expected 0 to 0.9"),
         ("erase=", "erase is '', expected 0 to 0.9"),
         ("rotate=10%", "rotate is '10%', expected 0 to 180"),
-        ("zoom=0,zoom=0.1", "zoom stands there twice"),
+        ("zoom=0,zoom=0.1", "zoom is given twice"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_with_what_was_expected(text: str, said: str) -> None:
-    """Names with a suggestion, strengths with their bounds and unit."""
+def test_a_wrong_text_is_refused_with_what_was_expected(text: str, expected: str) -> None:
+    """Names with a suggestion, strengths with their range and unit."""
     with pytest.raises(ConfigError) as raised:
         Train(augment=text)
-    assert raised.value.problems[0].startswith(f"train.augment is '{text}'; {said}")
+    assert raised.value.problems[0].startswith(f"train.augment is '{text}'; {expected}")
 
 
-def test_it_is_told_with_all_other_problems_at_once() -> None:
-    """Two slips in the text and one in another setting are one message."""
+def test_all_problems_are_in_one_message() -> None:
+    """Two mistakes in the text and one in another setting."""
     with pytest.raises(ConfigError) as raised:
         config.load("", ["train.augment=zom,shift=1", "train.epochs=0"], "digits", {})
     augment, epochs = raised.value.problems
@@ -71,7 +71,7 @@ def test_it_is_told_with_all_other_problems_at_once() -> None:
 
 
 @given(st.text("rotateshifzom=,.-+eE0123456789 \n", max_size=30))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """Nothing else is raised, and what is read is within its bounds."""
+def test_every_text_is_read_or_refused(text: str) -> None:
+    """No other exception is raised, and every strength is within its range."""
     with contextlib.suppress(ValueError):
         assert all(0 < value <= KINDS[name].maximum for name, value in strengths(text).items())

@@ -33,12 +33,12 @@ def noise(*shape: int) -> NDArray[np.uint8]:
 
 
 def blob(x: float = 13.5, y: float = 13.5, wide: float = 3, high: float = 3) -> NDArray[np.uint8]:
-    """COUNT images 28x28 of one soft bright spot on black, its middle at (x, y)."""
+    """COUNT images 28x28 of one soft bright spot on black, centred at (x, y)."""
     spot = 255 * np.exp(-(((COLUMNS - x) / wide) ** 2 + ((ROWS - y) / high) ** 2) / 2)
     return np.repeat(spot.astype(np.uint8)[None, ..., None], COUNT, axis=0)
 
 
-def middle(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def centre_of_mass(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The centre of mass (x, y) of each image."""
     mass = images[..., 0].astype(np.float64)
     total = mass.sum(axis=(1, 2))
@@ -48,7 +48,7 @@ def middle(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 def moments(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The covariance matrix of each image's mass: (N, 2, 2), x first."""
     mass = images[..., 0] / images[..., 0].sum(axis=(1, 2), keepdims=True)
-    far = [at - middle(images)[:, i, None, None] for i, at in enumerate((COLUMNS, ROWS))]
+    far = [at - centre_of_mass(images)[:, i, None, None] for i, at in enumerate((COLUMNS, ROWS))]
     return np.array([[(mass * a * b).sum(axis=(1, 2)) for a in far] for b in far]).transpose(2, 0, 1)
 
 
@@ -59,13 +59,13 @@ def directions(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     return angles
 
 
-# --- what all kinds keep to
+# --- all kinds
 
 
 @pytest.mark.parametrize("text", [*KINDS, ALL])
 @pytest.mark.parametrize("shape", [(5, 28, 28, 1), (3, 9, 14, 3), (2, 33, 8, 1)])
-def test_any_size_and_colour_stays_what_it_is_and_is_changed(text: str, shape: tuple[int, int, int, int]) -> None:
-    """uint8 of the same shape comes out, and other pixels; the images that came in are as they were."""
+def test_every_shape_is_kept_and_its_pixels_change(text: str, shape: tuple[int, int, int, int]) -> None:
+    """The result is uint8 of the same shape with other pixels; the input is unchanged."""
     images = noise(*shape)
     before = images.copy()
     out = augmented(images, text)
@@ -76,22 +76,22 @@ def test_any_size_and_colour_stays_what_it_is_and_is_changed(text: str, shape: t
 
 
 @pytest.mark.parametrize("text", [*KINDS, ALL])
-def test_the_seed_decides_all(text: str) -> None:
+def test_the_seed_determines_the_result(text: str) -> None:
     """The same seed gives the same bytes, another step others; images of one batch differ from one another."""
     images = np.repeat(noise(1, 28, 28, 1), COUNT, axis=0)
-    one, same, other = (augmented(images, text, step) for step in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).any()
-    assert len(np.unique(one, axis=0)) > COUNT / 3
+    first, same, other = (augmented(images, text, step) for step in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    assert len(np.unique(first, axis=0)) > COUNT / 3
 
 
-def test_an_image_of_one_colour_stays_so_whatever_moves() -> None:
-    """What moves in from outside repeats the edge: no dark corner comes into a bright picture."""
+def test_an_image_of_one_colour_stays_the_same() -> None:
+    """Edge pixels are repeated outside the image: a bright image gets no dark corner."""
     images = np.full((COUNT, 20, 30, 3), 200, np.uint8)
     np.testing.assert_array_equal(augmented(images, "rotate=45,shift=0.3,zoom=0.5,shear=30,elastic=3"), images)
 
 
-def test_nothing_is_made_where_nothing_is_asked_for() -> None:
+def test_without_a_kind_there_is_no_augmenter() -> None:
     """No text, or strengths of 0, cost nothing."""
     assert augmenter((8, 8, 1), "") is augmenter((8, 8, 1), "rotate=0,erase=0") is None
 
@@ -104,30 +104,30 @@ def test_no_strength_is_the_identity_in_both_ways_of_sampling() -> None:
     images, shape = noise(4, 9, 14, 3), (9, 14, 3)
     matrices = affine(4, seed(1), shape, {})
     np.testing.assert_array_equal(warping.project(images, matrices, shape), images)
-    np.testing.assert_array_equal(warping.sample(images, warping.places(matrices, shape), shape), images)
+    np.testing.assert_array_equal(warping.sample(images, warping.positions(matrices, shape), shape), images)
 
 
 def test_both_ways_of_sampling_agree() -> None:
-    """The dense one differs from TensorFlow's operation by its rounding alone: by one grey level."""
+    """`sample` differs from TensorFlow's operation only by its rounding: by one grey level."""
     images, shape = noise(16, 9, 14, 3), (9, 14, 3)
     matrices = affine(16, seed(1), shape, {"rotate": 40, "zoom": 0.3, "shear": 20, "shift": 0.2})
-    one = warping.project(images, matrices, shape).numpy().astype(int)
-    other = warping.sample(images, warping.places(matrices, shape), shape).numpy().astype(int)
-    assert np.abs(one - other).max() <= 1
+    projected = warping.project(images, matrices, shape).numpy().astype(int)
+    sampled = warping.sample(images, warping.positions(matrices, shape), shape).numpy().astype(int)
+    assert np.abs(projected - sampled).max() <= 1
 
 
-def test_what_lies_between_pixels_is_their_mean_rounded() -> None:
+def test_values_between_pixels_are_interpolated_and_rounded() -> None:
     """Of 10 and 13 side by side: 10.3, 10.6, 13 at the edge and 13 beyond it."""
     images = np.array([10, 13, 10, 13], np.uint8).reshape(1, 2, 2, 1)
-    places = np.array([[[0.1, 0.2], [1, 7]], [[0, 0.4], [1, 7]]], np.float32)[None]
-    assert warping.sample(images, places, (2, 2, 1)).numpy().ravel().tolist() == [10, 11, 13, 13]
+    positions = np.array([[[0.1, 0.2], [1, 7]], [[0, 0.4], [1, 7]]], np.float32)[None]
+    assert warping.sample(images, positions, (2, 2, 1)).numpy().ravel().tolist() == [10, 11, 13, 13]
 
 
 @EXAMPLES
 @given(st.floats(0.02, 0.25), st.integers(0, 10**9))
-def test_a_shift_moves_the_middle_by_at_most_its_share_of_the_side(share: float, step: int) -> None:
-    """Both ways and in both directions, and the spot keeps its form."""
-    far = middle(augmented(blob(), f"shift={share}", step)) - 13.5
+def test_a_shift_moves_the_centre_by_at_most_its_share_of_the_side(share: float, step: int) -> None:
+    """Along both axes and in both directions."""
+    far = centre_of_mass(augmented(blob(), f"shift={share}", step)) - 13.5
     assert np.abs(far).max() <= 28 * share + 0.1
     assert (far.min(axis=0) < -28 * share / 2).all()
     assert (far.max(axis=0) > 28 * share / 2).all()
@@ -135,32 +135,32 @@ def test_a_shift_moves_the_middle_by_at_most_its_share_of_the_side(share: float,
 
 @EXAMPLES
 @given(st.floats(2, 60), st.integers(0, 10**9))
-def test_a_rotation_turns_by_at_most_its_angle_about_the_centre(degrees: float, step: int) -> None:
-    """To both sides; the middle and the size stay."""
+def test_a_rotation_is_about_the_centre_by_at_most_its_angle(degrees: float, step: int) -> None:
+    """In both directions; the centre stays."""
     out = augmented(blob(wide=5, high=1.5), f"rotate={degrees}", step)
     turned = directions(out)
     assert np.abs(turned).max() <= degrees + 0.5
     assert turned.min() < -degrees / 2
     assert turned.max() > degrees / 2
-    np.testing.assert_allclose(middle(out), 13.5, atol=0.15)
+    np.testing.assert_allclose(centre_of_mass(out), 13.5, atol=0.15)
 
 
 @EXAMPLES
 @given(st.floats(0.05, 0.4), st.integers(0, 10**9))
 def test_a_zoom_changes_the_size_by_at_most_its_share(share: float, step: int) -> None:
-    """Smaller and larger, the same in both directions; the middle stays."""
+    """Smaller and larger, equally along both axes; the centre stays."""
     out = augmented(blob(wide=2.5, high=2.5), f"zoom={share}", step)
     sizes = np.sqrt(np.diagonal(moments(out), axis1=1, axis2=2)) / 2.5
     assert sizes.min() >= 1 / (1 + share) - 0.04
     assert sizes.max() <= 1 / (1 - share) + 0.04
     assert sizes.min() < 1 < sizes.max()
-    np.testing.assert_allclose(middle(out), 13.5, atol=0.15)
+    np.testing.assert_allclose(centre_of_mass(out), 13.5, atol=0.15)
 
 
 @EXAMPLES
 @given(st.floats(3, 40), st.integers(0, 10**9))
-def test_a_shear_leans_uprights_by_at_most_its_angle_and_keeps_lines_level(degrees: float, step: int) -> None:
-    """Each row moves sideways as a whole: what stands in a row stays in it."""
+def test_a_shear_slants_by_at_most_its_angle_and_keeps_rows(degrees: float, step: int) -> None:
+    """Each row moves horizontally as a whole."""
     out = augmented(blob(wide=1.5, high=4), f"shear={degrees}", step)
     (_, xy), (_, yy) = np.moveaxis(moments(out), 0, -1)
     leans = np.degrees(np.arctan(xy / yy))
@@ -170,20 +170,20 @@ def test_a_shear_leans_uprights_by_at_most_its_angle_and_keeps_lines_level(degre
     np.testing.assert_allclose(yy, moments(blob(wide=1.5, high=4))[:, 1, 1], rtol=0.05)
 
 
-def test_elastic_is_as_strong_as_it_says_smooth_and_in_all_directions() -> None:
-    """Its standard deviation is the strength, in pixels at 28x28, everywhere; neighbours move nearly alike."""
+def test_elastic_has_its_strength_and_is_smooth() -> None:
+    """Its standard deviation is the strength, in pixels at 28x28, everywhere; neighbours move almost equally."""
     for shape in ((28, 28, 1), (56, 14, 3)):
         field = elastic(4000, seed(1), shape, 1.5).numpy() * np.array([28 / shape[1], 28 / shape[0]])[:, None, None]
         np.testing.assert_allclose(field.std(axis=0), 1.5, rtol=0.08)
         np.testing.assert_allclose(field.mean(axis=0), 0, atol=0.15)
     field = elastic(200, seed(1), (28, 28, 1), 1.0).numpy()
     steps = [np.diff(field, axis=axis) for axis in (2, 3)]
-    assert max(np.abs(step).max() for step in steps) < 1  # no place is torn open or folded over
+    assert max(np.abs(step).max() for step in steps) < 1  # no tears or folds
     assert abs(np.corrcoef(field[:, 0].ravel(), field[:, 1].ravel())[0, 1]) < 0.05
 
 
 def test_elastic_keeps_the_ink() -> None:
-    """A spot is bent, not lost: its mass changes by little, and on the average of many by nothing."""
+    """A spot is deformed, not lost: its mass changes by little, and on average by nothing."""
     before = blob(wide=3, high=3)[0].sum()
     ink = augmented(blob(wide=3, high=3), "elastic=1").sum(axis=(1, 2, 3)) / before
     assert ink.min() > 0.6
@@ -194,35 +194,35 @@ def test_elastic_keeps_the_ink() -> None:
 @EXAMPLES
 @given(st.floats(0.02, 0.9), st.integers(0, 10**9))
 def test_erasing_hides_one_rectangle_of_at_most_its_area_in_half_of_the_images(share: float, step: int) -> None:
-    """Noise inside of it; outside of it, and in the other images, nothing is changed."""
+    """Noise inside it; outside it, and in the other images, nothing changes."""
     dark, pale = (augmented(np.full((256, 20, 30, 3), grey, np.uint8), f"erase={share}", step) for grey in (7, 8))
-    hidden = (dark == pale).all(axis=3)  # noise has nothing to do with what it hides
+    hidden = (dark == pale).all(axis=3)  # noise does not depend on the pixels that it replaces
     assert (dark[~hidden] == 7).all()
     assert 0.25 < hidden.any(axis=(1, 2)).mean() < 0.65
     assert hidden.mean(axis=(1, 2)).max() <= share
     rows, columns = hidden.any(axis=2), hidden.any(axis=1)
     np.testing.assert_array_equal(hidden, rows[:, :, None] & columns[:, None, :])
-    for line in (rows, columns):  # one stretch each: it begins at most once
+    for line in (rows, columns):  # one interval each: it begins at most once
         assert np.diff(line, axis=1, prepend=False).sum(axis=1).max() <= 2
 
 
-def test_erasing_reaches_every_place_and_fills_with_any_grey() -> None:
-    """Corners too; the filling is spread evenly over 0..255."""
+def test_erasing_reaches_every_pixel_and_fills_with_every_grey() -> None:
+    """Corners too; the noise is uniform over 0..255."""
     out = augmented(np.full((2000, 12, 12, 1), 7, np.uint8), "erase=0.4")
     hidden = out[..., 0] != 7
     assert hidden.mean(axis=0).min() > 0.005
     assert abs(out[..., 0][hidden].mean() - 127.5) < 2
 
 
-def test_one_kind_is_not_changed_by_another_that_is_added() -> None:
-    """Erasing takes random numbers of its own: what it leaves is the image that was only moved."""
+def test_erasing_does_not_change_the_other_kinds() -> None:
+    """Erasing has its own random numbers: outside the rectangle, the image is the one that was only moved."""
     images = noise(COUNT, 28, 28, 1)
     moved, both = augmented(images, "rotate,shift,elastic"), augmented(images, "rotate,shift,elastic,erase=0.1")
     assert (moved == both).mean() > 0.9
 
 
 def test_it_runs_in_a_graph_for_batches_of_any_size() -> None:
-    """Inside tf.data, where neither the size of the batch nor eager tensors are there."""
+    """Inside tf.data, where the batch size is unknown and there are no eager tensors."""
     tf = tensorflow()
     augment = augmenter((28, 28, 1), ALL)
     assert augment
