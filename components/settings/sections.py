@@ -4,7 +4,8 @@ A setting is declared once, with its default, its help text and its bounds; the 
 Airflow UI are made from these declarations. Standard library only: a DAG file may import this.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import cast
 
 from components.errors import ConfigError
 from components.formatting import did_you_mean
@@ -371,7 +372,4 @@ def _not_exported(gate: Gate, exported: list[str]) -> list[str]:
     ]
 
 
-SECTIONS: dict[str, type[Section]] = {
-    kind.__name__.lower(): kind
-    for kind in (Ingest, Validate, Normalize, Train, Evaluate, Gate, Register, Export, Promote, Schedule)
-}
+SECTIONS = {section.name: cast(type[Section], section.default_factory) for section in fields(Params)}

@@ -17,7 +17,7 @@ SPACE = st.sampled_from(["", " ", "  "])
 
 @given(CHOICES, SPACE, st.randoms())
 def test_texts_with_the_same_meaning_have_one_spelling(choice: dict[str, float], space: str, random: object) -> None:
-    """Order and white space do not matter, a strength of 0 is no kind, and the canonical text is its own canonical text."""
+    """Order and white space do not matter, a strength of 0 is no kind, and `canonical` leaves its own result alone."""
     names = sorted(choice)
     random.shuffle(names)  # type: ignore[attr-defined]
     text = f"{space},{space}".join(f"{space}{name}{space}={space}{choice[name]!r}{space}" for name in names)
