@@ -64,18 +64,27 @@ class PixelStatistics(PixelMoments):
     channels: list[PixelMoments]
 
 
-class SplitStatistics(TypedDict):
+class ImageStatistics(TypedDict):
     images: int
     kinds: list[ArrayKind]
-    unreadable: list[str]
-    labels: LabelArray | None
-    outside: OutsideLabels
-    histogram: list[int] | None
     pixels: PixelStatistics | None
     constant: Examples
     nan: Examples
+
+
+class LabelStatistics(TypedDict):
+    labels: LabelArray | None
+    histogram: list[int] | None
+    outside: OutsideLabels
+
+
+class CopyStatistics(TypedDict):
     duplicates: Pairs
     contradictions: Pairs
+
+
+class SplitStatistics(ImageStatistics, LabelStatistics, CopyStatistics):
+    unreadable: list[str]
 
 
 class Statistics(TypedDict):

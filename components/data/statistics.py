@@ -24,16 +24,18 @@ Examples are the indices of the first EXAMPLES images.
 import json
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import (
     ArrayKind,
+    CopyStatistics,
     Examples,
+    ImageStatistics,
     LabelArray,
-    OutsideLabels,
+    LabelStatistics,
     Pairs,
     PixelMoments,
     PixelStatistics,
@@ -51,6 +53,7 @@ SPLITS = ("train", "test")
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, TokenError)  # NumPy parses a header
 
 Hashes = NDArray[np.uint64]
+Array = NDArray[Any]  # of whatever dtype a file holds
 
 
 def compute_statistics(ingest: Path) -> Statistics:
@@ -97,34 +100,13 @@ def _tally(folder: Path, shape: list[int]) -> tuple["Tally", list[str]]:
     return tally, unreadable if shards else ["images-00000.npy"]
 
 
-def _open(path: Path) -> NDArray[Any] | None:
+def _open(path: Path) -> Array | None:
     """The array in *path*, memory-mapped; None where there is no complete array with a first dimension."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE:
         return None
     return array if isinstance(array, np.ndarray) and array.ndim else None
-
-
-class ImageStatistics(TypedDict):
-    """The part of SplitStatistics that comes from the images alone."""
-
-    images: int
-    kinds: list[ArrayKind]
-    pixels: PixelStatistics | None
-    constant: Examples
-    nan: Examples
-
-
-class LabelStatistics(TypedDict):
-    labels: LabelArray | None
-    histogram: list[int] | None
-    outside: OutsideLabels
-
-
-class CopyStatistics(TypedDict):
-    duplicates: Pairs
-    contradictions: Pairs
 
 
 class Tally:
@@ -186,14 +168,14 @@ def _moments(of: Moments) -> PixelMoments:
     return {"mean": of.mean, "deviation": of.deviation, "min": of.min, "max": of.max}
 
 
-def _constant(images: NDArray[Any]) -> NDArray[np.bool_]:
+def _constant(images: Array) -> NDArray[np.bool_]:
     """Which of *images* have one colour: every pixel equals the first."""
     pixels = images.reshape(len(images), -1, max(1, images.shape[-1]) if images.ndim == 4 else 1)
     same: NDArray[np.bool_] = (pixels == pixels[:, :1]).reshape(len(images), -1).all(1)
     return same
 
 
-def _labels(labels: NDArray[Any] | None, classes: int) -> LabelStatistics:
+def _labels(labels: Array | None, classes: int) -> LabelStatistics:
     array: LabelArray | None = None if labels is None else {"dtype": str(labels.dtype), "shape": list(labels.shape)}
     if labels is None or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         return {"labels": array, "histogram": None, "outside": {"count": 0, "examples": [], "values": []}}
@@ -210,7 +192,7 @@ def _labels(labels: NDArray[Any] | None, classes: int) -> LabelStatistics:
     }
 
 
-def _copies(keys: Hashes, labels: NDArray[Any] | None) -> CopyStatistics:
+def _copies(keys: Hashes, labels: Array | None) -> CopyStatistics:
     """Images that repeat an earlier one: sorted by hash (and then by index), copies lie next to each other."""
     order = np.argsort(keys, kind="stable")
     repeats = np.flatnonzero(keys[order][1:] == keys[order][:-1])

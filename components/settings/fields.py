@@ -9,12 +9,12 @@ from components.errors import ConfigError
 
 
 def setting(
-    default: Any,
+    default: object,
     help: str,
     *,
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[Any, ...] | None = None,
+    choices: tuple[object, ...] | None = None,
     spelling: Callable[[str], str] | None = None,
     in_key: bool = True,
 ) -> Any:

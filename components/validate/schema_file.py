@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from components.artifact_files import SchemaFile
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 
+Content = dict[str, object]
 Side = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -62,7 +63,7 @@ def read(path: Path) -> SchemaFile:
     return schema
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Content:
     try:
         content = msgspec.json.decode(path.read_bytes())
     except OSError as error:
@@ -77,7 +78,7 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _valid(key: str, content: dict[str, Any]) -> bool:
+def _valid(key: str, content: Content) -> bool:
     try:
         value = msgspec.convert(content.get(key), TYPES[key])
     except msgspec.ValidationError:
@@ -86,10 +87,14 @@ def _valid(key: str, content: dict[str, Any]) -> bool:
         return len(set(value)) == len(value)
     if key == "class_shares":
         ordered = all(share[0] <= share[1] for share in value.values() if isinstance(share, list))
-        return ordered and (not _valid("classes", content) or set(value) == set(content["classes"]))
+        return ordered and (not _valid("classes", content) or sorted(value) == sorted(_classes(content)))
     return True
 
 
-def _short(value: Any) -> str:
+def _classes(content: Content) -> list[str]:
+    return msgspec.convert(content["classes"], list[str])
+
+
+def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -24,6 +24,8 @@ BLOCK_IMAGES = 256
 SECONDS_TO_ANSWER = 8.0
 MESSAGE_LENGTH, LISTED = 300, 10
 
+Builder = Any  # tensorflow_datasets.core.DatasetBuilder, which is published without types
+
 
 def serves(source: str) -> bool:
     """Whether *source* is tfds:NAME; raises SourceError where NAME cannot be the name of a data set."""
@@ -59,7 +61,7 @@ def read(params: Ingest) -> ImageSource:
     )
 
 
-def _builder(name: str, params: Ingest) -> Any:
+def _builder(name: str, params: Ingest) -> Builder:
     from components.system.tensorflow import tensorflow
 
     tensorflow()
@@ -87,7 +89,7 @@ def _configurations(name: str) -> str:
     return f" Expected one of {', '.join(configurations[:LISTED])}." if "/" in name and configurations else ""
 
 
-def _features(name: str, builder: Any) -> tuple[Any, Any]:
+def _features(name: str, builder: Builder) -> tuple[Any, Any]:
     """The features image and label of the data set; raises SourceError where it is not for image classification."""
     import tensorflow_datasets as tfds
 
@@ -102,7 +104,7 @@ def _features(name: str, builder: Any) -> tuple[Any, Any]:
     )
 
 
-def _prepare(name: str, builder: Any) -> None:
+def _prepare(name: str, builder: Builder) -> None:
     """Download and prepare the data set if necessary; raises SourceUnreachable, soon, where there is no network."""
     if builder.is_prepared():
         return
@@ -139,7 +141,7 @@ def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
     return target_shape((height or 0, width or 0, 1 if channels in (1, 2) else 3), params)
 
 
-def _blocks(builder: Any, splits: list[str], shape: Shape, params: Ingest) -> "Iterator[Block]":
+def _blocks(builder: Builder, splits: list[str], shape: Shape, params: Ingest) -> "Iterator[Block]":
     import numpy as np
 
     for split in splits:
