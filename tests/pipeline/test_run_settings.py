@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest.sources import select
+from components.ingest import select
 from components.settings.sections import Ingest, Params
 from pipeline import run_settings
 from pipeline.home import Home
