@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from components.progress import progress
 
-SHARD_BYTES = CHUNK_BYTES = 32 * 2**20
+SHARD_BYTES = 32 * 2**20
+CHUNK_BYTES = 32 * 2**20
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
