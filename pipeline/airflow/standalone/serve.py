@@ -63,10 +63,7 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
     with storage_errors(home.root):
         environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui})
-    parts, api = (
-        Parts(local.logs, environment),
-        Api(f"http://{local.connect_host}:{local.port}", USER, local.password()),
-    )
+    parts = Parts(local.logs, environment)
     try:
         with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
             importable = executor.submit(expect_importable, ROOT / "dags", environment)
@@ -76,10 +73,7 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
             parts.start(name, arguments)
         if mlflow_port:
             parts.start("mlflow", _mlflow(home, local, mlflow_port))
-        _wait_until_healthy(parts, api)
-        _wait_for_dags(parts, api)
-        if mlflow_port:
-            _wait_for_mlflow(parts, local, mlflow_port)
+        _wait_until_ready(parts, local, mlflow_port)
         yield parts
     finally:
         parts.stop()
@@ -110,6 +104,14 @@ def _migrate(environment: Mapping[str, str]) -> None:
     if done.returncode:
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         raise StorageFailed(f"Airflow's database in {environment['AIRFLOW_HOME']} cannot be created: {' '.join(last)}")
+
+
+def _wait_until_ready(parts: Parts, local: Local, mlflow_port: int) -> None:
+    api = Api(f"http://{local.connect_host}:{local.port}", USER, local.password())
+    _wait_until_healthy(parts, api)
+    _wait_for_dags(parts, api)
+    if mlflow_port:
+        _wait_for_mlflow(parts, local, mlflow_port)
 
 
 def _wait_until_healthy(parts: Parts, api: Api) -> None:
