@@ -20,7 +20,7 @@ def long_run(served: Served, first: str) -> str:
     with served.setting(f'python = "{sys.executable}"'):
         run = served.trigger(digits(**LONG))
         served.training(run, 1)
-    with served.setting("train_hours = 0.003"):
+    with served.setting("train_hours = 0.006"):
         served.kill(run, 1)
         served.until(lambda: served.failed(run, "train", 2))
     return run
@@ -42,7 +42,7 @@ def test_a_training_that_takes_too_long_is_ended_and_tried_again(served: Served,
     """The log names the setting; the next try resumes where the one that was ended had come."""
     process = served.training(long_run, 3)
     log = served.log(long_run, "train", 2)
-    assert "train was ended after 0.003 hours (schedule.train_hours)" in log
+    assert "train was ended after 0.006 hours (schedule.train_hours)" in log
     assert 0 < resumed_after(served, long_run, 2) <= resumed_after(served, long_run, 3)
     assert process.is_running()
 
