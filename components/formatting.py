@@ -31,6 +31,11 @@ def bound(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
+def percentage_points(difference: float) -> str:
+    """A difference of two shares of 1, never rounded to nothing: 0.0069 is "0.69 points", 0.000001 "0.0001 points"."""
+    return f"{points(difference)} points" if difference >= 0.0001 else f"{100 * difference:.1g} points"
+
+
 def thousands(number: int) -> str:
     return f"{number:,}"
 

@@ -1,4 +1,4 @@
-"""Measures of a classifier, and how sure a finite test split lets one be of them.
+"""Measures of a classifier, and their uncertainty on a finite test split.
 
 Arrays: `truth` and `predicted` are integer labels (N,), `probabilities` float (N, classes). Nothing here reads a file.
 """
@@ -8,15 +8,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artifact_files import CalibrationBin
+
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution: both tails of a 95 % interval
-TINY = 1e-7  # the least probability in a logarithm, as Keras has it (keras.config.epsilon)
+TINY = 1e-7  # smallest probability in a logarithm, as in Keras (keras.config.epsilon)
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """The score interval of a share *correct* / *n*: honest near 0 and 1, where the usual +- interval is not.
+    """Wilson's score interval of the share *correct* / *n*: right near 0 and 1, where the normal approximation is not.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927) 209-212.
     """
@@ -28,10 +30,10 @@ def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p that two classifiers are equally good, from the images that only one of them gets right.
+    """Exact two-sided p value of McNemar's test, from the counts of images that one classifier alone gets right.
 
-    Under "equally good" each such image is a toss of a fair coin, so p is twice a binomial tail. Whole numbers
-    throughout: one rounding, at the end. Q. McNemar, Psychometrika 12 (1947) 153-157.
+    If both are equally good, each such image is the toss of a fair coin, so p is twice a binomial tail. Integers
+    throughout, rounded once at the end. Q. McNemar, Psychometrika 12 (1947) 153-157.
     """
     n = only_first + only_second
     term = tail = 1
@@ -42,7 +44,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def discordant(truth: Integers, first: Integers, second: Integers) -> tuple[int, int]:
-    """How many images only *first* gets right, and how many only *second* does: the two counts of `mcnemar`."""
+    """How many images only *first* gets right, and how many only *second*: the two counts of `mcnemar`."""
     right_first, right_second = first == truth, second == truth
     return int(np.sum(right_first & ~right_second)), int(np.sum(right_second & ~right_first))
 
@@ -54,7 +56,7 @@ def confusion(truth: Integers, predicted: Integers, classes: int) -> Integers:
 
 
 def scores(matrix: Integers) -> tuple[Floats, Floats, Floats]:
-    """Precision, recall and F1 of each class, each (classes,); 0 where a class was never predicted or never true."""
+    """Precision, recall and F1 of each class, (classes,) each; 0 where a class is never predicted or never true."""
     hits = np.diagonal(matrix).astype(np.float64)
     predicted, support = matrix.sum(axis=0), matrix.sum(axis=1)
     return (
@@ -65,22 +67,22 @@ def scores(matrix: Integers) -> tuple[Floats, Floats, Floats]:
 
 
 def macro_f1(matrix: Integers) -> float:
-    """Mean F1 of the classes that occur, as truth or as prediction: a class that the split lacks says nothing."""
+    """Mean F1 of the classes that occur as truth or as prediction; a class that does neither is left out."""
     occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
     return float(scores(matrix)[2][occurs].mean())
 
 
 def log_loss(truth: Integers, probabilities: NDArray[np.float32]) -> float:
-    """Mean negative logarithm of the probability given to the true class, in nats."""
-    given = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    return float(-np.log(np.clip(given, TINY, 1.0)).mean())
+    """Mean negative logarithm of the probability of the true class, in nats."""
+    of_truth = probabilities[np.arange(len(truth)), truth].astype(np.float64)
+    return float(-np.log(np.clip(of_truth, TINY, 1.0)).mean())
 
 
 def separation(confidence: Floats, right: NDArray[np.bool_]) -> float | None:
-    """The chance that a right answer is given with more confidence than a wrong one; None without one of the two.
+    """The probability that a right prediction is more confident than a wrong one; None without one of the two.
 
-    The area under the ROC curve of confidence as a detector of mistakes, ties counting half: 1 where every mistake was
-    unsure, 0.5 where the model is as sure of them as of what it gets right, as it is where labels are wrong.
+    The area under the ROC curve of confidence as a detector of mistakes, ties counting half: 1 where every mistake has
+    low confidence, 0.5 where mistakes are as confident as right predictions, as they are where labels are wrong.
     Hendrycks & Gimpel, A baseline for detecting misclassified and out-of-distribution examples: arXiv:1610.02136
     """
     good, bad = confidence[right], np.sort(confidence[~right])
@@ -90,21 +92,22 @@ def separation(confidence: Floats, right: NDArray[np.bool_]) -> float | None:
     return float(below.sum() / (2 * len(good) * len(bad)))
 
 
-def calibration(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> tuple[float, list[dict[str, float]]]:
-    """Expected calibration error and its bins: does "90 % sure" come true nine times in ten?
+def calibration(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> tuple[float, list[CalibrationBin]]:
+    """Expected calibration error and its bins: is 90 % confidence right nine times in ten?
 
-    Bin m holds the confidences in ((m-1)/bins, m/bins]; the error is the mean distance of confidence to accuracy over
-    the bins, weighted by their counts. An empty bin has a count of 0 and neither confidence nor accuracy.
+    Bin m holds the confidences in ((m-1)/bins, m/bins]; the error is the mean distance between confidence and accuracy
+    over the bins, weighted by their counts. An empty bin has a count of 0 and neither confidence nor accuracy.
     Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks, 2017: https://arxiv.org/abs/1706.04599
     """
     edges = np.linspace(0.0, 1.0, bins + 1)
     members = np.searchsorted(edges[1:-1], confidence, side="left")
-    error, table = 0.0, []
+    error = 0.0
+    table: list[CalibrationBin] = []
     for m in range(bins):
         here = members == m
-        entry: dict[str, float] = {"low": float(edges[m]), "high": float(edges[m + 1]), "count": int(here.sum())}
+        entry: CalibrationBin = {"low": float(edges[m]), "high": float(edges[m + 1]), "count": int(here.sum())}
         if entry["count"]:
-            entry |= {"confidence": float(confidence[here].mean()), "accuracy": float(right[here].mean())}
+            entry["confidence"], entry["accuracy"] = float(confidence[here].mean()), float(right[here].mean())
             error += entry["count"] * abs(entry["confidence"] - entry["accuracy"]) / len(confidence)
         table.append(entry)
     return error, table

@@ -133,10 +133,11 @@ def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
         measured = summary.metrics(runner)
         record.accuracy = measured["accuracy"] if measured else None
         with storage_errors(runner.home.root):
-            html.render(report_of(record, runner, error), page, runner.home.cache / "templates")
+            report = report_of(record, runner, error)
+            html.render(report, page, runner.home.cache / "templates")
         record.report = str(page)
         if record.state != "unfinished":
-            runner.tracking.finish(runner.artifacts())
+            runner.tracking.finish(runner.artifacts(), report.pictures)
     except Failure as failure:
         if error is None:
             raise

@@ -21,7 +21,7 @@ Item = tuple[str, str]  # (stage, key)
 @dataclass(frozen=True)
 class Garbage:
     artifacts: list[Item]
-    folders: list[Path]  # scratch of killed stages, events of deleted trainings
+    folders: list[Path]  # scratch of killed stages, events of deleted trainings, figures of deleted evaluations
     bytes: int
 
 
@@ -36,6 +36,9 @@ def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_
     trained = {key for stage, key in kept if stage == "train"}
     folders = [path for path in (home.root / "tensorboard").glob("*") if path.name not in trained]
     folders += list((home.root / "work").glob("*"))
+    evaluated = {key for stage, key in kept if stage == "evaluate"}
+    drawn = (home.cache / "figures").glob("[!.]*")  # a hidden one is being drawn
+    folders += [path for path in drawn if path.name.partition("-")[0] not in evaluated]
     size = sum(_bytes(store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
     return Garbage(artifacts, folders, size)
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from components.registry.client import Registry
 
 TENSORFLOW = ("numpy", "tensorflow", "keras")
-CONVERTERS = ("ai-edge-litert", "tf2onnx", "onnx", "onnxruntime")
 
 Facts = Mapping[str, Any]  # what a stage measured while it ran: JSON, kept in the manifest outside the digest
 
@@ -125,7 +124,7 @@ def _evaluate(context: StageContext) -> Facts:
 
 
 def _check_evaluate(context: StageContext) -> Verdict:
-    from components.evaluate.stage import REJECTION, check
+    from components.evaluate.check import REJECTION, check
 
     params = context.params
     return Verdict(check(context.path("evaluate"), context.path("train"), params.train, params.gate), REJECTION)
@@ -152,7 +151,7 @@ def _export(context: StageContext) -> Facts:
 
 
 def _check_export(context: StageContext) -> Verdict:
-    from components.export.stage import REJECTION, check
+    from components.export.check import REJECTION, check
 
     return Verdict(check(context.path("export"), context.params.gate, dict(context.facts("export"))), REJECTION)
 
@@ -185,16 +184,14 @@ STAGES: dict[str, Stage] = {
     ),
     "normalize": Stage(_normalize, reads=("ingest",), after=("validate",), runtime=("numpy",)),
     "train": Stage(_train, assist=_assist_train, reads=("normalize",), runtime=TENSORFLOW),
-    "evaluate": Stage(
-        _evaluate, check=_check_evaluate, reads=("normalize", "train"), runtime=(*TENSORFLOW, "matplotlib")
-    ),
+    "evaluate": Stage(_evaluate, check=_check_evaluate, reads=("normalize", "train"), runtime=TENSORFLOW),
     "register": Stage(_register, reads=("normalize", "train", "evaluate"), effect=True),
     "export": Stage(
         _export,
         check=_check_export,
         reads=("normalize", "train"),
         after=("register",),
-        runtime=(*TENSORFLOW, *CONVERTERS),
+        runtime=TENSORFLOW,  # and that of its formats (components.export.writers)
     ),
     "promote": Stage(_promote, reads=("normalize", "train", "evaluate"), after=("register", "export"), effect=True),
 }

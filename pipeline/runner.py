@@ -14,7 +14,7 @@ from pathlib import Path
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.findings import require, warnings
 from components.progress import say
-from components.registry.readers import ModelVersion
+from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
 from components.train.distributed.cluster import cluster
 from pipeline import teacher as teachers
@@ -82,7 +82,7 @@ class Runner:
         """The recipe of *stage*; raises ArtifactMissing where a stage that it reads has not run."""
         inputs = {name: self.digest(name) for name in STAGES[stage].reads}
         if stage == "train" and self.teacher:
-            inputs["teacher"] = self.teacher.digest
+            inputs["teacher"] = self.teacher.model_sha256
         source = self.fingerprint if stage == "ingest" else ""
         return recipe_of(stage, self.params, inputs, source, cache=self.home.cache)
 
@@ -222,10 +222,10 @@ class Runner:
         Its inputs are verified even where it has nothing to do: a damaged model would be another model.
         """
         recipe = self._verified_recipe(stage)
-        with self.home.lock(f"registry-{self.params.register.name}"):
+        with self.home.lock(f"registry-{self.params.register.name}"), self.tracking.registry.snapshot():
             facts = STAGES[stage].run(self._context(stage))
+            self.record.model = self.tracking.model(facts["name"], facts["version"])
         self.facts[stage] = facts
-        self.record.model = self.tracking.model(facts["name"], facts["version"])
         path = f"models:/{facts['name']}/{facts['version']}"
         return Done(stage, key(recipe), self.digest(stage), path, bool(facts["made"]), 0.0)
 

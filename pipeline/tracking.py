@@ -1,7 +1,7 @@
-"""One MLflow run per pipeline run that made something or was refused, and what the registry knows of earlier ones.
+"""One MLflow run per pipeline run that made something or was refused, and the lineage of registered versions.
 
-A run with nothing to do leaves no MLflow run: importing MLflow's client and opening its database alone would take
-longer than everything else it does. Its record names the version it found, and the version names the run that made it.
+A run with nothing to do leaves no MLflow run: to import MLflow's client and open its database would take longer than
+everything else. Its record names the version that it reused, and the version names the run that created it.
 """
 
 import csv
@@ -13,11 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.artifact_files import Statistics
+from components.artifact_files import Metrics, Statistics
 from components.errors import ArtifactCorrupt, RegistryUnreachable
 from components.progress import say
 from components.registry.client import CHAMPION, Registry, answering
-from components.registry.readers import ModelVersion
 from components.settings.sections import Params
 from pipeline.home import Home
 from pipeline.run_record import Model, RunRecord
@@ -30,7 +29,7 @@ BATCH = 1000  # metrics that MLflow takes in one request
 
 
 class Tracking:
-    """The MLflow side of one run; nothing is imported or asked of a server before it is needed."""
+    """The MLflow side of one run; nothing is imported and no server is contacted before it is needed."""
 
     def __init__(self, params: Params, home: Home, record: RunRecord, artifact: Callable[[str], Artifact]) -> None:
         self.params, self.home, self.record, self.artifact = params, home, record, artifact
@@ -39,12 +38,12 @@ class Tracking:
     def registry(self) -> Registry:
         return Registry(self.home.tracking_uri)
 
-    # Lineage: what a version is tagged with, and what is found again by these tags
+    # Lineage: the tags of a version, and the artifacts that are found again by them
 
     def tags(self) -> dict[str, str]:
-        """The tags of a new version: the key and digest of every artifact it stands on, where and how it was made."""
+        """The tags of a new version: key and digest of every artifact that it comes from, source, commit and run."""
         made = {stage: self.artifact(stage) for stage in KEYED}
-        metrics = json.loads((made["evaluate"].path / "metrics.json").read_bytes())
+        metrics: Metrics = json.loads((made["evaluate"].path / "metrics.json").read_bytes())
         keys = {f"{stage}.key": artifact.key for stage, artifact in made.items()}
         digests = {f"{stage}.digest": artifact.digest for stage, artifact in made.items()}
         return {
@@ -59,16 +58,16 @@ class Tracking:
         }
 
     def champion_statistics(self) -> Statistics | None:
-        """statistics.json of the images that the champion was trained on; None where that is not known."""
+        """statistics.json of the images that the champion was trained on; None where they are unknown."""
         try:
             artifact = self._of_champion("validate")
         except RegistryUnreachable as error:
-            say(f"  warning: drift against the champion's data is not judged: {str(error).partition(';')[0]}")
+            say(f"  warning: drift against the champion's data is not checked: {str(error).partition(';')[0]}")
             return None
         return json.loads((artifact.path / "statistics.json").read_bytes()) if artifact else None
 
     def champion_evaluate(self) -> Path | None:
-        """The champion's evaluation on these very test images; None where there is none that can be relied on."""
+        """The champion's evaluation on the same test images; None where there is none, or it is damaged."""
         champion = self.registry.alias(self.params.register.name, CHAMPION)
         if champion is None or champion.tags.get("test_digest") != test_digest(self.artifact("normalize")):
             return None
@@ -76,7 +75,7 @@ class Tracking:
         return artifact.path if artifact else None
 
     def _of_champion(self, stage: str) -> Artifact | None:
-        champion: ModelVersion | None = self.registry.alias(self.params.register.name, CHAMPION)
+        champion = self.registry.alias(self.params.register.name, CHAMPION)
         store = self.home.store
         try:
             artifact = store.get(stage, champion.tags.get(f"{stage}.key", "none")) if champion else None
@@ -109,38 +108,37 @@ class Tracking:
         commit, note = self.record.git_commit, "a run of the pipeline; see the report among the artifacts"
         return {RUN_TAG: self.record.run, "mlflow.source.git.commit": commit, "mlflow.note.content": note}
 
-    def finish(self, artifacts: Mapping[str, Artifact]) -> None:
+    def finish(self, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
         made = any(done.made for done in self.record.stages)
-        if not self.record.stages:  # it failed before it had anything to tell
+        if not self.record.stages:  # it failed before its first stage ended
             return
         if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):
             return
         run = self.run_id()
         with answering(self.registry.uri):
-            self._log(run, artifacts)
+            self._log(run, artifacts, pictures)
 
-    def _log(self, run: str, artifacts: Mapping[str, Artifact]) -> None:
+    def _log(self, run: str, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         client = self.registry.client
         params = {name: str(value)[:500] for name, value in self.record.settings.items()}
         tags = {"state": self.record.state, "error": self.record.error[:4000]}
         for stage, artifact in artifacts.items():
             tags |= {f"{stage}.key": artifact.key, f"{stage}.digest": artifact.digest}
-        there = client.get_run(run).data  # of a run that was cleared in Airflow and is done again
+        there = client.get_run(run).data  # of a run that was cleared in Airflow and is executed again
         changed = {f"changed.{n}": v for n, v in params.items() if there.params.get(n, v) != v}
         params = {n: v for n, v in params.items() if n not in there.params}
         new = {stage: a for stage, a in artifacts.items() if there.tags.get(f"{stage}.digest") != a.digest}
         log_batch(client, run, list(_metrics(new)), params, tags | changed)
-        for stage, artifact in artifacts.items():
-            if (artifact.path / "pictures").is_dir():
-                client.log_artifacts(run, str(artifact.path / "pictures"), f"pictures/{stage}")
+        for stage, folder in pictures.items():
+            client.log_artifacts(run, str(folder), f"pictures/{stage}")
         if self.record.report:
             client.log_artifact(run, self.record.report)
         client.set_terminated(run, ENDED.get(self.record.state, "FAILED"))
 
 
 def experiment_id(registry: Registry, params: Params, home: Home) -> str:
-    """The MLflow experiment of these settings, made where it is not there."""
+    """The MLflow experiment of these settings, created where it does not exist."""
     client, name = registry.client, params.register.experiment
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
@@ -163,22 +161,22 @@ def log_batch(
 
 
 def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, int]]:
-    """(name, value, step): the training history by epoch, the evaluation's numbers, those of each exported format."""
+    """(name, value, step): the training history by epoch, the numbers of the evaluation and of each exported format."""
     if train := artifacts.get("train"):
         with (train.path / "history.csv").open(newline="") as file:
             for row in csv.DictReader(file):
                 epoch = int(row.pop("epoch"))
                 yield from ((name, float(value), epoch) for name, value in row.items())
     if evaluate := artifacts.get("evaluate"):
-        measured = json.loads((evaluate.path / "metrics.json").read_bytes())
-        for name, value in measured.items():
+        metrics: Metrics = json.loads((evaluate.path / "metrics.json").read_bytes())
+        for name, value in metrics.items():
             if isinstance(value, int | float) and math.isfinite(value):
                 yield f"test_{name}", float(value), 0
     if export := artifacts.get("export"):
-        for form, told in export.facts.items():
-            yield from ((f"export_{form}_{name}", float(value), 0) for name, value in told.items())
+        for form, measured in export.facts.items():
+            yield from ((f"export_{form}_{name}", float(value), 0) for name, value in measured.items())
 
 
 def test_digest(normalize: Artifact) -> str:
-    """The identity of the test images and labels alone: what two evaluations must share to be compared."""
+    """The digest of the test images and labels alone, which two evaluations must share to be compared."""
     return digest_of({name: sha for name, sha in normalize.files.items() if name.startswith("test/")})

@@ -1,6 +1,6 @@
-"""What can be measured on an image of a drawing - ink on an even ground, such as a digit - and whether it is one.
+"""Properties of line drawings - ink on an even background, such as a digit - and whether an image is one.
 
-Images are float32 (n, H, W, C) in 0..1. Black on white or white on black is told by the border.
+Images are float32 (n, H, W, C) in 0..1. Whether it is black on white or white on black follows from the border.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-EVEN = 0.15  # a border pixel this near to the background belongs to it
-SHARE_EVEN = 0.7  # of the border of a drawing
+EVEN = 0.15  # a border pixel this close to the background belongs to it
+SHARE_EVEN = 0.7  # of the border of a line drawing
 
 
 def background(images: Pixels) -> Pixels:
@@ -19,17 +19,17 @@ def background(images: Pixels) -> Pixels:
     return median
 
 
-def drawn(images: Pixels) -> NDArray[np.bool_]:
-    """Which images are drawings: their border is of one colour, mostly, and something else is inside: bool (n,)."""
+def is_line_drawing(images: Pixels) -> NDArray[np.bool_]:
+    """Which images have a border that is mostly of one colour, and something else inside: bool (n,)."""
     grey = images.mean(axis=-1, keepdims=True)
     near = np.abs(_border(grey) - background(grey)[:, None, :]) < EVEN
     inside = np.abs(grey - background(grey)[:, None, None, :]).max(axis=(1, 2, 3)) > EVEN
-    found: NDArray[np.bool_] = (near.mean(axis=(1, 2)) >= SHARE_EVEN) & inside
-    return found
+    drawn: NDArray[np.bool_] = (near.mean(axis=(1, 2)) >= SHARE_EVEN) & inside
+    return drawn
 
 
 def ink(images: Pixels) -> Pixels:
-    """How far each pixel is from the background, the farthest of its image being 1: float32 (n, H, W)."""
+    """Distance of each pixel from the background, scaled so that the largest of its image is 1: float32 (n, H, W)."""
     far = np.abs(images - background(images)[:, None, None, :]).mean(axis=-1)
     strongest: Pixels = far / np.maximum(far.max(axis=(1, 2), keepdims=True), 1e-6)
     return strongest
@@ -55,7 +55,7 @@ def thickness(images: Pixels) -> Floats:
 
 
 def slant(images: Pixels) -> Floats:
-    """Lean of the drawing in degrees, to the right positive, from its second moments: float64 (n,).
+    """Slant of the drawing in degrees, positive to the right, from its second moments: float64 (n,).
 
     The shear that makes x and y of the ink uncorrelated, as in deskewing digits (LeCun et al., Gradient-based learning
     applied to document recognition, Proc. IEEE 86 (1998), section III.A).

@@ -1,11 +1,10 @@
-"""Everything that the predictions for the test split say about a model, as plain numbers for metrics.json."""
-
-from typing import Any
+"""Everything that follows from the predictions for the test split, as plain numbers for metrics.json."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components import metrics
+from components.artifact_files import ClassScores, Confidence, Mistake, Scores
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
@@ -13,7 +12,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def measure(truth: Labels, probabilities: Probabilities, classes: list[str], mistakes: int) -> dict[str, Any]:
+def classification_scores(truth: Labels, probabilities: Probabilities, classes: list[str], mistakes: int) -> Scores:
     """Measures of *probabilities* (N, classes) against *truth* (N,), and the *mistakes* most confident mistakes."""
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1).astype(np.float64)
@@ -22,9 +21,6 @@ def measure(truth: Labels, probabilities: Probabilities, classes: list[str], mis
     matrix = metrics.confusion(truth, predicted, len(classes))
     low, high = metrics.wilson(correct, n)
     error, bins = metrics.calibration(confidence, right)
-    support, hits = matrix.sum(axis=1), matrix.diagonal()
-    columns = zip(classes, *metrics.scores(matrix), support, strict=True)
-    intervals = [metrics.wilson(int(k), int(s)) if s else (0.0, 1.0) for k, s in zip(hits, support, strict=True)]
     return {
         "n": n,
         "correct": correct,
@@ -36,27 +32,39 @@ def measure(truth: Labels, probabilities: Probabilities, classes: list[str], mis
         "expected_calibration_error": error,
         "calibration": bins,
         "classes": classes,
-        "per_class": [
-            {"name": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-            | {"wilson_low": below, "wilson_high": above}
-            for (name, p, r, f, s), (below, above) in zip(columns, intervals, strict=True)
-        ],
+        "per_class": _per_class(matrix, classes),
         "confidence": _confidence(confidence, right),
         "confusion": matrix.tolist(),
-        "mistakes": _worst(truth, predicted, confidence, mistakes),
+        "mistakes": _most_confident_mistakes(truth, predicted, confidence, mistakes),
     }
 
 
-def _confidence(confidence: Floats, right: Flags) -> dict[str, float | None]:
-    """How sure the model is, in the median, where it is right and where it is wrong, and how well that tells them."""
-    right_ones, wrong_ones = (
-        float(np.median(part)) if len(part) else None for part in (confidence[right], confidence[~right])
-    )
-    return {"separation": metrics.separation(confidence, right), "right": right_ones, "wrong": wrong_ones}
+def _per_class(matrix: NDArray[np.int64], classes: list[str]) -> list[ClassScores]:
+    precision, recall, f1 = (column.tolist() for column in metrics.scores(matrix))
+    support, hits = matrix.sum(axis=1).tolist(), matrix.diagonal().tolist()
+    intervals = [metrics.wilson(k, s) if s else (0.0, 1.0) for k, s in zip(hits, support, strict=True)]
+    return [
+        {
+            "name": name,
+            "precision": precision[i],
+            "recall": recall[i],
+            "f1": f1[i],
+            "support": support[i],
+            "wilson_low": intervals[i][0],
+            "wilson_high": intervals[i][1],
+        }
+        for i, name in enumerate(classes)
+    ]
 
 
-def _worst(truth: Labels, predicted: Labels, confidence: Floats, most: int) -> list[dict[str, Any]]:
-    """The *most* confident mistakes, the surest first; of equal ones the first in the split."""
+def _confidence(confidence: Floats, right: Flags) -> Confidence:
+    """The median confidence of right and wrong predictions, and how well confidence separates them."""
+    medians = [float(np.median(part)) if len(part) else None for part in (confidence[right], confidence[~right])]
+    return {"separation": metrics.separation(confidence, right), "right": medians[0], "wrong": medians[1]}
+
+
+def _most_confident_mistakes(truth: Labels, predicted: Labels, confidence: Floats, most: int) -> list[Mistake]:
+    """The *most* confident mistakes, the most confident first; of equal ones the first in the split."""
     wrong = np.flatnonzero(predicted != truth)
     return [
         {"index": int(i), "truth": int(truth[i]), "predicted": int(predicted[i]), "probability": float(confidence[i])}

@@ -1,12 +1,11 @@
-"""Exported files, asked about a whole split and timed, by what runs them where they are used.
+"""Exported files, run and timed on a whole split by the runtime that runs them where they are used.
 
-python -m components.export.benchmark RUNTIME SPLIT FOLDER FILE...     writes the probabilities that each file gives,
-                                                              float32
+python -m components.export.benchmark RUNTIME SPLIT FOLDER FILE...     writes the probabilities of each file, float32
                                                                 (N, classes), to FOLDER/0.npy, 1.npy, ... and prints
                                                                 [{"median_ms": ..., "p99_ms": ...}, ...]
 
 Each runtime has a process of its own, as it will have there: LiteRT and ONNX Runtime without TensorFlow. The files of
-one runtime are timed by turns, so that what slows the machine for a while slows them all: a ratio of two times holds
+one runtime are timed interleaved, so that what slows the machine for a while slows them all: a ratio of two times holds
 where the times themselves do not.
 """
 
@@ -17,37 +16,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from components.data.splits import Images, Split
+from components.data.splits import Split
 from components.errors import ExportRejected
+from components.inference.runtimes import NAMES, load
+from components.models.prediction import Predictor, Probabilities, predict
 
-NAMES = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime", "tensorflow": "TensorFlow"}
-BATCH = 256
-ROUNDS, WARM_UP, TIMED = 10, 5, 30  # single images; a file has WARM_UP untimed ones at the start of each of its turns
-
-Probabilities = NDArray[np.float32]
-Model = Callable[[Images], Probabilities]
+BATCH_SIZE = 256
+ROUNDS, WARM_UP, TIMED = 10, 5, 30  # single images; WARM_UP untimed ones precede the TIMED ones of a file in each round
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a file says of every image, float32 (N, classes), and the milliseconds that one image takes on one thread:
-    the median, and what 99 of 100 images stay below.
-    """
+class Measurement:
+    """Probabilities of every image, float32 (N, classes), and the milliseconds for one image on one thread."""
 
     probabilities: Probabilities
     median_ms: float
     p99_ms: float
 
 
-def ask(runtime: str, files: Sequence[Path], split: Path) -> list[Answer]:
-    """The answer of each of *files*; raises ExportRejected where *runtime* cannot run one."""
+def benchmark(runtime: str, files: Sequence[Path], split: Path) -> list[Measurement]:
+    """A measurement of each of *files*; raises ExportRejected where *runtime* cannot run one."""
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(path.absolute()) for path in (split, Path(folder), *files)]
@@ -58,31 +52,11 @@ def ask(runtime: str, files: Sequence[Path], split: Path) -> list[Answer]:
             raise ExportRejected(f"{NAMES[runtime]} cannot run {reason[:1000]}")
         times = json.loads(done.stdout.splitlines()[-1])
         parts = [np.load(Path(folder, f"{number}.npy"), allow_pickle=False) for number in range(len(files))]
-        return [Answer(part, **told) for part, told in zip(parts, times, strict=True)]
+        return [Measurement(part, **row) for part, row in zip(parts, times, strict=True)]
 
 
-def load(runtime: str, file: Path, threads: int) -> Model:
-    """The model in *file*, ready to be called with uint8 (N, H, W, C) pixels."""
-    if runtime == "litert":
-        from components.inference.litert_runtime import LiteRT
-
-        return LiteRT(file, threads)
-    if runtime == "onnxruntime":
-        from components.export.writers.onnx import load_onnx
-
-        return load_onnx(file, threads)
-    from components.export.writers.saved_model import load_tensorflow
-
-    return load_tensorflow(file)  # on one thread: TensorFlow's number of threads is set once a process
-
-
-def predict(model: Model, split: Split) -> Probabilities:
-    """Probabilities (N, classes) of every image of *split*, in order."""
-    return np.concatenate([model(images) for images, _ in split.blocks(BATCH)])
-
-
-def times(models: Sequence[Model], split: Split) -> list[dict[str, float]]:
-    """Median and 99th percentile of the milliseconds that each model takes for one image, the models by turns."""
+def latencies(models: Sequence[Predictor], split: Split) -> list[dict[str, float]]:
+    """Median and 99th percentile of the milliseconds that each model takes for one image, the models interleaved."""
     taken: list[list[float]] = [[] for _ in models]
     for turn in range(ROUNDS):
         for model, seconds in zip(models, taken, strict=True):
@@ -94,7 +68,7 @@ def times(models: Sequence[Model], split: Split) -> list[dict[str, float]]:
     ]
 
 
-def _seconds(model: Model, split: Split, number: int) -> float:
+def _seconds(model: Predictor, split: Split, number: int) -> float:
     image = split.take(np.array([number % len(split)]))
     start = time.perf_counter()
     model(image)
@@ -108,16 +82,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("files", type=Path, nargs="+")
     args = parser.parse_args()
-    split, models = Split(args.split), list[Model]()
+    split, models = Split(args.split), list[Predictor]()
     for number, file in enumerate(args.files):
         try:
-            np.save(args.folder / f"{number}.npy", predict(load(args.runtime, file, os.cpu_count() or 1), split))
+            model = load(args.runtime, file, threads=os.cpu_count() or 1)
+            np.save(args.folder / f"{number}.npy", predict(model, split, BATCH_SIZE))
             models.append(load(args.runtime, file, threads=1))
-        except Exception as error:  # whatever a runtime says of a file that it cannot run
+        except Exception as error:  # whatever a runtime raises for a file that it cannot run
             sys.exit(f"{file.name}: {' '.join(str(error).split())}")
     if args.runtime != "tensorflow" and "tensorflow" in sys.modules:
         raise RuntimeError("TensorFlow was loaded: this would not measure what a phone computes")
-    sys.stdout.write(json.dumps(times(models, split)) + "\n")
+    sys.stdout.write(json.dumps(latencies(models, split)) + "\n")
 
 
 if __name__ == "__main__":

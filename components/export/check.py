@@ -1,46 +1,96 @@
-"""Whether an exported file computes what the Keras model computes: judgements on parity.json."""
+"""The verdict on exported files: each against the Keras model, and one of them against the budgets of a device.
 
-from typing import Any, Literal
+Reads parity.json; standard library only.
+"""
 
+import json
+from pathlib import Path
+from typing import Literal
+
+from components.artifact_files import FormatParity, Parity
+from components.errors import ExportRejected
+from components.export.formats import format_of
 from components.findings import Finding
+from components.formatting import points
+from components.settings.sections import Gate
 
+REJECTION = ExportRejected
 TOLERANCE = 1e-4  # in probability, for formats that compute in float32
 
-REMEDIES = {
-    "float16": "leave float16 out of export.formats, or allow more with gate.max_export_loss",
-    "dynamic": "leave dynamic out of export.formats, or allow more with gate.max_export_loss",
-    "int8": "give it more images to set its ranges by: --set export.calibration_images=2000",
-    "pruned": "prune less or train longer after it: --set export.sparsity=0.6 --set export.finetune_epochs=5",
-}
+SMALLER = "Train a smaller network, such as --set train.width=0.5, or allow more"
+QUIETER = "Measure again on a quiet machine with python -m pipeline run --force export, or train a smaller network"
 
 
-def disagrees(measured: dict[str, Any], n: int) -> list[Finding]:
+def check(export: Path, gate: Gate, facts: dict[str, dict[str, float]]) -> list[Finding]:
+    """An error for each format that differs from the Keras model by the measure that fits it, and for each budget that
+    the format `gate.budget_format` exceeds; *facts* is what `export` returned when it wrote the files.
+    """
+    parity: Parity = json.loads((export / "parity.json").read_bytes())
+    findings: list[Finding] = []
+    for name, measured in parity["formats"].items():
+        if format_of(name).exact:
+            findings += disagreement(measured, parity["n"])
+        else:
+            findings += lost_accuracy(name, measured, parity, gate.max_export_loss)
+    return findings + over_budget(facts, gate)
+
+
+def disagreement(measured: FormatParity, n: int) -> list[Finding]:
     """An error where a format that computes in float32 is not within TOLERANCE of Keras on all *n* images."""
     agree, difference = measured["agree"], measured["max_difference"]
     if agree == n and difference <= TOLERANCE:
         return []
     text = (
         f"{measured['path']} gives another class than the Keras model for {n - agree:,} of {n:,} test images and "
-        f"differs by up to {difference:g} in probability; expected none and at most {TOLERANCE:g}. Make it again with "
+        f"differs by up to {difference:g} in probability; expected none and at most {TOLERANCE:g}. Export again with "
         "python -m pipeline run --force export"
     )
     return [Finding("error", text)]
 
 
-def loses(name: str, measured: dict[str, Any], right: int, n: int, most: float) -> list[Finding]:
-    """An error where the format *name* loses more than *most* of the *n* images of which the Keras model gets *right*.
+def lost_accuracy(name: str, measured: FormatParity, parity: Parity, most: float) -> list[Finding]:
+    """An error where the format *name* loses more than the share *most* of the test images to the Keras model.
 
     Rounded weights are judged by this alone: on MNIST they moved a probability by up to 0.001 (float16), 0.02 (dynamic)
     and 0.15 (int8), and one class of 10,000. One image is the least that can be lost: where even that is more than
     *most*, one is a warning.
     """
+    n, right = parity["n"], parity["keras"]["correct"]
     lost = right - measured["correct"]
     if lost <= 0 or lost / n <= most:
         return []
     severity: Literal["error", "warning"] = "warning" if lost == 1 and most else "error"
     text = (
         f"{measured['path']} is right for {measured['correct']:,} of {n:,} test images, the Keras model for {right:,}: "
-        f"{100 * lost / n:.2f} points less, and at most {100 * most:.6g} are allowed (gate.max_export_loss); "
-        f"{REMEDIES[name]}"
+        f"{points(lost / n)} points less, and at most {100 * most:.6g} are allowed (gate.max_export_loss); "
+        f"{format_of(name).remedy}"
     )
     return [Finding(severity, text)]
+
+
+def over_budget(facts: dict[str, dict[str, float]], gate: Gate) -> list[Finding]:
+    """An error for each bound of *gate* that the format `gate.budget_format` exceeds; a bound of 0 is none.
+
+    *facts*: format -> bytes and median_ms, of one measurement.
+    """
+    if not (gate.max_bytes or gate.max_latency_ms or gate.max_latency_ratio):
+        return []
+    measured, path = facts[gate.budget_format], format_of(gate.budget_format).path
+    texts = []
+    if gate.max_bytes and measured["bytes"] > gate.max_bytes:
+        texts.append(
+            f"{path} has {measured['bytes']:,} bytes; at most {gate.max_bytes:,} are allowed (gate.max_bytes). "
+            f"{SMALLER} with --set gate.max_bytes={measured['bytes']}"
+        )
+    milliseconds = measured["median_ms"]
+    if gate.max_latency_ms and milliseconds > gate.max_latency_ms:
+        texts.append(
+            f"{path} takes {milliseconds:.3g} ms for one image on one thread; at most {gate.max_latency_ms:g} are "
+            f"allowed (gate.max_latency_ms). {QUIETER}"
+        )
+    if gate.max_latency_ratio and (ratio := milliseconds / facts["tflite"]["median_ms"]) > gate.max_latency_ratio:
+        texts.append(
+            f"{path} takes {ratio:.2f} times as long for one image as {format_of('tflite').path}; at most "
+            f"{gate.max_latency_ratio:g} times is allowed (gate.max_latency_ratio). {QUIETER}"
+        )
+    return [Finding("error", text) for text in texts]

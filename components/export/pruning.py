@@ -1,9 +1,9 @@
-"""Pruning by magnitude: the smallest weights become 0 and stay 0 while the rest is trained on to make up for them.
+"""Magnitude pruning: the smallest weights become 0 and stay 0 while the others are fine-tuned.
 
 The share of zeros rises by the cubic schedule of Zhu and Gupta (arXiv:1710.01878, equation 1), steeply at first,
 through the first half of the steps; the second half trains what is left. As there, each kernel is pruned to the same
-share, and kernels that hold few weights and do much are spared: the convolution that reads the pixels and the depthwise
-ones. A file of 8-bit weights is no smaller for it, but what is mostly 0 compresses, on its way to a phone for example.
+share, and kernels with few but important weights are left out: the convolution that reads the pixels and the depthwise
+ones. A file of 8-bit weights is no smaller for it, but compresses better, for a download to a phone for example.
 """
 
 import json
@@ -21,11 +21,11 @@ from components.system.tensorflow import tensorflow
 SEED = 0
 BATCH_SIZE, LEARNING_RATE = 64, 1e-3
 RISE = 0.5  # share of the steps in which the share of zeros rises
-UPDATES = 50  # in how many steps it does
+UPDATES = 50  # of the masks during the rise
 
 
 def prune(file: Path, normalize: Path, params: Export) -> Any:
-    """The model in *file* with `params.sparsity` of each kernel 0, trained on for `params.finetune_epochs` epochs.
+    """The model in *file* with `params.sparsity` of each kernel 0, fine-tuned for `params.finetune_epochs` epochs.
 
     The same bytes for the same inputs. Raises ExportRejected where no kernel can be pruned.
     """
@@ -37,19 +37,19 @@ def prune(file: Path, normalize: Path, params: Export) -> Any:
     masks = Masks(model)
     if not masks.kernels:
         raise ExportRejected(
-            f"the network {model.name} has no kernel to prune; leave it out: "
+            f"the network {model.name} has no kernel to prune; leave pruned out: "
             "--set export.formats=saved_model,tflite,int8"
         )
     say(f"  setting {params.sparsity:.0%} of {len(masks.kernels)} kernels to 0, in {params.finetune_epochs} epochs")
     if params.finetune_epochs:
-        _tune(model, masks, normalize, params)
+        _fine_tune(model, masks, normalize, params)
     else:
         masks.update(params.sparsity)
     return model
 
 
-def _tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> None:
-    """Train on the training split while the share of zeros rises, then with masks that stay."""
+def _fine_tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> None:
+    """Train on the training split while the share of zeros rises, then with fixed masks."""
     import keras
 
     classes = len(json.loads((normalize / "data.json").read_text())["classes"])
@@ -63,7 +63,7 @@ def _tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> None:
     def before_step(batch: int, logs: dict[str, float] | None = None) -> None:
         nonlocal done
         if done == rise or (done < rise and done % every == 0):
-            masks.update(rising(params.sparsity, done / rise if rise else 1))
+            masks.update(sparsity_at(params.sparsity, done / rise if rise else 1))
         done += 1
 
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
@@ -78,13 +78,13 @@ def _tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> None:
     )
 
 
-def rising(sparsity: float, progress: float) -> float:
-    """The share of zeros when *progress*, 0 to 1, of the rise is over."""
+def sparsity_at(sparsity: float, progress: float) -> float:
+    """The share of zeros after *progress*, 0 to 1, of the rise to *sparsity*."""
     return sparsity * (1 - (1 - progress) ** 3)
 
 
 class Masks:
-    """The kernels of *model* that can be pruned, each held at 0 wherever its mask is 0."""
+    """The kernels of *model* that can be pruned, each kept at 0 wherever its mask is 0."""
 
     def __init__(self, model: Any) -> None:
         self.kernels = [weight for weight in model.trainable_variables if _can_be_pruned(weight, model.input_shape[-1])]
@@ -93,7 +93,7 @@ class Masks:
             kernel.constraint = mask.__mul__  # the optimizer applies it after each step, inside the compiled step
 
     def update(self, sparsity: float) -> None:
-        """Mask the smallest weights: *sparsity* of each kernel, rounded down; what is masked stays so."""
+        """Mask the smallest weights: *sparsity* of each kernel, rounded down; masked weights stay masked."""
         import numpy as np
 
         for kernel, mask in zip(self.kernels, self._masks, strict=True):

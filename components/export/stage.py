@@ -1,27 +1,34 @@
-"""Export: the model in every format asked for, each file measured on the whole test split against the Keras model."""
+"""Export: the model in each chosen format, measured on the whole test split against the Keras model."""
 
 import json
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
+import numpy as np
+
+from components.artifact_files import Correct, FormatParity, Parity
+from components.data.splits import Labels, Split
 from components.errors import ExportRejected
-from components.export.budgets import over_budget
-from components.export.check import disagrees, loses
-from components.export.formats import FORMATS, Source
-from components.findings import Finding
-from components.settings.sections import Export, Gate, words
+from components.export.benchmark import Measurement, benchmark
+from components.export.formats import format_of
+from components.export.source import Source
+from components.models.prediction import Probabilities, keras_predictor, predict
+from components.models.saving import read_model
+from components.progress import say
+from components.settings.sections import Export, words
 
-if TYPE_CHECKING:  # the check runs on every run with nothing to do: it must not load NumPy
-    from components.export.benchmark import Answer, Probabilities
+CHUNK = 2**20  # bytes of a file that are compressed at once
 
-REJECTION = ExportRejected
+Facts = dict[str, float]
 
 
-def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str, dict[str, float]]:
+def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str, Facts]:
     """Write each of `params.formats` and measure it on the whole test split; to *out*
 
-        saved_model/ model.tflite ...   the files, see components.export.formats
+        saved_model/ model.tflite ...   the files, see components.export.writers
         parity.json                     n, keras {correct, accuracy}, formats {name: {path, bytes, gzip_bytes, correct,
                                         accuracy, agree (images of the same class as by Keras), max_difference (in
                                         probability), zeros (of pruned: share of the weights that are 0)}}
@@ -29,27 +36,31 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
     Facts: accuracy, bytes, gzip_bytes, and median_ms and p99_ms for one image on one thread, by format. Times differ
     from one run to the next, so they are in no file. Raises ExportRejected where the model has no such format.
     """
-    from components.data.splits import Split
-    from components.models.saving import read_model
-    from components.progress import say
-
     model = read_model(train / "model.keras")
     _expect_float32(model)
-    test = Split(normalize / "test")
-    formats: dict[str, dict[str, Any]] = {}
+    test, names = Split(normalize / "test"), words(params.formats)
     with TemporaryDirectory() as scratch:
-        source = Source(model, train / "model.keras", normalize, Path(scratch), params)
-        for name in words(params.formats):
-            say(f"  writing {FORMATS[name].path}")
-            told = FORMATS[name].write(source, out / FORMATS[name].path)
-            formats[name] = {"path": FORMATS[name].path} | _sizes(out / FORMATS[name].path) | (told or {})
-    say(f"  asking {len(formats)} formats about {len(test):,} test images")
-    reference, answers = _keras(model, test), _answers(formats, out, normalize / "test")
-    for name, answer in answers.items():
-        formats[name] |= _measure(answer.probabilities, reference, test.labels)
-    parity = {"n": len(test), "keras": _correct(reference, test.labels), "formats": formats}
+        extras = _write(names, Source(model, train / "model.keras", normalize, Path(scratch), params), out)
+    say(f"  comparing {len(names)} formats on {len(test):,} test images")
+    reference = predict(keras_predictor(model), test, label="export: Keras")
+    measured = _benchmark(names, out, normalize / "test")
+    formats = {
+        name: _parity(out / format_of(name).path, measured[name].probabilities, reference, test.labels, extras[name])
+        for name in names
+    }
+    parity: Parity = {"n": len(test), "keras": _correct(reference, test.labels), "formats": formats}
     (out / "parity.json").write_text(json.dumps(parity, indent=2, sort_keys=True) + "\n")
-    return {name: _facts(formats[name], answers[name]) for name in formats}
+    return {name: _facts(formats[name], measured[name]) for name in names}
+
+
+def _write(names: Sequence[str], source: Source, out: Path) -> dict[str, Facts]:
+    """Write every format; what each has to say about its file, by name."""
+    extras = {}
+    for name in names:
+        form = format_of(name)
+        say(f"  writing {form.path}")
+        extras[name] = form.write(source, out / form.path) or {}
+    return extras
 
 
 def _expect_float32(model: Any) -> None:
@@ -61,61 +72,53 @@ def _expect_float32(model: Any) -> None:
             )
 
 
-def _sizes(path: Path) -> dict[str, int]:
-    """The size of a file, or of all files of a folder, as it is and compressed as a download would be."""
-    import gzip
-
-    contents = [file.read_bytes() for file in (path, *path.rglob("*")) if file.is_file()]
-    return {
-        "bytes": sum(map(len, contents)),
-        "gzip_bytes": sum(len(gzip.compress(content, 9, mtime=0)) for content in contents),
-    }
+def _gzip_bytes(file: Path) -> int:
+    """The size of *file* under gzip -9, in the memory of a chunk."""
+    compressor = zlib.compressobj(9, wbits=31)
+    with file.open("rb") as stream:
+        count = sum(len(compressor.compress(chunk)) for chunk in iter(lambda: stream.read(CHUNK), b""))
+    return count + len(compressor.flush())
 
 
-def _keras(model: Any, test: Any) -> "Probabilities":
-    import numpy as np
-
-    return np.concatenate([model.predict_on_batch(images) for images, _ in test.blocks(1000, "export: Keras")])
-
-
-def _answers(formats: dict[str, Any], out: Path, test: Path) -> "dict[str, Answer]":
-    """What each format says of the split *test*: one process for each runtime."""
-    from components.export.benchmark import ask
-
-    answers: dict[str, Answer] = {}
-    for runtime in sorted({FORMATS[name].runtime for name in formats}):
-        names = [name for name in formats if FORMATS[name].runtime == runtime]
-        given = ask(runtime, [out / FORMATS[name].path for name in names], test)
-        answers |= dict(zip(names, given, strict=True))
-    return answers
+def _benchmark(names: Sequence[str], out: Path, test: Path) -> dict[str, Measurement]:
+    """Predictions and times of each format: one process for each runtime."""
+    measured: dict[str, Measurement] = {}
+    for runtime in sorted({format_of(name).runtime for name in names}):
+        group = [name for name in names if format_of(name).runtime == runtime]
+        results = benchmark(runtime, [out / format_of(name).path for name in group], test)
+        measured |= zip(group, results, strict=True)
+    return measured
 
 
-def _correct(probabilities: "Probabilities", labels: Any) -> dict[str, Any]:
+def _correct(probabilities: Probabilities, labels: Labels) -> Correct:
     correct = int((probabilities.argmax(axis=1) == labels).sum())
     return {"correct": correct, "accuracy": correct / len(labels)}
 
 
-def _measure(probabilities: "Probabilities", reference: "Probabilities", labels: Any) -> dict[str, Any]:
-    agree = int((probabilities.argmax(axis=1) == reference.argmax(axis=1)).sum())
-    # rounded, as threads may add up in another order from one time to the next
-    difference = float(f"{abs(probabilities - reference).max():.1e}")
-    return _correct(probabilities, labels) | {"agree": agree, "max_difference": difference}
+def _parity(
+    path: Path, probabilities: Probabilities, reference: Probabilities, labels: Labels, extras: Facts
+) -> FormatParity:
+    """One exported file or folder against Keras; its size is that of all its files, gzip as a download would be."""
+    files = [file for file in (path, *path.rglob("*")) if file.is_file()]
+    correct = _correct(probabilities, labels)
+    measured: FormatParity = {
+        "correct": correct["correct"],
+        "accuracy": correct["accuracy"],
+        "path": path.name,
+        "bytes": sum(file.stat().st_size for file in files),
+        "gzip_bytes": sum(map(_gzip_bytes, files)),
+        "agree": int((probabilities.argmax(axis=1) == reference.argmax(axis=1)).sum()),
+        # rounded, as threads may add up in another order from one time to the next
+        "max_difference": float(f"{np.abs(probabilities - reference).max():.1e}"),
+    }
+    return cast(FormatParity, {**measured, **extras})
 
 
-def _facts(measured: dict[str, Any], answer: "Answer") -> dict[str, float]:
-    of_file = {key: measured[key] for key in ("accuracy", "bytes", "gzip_bytes")}
-    return of_file | {"median_ms": round(answer.median_ms, 5), "p99_ms": round(answer.p99_ms, 5)}
-
-
-def check(export: Path, gate: Gate, facts: dict[str, dict[str, float]]) -> list[Finding]:
-    """An error for each format that is not what the Keras model computes, by the measure that fits it, and for each
-    budget that the format `gate.budget_format` exceeds; *facts* is what `export` returned when it wrote the files.
-    """
-    parity = json.loads((export / "parity.json").read_text())
-    findings: list[Finding] = []
-    for name, measured in parity["formats"].items():
-        if FORMATS[name].exact:
-            findings += disagrees(measured, parity["n"])
-        else:
-            findings += loses(name, measured, parity["keras"]["correct"], parity["n"], gate.max_export_loss)
-    return findings + over_budget(facts, gate)
+def _facts(measured: FormatParity, times: Measurement) -> Facts:
+    return {
+        "accuracy": measured["accuracy"],
+        "bytes": measured["bytes"],
+        "gzip_bytes": measured["gzip_bytes"],
+        "median_ms": round(times.median_ms, 5),
+        "p99_ms": round(times.p99_ms, 5),
+    }

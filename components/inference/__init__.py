@@ -1,1 +1,1 @@
-"""What runs a stored model without Keras' training code."""
+"""What runs a stored model, without the code that trained it."""

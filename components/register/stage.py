@@ -1,6 +1,6 @@
-"""Register: one version in MLflow's model registry per trained model, however often it is asked for.
+"""Register: one version in MLflow's model registry per trained model, however often the stage runs.
 
-The effect is looked for first, by the tag `model_digest`, so a run with nothing to do loads neither MLflow nor
+The version is looked up first, by the sha256 of model.keras, so a run with nothing to do loads neither MLflow nor
 TensorFlow, and a registry that was wiped gets its version again.
 """
 
@@ -12,14 +12,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from components.artifact_files import Metrics
+from components.formatting import percent, points
 from components.progress import say
-from components.registry.client import CHALLENGER, DIGEST_TAG, Registry, model_digest
-from components.registry.readers import ModelVersion
+from components.registry.client import CHALLENGER, Registry, model_sha256
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.tensorflow import tensorflow
 
 PINNED = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
+
+
+class Registered(TypedDict):
+    """The version of the model; *made* is False where it existed."""
+
+    name: str
+    version: str
+    aliases: list[str]
+    made: bool
 
 
 def register(
@@ -30,50 +41,51 @@ def register(
     name: str,
     mlflow_run: Callable[[], str],
     tags: dict[str, str],
-) -> dict[str, Any]:
-    """Make sure that the model *name* has a version of the model in *train*, and that `challenger` points at it.
+) -> Registered:
+    """Ensure that the model *name* has a version of the model in *train*, and that `challenger` points at it.
 
-    *mlflow_run* gives the id of the MLflow run to log a new version to, and is only then asked: finding or making the
-    run takes seconds. *tags* are put on a new version, beside `model_digest`.
-    Facts: name, version, aliases, made (False where the version was there).
+    *mlflow_run* returns the id of the MLflow run to log a new version to; it is called for a new version only, as to
+    find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model.
     """
-    digest = model_digest(train)
-    found = registry.with_digest(name, digest)
-    version = found or _make(normalize, train, evaluate, registry, name, mlflow_run(), tags | {DIGEST_TAG: digest})
+    sha256 = model_sha256(train)
+    existing = registry.with_model(name, sha256)
+    version = existing or _create(
+        normalize, train, evaluate, registry, name, mlflow_run(), tags | {MODEL_SHA256_TAG: sha256}
+    )
     if CHALLENGER not in version.aliases:
         registry.set_alias(name, CHALLENGER, version.version)
     aliases = sorted({*version.aliases, CHALLENGER})
-    return {"name": name, "version": version.version, "aliases": aliases, "made": found is None}
+    return {"name": name, "version": version.version, "aliases": aliases, "made": existing is None}
 
 
-def _make(
+def _create(
     normalize: Path, train: Path, evaluate: Path, registry: Registry, name: str, run_id: str, tags: dict[str, str]
 ) -> ModelVersion:
     say(f"  logging the model to MLflow as a version of {name}")
     data = json.loads((normalize / "data.json").read_text())
     registry.create_model(name, f"Classifier of {data['name']} images ({len(data['classes'])} classes).")
     logged = _log_model(normalize, train, data, registry, run_id)
-    made = registry.create_version(name, logged, tags, _description(evaluate, data))
-    return _lowest(registry, name, made, tags[DIGEST_TAG])
+    number = registry.create_version(name, logged, tags, _description(evaluate, data))
+    return _oldest(registry, name, number, tags[MODEL_SHA256_TAG])
 
 
-def _lowest(registry: Registry, name: str, made: str, digest: str) -> ModelVersion:
-    """Of several versions made at once from one model the oldest stays: every maker comes to the same choice."""
-    version = registry.with_digest(name, digest)
+def _oldest(registry: Registry, name: str, number: str, sha256: str) -> ModelVersion:
+    """Of several versions created at once from one model the oldest stays: every process makes the same choice."""
+    version = registry.with_model(name, sha256)
     if version is None:
-        raise RuntimeError(f"version {made} of {name} is not in the registry that has just made it")
-    if version.version != made:
-        registry.delete_version(name, made)
+        raise RuntimeError(f"version {number} of {name} is not in the registry that has just created it")
+    if version.version != number:
+        registry.delete_version(name, number)
     return version
 
 
 def _description(evaluate: Path, data: dict[str, Any]) -> str:
-    metrics = json.loads((evaluate / "metrics.json").read_text())
+    metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
     shape = " x ".join(map(str, data["shape"]))
     return (
-        f"{100 * metrics['accuracy']:.2f} % of {metrics['n']:,} test images right "
-        f"(95 % interval {100 * metrics['wilson_low']:.2f} to {100 * metrics['wilson_high']:.2f} %). "
-        f"Takes uint8 pixels 0..255, (N, {shape}); gives float32 probabilities of {', '.join(data['classes'])}."
+        f"{percent(metrics['accuracy'])} of {metrics['n']:,} test images right "
+        f"(95 % interval {points(metrics['wilson_low'])} to {percent(metrics['wilson_high'])}). "
+        f"Takes uint8 pixels 0..255, (N, {shape}); returns float32 probabilities of {', '.join(data['classes'])}."
     )
 
 
@@ -94,9 +106,9 @@ def _log_model(normalize: Path, train: Path, data: dict[str, Any], registry: Reg
 
 
 def _save(normalize: Path, train: Path, data: dict[str, Any], folder: str, description: Any) -> None:
-    """Write MLflow's folder for the model: signature, input example, requirements, and the very file of *train*.
+    """Write MLflow's folder for the model: signature, input example, requirements, and a copy of the file in *train*.
 
-    The Keras flavour keeps a .keras archive (layers as JSON, weights as HDF5): nothing in it is a pickle.
+    The Keras flavour stores a .keras archive (layers as JSON, weights as HDF5), which contains no pickle.
     """
     tensorflow()
     import numpy as np
@@ -104,7 +116,7 @@ def _save(normalize: Path, train: Path, data: dict[str, Any], folder: str, descr
     from components.data.splits import Split
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")  # of MLflow's own classes
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")  # in classes of MLflow
         import mlflow.keras
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
@@ -123,7 +135,7 @@ def _save(normalize: Path, train: Path, data: dict[str, Any], folder: str, descr
 
 
 class _Stored:
-    """Stands for the Keras model where MLflow saves it: the file that was evaluated is copied, not written anew."""
+    """Stands in for the Keras model where MLflow saves it: the evaluated file is copied, not written again."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,1 +1,1 @@
-"""The MLflow model registry: fast reads, writes through MLflow's client, and the promotion log."""
+"""The MLflow model registry: fast reads, writes through MLflow's client, and the log of promotions."""

@@ -1,10 +1,9 @@
-"""The model registry of MLflow: looked up without importing MLflow, changed through MLflow's own client.
+"""The model registry of MLflow: read without importing MLflow, written through MLflow's own client.
 
-Importing MLflow and opening its database takes 2 s, and a run with nothing to do only has to look. So a look-up asks
-the database or the server itself (components.registry.readers); whatever changes something goes through `MlflowClient`.
+Importing MLflow and opening its database takes 2 s, and a run with nothing to do only reads. So versions are read from
+the database or the server directly (components.registry.readers); writes go through `MlflowClient`.
 """
 
-import hashlib
 import logging
 import os
 import sqlite3
@@ -18,16 +17,16 @@ from typing import Any
 from components.errors import ArtifactCorrupt, Failure, RegistryUnreachable
 from components.progress import say
 from components.registry import readers
-from components.registry.readers import ModelVersion, Unknown
+from components.registry.model_version import ModelVersion
+from components.registry.readers import Unknown
 from components.system.fast_import import importing
+from components.system.files import sha256_of_file
 
 CHALLENGER, CHAMPION = "challenger", "champion"
-DIGEST_TAG = "model_digest"
-ROLLED_BACK_TAG = "rolled_back"
 MODEL_FILE = "data/model.keras"  # inside a version's artifacts, where MLflow's Keras flavour puts it
 
-# Three tries of five seconds: an unreachable server is told about within 15 s, not within MLflow's four minutes.
-PATIENCE = {
+# Three tries of five seconds: an unreachable server is reported within 15 s, not after the four minutes of MLflow.
+TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(readers.SECONDS),
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
@@ -37,14 +36,9 @@ GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 EXISTS = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
 
-def model_digest(train: Path) -> str:
-    """The sha256 of the trained model's file: what the registry knows a model by, and what `sha256sum` shows."""
-    return _sha256(train / "model.keras")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def model_sha256(train: Path) -> str:
+    """The sha256 of the trained model's file, by which the registry identifies a model."""
+    return sha256_of_file(train / "model.keras")
 
 
 class Registry:
@@ -52,13 +46,42 @@ class Registry:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._snapshot: dict[str, list[ModelVersion]] | None = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within the block, read the versions of a model once, and again only after a write through this object.
+
+        For one who holds the registry's lock; without it, another process may change what was read.
+        """
+        self._snapshot = {}
+        try:
+            yield
+        finally:
+            self._snapshot = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with answering(self.uri):
+                yield
+        finally:
+            if self._snapshot:
+                self._snapshot.clear()
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version of the model *name*, the oldest first; empty where there is no such model."""
+        if self._snapshot is None:
+            return self._read(name)
+        if name not in self._snapshot:
+            self._snapshot[name] = self._read(name)
+        return self._snapshot[name]
+
+    def _read(self, name: str) -> list[ModelVersion]:
         with answering(self.uri):
             try:
                 return readers.versions(self.uri, name)
-            except Unknown:  # a database or a way of logging in that only MLflow itself knows
+            except Unknown:  # a database or a login that only MLflow itself knows
                 return readers.by_client(self.client, name)
 
     def names(self) -> list[str]:
@@ -76,38 +99,38 @@ class Registry:
         """The version that *alias* points at."""
         return next((v for v in self.versions(name) if alias in v.aliases), None)
 
-    def with_digest(self, name: str, digest: str) -> ModelVersion | None:
-        """The oldest version made from the model file of this *digest*."""
-        return next((v for v in self.versions(name) if v.digest == digest), None)
+    def with_model(self, name: str, model_sha256: str) -> ModelVersion | None:
+        """The oldest version whose model file has this sha256."""
+        return next((v for v in self.versions(name) if v.model_sha256 == model_sha256), None)
 
     @cached_property
     def client(self) -> Any:
-        """MLflow's client (2 s); it makes the database where there is none yet (3 s more)."""
-        for name, value in PATIENCE.items():
+        """MLflow's client (2 s); it creates the database where there is none yet (3 s more)."""
+        for name, value in TIMEOUTS.items():
             os.environ.setdefault(name, value)
         if path := readers.database(self.uri):
             if path.exists():
                 self._open()
             else:
-                say(f"  making MLflow's database {path.name}, once; takes some seconds")
+                say(f"  creating MLflow's database {path.name}; this takes some seconds, once")
                 path.parent.mkdir(parents=True, exist_ok=True)
         with answering(self.uri), importing("mlflow"):
             from mlflow import MlflowClient
 
-            # it tells of each table that it makes, and warns of a pip that it misses and does not need
+            # it logs each table that it creates, and warns of a missing pip that it does not need
             logging.getLogger("mlflow").setLevel(logging.ERROR)
             return MlflowClient(self.uri, self.uri)
 
     def _open(self) -> None:
-        """Look into the database: one that cannot be opened is told of now, not after MLflow's 100 s of trying."""
+        """Read the database: one that cannot be opened is reported now, not after 100 s of MLflow's retries."""
         with answering(self.uri), suppress(Unknown):
             readers.names(self.uri)
 
     def create_model(self, name: str, description: str) -> None:
-        """Make the registered model *name* unless it is there."""
+        """Create the registered model *name* unless it exists."""
         from mlflow.exceptions import MlflowException
 
-        with answering(self.uri):
+        with self._writing():
             try:
                 self.client.create_registered_model(name, description=description)
             except MlflowException as error:
@@ -115,10 +138,10 @@ class Registry:
                     raise
 
     def create_version(self, name: str, logged: Any, tags: dict[str, str], description: str) -> str:
-        """Make a version of *name* from *logged*, a LoggedModel of MLflow's; its number."""
-        with answering(self.uri):
-            # by its location: `models:/ID` would be looked up in whatever registry this process has set as its default
-            made = self.client.create_model_version(
+        """Create a version of *name* from *logged*, a LoggedModel of MLflow; its number."""
+        with self._writing():
+            # by its location: `models:/ID` would be resolved in the default registry of this process
+            created = self.client.create_model_version(
                 name,
                 logged.artifact_location,
                 logged.source_run_id,
@@ -126,52 +149,52 @@ class Registry:
                 description=description,
                 model_id=logged.model_id,
             )
-        return str(made.version)
+        return str(created.version)
 
     def delete_version(self, name: str, number: str) -> None:
-        with answering(self.uri):
+        with self._writing():
             self.client.delete_model_version(name, number)
 
     def set_alias(self, name: str, alias: str, number: str) -> None:
-        with answering(self.uri):
+        with self._writing():
             self.client.set_registered_model_alias(name, alias, number)
 
     def set_tag(self, name: str, number: str, key: str, value: str) -> None:
-        with answering(self.uri):
+        with self._writing():
             self.client.set_model_version_tag(name, number, key, value)
 
     def delete_tag(self, name: str, number: str, key: str) -> None:
-        with answering(self.uri):
+        with self._writing():
             self.client.delete_model_version_tag(name, number, key)
 
     def model_file(self, version: ModelVersion, folder: Path) -> Path | None:
-        """Copy the version's model.keras into *folder*; None where it has none: somebody else registered it."""
+        """Copy the version's model.keras into *folder*; None where it has none: something else registered it."""
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         with answering(self.uri):
             location = self.client.get_model_version_download_uri(version.name, version.version)
             try:
-                found = download_artifacts(f"{location}/{MODEL_FILE}", dst_path=str(folder), tracking_uri=self.uri)
+                file = download_artifacts(f"{location}/{MODEL_FILE}", dst_path=str(folder), tracking_uri=self.uri)
             except (MlflowException, OSError) as error:
                 if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in GONE:
                     return None
                 raise
-        return _sound(Path(found), version)
+        return _verified(Path(file), version)
 
 
-def _sound(file: Path, version: ModelVersion) -> Path:
-    if version.digest and (found := _sha256(file)) != version.digest:
+def _verified(file: Path, version: ModelVersion) -> Path:
+    if version.model_sha256 and (actual := sha256_of_file(file)) != version.model_sha256:
         raise ArtifactCorrupt(
-            f"the model of {version.name} version {version.version} in the registry has sha256 {found[:16]}..., "
-            f"expected {version.digest[:16]}...; go back to another version with python -m pipeline rollback"
+            f"the model of {version.name} version {version.version} in the registry has sha256 {actual[:16]}..., "
+            f"expected {version.model_sha256[:16]}...; restore another version with python -m pipeline rollback"
         )
     return file
 
 
 @contextmanager
 def answering(uri: str) -> Iterator[None]:
-    """Turn whatever says that MLflow cannot be reached into RegistryUnreachable."""
+    """Raise RegistryUnreachable for every error that means that MLflow cannot be reached."""
     start = time.monotonic()
     try:
         yield
@@ -187,7 +210,7 @@ def answering(uri: str) -> Iterator[None]:
 
 
 def _unreachable(error: Exception) -> bool:
-    """By name for MLflow's and SQLAlchemy's errors: importing them to compare would cost the 2 s saved above."""
+    """By name for the errors of MLflow and SQLAlchemy, which would take 2 s to import."""
     return (
         isinstance(error, OSError | sqlite3.DatabaseError)
         or getattr(error, "error_code", None) in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
@@ -197,7 +220,7 @@ def _unreachable(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause in a line: "Connection refused", not the three layers that wrapped it."""
+    """The innermost cause in a line: "Connection refused", not the three layers around it."""
     while error.__cause__ or error.__context__:
         inner = error.__cause__ or error.__context__
         if not isinstance(inner, Exception):

@@ -2,48 +2,104 @@
 
 One JSON object a line, only ever appended:
 
-    {"action": "promote", "comparison": {...}, "digest": "9f86d0...", "from": "1", "name": "mnist-classifier",
-     "reason": "...", "time": "2026-11-22T04:22:42+00:00", "to": "2", "who": "ada@workstation"}
+    {"action": "promote", "comparison": {...}, "digest": "9f86d0...", "from": "1", "from_digest": "...",
+     "name": "mnist-classifier", "reason": "...", "time": "2026-11-22T04:22:42+00:00", "to": "2", "who": "ada@desk"}
 
-action: promote (by the pipeline), force and rollback (by a person), recovered (the alias was found to point elsewhere
-than the log ends: a process died between moving the alias and writing here, or somebody moved it in MLflow).
-`digest` is the sha256 of the model file of `to`: version numbers start anew when a registry is wiped, digests do not.
-`from_digest` is that of `from`. Moving the alias comes first, the line second.
+action: promote (by the pipeline), force and rollback (by a user), recovered (the alias pointed to another version than
+the log: a process died between moving the alias and writing here, or somebody moved it in MLflow).
+`digest` is the sha256 of the model file of `to`, `from_digest` that of `from`: version numbers start again when a
+registry is wiped, the sha256 stays. The alias is moved first, the line is written second.
 """
 
 import fcntl
 import getpass
-import json
 import os
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from components.errors import ArtifactCorrupt
+from components.registry.model_version import ModelVersion
 
 Action = Literal["promote", "force", "rollback", "recovered"]
-Entry = dict[str, Any]
+
+
+class Champion(NamedTuple):
+    """A version by its number and the sha256 of its model; (None, "") where there was none."""
+
+    version: str | None
+    model_sha256: str
+
+    @classmethod
+    def of(cls, version: ModelVersion | None) -> "Champion":
+        return cls(version.version, version.model_sha256) if version else cls(None, "")
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the log."""
+
+    action: Action
+    name: str
+    version: str = msgspec.field(name="to")
+    model_sha256: str = msgspec.field(name="digest")
+    before: str | None = msgspec.field(name="from", default=None)
+    before_sha256: str = msgspec.field(name="from_digest", default="")
+    reason: str = ""
+    who: str = ""
+    time: str = ""
+    comparison: dict[str, Any] | None = None
+
+    @property
+    def champion(self) -> Champion:
+        return Champion(self.version, self.model_sha256)
 
 
 def person() -> str:
     """Who runs this process, and where: ada@workstation."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a user of a container without a name
         user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
 
 
-def read(log: Path, name: str | None = None) -> list[Entry]:
-    """The entries of the model *name* (of all models), the oldest first.
+def promotion(
+    name: str,
+    action: Action,
+    before: Champion,
+    after: Champion,
+    reason: str,
+    who: str,
+    comparison: dict[str, Any] | None = None,
+) -> Promotion:
+    """The line about the alias that now moves from *before* to *after*."""
+    return Promotion(
+        action=action,
+        name=name,
+        version=str(after.version),
+        model_sha256=after.model_sha256,
+        before=before.version,
+        before_sha256=before.model_sha256,
+        reason=reason,
+        who=who,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        comparison=comparison,
+    )
 
-    A last line without its end was being written when the machine went down: what it tells is found out again
-    (`recovered`), so it is passed over. Raises ArtifactCorrupt for any other line that is no entry.
+
+def read(log: Path, name: str | None = None) -> list[Promotion]:
+    """The promotions of the model *name* (of all models), the oldest first.
+
+    A last line without its newline was being written when the machine went down; it is skipped, since what it recorded
+    is detected again (`recovered`). Raises ArtifactCorrupt for any other line that is no promotion.
     """
-    whole, _ = _parts(log)
-    entries = [_entry(log, number, line) for number, line in enumerate(whole.splitlines(), 1)]
-    return [entry for entry in entries if name in (None, entry["name"])]
+    complete, _ = _parts(log)
+    promotions = [_decode(log, number, line) for number, line in enumerate(complete.splitlines(), 1)]
+    return [promotion for promotion in promotions if name in (None, promotion.name)]
 
 
 def _parts(log: Path) -> tuple[bytes, bytes]:
@@ -53,80 +109,55 @@ def _parts(log: Path) -> tuple[bytes, bytes]:
     return content[:end], content[end:]
 
 
-def _entry(log: Path, number: int, line: bytes) -> Entry:
+def _decode(log: Path, number: int, line: bytes) -> Promotion:
     try:
-        entry = json.loads(line)
-        if not isinstance(entry, dict) or {"action", "name", "to", "digest"} - entry.keys():
-            raise ValueError("not a promotion")
-    except ValueError as error:
+        return msgspec.json.decode(line, type=Promotion)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactCorrupt(
             f"line {number} of the promotion log {log} is {line[:60]!r}, expected a JSON object with action, name, to "
-            "and digest; mend or remove that line by hand"
+            f"and digest ({error}); fix or remove that line by hand"
         ) from error
-    return entry
 
 
-def append(
-    log: Path,
-    name: str,
-    action: Action,
-    before: tuple[str | None, str],
-    after: tuple[str, str],
-    reason: str,
-    who: str,
-    comparison: dict[str, Any] | None = None,
-) -> Entry:
-    """Add a line, safe on the disk, about the alias going from *before* to *after*, each (version, digest)."""
-    entry: Entry = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "who": who,
-        "name": name,
-        "action": action,
-        "from": before[0],
-        "from_digest": before[1],
-        "to": after[0],
-        "digest": after[1],
-        "reason": reason,
-        "comparison": comparison,
-    }
+def append(log: Path, promotion: Promotion) -> None:
+    """Add a line and flush it to the disk."""
     log.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)  # or a line that another process is writing would look torn
         _drop_torn_line(log)
-        os.write(file, json.dumps(entry, sort_keys=True).encode() + b"\n")
+        os.write(file, msgspec.json.encode(promotion, order="sorted") + b"\n")
         os.fsync(file)
     finally:
         os.close(file)
-    return entry
 
 
 def _drop_torn_line(log: Path) -> None:
-    """Take away a line that a crash left without its end, or the next line would be glued to it."""
-    whole, torn = _parts(log)
+    """Remove a line that a crash left without its newline, or the next one would be appended to it."""
+    complete, torn = _parts(log)
     if torn:
-        os.truncate(log, len(whole))
+        os.truncate(log, len(complete))
 
 
-def reigns(entries: list[Entry]) -> list[tuple[str, str]]:
-    """The champions to go back through, (version, digest), the present one last.
+def champion_history(promotions: Sequence[Promotion]) -> list[Champion]:
+    """The champions that a rollback can restore, the present one last.
 
-    A promotion puts one on top, a rollback takes down to the one that it went back to.
+    A promotion pushes one onto the stack, a rollback pops down to the one that it restored.
     """
-    stack: list[tuple[str, str]] = []
-    for entry in entries:
-        champion = (entry["to"], entry["digest"])
-        back = entry["action"] in ("rollback", "recovered") and champion in stack
-        stack = stack[: stack.index(champion) + 1] if back else [*stack, champion]
+    stack: list[Champion] = []
+    for promotion in promotions:
+        champion = promotion.champion
+        restored = promotion.action in ("rollback", "recovered") and champion in stack
+        stack = stack[: stack.index(champion) + 1] if restored else [*stack, champion]
     return stack
 
 
-def refused(entries: list[Entry]) -> dict[str, Entry]:
-    """By digest, the rollback by which a person left that model; a later promotion by force takes it back."""
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        if entry["action"] == "rollback" and entry.get("from_digest"):
-            found[entry["from_digest"]] = entry
-        elif entry["action"] in ("force", "rollback"):
-            found.pop(entry["digest"], None)
-    return found
+def rolled_back(promotions: Sequence[Promotion]) -> dict[str, Promotion]:
+    """By the sha256 of each model that a user rolled back from, that rollback; promoting it by force clears it."""
+    rollbacks: dict[str, Promotion] = {}
+    for promotion in promotions:
+        if promotion.action == "rollback" and promotion.before_sha256:
+            rollbacks[promotion.before_sha256] = promotion
+        elif promotion.action in ("force", "rollback"):
+            rollbacks.pop(promotion.model_sha256, None)
+    return rollbacks

@@ -1,23 +1,24 @@
-"""Versions of a registered model, asked for in the quickest way that the registry's address allows.
+"""Versions of a registered model, read in the fastest way that the registry's address allows.
 
-sqlite:///...  the database file, read directly: 2 ms, where MLflow's client takes 2 s to start. The tables are those
-               of one version of MLflow's schema; of any other, MLflow's client is asked
+sqlite:///...  the database file, read directly: 2 ms, where MLflow's client takes 2 s to start. Where a future schema
+               has no longer the columns that are read here, MLflow's client is used
 http(s)://...  the server's documented REST interface: https://mlflow.org/docs/latest/rest-api.html
-anything else  MLflow's client, also where MLFLOW_TRACKING_... variables ask for credentials or certificates
+anything else  MLflow's client, also where MLFLOW_TRACKING_... variables set credentials or certificates
 """
 
 import json
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-SCHEMA = "dc11669786a5"  # the revision in MLflow 3.17's table alembic_version
-SECONDS = 5  # of waiting for one answer
+from components.registry.model_version import ModelVersion
+
+SECONDS = 5  # until a request is given up
 PAGE = 1000
 VERSIONS = (
     """SELECT version, run_id, source, creation_time FROM model_versions
@@ -25,29 +26,17 @@ VERSIONS = (
     """SELECT alias, version FROM registered_model_aliases WHERE name = ? AND workspace = 'default' ORDER BY alias""",
     """SELECT version, key, value FROM model_version_tags WHERE name = ? AND workspace = 'default'""",
 )
+COLUMNS = {  # of the tables that are read
+    "model_versions": {"name", "version", "run_id", "source", "creation_time", "current_stage", "workspace"},
+    "registered_model_aliases": {"name", "alias", "version", "workspace"},
+    "model_version_tags": {"name", "version", "key", "value", "workspace"},
+    "registered_models": {"name", "workspace"},
+}
 MODELS = "SELECT name FROM registered_models WHERE workspace = 'default' ORDER BY name"
 
 
 class Unknown(Exception):
-    """Nothing here can read this registry: ask MLflow's client."""
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One version of a registered model; `created` in milliseconds since 1970, tags are the version's."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...] = ()
-    tags: dict[str, str] = field(default_factory=dict)
-    run_id: str = ""
-    source: str = ""
-    created: int = 0
-
-    @property
-    def digest(self) -> str:
-        """The sha256 of the model file; empty where somebody else registered the version."""
-        return self.tags.get("model_digest", "")
+    """Nothing here can read this registry: use MLflow's client."""
 
 
 def versions(uri: str, name: str) -> list[ModelVersion]:
@@ -59,7 +48,7 @@ def versions(uri: str, name: str) -> list[ModelVersion]:
 
 
 def _expect_server(uri: str) -> None:
-    """Raise Unknown unless *uri* is a server that can be asked without credentials or certificates."""
+    """Raise Unknown unless *uri* is a server that needs neither credentials nor certificates."""
     extras = [key for key in os.environ if key.startswith("MLFLOW_TRACKING_") and key != "MLFLOW_TRACKING_URI"]
     if extras or urlsplit(uri).scheme not in ("http", "https"):
         raise Unknown(uri)
@@ -76,59 +65,56 @@ def names(uri: str) -> list[str]:
 
 def database(uri: str) -> Path | None:
     """The file of a sqlite:/// address."""
-    prefix, found, path = uri.partition("sqlite:///")
-    return Path(unquote(path.partition("?")[0])) if found and not prefix else None
+    prefix, scheme, path = uri.partition("sqlite:///")
+    return Path(unquote(path.partition("?")[0])) if scheme and not prefix else None
 
 
 def _rows(path: Path, queries: Sequence[str], *values: str) -> list[list[Any]]:
-    """The rows that each query finds, all in one look at the database."""
+    """The rows of each query, all over one connection."""
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as connection:
-        _expect_schema(connection)
+        _expect_columns(connection)
         return [connection.execute(query, values).fetchall() for query in queries]
 
 
 def _by_database(path: Path, name: str) -> list[ModelVersion]:
-    found, aliases, tags = _rows(path, VERSIONS, name)
+    rows, aliases, tags = _rows(path, VERSIONS, name)
+    tags_of: dict[int, dict[str, str]] = defaultdict(dict)
+    for number, key, value in tags:
+        tags_of[number][key] = value
+    aliases_of: dict[int, list[str]] = defaultdict(list)
+    for alias, number in aliases:
+        aliases_of[number].append(alias)
     return [
         ModelVersion(
-            name,
-            str(number),
-            tuple(alias for alias, at in aliases if at == number),
-            {key: value for of, key, value in tags if of == number},
-            run_id or "",
-            source or "",
-            created or 0,
+            name, str(number), tuple(aliases_of[number]), tags_of[number], run_id or "", source or "", created or 0
         )
-        for number, run_id, source, created in found
+        for number, run_id, source, created in rows
     ]
 
 
-def _expect_schema(connection: sqlite3.Connection) -> None:
-    try:
-        revisions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        raise Unknown("not yet a database of MLflow") from error
-    if revisions != [(SCHEMA,)]:
-        raise Unknown(f"schema {revisions}")
+def _expect_columns(connection: sqlite3.Connection) -> None:
+    """Raise Unknown unless every table has the columns that are read."""
+    for table, columns in COLUMNS.items():
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if missing := columns - there:
+            raise Unknown(f"table {table} has no column {', '.join(sorted(missing))}")
 
 
 def _by_server(uri: str, name: str) -> list[ModelVersion]:
-    model = _ask(uri, "registered-models/get", name=name)
+    model = _get(uri, "registered-models/get", name=name)
     if model is None:
         return []
     aliases = [(a["alias"], str(a["version"])) for a in model["registered_model"].get("aliases", [])]
     quoted = name.replace("'", "''")
-    found = _pages(uri, "model-versions/search", "model_versions", filter=f"name='{quoted}'")
-    return _sorted(_from_json(version, aliases) for version in found)
+    pages = _pages(uri, "model-versions/search", "model_versions", filter=f"name='{quoted}'")
+    return _sorted(_from_json(version, aliases) for version in pages)
 
 
-def _pages(uri: str, what: str, of: str, **query: str) -> Iterator[dict[str, Any]]:
+def _pages(uri: str, endpoint: str, of: str, **query: str) -> Iterator[dict[str, Any]]:
     token = ""
     while True:
-        page = _ask(uri, what, **query, max_results=str(PAGE), page_token=token) or {}
+        page = _get(uri, endpoint, **query, max_results=str(PAGE), page_token=token) or {}
         yield from page.get(of, [])
         token = page.get("next_page_token", "")
         if not token:
@@ -148,23 +134,23 @@ def _from_json(version: dict[str, Any], aliases: list[tuple[str, str]]) -> Model
     )
 
 
-def _ask(uri: str, what: str, **query: str) -> dict[str, Any] | None:
-    """The server's answer; None where it knows no such thing. Raises OSError where it does not answer."""
+def _get(uri: str, endpoint: str, **query: str) -> dict[str, Any] | None:
+    """The server's response; None where the model does not exist. Raises OSError where it does not respond."""
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    address = f"{uri.rstrip('/')}/api/2.0/mlflow/{what}?{urlencode(query)}"
+    address = f"{uri.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
     try:
-        with urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 - the scheme was looked at
-            found: dict[str, Any] = json.load(answer)
-            return found
+        with urlopen(address, timeout=SECONDS) as response:  # noqa: S310 - the scheme was checked
+            document: dict[str, Any] = json.load(response)
+            return document
     except HTTPError as error:
         with error:
             if error.code == 404 and b"RESOURCE_DOES_NOT_EXIST" in error.read():
                 return None
-            raise OSError(f"HTTP status {error.code} {error.reason} for {what}") from None
+            raise OSError(f"HTTP status {error.code} {error.reason} for {endpoint}") from None
     except ValueError as error:
-        raise OSError(f"no answer of MLflow's for {what}: {error}") from error
+        raise OSError(f"not a response of MLflow for {endpoint}: {error}") from error
 
 
 def by_client(client: Any, name: str) -> list[ModelVersion]:
@@ -172,14 +158,14 @@ def by_client(client: Any, name: str) -> list[ModelVersion]:
     from mlflow.exceptions import MlflowException
 
     try:
-        # search_model_versions leaves every version's aliases empty; only the registered model tells them
+        # search_model_versions leaves the aliases of every version empty; only the registered model has them
         aliases = client.get_registered_model(name).aliases
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return []
     quoted = name.replace("'", "''")
-    found = _client_pages(client.search_model_versions, f"name='{quoted}'")
+    pages = _client_pages(client.search_model_versions, f"name='{quoted}'")
     return _sorted(
         ModelVersion(
             v.name,
@@ -190,7 +176,7 @@ def by_client(client: Any, name: str) -> list[ModelVersion]:
             v.source or "",
             v.creation_timestamp or 0,
         )
-        for v in found
+        for v in pages
     )
 
 
@@ -208,5 +194,5 @@ def _client_pages(search: Callable[..., Any], *query: str) -> Iterator[Any]:
             return
 
 
-def _sorted(found: Iterable[ModelVersion]) -> list[ModelVersion]:
-    return sorted(found, key=lambda version: int(version.version))
+def _sorted(versions: Iterable[ModelVersion]) -> list[ModelVersion]:
+    return sorted(versions, key=lambda version: int(version.version))

@@ -5,6 +5,7 @@ Airflow UI are made from these declarations. Standard library only: a DAG file m
 """
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import cast
 
 from components.errors import ConfigError
@@ -17,7 +18,14 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 LOSSES = ("sparse", "one_hot")
-FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")
+WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
+FIRST_FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")  # then by name
+FORMATS = tuple(
+    sorted(
+        (path.stem for path in WRITERS.glob("[a-z]*.py")),
+        key=lambda name: (FIRST_FORMATS.index(name) if name in FIRST_FORMATS else len(FIRST_FORMATS), name),
+    )
+)
 
 
 def words(text: str) -> list[str]:
@@ -274,7 +282,9 @@ class Register(Section):
 @dataclass(frozen=True)
 class Export(Section):
     formats: str = setting(
-        "saved_model,tflite,int8", "formats to export: " + ", ".join(FORMATS), spelling=canonical_formats
+        "saved_model,tflite,int8",
+        "formats to export: saved_model, tflite, int8, onnx, ... (docs/export.md)",
+        spelling=canonical_formats,
     )
     sparsity: float = setting(0.8, "share of each kernel's weights that pruned sets to 0", minimum=0, maximum=0.99)
     finetune_epochs: int = setting(2, "fine-tuning epochs during pruning", minimum=0, maximum=1000)

@@ -101,7 +101,7 @@ def write(found: Sweep, params: Train, folder: Path) -> Path:
 
 def draw(found: Sweep, params: Train, path: Path) -> None:
     """The smoothed loss over the rate, the rate on a logarithmic axis; the suggestion and the rate set are marked."""
-    from components.evaluate.figures.metrics import BLUE, ORANGE, PALE, canvas
+    from components.plotting import BLUE, ORANGE, PALE, canvas
 
     with canvas(path, 6.4, 3.6) as figure:
         axes = figure.add_subplot()

@@ -11,7 +11,7 @@ from pipeline.cli.output import accuracy, print_json, print_table
 
 if TYPE_CHECKING:
     from components.registry.client import Registry
-    from components.registry.readers import ModelVersion
+    from components.registry.model_version import ModelVersion
 
 NOTHING = "nothing is registered yet; 'make pipeline' registers its model"
 MODEL = Option("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
@@ -42,7 +42,7 @@ def models(options: Namespace) -> int:
 
 
 def _version_json(version: "ModelVersion") -> dict[str, object]:
-    sha256 = version.digest
+    sha256 = version.model_sha256
     return {
         "name": version.name,
         "version": version.version,
@@ -57,7 +57,7 @@ def _version_json(version: "ModelVersion") -> dict[str, object]:
 def _version_row(version: "ModelVersion") -> tuple[str, ...]:
     aliases = " ".join(f"@{alias}" for alias in version.aliases)
     shown = accuracy(_accuracy(version))
-    return version.name, version.version, aliases, shown, version.digest[:16], _run(version)
+    return version.name, version.version, aliases, shown, version.model_sha256[:16], _run(version)
 
 
 def _accuracy(version: "ModelVersion") -> float | None:
@@ -79,7 +79,7 @@ def _run(version: "ModelVersion") -> str:
 )
 def promote(options: Namespace) -> int:
     """Bypasses every gate, so it requires --force and a reason."""
-    from components.promote.stage import force
+    from components.promote.by_hand import force
     from components.registry.promotion_log import person
 
     if not options.force or not options.reason:
@@ -93,7 +93,7 @@ def promote(options: Namespace) -> int:
 
 @command("restore the previous champion", _reason("rolled back manually"), MODEL)
 def rollback(options: Namespace) -> int:
-    from components.promote.stage import rollback
+    from components.promote.by_hand import rollback
     from components.registry.promotion_log import person
 
     return _move_champion(
@@ -108,7 +108,7 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     name = name or _only(registry.names())
-    with workspace.lock(f"registry-{name}"):
+    with workspace.lock(f"registry-{name}"), registry.snapshot():
         facts = move(registry, name, workspace.promotions)
     before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
     print(f"the champion of {facts['name']} is version {facts['version']} ({before})")

@@ -11,6 +11,7 @@ from components.errors import DataRejected, ModelRejected, PromotionRejected
 from components.system.distributions import version
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
+from pipeline.report.figures import pictures
 from pipeline.run_record import Done, RunRecord
 from pipeline.runner import Runner
 
@@ -66,7 +67,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         model_version=record.model.get("version"),
         aliases=record.model.get("aliases", []),
         artifacts=artifacts,
-        pictures={stage: path / "pictures" for stage, path in artifacts.items()},
+        pictures=pictures(runner),
         stages=record.stages,
         settings=flat(runner.params),
         facts=runner.facts,

@@ -20,7 +20,7 @@ from typing import TypedDict
 
 from components.models import catalog
 from components.settings.fields import Section
-from components.settings.sections import Params
+from components.settings.sections import Params, words
 from components.system.distributions import version
 from pipeline.graph import STAGES
 from pipeline.store.canonical import canonical, sha256
@@ -52,7 +52,7 @@ def recipe_of(
         "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
         "inputs": {"source": source} if stage == "ingest" else dict(inputs),
-        "runtime": runtime(STAGES[stage].runtime),
+        "runtime": runtime(distributions(stage, params)),
     }
 
 
@@ -65,11 +65,23 @@ def modules_of(stage: str, params: Params) -> list[str]:
     modules = [f"components.{stage}.stage"]
     if stage == "train":
         modules += [module for name in params.train.networks for module in _of_network(name)]
+    if stage == "export":
+        modules += [f"components.export.writers.{name}" for name in words(params.export.formats)]
     if stage == "ingest":
         from components.ingest.select import kind
 
         modules.append(f"components.ingest.sources.{kind(params.ingest.source)}")
     return modules
+
+
+def distributions(stage: str, params: Params) -> tuple[str, ...]:
+    """The packages whose version can change the bytes of *stage*: converters only for the formats that use them."""
+    if stage != "export":
+        return STAGES[stage].runtime
+    from components.export.formats import format_of
+
+    of_formats = {name for form in words(params.export.formats) for name in format_of(form).distributions}
+    return (*STAGES[stage].runtime, *sorted(of_formats))
 
 
 def _of_network(name: str) -> list[str]:

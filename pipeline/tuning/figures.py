@@ -1,4 +1,4 @@
-"""The pictures of a study, in the manner of components.evaluate.figures.metrics: blue is completed or the
+"""The pictures of a study, in the palette of components.plotting: blue is completed or the
 best, orange was given up."""
 
 import statistics
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.evaluate.figures.metrics import BLUE, INK, ORANGE, PALE, canvas, short
+from components.plotting import BLUE, INK, ORANGE, PALE, canvas, short
 from pipeline.tuning.plan import Choices, Range, Space
 from pipeline.tuning.study import Trial
 from pipeline.tuning.summary import plain

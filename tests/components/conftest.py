@@ -1,4 +1,4 @@
-"""What several tests here stand on: a small trained model and an empty MLflow registry, each made once."""
+"""Shared fixtures: a small trained model and an empty MLflow registry, each made once."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Trained:
 
 
 def bars(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images of noise with a bright bar in a place that tells the class: a network learns them in a second."""
+    """Images of noise with a bright bar whose place is the class: a network learns them in a second."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     images = rng.integers(0, 120, (count, *SHAPE), dtype=np.uint8)
@@ -105,13 +105,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Trained
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training on the built-in digits with nothing wrong with it: normalize/ and out/."""
+    """A training on the built-in digits without any problem: normalize/ and out/."""
     return once(tmp_path_factory, "sound", lambda folder: run(write_digits(folder / "normalize"), folder, **SOUND))
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's database, freshly made: takes seconds, so each test gets a copy."""
+    """An empty database of MLflow: to create it takes seconds, so each test gets a copy."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     assert Registry(f"sqlite:///{path}").client
     return path

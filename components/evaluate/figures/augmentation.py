@@ -1,4 +1,4 @@
-"""What augmentation makes of the training images, as a picture: the same images and strengths give the same bytes."""
+"""The figure of augmented training images: the same images and strengths give the same bytes."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from components.data.augmentation.transforms import augmenter
 from components.data.splits import Split
 
 ROWS, VERSIONS = 5, 8
-TILE, GAP, APART, WHITE = 112, 8, 32, 255
+TILE, GAP, MARGIN, WHITE = 112, 8, 32, 255  # pixels; the margin parts the originals from their versions
 SEED = np.array([0, 0], np.int64)
 
 
 def draw(images: Path, summary: Path, out: Path) -> None:
-    """Write a row for each of five classes to the PNG file *out*: an image, and apart from it eight augmented versions.
+    """Write a row for each of five classes to the PNG file *out*: an image and eight augmented versions of it.
 
-    *images* is the training split; *summary* is the file in which train says how it augmented them. Without
+    *images* is the training split; *summary* is train's summary.json, which says how it augmented them. Without
     augmentation nothing is drawn.
     """
     text = json.loads(summary.read_text()).get("augment", "")
@@ -26,20 +26,20 @@ def draw(images: Path, summary: Path, out: Path) -> None:
         return
     split = Split(images)
     if augment := augmenter(split.shape, text):
-        originals = split.take(_one_of_each(split.labels))
+        originals = split.take(_class_representatives(split.labels))
         versions = augment(np.repeat(originals, VERSIONS, axis=0), SEED).numpy()
         rows = zip(originals, versions.reshape(len(originals), VERSIONS, *split.shape), strict=True)
         _page([[_tile(image) for image in (original, *changed)] for original, changed in rows]).save(out)
 
 
-def _one_of_each(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _class_representatives(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """The index of the first image of each of ROWS classes, spread evenly over all."""
     first: NDArray[np.int64] = np.unique(labels, return_index=True)[1]
     return first[np.linspace(0, len(first) - 1, min(ROWS, len(first))).astype(np.int64)]
 
 
 def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
-    """The image (H, W, C), enlarged by a whole factor so that each pixel is seen, or shrunk to a side of TILE."""
+    """The image (H, W, C), enlarged by an integer factor so that each pixel is seen, or shrunk to a side of TILE."""
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).convert("RGB")
     side = max(image.size)
     if side > TILE:
@@ -49,8 +49,8 @@ def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
 
 def _page(rows: list[list[Image.Image]]) -> Image.Image:
     width, height = (side + GAP for side in rows[0][0].size)
-    page = Image.new("RGB", ((1 + VERSIONS) * width - GAP + APART, len(rows) * height - GAP), (WHITE,) * 3)
+    page = Image.new("RGB", ((1 + VERSIONS) * width - GAP + MARGIN, len(rows) * height - GAP), (WHITE,) * 3)
     for y, row in enumerate(rows):
         for x, tile in enumerate(row):
-            page.paste(tile, (x * width + APART * (x > 0), y * height))
+            page.paste(tile, (x * width + MARGIN * (x > 0), y * height))
     return page

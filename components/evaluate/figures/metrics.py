@@ -1,69 +1,28 @@
-"""The pictures of an evaluation, as PNG files: equal numbers give equal bytes.
-
-Blue is right, training or the ideal; orange is wrong, validation or the measured (Okabe and Ito's palette, told apart
-by colour-blind readers: https://jfly.uni-koeln.de/color/), and no two lines differ by colour alone.
-"""
+"""The figures of the metrics: confusion matrix, learning curves, mistakes, calibration."""
 
 import csv
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artifact_files import CalibrationBin, Mistake
+from components.formatting import percent
+from components.plotting import BLUE, INK, ORANGE, PALE, canvas, short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-BLUE, ORANGE, INK, PALE = "#0072B2", "#D55E00", "#222222", "#D9D9D9"
-DOTS_PER_INCH = 192  # shown at half of that, 96, where 10 points are 13 pixels; twice for sharp screens
-MOST_NUMBERED = 20  # classes up to which every cell of the confusion matrix bears its number
-RC: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 10,
-    "text.parse_math": False,  # a class may be called "$5"
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#888888",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "legend.frameon": False,
-    "savefig.dpi": DOTS_PER_INCH,
-}
-
-
-@contextmanager
-def canvas(path: Path, width: float, height: float, *, arranged: bool = True) -> Iterator["Figure"]:
-    """A figure of *width* by *height* inches, saved to *path* without the version that made it."""
-    import matplotlib
-    from matplotlib.figure import Figure  # not pyplot: it keeps a global state and looks for a screen
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a box for a name in another script
-        matplotlib.rcdefaults()  # whatever style the user has set up must not reach the bytes
-        matplotlib.rcParams.update(RC)
-        figure = Figure(figsize=(width, height), layout="constrained" if arranged else None)
-        yield figure
-        figure.savefig(path, format="png", metadata={"Software": None})
-
-
-def short(name: str, most: int = 11) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+MOST_NUMBERED = 20  # classes up to which every cell of the confusion matrix shows its count
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
-    """Rows are the truth, columns the prediction; the shade tells the share of the row, blue where right, else orange.
+    """Rows are the truth, columns the prediction; the shade is the share of the row, blue where right, else orange.
 
-    The mistakes' shades go up to the largest share among them (or 5 %), so that the few of a good model are seen.
+    The darkest orange is the largest share among the mistakes (or 5 %), so that the few of a good model are seen.
     """
     from matplotlib.colors import to_rgb
 
@@ -88,8 +47,8 @@ def _class_ticks(axes: "Axes", classes: Sequence[str]) -> None:
     step = math.ceil(len(classes) / 50)
     names = [short(name) for name in classes[::step]]
     size = 10 if len(classes) <= MOST_NUMBERED else 7
-    turned = 0 if max(map(len, names)) <= 3 and len(names) <= MOST_NUMBERED else 90
-    axes.set_xticks(range(0, len(classes), step), names, rotation=turned, fontsize=size)
+    rotation = 0 if max(map(len, names)) <= 3 and len(names) <= MOST_NUMBERED else 90
+    axes.set_xticks(range(0, len(classes), step), names, rotation=rotation, fontsize=size)
     axes.set_yticks(range(0, len(classes), step), names, fontsize=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -103,7 +62,7 @@ def _class_ticks(axes: "Axes", classes: Sequence[str]) -> None:
 def _cell_numbers(axes: "Axes", counts: NDArray[np.int64], strength: NDArray[np.float64]) -> None:
     size = 9 if len(counts) <= 12 and counts.max() < 10_000 else 7
     for row, column in zip(*np.nonzero(counts), strict=True):
-        ink = "white" if row == column and strength[row, column] > 0.6 else INK  # orange bears dark ink at any shade
+        ink = "white" if row == column and strength[row, column] > 0.6 else INK  # dark on any orange
         axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=ink, fontsize=size)
 
 
@@ -117,12 +76,12 @@ def learning_curves(history: Path, best_epoch: int, path: Path) -> None:
     with canvas(path, 9, 3.4) as figure:
         for axes, name, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
             axes.axvline(best_epoch, color=PALE, linewidth=6, zorder=0, label=f"best epoch ({best_epoch})")
-            for column, colour, mark, label in (
+            for column, colour, marker, label in (
                 (name, BLUE, "o", "training"),
                 (f"val_{name}", ORANGE, "s", "validation"),
             ):
                 values = [float(row[column]) for row in rows]
-                axes.plot(epochs, values, color=colour, marker=mark, markersize=4, linewidth=1.6, label=label)
+                axes.plot(epochs, values, color=colour, marker=marker, markersize=4, linewidth=1.6, label=label)
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(axis="y", color="#EEEEEE")
@@ -131,16 +90,16 @@ def learning_curves(history: Path, best_epoch: int, path: Path) -> None:
         figure.axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def mistakes(images: NDArray[np.uint8], wrong: Sequence[dict[str, Any]], classes: Sequence[str], path: Path) -> None:
-    """The *wrong* images, uint8 (n, H, W, C), the most confident first, each under "truth -> predicted, confidence"."""
+def mistakes(images: NDArray[np.uint8], wrong: Sequence[Mistake], classes: Sequence[str], path: Path) -> None:
+    """The misclassified images, uint8 (n, H, W, C), the most confident first, with "truth -> predicted, confidence"."""
     if not wrong:
         _sentence("No mistakes: every test image was classified correctly.", path)
         return
     captions = _captions(wrong, classes)
     columns = min(len(wrong), 9)
     width, rows = max(columns, 3), math.ceil(len(wrong) / columns)
-    height = 1.08 + 0.17 * (1 + captions[0].count("\n"))  # of a cell that is 1 wide: the image and its caption
-    with canvas(path, width, rows * height, arranged=False) as figure:
+    height = 1.08 + 0.17 * (1 + captions[0].count("\n"))  # of a cell of width 1: the image and its caption
+    with canvas(path, width, rows * height, constrained=False) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axis("off")
         for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
@@ -157,21 +116,21 @@ def paste(axes: "Axes", image: NDArray[np.uint8], x: float, y: float) -> None:
     axes.imshow(pixels, extent=(x - half[1], x + half[1], y + half[0], y - half[0]), cmap="gray", vmin=0, vmax=255)
 
 
-def _captions(wrong: Sequence[dict[str, Any]], classes: Sequence[str]) -> list[str]:
-    """One line, as in "7 → 1  99 %", or three where any name is longer than two digits."""
-    pairs = [(short(classes[one["truth"]]), short(classes[one["predicted"]])) for one in wrong]
-    percents = [int(100 * one["probability"]) for one in wrong]  # down: 99.7 % is not yet certain
-    joint = "{} → {}  {} %" if all(len(a + b) <= 4 for a, b in pairs) else "{}\n→ {}\n{} %"
-    return [joint.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
+def _captions(wrong: Sequence[Mistake], classes: Sequence[str]) -> list[str]:
+    """One line, as in "7 → 1  99 %", or three where any name is longer than two characters."""
+    pairs = [(short(classes[mistake["truth"]]), short(classes[mistake["predicted"]])) for mistake in wrong]
+    percents = [int(100 * mistake["probability"]) for mistake in wrong]  # rounded down: 99.7 % is not yet certain
+    template = "{} → {}  {} %" if all(len(a + b) <= 4 for a, b in pairs) else "{}\n→ {}\n{} %"
+    return [template.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
 
 
 def _sentence(text: str, path: Path) -> None:
-    with canvas(path, 6, 0.6, arranged=False) as figure:
+    with canvas(path, 6, 0.6, constrained=False) as figure:
         figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=11)
 
 
-def calibration(bins: Sequence[dict[str, float]], error: float, path: Path) -> None:
-    """A reliability diagram: accuracy against confidence per bin, and below it how many images each bin holds."""
+def calibration(bins: Sequence[CalibrationBin], error: float, path: Path) -> None:
+    """A reliability diagram: accuracy against confidence by bin, and below it the number of images in each bin."""
     from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
     filled = [entry for entry in bins if entry["count"]]
@@ -184,7 +143,7 @@ def calibration(bins: Sequence[dict[str, float]], error: float, path: Path) -> N
         top.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfectly calibrated")
         points = [entry["confidence"] for entry in filled], [entry["accuracy"] for entry in filled]
         top.plot(*points, color=ORANGE, marker="o", markersize=4, linewidth=1.6, label="this model")
-        top.set(title=f"Calibration error {100 * error:.2f} %", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+        top.set(title=f"Calibration error {percent(error)}", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
         top.legend(loc="upper left")
         below.bar(lows, [entry["count"] for entry in filled], **bars)
         below.set(xlabel="confidence", ylabel="images", yscale="log", ylim=(0.5, None))

@@ -1,1 +1,1 @@
-"""One module per family of export formats: how a file is written."""
+"""The export formats, one module each; their names are those of export.formats."""

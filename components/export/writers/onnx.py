@@ -1,152 +1,17 @@
-"""ONNX: the model for whatever is not TensorFlow, converted from the exported SavedModel.
+"""model.onnx: float32, for whatever is not TensorFlow."""
 
-    model.onnx    images: uint8 (N, H, W, C)  ->  probabilities: float32 (N, classes), opset 17
-
-python -m components.export.writers.onnx SAVED_MODEL FILE     writes it
-
-tf2onnx walks over sets, counts names through the whole process and names nodes by these counts: two conversions of one
-model never agree. So it converts in a process of its own with a fixed hash seed, and what it gives is put in one order
-and named by place.
-"""
-
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from components.data.splits import Images
-from components.errors import ExportRejected
-
-OPSET = 17  # of 2022: read by every runtime of the last years
+from components.export.formats import Format
+from components.export.source import Source
 
 
-def write_onnx(saved_model: Path, file: Path) -> None:
-    """Convert *saved_model* to *file*; raises ExportRejected where ONNX has no operation for one of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "components.export.writers.onnx",
-        str(saved_model.absolute()),
-        str(file.absolute()),
-    ]
-    done = subprocess.run(
-        command,
-        cwd=Path(__file__).resolve().parents[3],
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ExportRejected(
-            f"the network cannot be written as {file.name}: {reason[:500]}; leave onnx out of export.formats"
-        )
+def write(source: Source, file: Path) -> None:
+    from components.export.conversion.onnx import write_onnx
+
+    write_onnx(source.saved_model, file)
 
 
-def load_onnx(file: Path, threads: int) -> Callable[[Images], NDArray[np.float32]]:
-    """The model in *file* as a function of uint8 (N, H, W, C) pixels, run by ONNX Runtime on *threads* threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-
-    def model(images: Images) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = session.run(["probabilities"], {"images": images})[0]
-        return probabilities
-
-    return model
-
-
-def convert(saved_model: Path) -> Any:
-    """The ONNX model (onnx.ModelProto) of the signature serving_default; raises ValueError where there is none."""
-    from components.system.tensorflow import tensorflow
-
-    tensorflow()
-    import tf2onnx
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    graph = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes()).meta_graphs[0]
-    signature = graph.signature_def["serving_default"]
-    names = [signature.inputs["images"].name], [signature.outputs["probabilities"].name]
-    model, _ = tf2onnx.convert.from_graph_def(graph.graph_def, input_names=names[0], output_names=names[1], opset=OPSET)
-    _expect_known(model.graph.node)
-    return canonical(model)
-
-
-def _expect_known(nodes: Any) -> None:
-    """Raise ValueError with the operations that ONNX does not have: tf2onnx only warns of them."""
-    from onnx import defs
-
-    if unknown := [f"{node.op_type} ({node.name})" for node in nodes if not defs.has(node.op_type, node.domain)]:
-        raise ValueError(f"ONNX has no {', '.join(sorted(unknown))}")
-
-
-def canonical(model: Any) -> Any:
-    """*model* with its nodes in the order in which its result needs them, and values named by their places in it."""
-    graph = model.graph
-    nodes = _in_order(graph)
-    names = {graph.input[0].name: "images", graph.output[0].name: "probabilities", "": ""}
-    for value in (value for node in nodes for value in (*node.input, *node.output)):
-        names.setdefault(value, f"v{len(names)}")
-    for node in nodes:
-        node.name = node.doc_string = ""
-        node.input[:] = [names[value] for value in node.input]
-        node.output[:] = [names[value] for value in node.output]
-        attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
-        del node.attribute[:]
-        node.attribute.extend(attributes)
-    constants = [constant for constant in graph.initializer if constant.name in names]
-    for tensor in (*constants, graph.input[0], graph.output[0]):
-        tensor.name = names[tensor.name]
-    for tensor in (graph.input[0], graph.output[0]):
-        tensor.type.tensor_type.shape.dim[0].dim_param = "N"
-    _replace(graph.node, nodes)
-    _replace(graph.initializer, sorted(constants, key=lambda constant: int(constant.name[1:])))
-    del graph.value_info[:]
-    graph.name, graph.doc_string = "model", ""
-    return model
-
-
-def _replace(field: Any, items: list[Any]) -> None:
-    copies = [type(item).FromString(item.SerializeToString(deterministic=True)) for item in items]
-    del field[:]
-    field.extend(copies)
-
-
-def _in_order(graph: Any) -> list[Any]:
-    """The nodes that the result needs, each after those it reads; one order, whichever they came in."""
-    makers = {value: node for node in graph.node for value in node.output}
-    ordered: list[Any] = []
-    made: set[str] = set()
-    pending = [graph.output[0].name]
-    while pending:
-        node = makers.get(pending[-1])
-        missing = [value for value in node.input if value in makers and value not in made] if node else []
-        if missing:
-            pending.append(missing[0])
-            continue
-        if node and pending[-1] not in made:
-            ordered.append(node)
-            made.update(node.output)
-        pending.pop()
-    return ordered
-
-
-def main() -> None:
-    saved_model, file = map(Path, sys.argv[1:])
-    try:
-        model = convert(saved_model)
-    except (ValueError, KeyError, NotImplementedError) as error:
-        sys.exit(" ".join(str(error).split()))
-    file.write_bytes(model.SerializeToString(deterministic=True))
-
-
-if __name__ == "__main__":
-    main()
+FORMAT = Format(
+    "model.onnx", runtime="onnxruntime", write=write, distributions=("tf2onnx", "onnx", "onnxruntime"), exact=True
+)

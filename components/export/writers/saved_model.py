@@ -1,92 +1,14 @@
-"""TensorFlow's SavedModel, written so that equal models give equal bytes.
+"""saved_model/: TensorFlow's SavedModel, float32."""
 
-    saved_model/saved_model.pb    the graph with its weights as constants, and two signatures:
-        serving_default    images: uint8   (N, H, W, C)  ->  probabilities: float32 (N, classes)
-        serving_float      images: float32 (N, H, W, C), 0..255  ->  the same
-
-Keras' ExportArchive and tf.saved_model.save put counters of the process into the names of functions, walk over sets of
-variables, keep the random seeds of dropout and add a random fingerprint: two exports of one model never agree. A frozen
-graph in TensorFlow 1's layout of a SavedModel has no functions, variables or fingerprint, is half the size, and is read
-by whatever reads a SavedModel (tf.saved_model.load, TensorFlow Serving, the TFLite converter). At most 2 GB, as every
-protobuf.
-"""
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from components.data.splits import Images
-from components.system.tensorflow import tensorflow
+from components.export.formats import Format
+from components.export.source import Source
 
 
-def write_saved_model(model: Any, folder: Path) -> None:
-    """Write *model*, a Keras model of uint8 pixels, to *folder*, which must not exist."""
-    tf = tensorflow()
-    frozen = _freeze(model)
-    builder = tf.compat.v1.saved_model.Builder(str(folder))
-    with tf.Graph().as_default() as graph, _quiet(tf):
-        tf.import_graph_def(frozen.graph.as_graph_def(), name="")
-        pixels, probabilities = (graph.get_tensor_by_name(t.name) for t in (frozen.inputs[0], frozen.outputs[0]))
-        inputs = {"serving_default": pixels, "serving_float": _as_float(pixels)}
-        signature = tf.compat.v1.saved_model.predict_signature_def
-        signatures = {
-            name: signature({"images": tensor}, {"probabilities": probabilities}) for name, tensor in inputs.items()
-        }
-        with tf.compat.v1.Session() as session:
-            builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signatures)
-        builder.save()
-    (folder / "variables").rmdir()  # empty; a store that keeps files would lose it
+def write(source: Source, folder: Path) -> None:
+    shutil.copytree(source.saved_model, folder)
 
 
-def _freeze(model: Any) -> Any:
-    """The inference function of *model* with its weights as constants."""
-    tf = tensorflow()
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")
-    function = tf.function(lambda images: model(images, training=False), autograph=False)
-    return convert_variables_to_constants_v2(function.get_concrete_function(images))
-
-
-def _as_float(pixels: Any) -> Any:
-    """Where *pixels* have become float32: there float pixels enter the same graph."""
-    casts = [tensor for op in pixels.consumers() for tensor in op.outputs if tensor.dtype == "float32"]
-    if len(casts) != 1:
-        raise ValueError(f"the model reads its pixels by {len(casts)} operations; expected one cast to float32")
-    return casts[0]
-
-
-@contextmanager
-def _quiet(tf: Any) -> Iterator[None]:
-    """Silence the advice to move from TensorFlow 1's layout, which is wanted here."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def load_tensorflow(path: Path) -> Callable[[Images], NDArray[np.float32]]:
-    """The SavedModel, or the .keras file, at *path* as a function of uint8 (N, H, W, C) pixels, on one thread."""
-    tf = tensorflow()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    if path.suffix == ".keras":
-        from components.models.saving import read_model
-
-        predict: Callable[[Images], NDArray[np.float32]] = read_model(path).predict_on_batch
-        return predict
-    loaded = tf.saved_model.load(str(path))
-
-    def model(images: Images) -> NDArray[np.float32]:
-        given = loaded.signatures["serving_default"](images=tf.constant(images))
-        probabilities: NDArray[np.float32] = given["probabilities"].numpy()
-        return probabilities
-
-    return model  # it holds *loaded*, whose functions die with it
+FORMAT = Format("saved_model", runtime="tensorflow", write=write, exact=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.evaluate.diagnosis import Case, diagnose, read, warn
+from components.evaluate.diagnosis import Case, diagnose, read, warnings
 from components.evaluate.stage import measure
 from components.findings import Finding
 from components.settings.sections import Evaluate, Gate, Train
@@ -13,8 +13,8 @@ from tests.support.small_training import run
 
 LOW_BAR = Gate(min_accuracy=0.95)  # what a dense network reaches on the digits in six epochs
 
-# trouble -> what is done to the labels, the settings that lead into it, the setting that the advice names
-TROUBLES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+# problem -> what is done to the data, the settings that cause it, the setting that the advice names
+PROBLEMS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "over-fitting": (
         {"most": 60},
         {"epochs": 25, "batch_size": 16, "dropout": 0.0, "patience": 30},
@@ -40,26 +40,26 @@ def findings(folder: Path, data: dict[str, Any], settings: dict[str, Any]) -> li
 
 def judged(normalize: Path, train: Path, settings: dict[str, Any]) -> list[Finding]:
     metrics = measure(normalize, train, Evaluate(corruption_images=0)).metrics
-    return warn(read(train, metrics, Train(**settings), LOW_BAR))
+    return warnings(read(train, metrics, Train(**settings), LOW_BAR))
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_training_led_into_a_trouble_is_told_that_trouble_and_what_to_change(trouble: str, tmp_path: Path) -> None:
-    """That one and no other; as a warning, for the bounds alone refuse a model."""
-    data, settings, advice = TROUBLES[trouble]
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_each_problem_is_diagnosed_with_the_setting_to_change(problem: str, tmp_path: Path) -> None:
+    """That problem and no other; as a warning, since only the bounds refuse a model."""
+    data, settings, advice = PROBLEMS[problem]
     (finding,) = findings(tmp_path, data, settings)
     assert finding.severity == "warning"
-    assert finding.text.startswith(f"{trouble}: ")
+    assert finding.text.startswith(f"{problem}: ")
     assert f"--set {advice}" in finding.text
 
 
-def test_a_sound_training_has_no_trouble(sound: Path) -> None:
-    """The same network on the same images with sound settings and sound labels: nothing is told."""
+def test_a_sound_training_has_no_problem(sound: Path) -> None:
+    """The same network on the same images with sound settings and labels: no diagnosis."""
     assert judged(sound / "normalize", sound / "out", SOUND) == []
 
 
-def test_wrong_labels_are_told_in_all_images_and_in_the_training_images_alone(tmp_path: Path) -> None:
-    """A fifth is wrong: mistakes are as sure as right answers, or test images are known better than those learnt."""
+def test_wrong_labels_are_diagnosed_in_all_images_and_in_the_training_images_alone(tmp_path: Path) -> None:
+    """A fifth is wrong: mistakes are as confident as right predictions, or test accuracy exceeds training accuracy."""
     (finding,) = findings(tmp_path, {"noise": 0.2}, {})
     assert finding.text.startswith("label noise: ")
     assert "train.label_smoothing=0.1" in finding.text
@@ -68,14 +68,14 @@ def test_wrong_labels_are_told_in_all_images_and_in_the_training_images_alone(tm
     assert finding.text.startswith("label noise: ")
 
 
-# --- rules that need no training
+# --- the rules, without a training
 
 
 def case(
     gate: Gate | None = None, training: Train | None = None, losses: tuple[float, ...] = (0.2, 0.1), **changes: Any
 ) -> Case:
-    """A sound training: 9,900 of 10,000 right, two classes; *losses* are those of the validation images per epoch."""
-    metrics: dict[str, Any] = {
+    """A sound training: 9,900 of 10,000 right, two classes; *losses* are the validation losses by epoch."""
+    metrics: Any = {
         "n": 10_000, "correct": 9_900, "accuracy": 0.99, "wilson_low": 0.988, "wilson_high": 0.992, "loss": 0.03,
         "gap": 0.005, "train_accuracy": 0.995, "per_class": [{"support": 5_000}, {"support": 5_000}],
         "confidence": {"separation": 0.97, "right": 0.99, "wrong": 0.6}, "suspects": {},
@@ -88,10 +88,10 @@ def case(
 
 
 def names(of: Case) -> list[str]:
-    return [d.name for d in diagnose(of) if d.found]
+    return [d.name for d in diagnose(of) if d.present]
 
 
-def test_what_chance_explains_is_no_trouble() -> None:
+def test_what_chance_explains_is_no_problem() -> None:
     """A gap of eight points on 25 test images is none; on 10,000 it is. Nine mistakes say nothing about labels."""
     small: dict[str, Any] = {
         "n": 25,
@@ -109,16 +109,16 @@ def test_what_chance_explains_is_no_trouble() -> None:
     assert names(case(confidence=sure)) == ["label noise"]
 
 
-def test_an_oddity_of_a_training_that_ended_well_is_no_trouble() -> None:
-    """A start that was got over, and a loss that still falls where the gate is passed, are not told."""
+def test_an_oddity_in_a_training_that_ended_well_is_no_problem() -> None:
+    """Neither a bad start that was overcome, nor a loss that still falls where the gate is passed."""
     assert names(case(losses=(30.0, 0.2, 0.1))) == []
     assert names(case(losses=(30.0, 0.2, 0.1), accuracy=0.9)) == ["divergence"]
     assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9)) == ["slow convergence"]
     assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9, training=Train(learning_rate=1e-5))) == ["slow convergence"]
 
 
-def test_a_cause_hides_what_follows_from_it() -> None:
-    """A network that learnt nothing is not told to be under-fitted as well."""
+def test_a_problem_hides_those_that_it_explains() -> None:
+    """A network that learnt nothing is not called under-fitted as well."""
     nothing: dict[str, Any] = {
         "accuracy": 0.5,
         "wilson_low": 0.49,
@@ -137,10 +137,10 @@ def test_a_cause_hides_what_follows_from_it() -> None:
         ({}, "train.width=2"),
     ],
 )
-def test_the_advice_against_under_fitting_looks_at_the_settings(settings: dict[str, Any], advice: str) -> None:
+def test_the_advice_against_under_fitting_depends_on_the_settings(settings: dict[str, Any], advice: str) -> None:
     """Steps too large, too much regularisation, or a network too small: in this order."""
     few_right = {"accuracy": 0.9, "wilson_low": 0.89, "wilson_high": 0.91, "train_accuracy": 0.9}
     weak = case(Gate(min_accuracy=0.98), Train(**settings), (0.3, 0.3), **few_right)
-    (found,) = (d for d in diagnose(weak) if d.found)
+    (found,) = (d for d in diagnose(weak) if d.present)
     assert found.name == "under-fitting"
     assert advice in found.advice

@@ -26,29 +26,33 @@ def write(folder: Path, images: NDArray[np.float32]) -> Split:
 @pytest.mark.parametrize("width", [2.0, 4.0, 6.0])
 @pytest.mark.parametrize(("ink", "ground"), [(255, 0), (0, 255), (150, 200)])
 def test_thickness_is_the_width_of_the_stroke_in_pixels(width: float, ink: int, ground: int) -> None:
-    """Within a fifth, white on black, black on white and faint alike (a short stroke has ends, so it is a bit less)."""
+    """Within a fifth; white on black, black on white and faint strokes alike (short strokes come out a bit thinner)."""
     assert image_properties.thickness(stroke(width, ink=ink, ground=ground))[0] == pytest.approx(width, rel=0.2)
 
 
 @pytest.mark.parametrize("lean", [-30, -10, 0, 10, 30])
-def test_slant_is_the_lean_of_the_stroke_in_degrees(lean: int) -> None:
-    """To the right is positive; black on white is as white on black."""
+def test_slant_is_the_angle_of_the_stroke_in_degrees(lean: int) -> None:
+    """To the right is positive; the colours do not matter."""
     assert image_properties.slant(stroke(3, lean))[0] == pytest.approx(lean, abs=1)
     assert image_properties.slant(stroke(3, lean, 0, 255))[0] == pytest.approx(lean, abs=1)
 
 
-def test_a_photo_is_no_drawing() -> None:
-    """An even border with something inside is one; noise, a gradient and an empty sheet are none."""
+def test_a_photo_is_no_line_drawing() -> None:
+    """An even border with something inside is one; noise, a gradient and a blank image are none."""
     noise = np.random.default_rng(0).random((1, 48, 48, 3)).astype(np.float32)
     gradient = np.broadcast_to(np.linspace(0, 1, 48, dtype=np.float32)[None, None, :, None], (1, 48, 48, 1))
-    assert image_properties.drawn(stroke(3)).tolist() == image_properties.drawn(stroke(3, 0, 0, 255)).tolist() == [True]
+    assert (
+        image_properties.is_line_drawing(stroke(3)).tolist()
+        == image_properties.is_line_drawing(stroke(3, 0, 0, 255)).tolist()
+        == [True]
+    )
     assert not any(
-        image_properties.drawn(images)[0] for images in (noise, gradient, np.ones((1, 48, 48, 1), np.float32))
+        image_properties.is_line_drawing(images)[0] for images in (noise, gradient, np.ones((1, 48, 48, 1), np.float32))
     )
 
 
 def test_slices_are_fifths_of_the_training_split_with_counts_and_intervals(tmp_path: Path) -> None:
-    """The thin test strokes are all wrong: that slice, and no other of thickness, says so; each property adds up."""
+    """Thin test strokes are misclassified: that slice alone is wrong, and the counts of each property add up."""
     widths = np.linspace(1, 6, 50)
     strokes = np.concatenate(
         [stroke(width, lean) for width, lean in zip(widths, np.tile([-20, 0, 20, 5, -5], 10), strict=True)]
@@ -70,8 +74,8 @@ def test_slices_are_fifths_of_the_training_split_with_counts_and_intervals(tmp_p
     assert thickness[0]["wilson_low"] == 0 < thickness[0]["wilson_high"] < 0.5
 
 
-def test_photos_are_sliced_by_brightness_alone_and_equal_ones_into_one_slice(tmp_path: Path) -> None:
-    """Strokes are not measured on what is no drawing; where all images are equally bright there is one slice."""
+def test_photos_are_sliced_by_brightness_alone_and_equal_images_form_one_slice(tmp_path: Path) -> None:
+    """Strokes are measured on line drawings alone; where all images are equally bright there is one slice."""
     images = np.random.default_rng(0).random((60, 6, 6, 3)).astype(np.float32)
     images *= np.linspace(0.2, 1, 60, dtype=np.float32)[:, None, None, None]
     photos = write(tmp_path / "photos", images)

@@ -5,34 +5,35 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from components.data.splits import Split
 from components.errors import ConfigError, ExportRejected
-from components.export import stage as module
-from components.export.benchmark import ask
-from components.export.formats import FORMATS, Format, Source
-from components.export.stage import check, export
-from components.export.writers.tflite import calibration_images
+from components.export.benchmark import benchmark
+from components.export.check import check
+from components.export.conversion.tflite import calibration_images
+from components.export.formats import Format, format_of
+from components.export.source import Source
+from components.export.stage import export
+from components.export.writers import tflite
 from components.findings import errors
-from components.settings.sections import Export, Gate, Params
+from components.settings.sections import FORMATS, Export, Gate, Params
 from tests.components.conftest import CLASSES, Trained
 
 ROOT = Path(__file__).resolve().parents[3]
 SPARSITY = 0.6
 PARAMS = Export(formats=",".join(FORMATS), sparsity=SPARSITY, finetune_epochs=4, calibration_images=50)
-EXACT = [name for name, form in FORMATS.items() if form.exact]
-TFLITE = [form.path for form in FORMATS.values() if form.runtime == "litert"]
+EXACT = [name for name in FORMATS if format_of(name).exact]
+TFLITE = [format_of(name).path for name in FORMATS if format_of(name).runtime == "litert"]
 
 Facts = dict[str, dict[str, float]]
 
 
 @pytest.fixture(scope="session")
 def made(trained: Callable[[int], Trained], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Facts]:
-    """A small trained model in every format there is, and what was told of them."""
+    """A small trained model in every format there is, and the facts about them."""
     out = tmp_path_factory.mktemp("exported")
     return out, export(trained(0).normalize, trained(0).train, out, PARAMS)
 
@@ -47,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_format_passes_its_check(made: tuple[Path, Facts]) -> None:
-    """The float formats agree with Keras on every test image, the others lose nothing, and the check is silent."""
+    """The float formats agree with Keras on every test image, the others lose nothing, and the check finds nothing."""
     out, facts = made
     parity = json.loads((out / "parity.json").read_text())
     assert parity["n"] == 90
@@ -61,22 +62,22 @@ def test_every_format_passes_its_check(made: tuple[Path, Facts]) -> None:
     assert check(out, Gate(), facts) == []
 
 
-def test_each_format_is_weighed_and_timed(made: tuple[Path, Facts]) -> None:
+def test_each_format_is_measured_in_bytes_and_milliseconds(made: tuple[Path, Facts]) -> None:
     """Sizes as they are and under gzip; the median and the 99th percentile of the times of single images."""
     out, facts = made
-    for name, told in facts.items():
-        assert set(told) == {"accuracy", "bytes", "gzip_bytes", "median_ms", "p99_ms"}
-        assert 0 < told["median_ms"] <= told["p99_ms"]
-        path = out / FORMATS[name].path
+    for name, measured in facts.items():
+        assert set(measured) == {"accuracy", "bytes", "gzip_bytes", "median_ms", "p99_ms"}
+        assert 0 < measured["median_ms"] <= measured["p99_ms"]
+        path = out / format_of(name).path
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-        assert told["bytes"] == sum(file.stat().st_size for file in files)
-        assert 0 < told["gzip_bytes"] < 1.1 * told["bytes"]
+        assert measured["bytes"] == sum(file.stat().st_size for file in files)
+        assert 0 < measured["gzip_bytes"] < 1.1 * measured["bytes"]
     assert facts["int8"]["bytes"] < facts["float16"]["bytes"] < facts["tflite"]["bytes"]
     assert "median_ms" not in (out / "parity.json").read_text()
 
 
 def test_two_processes_write_the_same_bytes(exported: Path, trained: Callable[[int], Trained], tmp_path: Path) -> None:
-    """Neither what the process did before nor its random state nor its hash seed is in any file."""
+    """Neither the history of the process nor its random state nor its hash seed reaches any file."""
     code = (
         "import sys; from pathlib import Path;"
         "from components.export.stage import export; from components.settings.sections import Export;"
@@ -87,18 +88,12 @@ def test_two_processes_write_the_same_bytes(exported: Path, trained: Callable[[i
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     again, before = contents(tmp_path), contents(exported)
     assert {name for name in before if again.get(name) != before[name]} == set()
-    assert set(again) == {
-        "saved_model/saved_model.pb",
-        "model.onnx",
-        "model.keras",
-        "parity.json",
-        *TFLITE,
-    }
+    assert {name.partition("/")[0] for name in again} == {"parity.json", *(format_of(name).path for name in FORMATS)}
     assert [line for line in done.stderr.splitlines() if not line.startswith("  ")] == []
 
 
 def test_the_saved_model_takes_bytes_and_floats(exported: Path, trained: Callable[[int], Trained]) -> None:
-    """serving_default takes uint8 pixels and serving_float any pixels between 0 and 255, with the same answer."""
+    """serving_default takes uint8 pixels and serving_float any pixels between 0 and 255, with the same result."""
     from components.system.tensorflow import tensorflow
 
     tf = tensorflow()
@@ -111,12 +106,12 @@ def test_the_saved_model_takes_bytes_and_floats(exported: Path, trained: Callabl
     between = loaded.signatures["serving_float"](images=tf.constant(floats + 0.4))["probabilities"].numpy()
     np.testing.assert_allclose(whole, expected, atol=1e-6)
     np.testing.assert_array_equal(whole, same)
-    assert abs(between - same).max() > 1e-5  # not cut off to whole numbers
+    assert abs(between - same).max() > 1e-5  # not truncated to integers
 
 
 @pytest.mark.parametrize("file", TFLITE)
 def test_tflite_takes_raw_pixels_one_by_one(exported: Path, trained: Callable[[int], Trained], file: str) -> None:
-    """An app hands over the bytes of one picture; what comes out are probabilities, in whole numbers for int8."""
+    """An app passes the bytes of one image and gets probabilities, as integers for int8."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=(exported / file).read_bytes())
@@ -139,7 +134,7 @@ def test_tflite_takes_raw_pixels_one_by_one(exported: Path, trained: Callable[[i
 
 
 def test_onnx_takes_raw_pixels(exported: Path, trained: Callable[[int], Trained]) -> None:
-    """Any number of images, under the names that the SavedModel has, and the file is what the standard says."""
+    """Any number of images, under the names that the SavedModel has, and the file conforms to the standard."""
     import onnx
     import onnxruntime
 
@@ -158,7 +153,7 @@ def test_the_keras_file_is_the_trained_one(exported: Path, trained: Callable[[in
 
 
 def test_pruned_weights_are_zero_in_the_file_and_gzip_shows_it(made: tuple[Path, Facts]) -> None:
-    """The share asked for is 0 in the 8-bit weights of each layer; the file is as large as before, its gzip smaller."""
+    """The chosen share is 0 in the 8-bit weights of each layer; the file is as large as before, its gzip smaller."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -175,8 +170,8 @@ def test_pruned_weights_are_zero_in_the_file_and_gzip_shows_it(made: tuple[Path,
     assert facts["pruned"]["gzip_bytes"] < 0.75 * facts["int8"]["gzip_bytes"]
 
 
-def test_masks_hold_while_the_rest_is_trained_on(trained: Callable[[int], Trained]) -> None:
-    """Exactly the share asked for is 0 after training, the rest has moved, and biases are not pruned."""
+def test_masks_hold_during_fine_tuning(trained: Callable[[int], Trained]) -> None:
+    """Exactly the chosen share is 0 after training, the other weights have changed, and biases are not pruned."""
     from components.export.pruning import prune
     from components.models.saving import read_model
 
@@ -189,15 +184,15 @@ def test_masks_hold_while_the_rest_is_trained_on(trained: Callable[[int], Traine
         assert (new.numpy() != old.numpy()).mean() > 0.9
 
 
-def test_pruning_rises_steeply_at_first() -> None:
+def test_sparsity_rises_steeply_at_first() -> None:
     """Zhu and Gupta's cubic: seven eighths of the way at half the time, all of it at the end."""
-    from components.export.pruning import rising
+    from components.export.pruning import sparsity_at
 
-    assert [rising(0.8, progress) for progress in (0, 0.5, 1)] == pytest.approx([0, 0.7, 0.8])
+    assert [sparsity_at(0.8, progress) for progress in (0, 0.5, 1)] == pytest.approx([0, 0.7, 0.8])
 
 
-def test_depthwise_kernels_and_the_one_that_reads_pixels_are_spared(tmp_path: Path) -> None:
-    """They hold few weights and do much; of a network that has no others one sentence is told."""
+def test_depthwise_kernels_and_the_one_that_reads_pixels_are_not_pruned(tmp_path: Path) -> None:
+    """They hold few but important weights; a network without other kernels is refused."""
     from components.export.pruning import Masks, prune
     from components.models import saving
     from components.system.tensorflow import tensorflow
@@ -212,19 +207,22 @@ def test_depthwise_kernels_and_the_one_that_reads_pixels_are_spared(tmp_path: Pa
     last = layers.Dense(CLASSES, name="last")(spared.layers[-2].output)
     assert [kernel.path for kernel in Masks(keras.Model(pixels, last)).kernels] == ["last/kernel"]
     saving.write_model(spared, tmp_path / "model.keras")
-    with pytest.raises(ExportRejected, match=r"has no kernel to prune; leave it out: --set export\.formats="):
+    with pytest.raises(ExportRejected, match=r"has no kernel to prune; leave pruned out: --set export\.formats="):
         prune(tmp_path / "model.keras", tmp_path, PARAMS)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
-        ("tflite", r"cannot be written as model\.tflite: TFLite has no tf\.Cholesky \(odd\S*/Cholesky\); take formats"),
+        (
+            "tflite",
+            r"written as model\.tflite: TFLite has no tf\.Cholesky \(odd\S*/Cholesky\); choose formats",
+        ),
         ("onnx", r"cannot be written as model\.onnx: ONNX has no Cholesky \(odd\S*/Cholesky\); leave onnx out"),
     ],
 )
-def test_an_operation_that_a_format_does_not_have_is_named(name: str, told: str, tmp_path: Path) -> None:
-    """One sentence, instead of the converter's hundred lines; the formats that need no conversion are not refused."""
+def test_an_operation_that_a_format_lacks_is_named(name: str, message: str, tmp_path: Path) -> None:
+    """One sentence, instead of the hundred lines of the converter."""
     from components.system.tensorflow import tensorflow
 
     tensorflow()
@@ -235,12 +233,12 @@ def test_an_operation_that_a_format_does_not_have_is_named(name: str, told: str,
     scaled = layers.Rescaling(1 / 255)(pixels)
     odd = ops.sum(ops.cholesky(scaled[..., 0]), axis=1)
     model = keras.Model(pixels, layers.Softmax()(layers.Dense(CLASSES)(odd)), name="odd")
-    with pytest.raises(ExportRejected, match=told):
-        FORMATS[name].write(Source(model, tmp_path, tmp_path, tmp_path, PARAMS), tmp_path / FORMATS[name].path)
+    with pytest.raises(ExportRejected, match=message):
+        format_of(name).write(Source(model, tmp_path, tmp_path, tmp_path, PARAMS), tmp_path / format_of(name).path)
 
 
-def test_only_what_was_asked_for_is_written(trained: Callable[[int], Trained], tmp_path: Path) -> None:
-    """int8 is converted from a SavedModel, which is not exported for it."""
+def test_only_the_chosen_formats_are_written(trained: Callable[[int], Trained], tmp_path: Path) -> None:
+    """int8 is converted from a SavedModel, which is not exported itself."""
     facts = export(trained(0).normalize, trained(0).train, tmp_path, Export(formats="int8", calibration_images=10))
     assert set(contents(tmp_path)) == {"model-int8.tflite", "parity.json"}
     assert list(facts) == ["int8"]
@@ -249,17 +247,16 @@ def test_only_what_was_asked_for_is_written(trained: Callable[[int], Trained], t
 def test_a_file_of_another_model_is_caught(
     trained: Callable[[int], Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each file is measured as it lies there: one that computes something else does not pass."""
+    """Each file is measured as it was written: one that computes something else does not pass."""
     from components.models.saving import read_model
 
     other = read_model(trained(1).train / "model.keras")
 
     def wrong(source: Source, file: Path) -> None:
         (tmp_path / "other").mkdir()
-        FORMATS["tflite"].write(Source(other, file, source.normalize, tmp_path / "other", PARAMS), file)
+        tflite.write(Source(other, file, source.normalize, tmp_path / "other", PARAMS), file)
 
-    wrongly = FORMATS | {"tflite": Format("model.tflite", "litert", wrong, exact=True)}
-    monkeypatch.setattr(module, "FORMATS", wrongly)
+    monkeypatch.setattr(tflite, "FORMAT", Format("model.tflite", "litert", wrong, exact=True))
     (tmp_path / "out").mkdir()
     facts = export(trained(0).normalize, trained(0).train, tmp_path / "out", Export(formats="tflite"))
     (text,) = errors(check(tmp_path / "out", Gate(), facts))
@@ -270,96 +267,25 @@ def test_a_file_of_another_model_is_caught(
 def test_a_file_that_cannot_be_run_is_named(
     runtime: str, file: str, trained: Callable[[int], Trained], tmp_path: Path
 ) -> None:
-    """What a runtime says of a broken file is not lost in the other process."""
+    """The message of the runtime survives the other process."""
     (tmp_path / file).write_bytes(b"TFL3" * 100)
     with pytest.raises(ExportRejected, match=rf"(LiteRT|ONNX Runtime) cannot run {file}: \S"):
-        ask(runtime, [tmp_path / file], trained(0).normalize / "test")
-
-
-def write_parity(folder: Path, **changes: dict[str, Any]) -> Path:
-    same = {"correct": 990, "accuracy": 0.99, "agree": 1000, "max_difference": 1e-6, "bytes": 1}
-    formats = {name: same | {"path": form.path} | changes.get(name, {}) for name, form in FORMATS.items()}
-    parity = {"n": 1000, "keras": {"correct": 990, "accuracy": 0.99}, "formats": formats}
-    (folder / "parity.json").write_text(json.dumps(parity))
-    return folder
+        benchmark(runtime, [tmp_path / file], trained(0).normalize / "test")
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({}, []),
-        ({"saved_model": {"agree": 999}}, ["saved_model gives another class than the Keras model for 1 of 1,000"]),
-        ({"tflite": {"max_difference": 1.1e-4}}, ["model.tflite gives"]),
-        ({"tflite": {"max_difference": 1e-4}}, []),
-        ({"int8": {"correct": 989, "agree": 900, "max_difference": 0.2}}, []),
-        (
-            {"int8": {"correct": 988}},
-            ["model-int8.tflite is right for 988 of 1,000 test images, the Keras model for 990"],
-        ),
-        ({"int8": {"correct": 999}}, []),
-        ({"float16": {"correct": 989, "agree": 999, "max_difference": 0.01}}, []),
-        ({"onnx": {"agree": 999}, "keras": {"agree": 999}}, ["model.onnx gives", "model.keras gives"]),
-        ({"pruned": {"correct": 988}}, ["model-pruned.tflite is right for 988"]),
-        ({"tflite": {"agree": 0}, "saved_model": {"agree": 0}, "int8": {"correct": 0}}, ["saved", "model", "model"]),
-    ],
-)
-def test_the_check_judges_each_format_by_its_own_measure(
-    tmp_path: Path, changes: dict[str, Any], told: list[str]
-) -> None:
-    """Float formats must agree image by image; int8 may differ, but may not lose more than gate.max_export_loss."""
-    found = errors(check(write_parity(tmp_path, **changes), Gate(max_export_loss=0.001), {}))
-    assert len(found) == len(told)
-    assert all(text.startswith(start) for text, start in zip(found, told, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("lost", "bound", "severities"),
-    [(1, 0.0005, ["warning"]), (2, 0.0005, ["error"]), (1, 0.0, ["error"]), (0, 0.0, []), (-1, 0.0, [])],
-)
-def test_one_lost_image_of_few_is_a_warning(tmp_path: Path, lost: int, bound: float, severities: list[str]) -> None:
-    """A small test split cannot show less than one image: that one is told, and rejects only under a bound of 0."""
-    findings = check(write_parity(tmp_path, int8={"correct": 990 - lost}), Gate(max_export_loss=bound), {})
-    assert [finding.severity for finding in findings] == severities
-
-
-BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.25}, "int8": {"bytes": 24_577, "median_ms": 0.375}}
-
-
-@pytest.mark.parametrize(
-    ("bounds", "told"),
-    [
-        ({}, []),
-        ({"max_bytes": 24_577}, []),
-        ({"max_bytes": 24_576}, ["model-int8.tflite has 24,577 bytes; at most 24,576 are allowed (gate.max_bytes). "]),
-        ({"max_bytes": 24_576, "budget_format": "tflite"}, ["model.tflite has 90,000 bytes; at most 24,576 are "]),
-        ({"max_latency_ms": 0.375}, []),
-        ({"max_latency_ms": 0.37}, ["model-int8.tflite takes 0.375 ms for one image on one thread; at most 0.37 are "]),
-        ({"max_latency_ratio": 1.5}, []),
-        ({"max_latency_ratio": 1.25}, ["model-int8.tflite takes 1.50 times as long for one image as model.tflite; at"]),
-        ({"max_latency_ratio": 1.25, "max_bytes": 1, "max_latency_ms": 0.1}, ["model", "model", "model"]),
-    ],
-)
-def test_budgets_bound_one_format(tmp_path: Path, bounds: dict[str, Any], told: list[str]) -> None:
-    """Its size and its time, by themselves and against the float file; each sentence ends with what to type."""
-    found = errors(check(write_parity(tmp_path), Gate(**bounds), BUDGETED))
-    assert len(found) == len(told)
-    assert all(text.startswith(start) for text, start in zip(found, told, strict=True))
-    assert all("--set gate.max_bytes=" in text or "--force export" in text for text in found)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("saved_model,tflit", "there is no format 'tflit'; did you mean 'tflite'?"),
         ("coreml", "there is no format 'coreml'; expected some of saved_model, tflite, "),
         (" , ", "expected at least one of saved_model, tflite, "),
     ],
 )
-def test_a_wrong_list_of_formats_is_told_before_anything_runs(text: str, told: str) -> None:
-    """With what was meant, if that can be guessed."""
+def test_a_wrong_list_of_formats_is_refused_before_anything_runs(text: str, message: str) -> None:
+    """With a suggestion, where one is close."""
     with pytest.raises(ConfigError) as error:
         Export(formats=text)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(error.value).startswith(f"export.formats is '{text}'; ")
 
 
@@ -368,8 +294,8 @@ def test_equal_sets_of_formats_are_one_setting() -> None:
     assert Export(formats=" int8, saved_model,int8").formats == "saved_model,int8"
 
 
-def test_settings_that_leave_nothing_to_prune_or_to_bound_are_told() -> None:
-    """Before training: pruning to no share, a budget for a file that is not exported, a ratio without its base."""
+def test_settings_that_leave_nothing_to_prune_or_to_bound_are_refused() -> None:
+    """Before training: a sparsity of 0, a budget for a file that is not exported, a ratio without its base."""
     with pytest.raises(ConfigError, match=r"export\.sparsity is 0: nothing would be pruned"):
         Export(formats="pruned", sparsity=0)
     with pytest.raises(ConfigError, match=r"gate\.max_bytes applies to the format onnx, which is not in export"):
@@ -379,20 +305,8 @@ def test_settings_that_leave_nothing_to_prune_or_to_bound_are_told() -> None:
     assert Params(export=Export(formats="onnx")).gate.budget_format == "int8"  # no bound is set
 
 
-def test_the_check_loads_nothing_heavy(tmp_path: Path) -> None:
-    """It judges on every run, so it reads one small file and neither NumPy nor TensorFlow."""
-    write_parity(tmp_path)
-    code = (
-        "import sys; from pathlib import Path; from components.export.stage import check;"
-        "from components.settings.sections import Gate;"
-        "print(check(Path(sys.argv[1]), Gate(), {}), [m for m in ('numpy', 'tensorflow') if m in sys.modules])"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[] []\n"
-
-
 def test_calibration_images_show_every_class(trained: Callable[[int], Trained]) -> None:
-    """They are spread evenly over the classes, the same ones every time, and never more than there are."""
+    """They are spread evenly over the classes, equal every time, and never more than there are."""
     split = Split(trained(0).normalize / "train")
     images = calibration_images(split, 40)
     np.testing.assert_array_equal(images, calibration_images(split, 40))
@@ -404,7 +318,7 @@ def test_calibration_images_show_every_class(trained: Callable[[int], Trained]) 
 
 
 def test_a_model_that_computes_in_bfloat16_is_refused(trained: Callable[[int], Trained], tmp_path: Path) -> None:
-    """TFLite has no bfloat16: the layer is named, instead of the converter's hundred lines."""
+    """TFLite has no bfloat16: one sentence names the layer, instead of the hundred lines of the converter."""
     from components.models import build, saving
     from components.models.config import Knobs
 

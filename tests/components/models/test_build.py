@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from components.errors import ArtifactCorrupt, ConfigError
-from components.export.writers.saved_model import write_saved_model
-from components.export.writers.tflite import write_float, write_int8
+from components.export.conversion.saved_model import write_saved_model
+from components.export.conversion.tflite import convert, converter, write_int8
 from components.inference.litert_runtime import LiteRT
 from components.models import build
 from components.models.catalog import check
@@ -133,7 +133,7 @@ def test_attention_is_converted(tmp_path: Path) -> None:
     model = built("attention")
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1)).astype(np.uint8)
     write_saved_model(model, tmp_path / "saved_model")
-    write_float(tmp_path / "saved_model", tmp_path / "float.tflite")
+    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite")
     write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels)
     expected = model(pixels).numpy()
     for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):

@@ -1,18 +1,20 @@
-"""What people do, and what crashes leave: rollbacks, promotions by hand, and the log made whole again."""
+"""Rollbacks, manual promotions, and the log after a crash."""
 
 from pathlib import Path
 
 import pytest
 
 from components.errors import ConfigError, PromotionRejected
-from components.promote.stage import force, recover, rollback
+from components.promote.by_hand import force, rollback
+from components.promote.champion import recover
 from components.registry import promotion_log
-from components.registry.client import ROLLED_BACK_TAG, Registry, model_digest
+from components.registry.client import Registry, model_sha256
+from components.registry.model_version import ROLLED_BACK_TAG
 from tests.support.registry_bench import NAME, WHO, Bench
 
 
-def test_a_rollback_gives_the_alias_back_and_keeps_it(bench: Bench) -> None:
-    """The version that a person left is refused from then on, with who, why and how to take it back by hand."""
+def test_a_rollback_restores_the_champion_and_keeps_it(bench: Bench) -> None:
+    """The model that lost the alias is refused from then on, with who, why and how to promote it manually."""
     champion = bench.add("a", range(50))
     bench.promote("a")
     bench.add("b", range(20))
@@ -33,7 +35,7 @@ def test_a_rollback_gives_the_alias_back_and_keeps_it(bench: Bench) -> None:
 
 @pytest.mark.parametrize("lost", ["log", "registry"])
 def test_a_rollback_is_remembered_in_both_places(bench: Bench, lost: str) -> None:
-    """With the log lost the registry's tag still refuses the model, with the tag lost the log does."""
+    """With the log lost, the tag in the registry still refuses the model; with the tag lost, the log does."""
     champion = bench.add("a", range(50))
     bench.promote("a")
     bench.add("b", range(20))
@@ -48,7 +50,7 @@ def test_a_rollback_is_remembered_in_both_places(bench: Bench, lost: str) -> Non
 
 
 def test_rollbacks_go_back_one_champion_at_a_time(bench: Bench) -> None:
-    """Three champions allow two rollbacks; the third is refused in a sentence and changes nothing."""
+    """Three champions allow two rollbacks; the third is refused and changes nothing."""
     for model in "abc":
         bench.add(model, range(5))
         bench.promote(model, bench.folder / "evaluate-a")
@@ -58,8 +60,8 @@ def test_rollbacks_go_back_one_champion_at_a_time(bench: Bench) -> None:
     assert bench.champion() == "1"
 
 
-def test_a_rollback_passes_over_versions_that_are_gone(bench: Bench) -> None:
-    """A former champion that was deleted from the registry cannot come back; the one before it does."""
+def test_a_rollback_skips_versions_that_are_gone(bench: Bench) -> None:
+    """A former champion that was deleted from the registry cannot be restored; the one before it is."""
     for model in "abc":
         bench.add(model, range(5))
         bench.promote(model, bench.folder / "evaluate-a")
@@ -68,23 +70,23 @@ def test_a_rollback_passes_over_versions_that_are_gone(bench: Bench) -> None:
 
 
 def test_without_a_champion_there_is_nothing_to_roll_back(bench: Bench) -> None:
-    """An empty registry is told as such."""
+    """An empty registry has its own message."""
     with pytest.raises(ConfigError, match="no champion to roll back from"):
         rollback(bench.registry, NAME, "no", WHO, bench.log)
 
 
 def test_forcing_an_unknown_version_names_the_known_ones(bench: Bench) -> None:
-    """A slip of the finger costs nothing."""
+    """A typing error changes nothing."""
     bench.add("a", range(5))
     with pytest.raises(ConfigError, match=r"no version '7'; its versions are: 1"):
         force(bench.registry, NAME, "7", "x", WHO, bench.log)
 
 
 @pytest.mark.parametrize("command", ["promote", "force", "rollback"])
-def test_a_crash_between_alias_and_log_is_made_good(
+def test_a_crash_between_alias_and_log_is_recovered(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Killed after the alias moved, whichever command comes next writes the missing line first."""
+    """After a kill when the alias had moved, whichever command comes next writes the missing line first."""
     champion = bench.add("a", range(50))
     bench.promote("a")
     bench.add("b", range(20))
@@ -102,11 +104,11 @@ def test_a_crash_between_alias_and_log_is_made_good(
     else:
         assert rollback(bench.registry, NAME, "x", WHO, bench.log)["version"] == "1"
     assert bench.actions()[:2] == [("promote", None, "1"), ("recovered", "1", "2")]
-    assert recover(bench.registry, NAME, bench.log, WHO) is None
+    assert recover(bench.registry, NAME, bench.log, WHO) is False
 
 
-def test_a_crash_in_a_rollback_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the alias moved back, the model that was left stays refused and the log is completed."""
+def test_a_crash_in_a_rollback_is_recovered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a kill when the alias had moved back, the model stays refused and the log is completed."""
     champion = bench.add("a", range(50))
     bench.promote("a")
     bench.add("b", range(20))
@@ -118,11 +120,12 @@ def test_a_crash_in_a_rollback_is_made_good(bench: Bench, monkeypatch: pytest.Mo
     with pytest.raises(PromotionRejected, match="no good"):
         bench.promote("b", champion)
     assert bench.champion() == "1"
-    assert promotion_log.reigns(promotion_log.read(bench.log)) == [("1", model_digest(bench.folder / "train-a"))]
+    history = promotion_log.champion_history(promotion_log.read(bench.log))
+    assert history == [("1", model_sha256(bench.folder / "train-a"))]
 
 
-def test_a_wiped_registry_starts_anew(bench: Bench, empty_database: Path) -> None:
-    """Version numbers of the registry that was lost are not taken for those of the new one."""
+def test_a_wiped_registry_starts_again(bench: Bench, empty_database: Path) -> None:
+    """Version numbers of the lost registry are not mistaken for those of the new one."""
     bench.add("a", range(5))
     bench.promote("a")
     bench.add("b", range(5))

@@ -1,4 +1,4 @@
-"""Promotion: judged on the same test images, acted on once, taken back by people."""
+"""Promotion: judged on the same test images, done once."""
 
 import json
 from collections.abc import Callable
@@ -9,18 +9,19 @@ import pytest
 
 from components.errors import ArtifactCorrupt, ArtifactMissing, PromotionRejected
 from components.findings import errors
-from components.promote.stage import Comparison, compare, judge, promote
+from components.promote.comparison import Comparison, compare, judge
+from components.promote.stage import promote
 from components.register.stage import register
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry
 from components.settings.sections import Gate
 from tests.components.conftest import Trained, new_run
-from tests.support.registry_bench import IMAGES, NAME, WHO, Bench, answers
+from tests.support.registry_bench import IMAGES, NAME, WHO, Bench, predictions
 
 
 def test_models_are_compared_image_by_image() -> None:
-    """Gained and lost images are counted apart, for two models of equal accuracy can differ on many."""
-    comparison = compare(answers(np.arange(0, 4)), answers(np.arange(2, 12)), np.zeros(IMAGES, np.int64))
+    """Gained and lost images are counted separately: two models of equal accuracy can differ on many."""
+    comparison = compare(predictions(np.arange(0, 4)), predictions(np.arange(2, 12)), np.zeros(IMAGES, np.int64))
     assert comparison == Comparison(IMAGES, 996, 990, gained=8, lost=2, p=comparison.p)
     assert comparison.p == pytest.approx(0.109375)  # 2 * P(X <= 2), X ~ binomial(10, 1/2)
     assert str(comparison) == (
@@ -30,13 +31,13 @@ def test_models_are_compared_image_by_image() -> None:
 
 @pytest.mark.parametrize(("lost", "refusals"), [(0, 0), (5, 0), (6, 1), (200, 1)])
 def test_only_a_worse_challenger_is_refused(lost: int, refusals: int) -> None:
-    """Worse by as much as gate.max_regression passes, by one image more does not."""
+    """Worse by gate.max_regression passes, by one image more does not."""
     comparison = Comparison(IMAGES, 900, 900 + lost, gained=3, lost=3 + lost, p=1.0)
     assert len(judge(comparison, Gate(max_regression=0.005))) == refusals
 
 
-def test_a_refusal_tells_the_numbers() -> None:
-    """Both counts, the difference in points, the p and the bound are told."""
+def test_a_refusal_gives_the_numbers() -> None:
+    """Both counts, the difference in points, the p value and the bound."""
     (text,) = errors(judge(Comparison(1000, 980, 990, 2, 12, 0.0129), Gate(max_regression=0.001)))
     assert "980 right against the champion's 990 of 1,000 (-1.00 points: 2 gained, 12 lost" in text
     assert "0.0129" in text
@@ -44,7 +45,7 @@ def test_a_refusal_tells_the_numbers() -> None:
 
 
 def test_the_first_model_becomes_champion(bench: Bench) -> None:
-    """Without a champion there is nobody to be worse than; asked again, nothing is done."""
+    """Without a champion there is nothing to be worse than; a second promotion does nothing."""
     bench.add("a", range(50))
     assert bench.promote("a") == {
         "name": NAME,
@@ -67,36 +68,37 @@ def test_a_better_model_takes_over(bench: Bench) -> None:
     facts = bench.promote("b", champion)
     assert bench.champion() == "2"
     assert bench.actions() == [("promote", None, "1"), ("promote", "1", "2")]
-    (_, entry) = promotion_log.read(bench.log)
-    assert entry["comparison"] == facts["comparison"]
-    assert entry["comparison"]["gained"] == 30
-    assert entry["who"] == WHO
+    (_, promotion) = promotion_log.read(bench.log)
+    assert promotion.comparison == facts["comparison"]
+    assert promotion.comparison is not None
+    assert promotion.comparison["gained"] == 30
+    assert promotion.who == WHO
 
 
-def test_errors_on_spoilt_images_are_told_beside_the_champions_where_both_saw_the_same(bench: Bench) -> None:
-    """Mean and kinds of both reach the comparison and the log; other images, or none, are not compared."""
+def test_errors_on_corrupted_images_are_compared_where_both_models_saw_the_same(bench: Bench) -> None:
+    """Mean and kinds of both reach the comparison and the log; other images are not compared."""
     champion = bench.add("a", range(50))
     bench.promote("a")
-    spoil(champion, 0.4, "same")
+    write_corruptions(champion, 0.4, "same")
     for model, digest in (("b", "same"), ("c", "other")):
-        spoil(bench.add(model, range(20)), 0.25, digest)
+        write_corruptions(bench.add(model, range(20)), 0.25, digest)
         (entry,) = [bench.promote(model, champion)["comparison"]]
-        told = {
+        expected = {
             "challenger": {"mean": 0.25, "kinds": {"blur": 0.25}},
             "champion": {"mean": 0.4, "kinds": {"blur": 0.4}},
         }
         assert isinstance(entry, dict)
-        assert entry.get("corruption") == (told if digest == "same" else None)
+        assert entry.get("corruption") == (expected if digest == "same" else None)
 
 
-def spoil(evaluate: Path, error: float, digest: str) -> None:
-    """What evaluate writes about spoilt images."""
+def write_corruptions(evaluate: Path, error: float, digest: str) -> None:
+    """What evaluate writes about corrupted images."""
     content = {"mean_error": error, "digest": digest, "kinds": [{"name": "blur", "error": error}]}
     (evaluate / "corruptions.json").write_text(json.dumps(content))
 
 
 def test_a_worse_model_is_refused_and_nothing_moves(bench: Bench) -> None:
-    """The champion stays, and the log has nothing to tell; a wider gate lets the same model pass."""
+    """The champion stays and the log is unchanged; a wider gate lets the same model pass."""
     champion = bench.add("a", range(20))
     bench.promote("a")
     bench.add("b", range(40))
@@ -108,25 +110,27 @@ def test_a_worse_model_is_refused_and_nothing_moves(bench: Bench) -> None:
 
 
 def test_an_unregistered_model_is_not_promoted(bench: Bench) -> None:
-    """A model without a version is told to be registered first."""
+    """A model without a version must be registered first."""
     bench.add("a", range(1))
     (bench.folder / "train-a" / "model.keras").write_text("another")
     with pytest.raises(ArtifactMissing, match="python -m pipeline stage register"):
         bench.promote("a")
 
 
-def test_a_champion_without_its_evaluation_is_asked(
+def test_a_champion_without_its_evaluation_predicts_the_test_images(
     registry: Registry, trained: Callable[[int], Trained], tmp_path: Path
 ) -> None:
-    """Its model is fetched from the registry and predicts the test images; a tampered one is found out first."""
+    """Its model is fetched from the registry; one that was tampered with is detected first."""
     for seed in (1, 0):
         made = trained(seed)
         register(made.normalize, made.train, made.evaluate, registry, NAME, lambda: new_run(registry, tmp_path), {})
         facts = promote(made.normalize, made.train, made.evaluate, registry, NAME, Gate(), tmp_path / "log", WHO, None)
     weak = np.load(trained(1).evaluate / "predictions.npy")
     labels = np.load(made.normalize / "test" / "labels.npy")
-    assert facts["comparison"]["champion_correct"] == (weak.argmax(axis=1) == labels).sum()
-    assert facts["comparison"]["gained"] > 0
+    comparison = facts["comparison"]
+    assert comparison is not None
+    assert comparison["champion_correct"] == (weak.argmax(axis=1) == labels).sum()
+    assert comparison["gained"] > 0
 
     champion = registry.alias(NAME, CHAMPION)
     assert champion is not None

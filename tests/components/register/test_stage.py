@@ -1,4 +1,4 @@
-"""Register: one version per model however often it is asked for, and the very file that was evaluated."""
+"""Register: one version per model however often the stage runs, with the evaluated file itself."""
 
 import hashlib
 import json
@@ -9,24 +9,24 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from components.data.splits import Split
-from components.register.stage import register, requirements
-from components.registry.client import Registry, model_digest
+from components.register.stage import Registered, register, requirements
+from components.registry.client import Registry, model_sha256
+from components.registry.model_version import MODEL_SHA256_TAG
 from tests.components.conftest import CLASSES, SHAPE, Trained, new_run
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def again(registry: Registry, trained: Callable[[int], Trained], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Register the model of a seed; a run is made only if one is asked for."""
+def again(registry: Registry, trained: Callable[[int], Trained], tmp_path: Path) -> Callable[..., Registered]:
+    """Register the model of a seed; an MLflow run is created only where it is needed."""
 
-    def act(seed: int = 0, at: Registry | None = None, run: Callable[[], str] | None = None) -> dict[str, Any]:
+    def act(seed: int = 0, at: Registry | None = None, run: Callable[[], str] | None = None) -> Registered:
         made, where = trained(seed), at or registry
         run = run or (lambda: new_run(where, tmp_path))
         return register(made.normalize, made.train, made.evaluate, where, "m", run, {"accuracy": "0.99"})
@@ -35,11 +35,11 @@ def again(registry: Registry, trained: Callable[[int], Trained], tmp_path: Path)
 
 
 def unwanted() -> str:
-    raise AssertionError("there is nothing to log, so no run may be asked for")
+    raise AssertionError("there is nothing to log, so no run may be created")
 
 
-def test_a_model_is_registered_once(registry: Registry, again: Callable[..., dict[str, Any]]) -> None:
-    """The second time finds the version; another model gets its own, and takes the alias over."""
+def test_a_model_is_registered_once(registry: Registry, again: Callable[..., Registered]) -> None:
+    """The second time reuses the version; another model gets its own, and the alias."""
     assert again() == {"name": "m", "version": "1", "aliases": ["challenger"], "made": True}
     assert again(run=unwanted) == {"name": "m", "version": "1", "aliases": ["challenger"], "made": False}
     assert again(1) == {"name": "m", "version": "2", "aliases": ["challenger"], "made": True}
@@ -48,16 +48,16 @@ def test_a_model_is_registered_once(registry: Registry, again: Callable[..., dic
     assert [(v.version, v.aliases) for v in registry.versions("m")] == [("1", ("challenger",)), ("2", ())]
 
 
-def test_a_version_tells_where_it_comes_from(
-    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+def test_a_version_says_where_it_comes_from(
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
-    """Digest, accuracy, run and a sentence about the model are on the version."""
+    """The version has the sha256 of the model, its accuracy, its run and a description."""
     again()
     (version,) = registry.versions("m")
-    assert version.tags == {"accuracy": "0.99", "model_digest": model_digest(trained(0).train)}
-    told = registry.client.get_model_version("m", "1")
-    assert "of 90 test images right" in told.description
-    assert "uint8 pixels 0..255, (N, 8 x 8 x 1)" in told.description
+    assert version.tags == {"accuracy": "0.99", MODEL_SHA256_TAG: model_sha256(trained(0).train)}
+    described = registry.client.get_model_version("m", "1")
+    assert "of 90 test images right" in described.description
+    assert "uint8 pixels 0..255, (N, 8 x 8 x 1)" in described.description
     assert "bars" in registry.client.get_registered_model("m").description
     run = registry.client.get_run(version.run_id)
     (output,) = run.outputs.model_outputs
@@ -65,10 +65,10 @@ def test_a_version_tells_where_it_comes_from(
     assert (logged.artifact_location, logged.status) == (version.source, "READY")
 
 
-def test_the_registry_holds_the_very_file_and_no_pickle(
-    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+def test_the_registry_holds_the_evaluated_file_and_no_pickle(
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
-    """What was evaluated is what is fetched, byte by byte, beside texts that a person can read."""
+    """What was evaluated is what is fetched, byte by byte, with readable text files."""
     again()
     (version,) = registry.versions("m")
     folder = Path(version.source.removeprefix("file://"))
@@ -83,15 +83,15 @@ def test_the_registry_holds_the_very_file_and_no_pickle(
         "requirements.txt",
         "serving_input_example.json",
     }
-    assert hashlib.sha256((folder / "data" / "model.keras").read_bytes()).hexdigest() == version.digest
+    assert hashlib.sha256((folder / "data" / "model.keras").read_bytes()).hexdigest() == version.model_sha256
     assert set(requirements()) < set((folder / "requirements.txt").read_text().split())
     assert {pin.partition("==")[0] for pin in requirements()} >= {"keras", "numpy"}
 
 
 def test_a_wiped_registry_gets_its_version_again(
-    registry: Registry, again: Callable[..., dict[str, Any]], empty_database: Path, tmp_path: Path
+    registry: Registry, again: Callable[..., Registered], empty_database: Path, tmp_path: Path
 ) -> None:
-    """The effect is looked for, not remembered."""
+    """The version is looked up, not remembered."""
     again()
     fresh = tmp_path / "fresh.db"
     shutil.copy(empty_database, fresh)
@@ -99,11 +99,11 @@ def test_a_wiped_registry_gets_its_version_again(
     assert again(run=unwanted)["made"] is False
 
 
-def test_two_at_once_make_one_version(registry: Registry, again: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    """Both look, both find nothing, both make a version: the older one stays, and both say so."""
+def test_two_at_once_create_one_version(registry: Registry, again: Callable[..., Registered], tmp_path: Path) -> None:
+    """Both find nothing and create a version: the older one stays, and both return it."""
     both = threading.Barrier(2)
     runs = [new_run(registry, tmp_path) for _ in range(2)]
-    facts: list[dict[str, Any]] = []
+    facts: list[Registered] = []
 
     def one(run: str) -> None:
         def when_both_are_here() -> str:
@@ -123,9 +123,9 @@ def test_two_at_once_make_one_version(registry: Registry, again: Callable[..., d
 
 
 def test_nothing_to_do_loads_neither_mlflow_nor_tensorflow(
-    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained]
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
-    """The look comes first, so a run with nothing to do stays quick."""
+    """The look-up comes first, so a run with nothing to do stays fast."""
     again()
     made = trained(0)
     code = (
@@ -140,9 +140,9 @@ def test_nothing_to_do_loads_neither_mlflow_nor_tensorflow(
 
 
 def test_mlflow_predicts_from_raw_pixels(
-    registry: Registry, again: Callable[..., dict[str, Any]], trained: Callable[[int], Trained], tmp_path: Path
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained], tmp_path: Path
 ) -> None:
-    """`mlflow models predict` takes {"inputs": pixels} and answers as Keras does, with unpickling forbidden."""
+    """`mlflow models predict` takes {"inputs": pixels} and predicts as Keras does, with unpickling forbidden."""
     again()
     (version,) = registry.versions("m")
     images = Split(trained(0).normalize / "test").take(np.arange(3))

@@ -1,4 +1,4 @@
-"""The registry: looked up without MLflow, and told in a sentence where it cannot be reached."""
+"""The registry: read without MLflow, one sentence where it cannot be reached."""
 
 import json
 import os
@@ -17,8 +17,9 @@ import pytest
 from components.errors import RegistryUnreachable
 from components.register.stage import register
 from components.registry import readers
-from components.registry.client import Registry, model_digest
-from components.registry.readers import ModelVersion, Unknown
+from components.registry.client import Registry, model_sha256
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
+from components.registry.readers import Unknown
 from tests.components.conftest import Trained, new_run
 from tests.support import ended_with_us
 
@@ -32,18 +33,18 @@ def filled(registry: Registry, tmp_path: Path) -> Registry:
     client.create_registered_model("m")
     client.create_registered_model("it's empty")
     for number in "123":
-        client.create_model_version("m", tmp_path.as_uri(), tags={"model_digest": f"d{number}", "accuracy": "0.99"})
+        client.create_model_version("m", tmp_path.as_uri(), tags={MODEL_SHA256_TAG: f"d{number}", "accuracy": "0.99"})
     client.delete_model_version("m", "2")
     registry.set_alias("m", "challenger", "3")
     registry.set_alias("m", "champion", "3")
     return registry
 
 
-def test_a_lookup_in_the_database_finds_what_mlflow_itself_finds(filled: Registry) -> None:
+def test_the_database_is_read_as_mlflow_itself_reads_it(filled: Registry) -> None:
     """Read directly or through MLflow's client, the versions, tags and aliases are the same."""
-    found = filled.versions("m")
-    assert found == readers.by_client(filled.client, "m")
-    assert [(v.version, v.aliases, v.digest) for v in found] == [
+    versions = readers.versions(filled.uri, "m")  # raises Unknown where the installed MLflow lacks a column
+    assert versions == filled.versions("m") == readers.by_client(filled.client, "m")
+    assert [(v.version, v.aliases, v.model_sha256) for v in versions] == [
         ("1", (), "d1"),
         ("3", ("challenger", "champion"), "d3"),
     ]
@@ -53,16 +54,16 @@ def test_a_lookup_in_the_database_finds_what_mlflow_itself_finds(filled: Registr
     assert readers.by_client(filled.client, "unknown") == []
 
 
-def test_a_version_is_found_by_alias_number_and_digest(filled: Registry) -> None:
-    """Each way of asking gives the version, or None where there is no such one."""
+def test_a_version_is_found_by_alias_number_and_model(filled: Registry) -> None:
+    """Each way returns the version, or None where there is no such one."""
     three = filled.version("m", "3")
     assert isinstance(three, ModelVersion)
-    assert three == filled.alias("m", "champion") == filled.with_digest("m", "d3")
-    assert filled.version("m", "2") is filled.alias("m", "other") is filled.with_digest("m", "d2") is None
+    assert three == filled.alias("m", "champion") == filled.with_model("m", "d3")
+    assert filled.version("m", "2") is filled.alias("m", "other") is filled.with_model("m", "d2") is None
 
 
-def test_a_lookup_loads_neither_mlflow_nor_tensorflow(filled: Registry) -> None:
-    """A run with nothing to do has three seconds, and MLflow alone would take two of them."""
+def test_reading_loads_neither_mlflow_nor_tensorflow(filled: Registry) -> None:
+    """A run with nothing to do takes less than MLflow's import."""
     code = (
         "import sys; from components.registry.client import Registry; v = Registry(sys.argv[1]).alias('m', 'champion');"
         "print(v.version, [m for m in ('mlflow', 'tensorflow', 'sqlalchemy') if m in sys.modules])"
@@ -73,26 +74,52 @@ def test_a_lookup_loads_neither_mlflow_nor_tensorflow(filled: Registry) -> None:
     assert done.stdout == "3 []\n"
 
 
-def test_a_database_that_is_not_there_has_no_versions(tmp_path: Path) -> None:
-    """Before the first run there is no file, and looking does not make one."""
+def test_a_missing_database_has_no_versions(tmp_path: Path) -> None:
+    """Before the first run there is no file, and reading does not create one."""
     registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
     assert registry.versions("m") == []
     assert registry.names() == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_schema_of_another_mlflow_is_left_to_mlflow(filled: Registry) -> None:
-    """The tables are read directly only where they are those that were written down here."""
+def test_a_schema_without_the_columns_is_left_to_mlflow(filled: Registry) -> None:
+    """Another revision is read directly as long as it has the columns that are read."""
     path = readers.database(filled.uri)
     assert path is not None
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'of the future'")
-    with pytest.raises(Unknown, match="of the future"):
+    assert len(readers.versions(filled.uri, "m")) == 2
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE model_version_tags RENAME COLUMN value TO content")
+    with pytest.raises(Unknown, match="table model_version_tags has no column value"):
         readers.versions(filled.uri, "m")
 
 
-def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) -> None:
-    """A damaged mlflow.db is named with what to do, for looking and for writing alike."""
+def test_a_snapshot_reads_once_until_something_is_written(filled: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the block the versions are read once, and again after a write; outside it every call reads."""
+    reads: list[str] = []
+    read = readers.versions
+
+    def counted(uri: str, name: str) -> list[ModelVersion]:
+        reads.append(name)
+        return read(uri, name)
+
+    monkeypatch.setattr(readers, "versions", counted)
+    with filled.snapshot():
+        assert filled.alias("m", "champion") == filled.version("m", "3") == filled.with_model("m", "d3")
+        assert reads == ["m"]
+        filled.set_alias("m", "champion", "1")
+        champion = filled.alias("m", "champion")
+        assert champion is not None
+        assert champion.version == "1"
+        assert reads == ["m", "m"]
+    filled.versions("m")
+    filled.versions("m")
+    assert len(reads) == 4
+
+
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
+    """A damaged mlflow.db is named with what to do, for reads and writes alike."""
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
     with pytest.raises(RegistryUnreachable, match=r"mlflow\.db did not answer .*not a database.*make pipeline"):
@@ -103,15 +130,15 @@ def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path) -> Non
 
 @pytest.fixture
 def closed() -> str:
-    """The address of a port where nobody listens."""
+    """The address of a port where nothing listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     return f"http://127.0.0.1:{port}"
 
 
-def test_an_unreachable_server_is_told_at_once(closed: str) -> None:
-    """Looking and writing both give up in a moment, not after MLflow's minutes of retries."""
+def test_an_unreachable_server_is_reported_at_once(closed: str) -> None:
+    """Reads and writes both give up in seconds, not after the minutes of MLflow's retries."""
     start = time.monotonic()
     with pytest.raises(RegistryUnreachable, match=rf"MLflow at {closed} did not answer .*refused.*everything before"):
         Registry(closed).versions("m")
@@ -120,8 +147,8 @@ def test_an_unreachable_server_is_told_at_once(closed: str) -> None:
     assert time.monotonic() - start < 10
 
 
-def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that stays silent is an unreachable server as well."""
+def test_a_server_that_never_responds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a response is an unreachable server as well."""
     monkeypatch.setattr(readers, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -130,7 +157,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 
 def test_credentials_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the environment holds a login, MLflow's client asks: it knows how to log in."""
+    """Where the environment holds a login, MLflow's client is used, which knows how to log in."""
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     with pytest.raises(Unknown):
         readers.versions("http://127.0.0.1:9", "m")
@@ -171,8 +198,8 @@ def _answers(port: int) -> bool:
     return True
 
 
-def test_a_server_is_served_as_the_database_is(server: str, trained: Callable[[int], Trained], tmp_path: Path) -> None:
-    """On a real server a model is registered once, found by REST as MLflow finds it, and fetched whole."""
+def test_a_server_is_read_as_the_database_is(server: str, trained: Callable[[int], Trained], tmp_path: Path) -> None:
+    """On a real server a model is registered once, read by REST as MLflow reads it, and fetched complete."""
     registry, made = Registry(server), trained(0)
     args = (made.normalize, made.train, made.evaluate, registry, "m", lambda: new_run(registry), {"accuracy": "1.0"})
     assert register(*args) == {"name": "m", "version": "1", "aliases": ["challenger"], "made": True}
@@ -186,5 +213,5 @@ def test_a_server_is_served_as_the_database_is(server: str, trained: Callable[[i
     file = registry.model_file(version, tmp_path)
     assert file is not None
     assert file.read_bytes() == (made.train / "model.keras").read_bytes()
-    assert version.digest == model_digest(made.train)
+    assert version.model_sha256 == model_sha256(made.train)
     assert json.loads(json.dumps(version.tags))["accuracy"] == "1.0"

@@ -14,7 +14,7 @@ import pytest
 
 from components.registry import promotion_log
 from components.registry.client import Registry
-from components.registry.readers import ModelVersion
+from components.registry.model_version import ModelVersion
 from pipeline.airflow.assets import IMAGES
 from pipeline.graph import STAGES
 from tests.conftest import quick_run
@@ -37,7 +37,7 @@ def versions(served: Served) -> list[ModelVersion]:
 
 def champions(served: Served, name: str) -> list[str]:
     """The versions that became champion, in this order."""
-    return [entry["to"] for entry in promotion_log.read(served.home / "promotions.jsonl", name)]
+    return [promotion.version for promotion in promotion_log.read(served.home / "promotions.jsonl", name)]
 
 
 def events(served: Served, uri: str) -> list[Json]:

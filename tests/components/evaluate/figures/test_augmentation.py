@@ -1,4 +1,4 @@
-"""The picture of augmented samples: one row per class, the original first, nothing without augmentation."""
+"""The figure of augmented images: one row per class, the original first, nothing without augmentation."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from components.evaluate.figures.augmentation import draw
 
 
 def drawn(folder: Path, text: str, shape: tuple[int, int, int] = (14, 7, 3), classes: int = 12) -> Path:
-    """The picture of images in which every pixel is 10 times the class; class 0 is rare and comes last."""
+    """The figure of images in which every pixel is 10 times the class; class 0 is rare and comes last."""
     labels = np.arange(3 * classes) % classes
     labels = np.append(labels[labels > 0], 0)
     with SplitWriter(folder / "train", shape) as split:
@@ -23,7 +23,7 @@ def drawn(folder: Path, text: str, shape: tuple[int, int, int] = (14, 7, 3), cla
 
 
 def test_each_row_is_a_class_beside_eight_versions_of_it(tmp_path: Path) -> None:
-    """Five of twelve classes, from the first to the last, as large as fits; what is erased in them is seen."""
+    """Five of twelve classes, from the first to the last, as large as fits; the erased parts are visible."""
     picture = np.asarray(Image.open(drawn(tmp_path, "erase=0.3")))
     assert picture.shape == (5 * 120 - 8, 9 * 64 - 8 + 32, 3)
     rows = picture.reshape(-1, *picture.shape[1:])[::120]
@@ -35,14 +35,14 @@ def test_each_row_is_a_class_beside_eight_versions_of_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("shape", [(300, 200, 1), (2, 400, 3)])
 def test_large_images_are_shrunk(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    """In their own proportions, and never to nothing."""
+    """In their own proportions, and never to a side of 0 pixels."""
     with Image.open(drawn(tmp_path, "shift", shape, classes=2)) as picture:
         assert picture.width < 1200
         assert picture.height < 250
 
 
 def test_equal_images_and_strengths_give_equal_bytes(tmp_path: Path) -> None:
-    """So an evaluation made again has the same digest."""
+    """Figures that are drawn again are the same."""
     assert drawn(tmp_path / "one", "shift,erase").read_bytes() == drawn(tmp_path / "two", "shift,erase").read_bytes()
 
 

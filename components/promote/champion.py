@@ -1,0 +1,55 @@
+"""The champion: the alias is moved first, the promotion log written second; what a crash leaves between is detected."""
+
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from components.registry import promotion_log
+from components.registry.client import CHAMPION, Registry
+from components.registry.model_version import ModelVersion
+from components.registry.promotion_log import Action, Champion
+
+
+class Promoted(TypedDict):
+    """What became of the alias: *version* is the champion, or was judged; *made* is False where nothing moved."""
+
+    name: str
+    version: str
+    before: str | None
+    made: bool
+    comparison: NotRequired[dict[str, Any] | None]
+    reason: NotRequired[str]
+
+
+def make_champion(
+    registry: Registry,
+    version: ModelVersion,
+    log: Path,
+    action: Action,
+    reason: str,
+    who: str,
+    comparison: dict[str, Any] | None = None,
+) -> None:
+    """Move the alias `champion` to *version* and record it."""
+    before = Champion.of(registry.alias(version.name, CHAMPION))
+    registry.set_alias(version.name, CHAMPION, version.version)
+    after = Champion.of(version)
+    promotion_log.append(log, promotion_log.promotion(version.name, action, before, after, reason, who, comparison))
+
+
+def recover(registry: Registry, name: str, log: Path, who: str) -> bool:
+    """Record a move of the alias that is not in the log, for a crash or a user of MLflow made it; False if none is."""
+    champion = registry.alias(name, CHAMPION)
+    history = promotion_log.champion_history(promotion_log.read(log, name))
+    last = history[-1] if history else Champion.of(None)
+    if champion is None or last == Champion.of(champion):
+        return False
+    reason = f"the alias pointed at version {champion.version}, the log ended at {last.version or 'nothing'}"
+    promotion_log.append(log, promotion_log.promotion(name, "recovered", last, Champion.of(champion), reason, who))
+    return True
+
+
+def previous_champion(registry: Registry, champion: ModelVersion, log: Path) -> ModelVersion | None:
+    """The latest champion before *champion* that the registry still has, the same model under the same number."""
+    versions = {Champion.of(version): version for version in registry.versions(champion.name)}
+    history = reversed(promotion_log.champion_history(promotion_log.read(log, champion.name)))
+    return next((versions[old] for old in history if old in versions and old.version != champion.version), None)

@@ -1,0 +1,125 @@
+"""The check of an evaluation: bounds refuse a model, problems of the training are warnings."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.evaluate.check import check
+from components.findings import errors, warnings
+from components.settings.sections import Evaluate, Gate, Params, Train
+from tests.support.brightness_model import COLUMNS, write_json
+
+
+def row(name: str, **changes: Any) -> dict[str, Any]:
+    """The scores of a class in metrics.json."""
+    return {"name": name, "support": 5_000, "recall": 0.98, "wilson_low": 0.976, "wilson_high": 0.984} | changes
+
+
+def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[str]]:
+    """Errors and warnings for an evaluation with 9,800 of 10,000 right, apart from *changes*."""
+    metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826, "loss": 0.05}
+    metrics |= {"per_class": [row("cat"), row("dog")], "slices": {"parts": []}, "suspects": {}}
+    metrics |= {"confidence": {"separation": 0.95, "right": 0.99, "wrong": 0.6}}
+    metrics |= {"training": {"best_epoch": 3, "epochs": 12, "stopped_early": False}, "train_accuracy": 0.985} | changes
+    metrics["accuracy"] = metrics["correct"] / metrics["n"]
+    write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
+    with (folder / "history.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
+    findings = check(folder, folder, Train(), gate)
+    return errors(findings), warnings(findings)
+
+
+def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:
+    """9,800 of 10,000 is 0.98 and passes; 9,799 is refused, and so is one image too few of any other number."""
+    assert judged(tmp_path, Gate()) == ([], [])
+    assert judged(tmp_path, Gate(), correct=9_799)[0]
+    for n in (100, 300, 1_797, 59_999, 70_000):
+        for gate in (0.7, 0.9, 0.98, 0.993):
+            least = -(-n * round(gate * 1000) // 1000)
+            assert not judged(tmp_path, Gate(min_accuracy=gate), n=n, correct=least)[0]
+            assert judged(tmp_path, Gate(min_accuracy=gate), n=n, correct=least - 1)[0]
+
+
+def test_the_refusal_names_value_interval_distance_setting_and_next_command(tmp_path: Path) -> None:
+    """One sentence: what was measured, what was expected, and what to type."""
+    texts, _ = judged(tmp_path, Gate(), correct=9_731, wilson_low=0.96974, wilson_high=0.97609)
+    assert texts == [
+        "accuracy 97.31 % (9,731 of 10,000; 95 % interval 96.97 to 97.61) is 0.69 points below the gate of 98 % "
+        "(gate.min_accuracy); train longer with --set train.epochs=24, or look at the mistakes: "
+        "python -m pipeline report"
+    ]
+
+
+def test_more_epochs_are_not_advised_after_early_stopping(tmp_path: Path) -> None:
+    """They would change nothing; varied images may."""
+    stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
+    (text,), _ = judged(tmp_path, Gate(), correct=9_000, training=stopped)
+    assert "train.augment" in text
+    assert "train.epochs" not in text
+
+
+def test_a_narrow_miss_is_not_rounded_to_none(tmp_path: Path) -> None:
+    """One image of a million below the gate is neither "98.00 %" nor "0.00 points"."""
+    (text,), _ = judged(tmp_path, Gate(), n=1_000_000, correct=979_999)
+    assert "accuracy 97.9999 %" in text
+    assert "is 0.0001 points below the gate of 98 %" in text
+
+
+def test_over_fitting_above_the_bound_is_a_warning(tmp_path: Path) -> None:
+    """1.0 against 0.97 is a gap of 0.03 and silent (in floats 0.030000000000000027); a larger one warns and passes."""
+    assert judged(tmp_path, Gate(min_accuracy=0.9), correct=9_700, train_accuracy=1.0) == ([], [])
+    refused, (text,) = judged(tmp_path, Gate(min_accuracy=0.9), correct=9_699, train_accuracy=1.0)
+    assert not refused
+    assert "3.01 points above" in text
+    assert "gate.max_overfit" in text
+
+
+def test_the_check_loads_neither_numpy_nor_anything_heavier() -> None:
+    """It runs even where everything is reused, so importing it must cost next to nothing."""
+    names = "('numpy', 'tensorflow', 'matplotlib')"
+    script = f"import sys, components.evaluate.check; print([m for m in sys.modules if m in {names}])"
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_class_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:
+    """The worst three are listed, the others counted; a class without a test image is a warning."""
+    rows = [row("cat", recall=0.5 + k / 100, wilson_low=0.4, wilson_high=0.7, support=12) for k in range(5)]
+    refused, warned = judged(tmp_path, Gate(min_class_recall=0.9), per_class=[*rows, row("yak", support=0)])
+    assert len(refused) == 3
+    assert refused[0].startswith(
+        "recall of class 'cat' is 50.00 % (40.00 to 70.00) of its 12 test images, below the bound of 90 % "
+        "(gate.min_class_recall)"
+    )
+    assert "python -m pipeline report" in refused[0]
+    assert "2 more classes are below the bound" in refused[2]
+    assert warned == ["class 'yak' has no test image: gate.min_class_recall cannot be checked"]
+    assert judged(tmp_path, Gate(), per_class=rows) == ([], [])
+
+
+def test_a_slice_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:
+    """The slice is named by property and span; at the bound it passes."""
+    thin = {"property": "stroke thickness", "unit": "pixels", "part": "thinnest", "low": None, "high": 1.9, "n": 90}
+    slices = {"parts": [thin | {"correct": 81, "accuracy": 0.9, "wilson_low": 0.82, "wilson_high": 0.946}]}
+    (text,), _ = judged(tmp_path, Gate(min_slice_accuracy=0.95), slices=slices)
+    assert text.startswith(
+        "accuracy on the slice 'thinnest' of stroke thickness (at most 1.9 pixels) is 90.00 % (82.00 to 94.60) of 90 "
+        "test images, below the bound of 95 % (gate.min_slice_accuracy)"
+    )
+    assert judged(tmp_path, Gate(min_slice_accuracy=0.9), slices=slices) == ([], [])
+
+
+def test_the_error_on_corrupted_images_is_bounded_and_must_have_been_measured(tmp_path: Path) -> None:
+    """Above the bound is refused with both figures; without a measurement the error says how to measure."""
+    assert judged(tmp_path, Gate(max_corruption_error=0.3), corruption_error=0.3) == ([], [])
+    (text,), _ = judged(tmp_path, Gate(max_corruption_error=0.3), corruption_error=0.3125)
+    assert "mean error on corrupted images is 31.25 %, above the bound of 30 % (gate.max_corruption_error)" in text
+    (text,), _ = judged(tmp_path, Gate(max_corruption_error=0.3))
+    assert "--set evaluate.corruption_images=1000" in text
+    with pytest.raises(ConfigError, match=r"gate.max_corruption_error is 0.3 and evaluate.corruption_images is 0"):
+        Params(evaluate=Evaluate(corruption_images=0), gate=Gate(max_corruption_error=0.3))
