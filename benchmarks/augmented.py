@@ -14,11 +14,11 @@ from typing import Any
 from benchmarks.mnist import first_images
 from components.data.input_pipeline import Feed
 from components.models import build
-from components.models.config import Knobs
+from components.models.config import ModelConfig
 from components.settings.augmentation import KINDS
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
-from components.train.train_state import resolve
+from components.train.network import resolve_precision
 
 IMAGES = 10_000
 
@@ -49,8 +49,8 @@ def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:
 
 
 def _model() -> Any:
-    knobs = Knobs((28, 28, 1), 10, dropout=0.4)
-    model = build.build("cnn_bn", knobs, mean=[0.1307], std=[0.3081], precision=resolve(Train()))
+    config = ModelConfig((28, 28, 1), 10, dropout=0.4)
+    model = build.build("cnn_bn", config, mean=[0.1307], std=[0.3081], precision=resolve_precision(Train()))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -42,13 +42,15 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
     """An epoch as the stage `train` runs it, but for what it says and keeps."""
     from components.data.input_pipeline import Feed
     from components.system.tensorflow import tensorflow
-    from components.train.train_state import learner, network, resolve
+    from components.train.network import resolve_precision, untrained_network
+    from components.train.train_state import create_train_state
 
     tensorflow()
     params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist").train
     feed = Feed(split, CLASSES, params)
     data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
-    model = learner(network(data, params, resolve(params)), params, feed.steps).model
+    network = untrained_network(data, params, resolve_precision(params))
+    model = create_train_state(network, params, feed.steps).model
     return lambda number: model.fit(feed.training(number), steps_per_epoch=feed.steps, shuffle=False, verbose=0)
 
 

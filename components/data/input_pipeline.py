@@ -5,20 +5,22 @@ met. Indices are batched first and images fetched per batch: one call fetches a 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from components.data.augmentation.transforms import augmenter
+from components.data.labels import class_weights, uses_one_hot
 from components.data.splits import Split
 from components.settings.sections import Train
 from components.system import memory
-from components.system.tensorflow import as_written, tensorflow
-from components.train import losses
-from components.train.distillation import Teacher
+from components.system.tensorflow import Tensor, as_written, tensorflow
 
 IN_MEMORY_BYTES = 2**30
 IN_MEMORY_SHARE = 0.25  # of what is available: while they are read, images are there twice
 MEASURING_BATCH = 500
+
+Teacher = Callable[[Tensor], Tensor]  # images to probabilities
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Feed:
     def _class_weights(self) -> Any:
         if self._params.class_weights == "none":
             return None
-        return self._tf.constant(losses.class_weights(self._split.labels, self._classes))
+        return self._tf.constant(class_weights(self._split.labels, self._classes))
 
     def _classes_at(self, indices: Any) -> Any:
         return self._tf.gather(self._labels, indices)
@@ -136,7 +138,7 @@ class Feed:
         """Images and labels at *indices*: out of memory where the images fit, else out of the memory maps."""
         tf = self._tf
         labels = self._classes_at(indices)
-        if losses.one_hot(self._params):
+        if uses_one_hot(self._params):
             labels = tf.one_hot(labels, self._classes)
         if self._images is not None:
             return tf.gather(self._images, indices), labels

@@ -1,73 +1,65 @@
-"""What networks are made of besides Keras' own layers: steps, each a layer or a function from a tensor to a tensor.
+"""Building blocks of networks: each is a Keras layer, or a function from a tensor to a tensor.
 
-Steps are chained into one flat graph, so a saved network is a list of Keras' layers and nothing else. Each step that
-makes layers takes a name for them: names that Keras counts itself depend on what the process built before.
+Blocks are chained into one flat graph, so a saved network is a list of Keras' layers and nothing else. A block that
+creates layers takes a name for them: the names that Keras counts itself depend on what the process built before.
 """
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Any
 
-Step = Callable[[Any], Any]
+from components.system.tensorflow import Layer, Tensor
+
+Block = Callable[[Tensor], Tensor]
 MOMENTUM = 0.9  # of batch normalisation's averages: Keras' 0.99 needs more steps than a small data set has
 
 
-def chain(tensor: Any, steps: Iterable[Step]) -> Any:
-    """*tensor* after each of *steps* in turn."""
-    return reduce(lambda x, step: step(x), steps, tensor)
+def chain(tensor: Tensor, blocks: Iterable[Block]) -> Tensor:
+    """*tensor* after each of *blocks* in turn."""
+    return reduce(lambda x, block: block(x), blocks, tensor)
 
 
-def norm(name: str) -> Any:
+def batch_norm(name: str) -> Layer:
     """Batch normalisation, arXiv:1502.03167."""
     from keras import layers
 
     return layers.BatchNormalization(momentum=MOMENTUM, name=name)
 
 
-def conv(channels: int, name: str, *, size: int = 3, strides: int = 1) -> list[Step]:
-    """A padded convolution without bias, normalised, then ReLU."""
-    from keras import layers
-
-    return [
-        layers.Conv2D(channels, size, strides, padding="same", use_bias=False, name=f"{name}_conv"),
-        norm(f"{name}_norm"),
-        layers.ReLU(name=f"{name}_relu"),
-    ]
-
-
-def closed(channels: int, name: str, padding: str, *, size: int = 3, pool: bool = False) -> list[Step]:
-    """A convolution without bias, padded or not ("same", "valid"), pooled where asked, normalised, then ReLU.
+def conv_block(
+    channels: int, name: str, padding: str = "same", *, size: int = 3, strides: int = 1, pool: bool = False
+) -> list[Block]:
+    """A convolution without bias, max pooling where *pool* says so, batch normalisation, ReLU.
 
     Normalising after pooling costs a quarter of normalising before it.
     """
     from keras import layers
 
     return [
-        layers.Conv2D(channels, size, padding=padding, use_bias=False, name=f"{name}_conv"),
+        layers.Conv2D(channels, size, strides, padding=padding, use_bias=False, name=f"{name}_conv"),
         *([layers.MaxPooling2D(name=f"{name}_pool")] if pool else []),
-        norm(f"{name}_norm"),
+        batch_norm(f"{name}_norm"),
         layers.ReLU(name=f"{name}_relu"),
     ]
 
 
-def residual(channels: int, name: str, *, strides: int = 1) -> Step:
-    """Two 3x3 convolutions beside a shortcut (arXiv:1512.03385), itself a 1x1 convolution where the shapes differ."""
+def residual(channels: int, name: str, *, strides: int = 1) -> Block:
+    """Two 3x3 convolutions and a shortcut (arXiv:1512.03385), which is a 1x1 convolution where the shapes differ."""
     from keras import layers
 
-    def step(x: Any) -> Any:
-        branch = chain(x, conv(channels, f"{name}_1", strides=strides) + conv(channels, f"{name}_2")[:2])
+    def block(x: Tensor) -> Tensor:
+        branch = chain(x, conv_block(channels, f"{name}_1", strides=strides) + conv_block(channels, f"{name}_2")[:2])
         fits = strides == 1 and x.shape[-1] == channels
-        shortcut = x if fits else chain(x, conv(channels, f"{name}_0", size=1, strides=strides)[:2])
+        shortcut = x if fits else chain(x, conv_block(channels, f"{name}_0", size=1, strides=strides)[:2])
         return chain([shortcut, branch], [layers.Add(name=f"{name}_add"), layers.ReLU(name=f"{name}_relu")])
 
-    return step
+    return block
 
 
-def squeeze_excite(name: str, ratio: int = 4) -> Step:
-    """Weigh each channel by what all of them are on average over the image, arXiv:1709.01507."""
+def squeeze_excite(name: str, ratio: int = 4) -> Block:
+    """Weigh each channel by the averages of all channels over the image, arXiv:1709.01507."""
     from keras import layers
 
-    def step(x: Any) -> Any:
+    def block(x: Tensor) -> Tensor:
         channels = x.shape[-1]
         weights = chain(
             x,
@@ -79,4 +71,4 @@ def squeeze_excite(name: str, ratio: int = 4) -> Step:
         )
         return layers.Multiply(name=f"{name}_weigh")([x, weights])
 
-    return step
+    return block

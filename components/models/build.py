@@ -1,30 +1,30 @@
-"""The networks: each module here holds one function of its own name, which takes Knobs and returns a list of steps.
+"""Build a network by its name: uint8 pixels in, probabilities out.
 
-A network is found by its name when it is built, so a change of one leaves the artifacts of the others as they are. What
-it cannot use of the settings it names in UNUSED; in PRECISION, what it is fastest in where that is not bfloat16. A
-person's own network is "package.module:function", see components.models.custom.
+A network is imported by its name when it is built, so a change of one leaves the artifacts of the others as they are
+(components.models.catalog).
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
 
-from components.models.blocks import Step, chain
-from components.models.catalog import is_own
-from components.models.config import Knobs
-from components.system.tensorflow import tensorflow
+from components.models.blocks import Block, chain
+from components.models.catalog import is_custom
+from components.models.config import ModelConfig
+from components.system.tensorflow import KerasModel, tensorflow
 
-FLAT = 1e-6  # a deviation below this is a channel of one colour: nothing to scale by
+FLAT = 1e-6  # a standard deviation below this is a channel of one colour: nothing to scale by
 
 
-def build(name: str, knobs: Knobs, *, mean: Sequence[float], std: Sequence[float], precision: str = "float32") -> Any:
+def build(
+    name: str, config: ModelConfig, *, mean: Sequence[float], std: Sequence[float], precision: str = "float32"
+) -> KerasModel:
     """The untrained network *name*: uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out.
 
     *mean* and *std* hold one number per channel in units of 255. Scaling is the first layer, so whatever is exported
     from the model takes raw pixels. It is one flat functional model whose layers have fixed names.
-    Raises ConfigError where the images are too small for the network, or a person's own network cannot be used.
+    Raises ConfigError where the images are too small for the network, or a custom network cannot be used.
     """
     tensorflow()
     import keras
@@ -32,24 +32,24 @@ def build(name: str, knobs: Knobs, *, mean: Sequence[float], std: Sequence[float
     scale = [1 / (255 * s) if s > FLAT else 1 / 255 for s in std]
     offset = [-255 * m * k for m, k in zip(mean, scale, strict=True)]
     with _policy(precision):
-        pixels = keras.Input(tuple(knobs.shape), dtype="uint8", name="pixels")
-        steps = [
+        pixels = keras.Input(tuple(config.shape), dtype="uint8", name="pixels")
+        blocks = [
             keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
-            *_steps(name, knobs),
+            *_blocks(name, config),
             keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
         ]
-        model = keras.Model(pixels, chain(pixels, steps), name=name.rpartition(":")[2])
-    _count_anew(model)
-    _penalize(model, knobs.l2)
+        model = keras.Model(pixels, chain(pixels, blocks), name=name.rpartition(":")[2])
+    _renumber_layers(model)
+    _add_l2_penalty(model, config.l2)
     return model
 
 
-def _steps(name: str, knobs: Knobs) -> list[Step]:
-    if is_own(name):
-        steps: list[Step] = import_module("components.models.custom").own(name, knobs)
+def _blocks(name: str, config: ModelConfig) -> list[Block]:
+    if is_custom(name):
+        blocks: list[Block] = import_module("components.models.custom").custom_blocks(name, config)
     else:
-        steps = getattr(import_module(f"components.models.architectures.{name}"), name)(knobs)
-    return steps
+        blocks = getattr(import_module(f"components.models.architectures.{name}"), name)(config)
+    return blocks
 
 
 @contextmanager
@@ -65,20 +65,20 @@ def _policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _count_anew(model: Any) -> None:
-    """Number what was given no name of its own as the first model of a process would be numbered."""
+def _renumber_layers(model: KerasModel) -> None:
+    """Number the layers without names of their own as those of the first model of a process."""
     counts: dict[str, int] = {}
     for operation in model.operations:
-        usual = re.sub(r"_\d+$", "", operation.name)
-        if usual.replace("_", "") == type(operation).__name__.lower():
-            counts[usual] = counts.get(usual, 0) + 1
-            operation.name = usual if counts[usual] == 1 else f"{usual}_{counts[usual] - 1}"
+        default = re.sub(r"_\d+$", "", operation.name)
+        if default.replace("_", "") == type(operation).__name__.lower():
+            counts[default] = counts.get(default, 0) + 1
+            operation.name = default if counts[default] == 1 else f"{default}_{counts[default] - 1}"
 
 
-def _penalize(model: Any, l2: float) -> None:
-    """Add l2 times the squares of each kernel, of no bias and no normalisation, to the loss that *model* trains by.
+def _add_l2_penalty(model: KerasModel, l2: float) -> None:
+    """Add l2 times the squares of each kernel, but of no bias and no normalisation, to the training loss of *model*.
 
-    On the variables, not in the layers' settings: it is a matter of training and stays out of the saved model.
+    It is set on the variables, not in the layers' settings, so that it stays out of the saved model.
     """
     import keras
 

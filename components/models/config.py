@@ -1,4 +1,4 @@
-"""What a network is built for and how large: the one argument of every network."""
+"""The configuration of a network: the one argument of every architecture."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from components.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Knobs:
-    """*shape* is (H, W, C) of the images; the rest are the settings of their names, at values that change nothing."""
+class ModelConfig:
+    """*shape* is (H, W, C) of the images; the others are the settings of the same names, by default without effect."""
 
     shape: tuple[int, int, int]
     classes: int
@@ -16,16 +16,16 @@ class Knobs:
     depth: int = 0
     l2: float = 0.0
 
-    def channels(self, usual: int) -> int:
-        """*usual* channels of a layer, times the width."""
-        return max(1, round(usual * self.width))
+    def channels(self, default: int) -> int:
+        """The channels of a layer that has *default* ones at width 1."""
+        return max(1, round(default * self.width))
 
-    def blocks(self, usual: int) -> int:
-        """How many blocks: the depth, or *usual* where none is set."""
-        return self.depth or usual
+    def blocks(self, default: int) -> int:
+        """The number of blocks: the depth, or *default* where none is set."""
+        return self.depth or default
 
-    def expect(self, side: int) -> None:
-        """Raise ConfigError where the images are narrower or lower than *side* pixels."""
+    def require_side(self, side: int) -> None:
+        """Raise ConfigError where the images have fewer than *side* rows or columns."""
         height, width, _ = self.shape
         if min(height, width) < side:
             deep = f" with train.depth={self.depth}" if self.depth else ""

@@ -1,4 +1,4 @@
-"""A person's own network: train.model=package.module:function, its file in the folder that you start from.
+"""A custom network: train.model=package.module:function, in a file in the current folder or in PYTHONPATH.
 
     # mynets/small.py, for train.model=mynets.small:small
     import keras
@@ -12,35 +12,36 @@
             layers.Dense(classes),                    # logits: no softmax
         ])
 
-The function returns a Sequential or functional keras.Model: float32 images of mean 0 and deviation 1 (N, H, W, C) in,
-one logit per class (N, classes) out; scaling goes before it and softmax behind it. A stored model is read where this
-code is not, so it may hold only layers and functions of Keras' own, no Lambda and no class of the person's.
+The function returns a Sequential or functional keras.Model: float32 images (N, H, W, C), scaled to mean 0 and standard
+deviation 1, in; one logit per class (N, classes) out. Scaling is put before it and softmax after it. A stored model is
+loaded where this code is not available, so it may hold only Keras' own layers and functions, no Lambda and no class of
+the user's.
 """
 
 import traceback
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
 
 from components.errors import ConfigError
-from components.models.blocks import Step
-from components.models.config import Knobs
+from components.models.blocks import Block
+from components.models.config import ModelConfig
+from components.system.tensorflow import KerasModel
 
 
-def own(name: str, knobs: Knobs) -> list[Step]:
+def custom_blocks(name: str, config: ModelConfig) -> list[Block]:
     """The layers of the model that the function *name* returns. Raises ConfigError where it cannot be used."""
-    model = _call(name, knobs)
-    _expect_shapes(name, model, knobs)
+    model = _call(name, config)
+    _expect_shapes(name, model, config)
     _expect_storable(name, model)
-    return [model.call]  # unlike calling the model, this puts its layers into the graph, not the model as one layer
+    return [model.call]  # calling the model itself would put it into the graph as one layer
 
 
-def _call(name: str, knobs: Knobs) -> Any:
+def _call(name: str, config: ModelConfig) -> KerasModel:
     module, _, function = name.partition(":")
     try:
-        return getattr(import_module(module), function)(knobs.shape, knobs.classes)
-    except Exception as error:  # whatever a person's code raises
+        return getattr(import_module(module), function)(config.shape, config.classes)
+    except Exception as error:  # whatever user code raises
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = next(iter(str(error).strip().splitlines()), "")
         raise ConfigError(
@@ -48,61 +49,61 @@ def _call(name: str, knobs: Knobs) -> Any:
         ) from error
 
 
-def _expect_shapes(name: str, model: Any, knobs: Knobs) -> None:
+def _expect_shapes(name: str, model: KerasModel, config: ModelConfig) -> None:
     import keras
 
     if not isinstance(model, keras.Model):
         raise ConfigError(f"train.model={name} returns {type(model).__name__}; expected a keras.Model")
     if isinstance(model, keras.Sequential) and not model.built:
-        model.build((None, *knobs.shape))
+        model.build((None, *config.shape))
     if not getattr(model, "inputs", None):
         raise ConfigError(
             f"train.model={name} returns the class {type(model).__name__}; expected a keras.Sequential, or a "
             "keras.Model made from its inputs and outputs"
         )
-    for what, found, expected in (
-        ("takes", model.input_shape, (None, *knobs.shape)),
-        ("gives", model.output_shape, (None, knobs.classes)),
+    for verb, shape, expected in (
+        ("takes", model.input_shape, (None, *config.shape)),
+        ("outputs", model.output_shape, (None, config.classes)),
     ):
-        if found != expected:
-            raise ConfigError(f"train.model={name} returns a model that {what} {found}; expected {expected}")
+        if shape != expected:
+            raise ConfigError(f"train.model={name} returns a model that {verb} {shape}; expected {expected}")
     if "float" not in model.inputs[0].dtype:
         raise ConfigError(f"train.model={name} returns a model that takes {model.inputs[0].dtype}; expected float32")
 
 
-def _expect_storable(name: str, model: Any) -> None:
-    """That the model can be read from a file by a process that has Keras and nothing of the person's."""
+def _expect_storable(name: str, model: KerasModel) -> None:
+    """Raise ConfigError where the model cannot be loaded from a file without user code."""
     import keras
 
     nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
     if nested:
         raise ConfigError(
-            f"train.model={name} holds the model {nested[0]} as one layer; put its layers in instead, by "
+            f"train.model={name} contains the model {nested[0]} as one layer; insert its layers instead, with "
             f"{nested[0]}.call(tensor)"
         )
     foreign: list[str] = []
     try:
         with warnings.catch_warnings(action="ignore"):
-            config = keras.saving.serialize_keras_object(model)
-            foreign = sorted(set(_foreign(config)))
-            keras.saving.deserialize_keras_object(config, safe_mode=True)
+            saved = keras.saving.serialize_keras_object(model)
+            foreign = sorted(set(_foreign(saved)))
+            keras.saving.deserialize_keras_object(saved, safe_mode=True)
     except (ValueError, TypeError, NotImplementedError):
-        foreign = foreign or ["a Lambda or a function of yours"]
+        foreign = foreign or ["a Lambda or a function of your own"]
     if foreign:
         raise ConfigError(
-            f"train.model={name} cannot be stored without your code, for it holds {', '.join(foreign)}; use layers and "
-            "functions of Keras' own"
+            f"train.model={name} cannot be stored without your code: it contains {', '.join(foreign)}; use Keras' own "
+            "layers and functions"
         )
 
 
-def _foreign(config: Any) -> Iterator[str]:
-    """The classes and functions in *config* that are not of Keras."""
-    if isinstance(config, dict):
-        module, name = str(config.get("module")), str(config.get("registered_name"))
-        if ">" in name or ("class_name" in config and module.partition(".")[0] not in ("keras", "builtins", "None")):
-            yield name if ">" in name else f"{module}.{config['class_name']}"
-        for value in config.values():
+def _foreign(saved: object) -> Iterator[str]:
+    """The classes and functions in *saved*, a serialized model, that are not Keras' own."""
+    if isinstance(saved, dict):
+        module, name = str(saved.get("module")), str(saved.get("registered_name"))
+        if ">" in name or ("class_name" in saved and module.partition(".")[0] not in ("keras", "builtins", "None")):
+            yield name if ">" in name else f"{module}.{saved['class_name']}"
+        for value in saved.values():
             yield from _foreign(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
+    elif isinstance(saved, list | tuple):
+        for value in saved:
             yield from _foreign(value)

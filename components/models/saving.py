@@ -1,7 +1,7 @@
-"""A trained model as one file: equal models give equal bytes, and reading one runs no code of the file's maker.
+"""Save and load a trained model: equal models give equal bytes, and loading one runs no code from the file.
 
 model.keras   zip, entries sorted by name and dated 1980-01-01
-  config.json         the layers; nothing of the optimizer or the loss
+  config.json         the layers, without optimizer and loss
   metadata.json       the version of Keras that wrote it
   model.weights.h5    the weights, batch normalisation's moving averages among them
 """
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ArtifactCorrupt
-from components.system.tensorflow import tensorflow
+from components.system.tensorflow import KerasModel, tensorflow
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip entry can hold
 
 
 def _canonical(name: str, content: bytes) -> bytes:
-    """A JSON entry without its date, and with addresses in memory (Keras' ids of shared objects) counted from 0."""
+    """A JSON entry without its date, and with Keras' ids of shared objects, addresses in memory, counted from 0."""
     if not name.endswith(".json"):
         return content
     numbers: dict[int, int] = {}
@@ -34,8 +34,8 @@ def _canonical(name: str, content: bytes) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def write_model(model: Any, path: Path) -> None:
-    """Save *model*, which must not be compiled, to *path*, free of dates and of whatever differs between processes."""
+def write_model(model: KerasModel, path: Path) -> None:
+    """Save *model*, which must not be compiled, to *path*, without anything that differs between processes."""
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, "model.keras")
         model.save(draft)
@@ -46,7 +46,7 @@ def write_model(model: Any, path: Path) -> None:
             target.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_STORED)
 
 
-def read_model(path: Path) -> Any:
+def read_model(path: Path) -> KerasModel:
     """The model in *path*, uncompiled; raises ArtifactCorrupt where the file is missing or damaged.
 
     Keras' safe mode refuses layers that carry code: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/

@@ -13,7 +13,8 @@ from components.formatting import did_you_mean
 from components.settings.augmentation import canonical
 from components.settings.fields import Section, setting
 
-MODELS = ("cnn_bn", "cnn", "dense", "vgg", "resnet", "attention", "mobilenet_v2", "tiny")
+ARCHITECTURES = Path(__file__).parents[1] / "models" / "architectures"  # a module for each network
+MODELS = tuple(sorted(path.stem for path in ARCHITECTURES.glob("[a-z]*.py")))
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -132,7 +133,7 @@ class Normalize(Section):
 @dataclass(frozen=True)
 class Train(Section):
     model: str = setting(
-        "cnn_bn", f"the network: {', '.join(MODELS)}, or your own as package.module:function", spelling=network
+        "cnn_bn", "network: cnn_bn, vgg, resnet, ... (docs/training.md), or package.module:function", spelling=network
     )
     epochs: int = setting(8, "maximum number of epochs", minimum=1, maximum=10_000)
     batch_size: int = setting(128, "images per training step", minimum=1, maximum=65_536)
@@ -142,9 +143,7 @@ class Train(Section):
     l2: float = setting(0.0, "L2 regularization added to the loss", minimum=0, maximum=1)
     optimizer: str = setting("adam", "optimizer", choices=OPTIMIZERS)
     learning_rate: float = setting(0.001, "initial (or peak) learning rate", minimum=1e-7, maximum=10)
-    momentum: float = setting(
-        0.9, "Nesterov momentum of sgd; onecycle lowers it by 0.1 and raises it again", minimum=0, maximum=0.999
-    )
+    momentum: float = setting(0.9, "Nesterov momentum of sgd", minimum=0, maximum=0.999)
     weight_decay: float = setting(
         0.0, "decoupled weight decay per step, relative to the learning rate (adamw, sgd)", minimum=0, maximum=1
     )

@@ -1,4 +1,4 @@
-"""Importing a large library in half the time."""
+"""Import a large library in half the time."""
 
 import contextlib
 import gc
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def importing(name: str, *, without: tuple[str, ...] = ()) -> Iterator[None]:
-    """Have the block import the library *name* quickly; where it is loaded already, nothing is done.
+    """Let the block import the library *name* quickly; without effect where it is loaded already.
 
-    *without*: modules that it imports only where they are installed; those that are not loaded yet look as if they
-    were not. None in sys.modules does that: https://docs.python.org/3/reference/import.html#the-module-cache
-    Nor is garbage searched for among the hundreds of thousands of objects that are made and stay: neither now nor
-    later, when searching them all at the process's end would take a second (https://docs.python.org/3/library/gc.html).
+    *without* names optional dependencies: those that are not loaded yet look as if they were not installed, which None
+    in sys.modules does (https://docs.python.org/3/reference/import.html#the-module-cache). The garbage collector skips
+    the hundreds of thousands of objects that the import creates and keeps: now, and at the end of the process, where
+    searching them would take a second (https://docs.python.org/3/library/gc.html#gc.freeze).
     """
     if name in sys.modules:
         yield

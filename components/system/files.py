@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and hashed."""
+"""Write files atomically, and hash them."""
 
 import hashlib
 import os

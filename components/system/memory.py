@@ -1,4 +1,4 @@
-"""How much memory is to be had, as the system tells it. Standard library only."""
+"""How much memory is available, according to the system. Standard library only."""
 
 import os
 import resource
@@ -7,41 +7,41 @@ from pathlib import Path
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 STATUS = Path("/proc/self/status")
-LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}  # what each limit is held against
+LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}  # what each limit bounds
 
 
 def available() -> int:
-    """Bytes that this process can still take without anything being swapped out, or killed for it.
+    """Bytes that this process can still allocate without anything being swapped out or killed.
 
-    The least of what the machine has left, what the container (cgroup v2) may take and what `ulimit` allows; where none
-    of these is told, as on macOS, half of the memory that there is.
+    The minimum of what the machine has left, what the container (cgroup v2) may take and what `ulimit` allows; where
+    the system reports none of these, as on macOS, half of its memory.
     """
     return min([_machine(), *_container(), *_process()])
 
 
 def _machine() -> int:
     half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return told(MEMINFO).get("MemAvailable", half)
+    return in_bytes(MEMINFO).get("MemAvailable", half)
 
 
 def _process() -> list[int]:
-    used, limits = told(STATUS), {name: resource.getrlimit(limit)[0] for name, limit in LIMITS.items()}
+    used, limits = in_bytes(STATUS), {name: resource.getrlimit(limit)[0] for name, limit in LIMITS.items()}
     return [max(0, limits[n] - used.get(n, 0)) for n in LIMITS if limits[n] != resource.RLIM_INFINITY]
 
 
-def told(path: Path) -> dict[str, int]:
-    """The lines "Name: 12 kB" of *path*, in bytes; empty where there is no such file."""
+def in_bytes(path: Path) -> dict[str, int]:
+    """The lines "Name: 12 kB" of *path*; empty where there is no such file."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = (line.replace(":", " ").split() for line in lines)
     return {row[0]: int(row[1]) * 1024 for row in rows if len(row) == 3 and row[2] == "kB"}
 
 
 def _container() -> list[int]:
-    """What the container's limit leaves; what its files take of it is given back on demand, so it is not counted."""
+    """What the container's limit leaves. Its page cache is not counted, as the kernel frees that on demand."""
     try:
         limit = int((CGROUP / "memory.max").read_text())
         used = int((CGROUP / "memory.current").read_text())
         counted = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
         return [max(0, limit - used + int(counted.get("inactive_file", 0)))]
-    except (OSError, ValueError):  # no such limit ("max"), or another system
+    except (OSError, ValueError):  # no limit ("max"), or another system
         return []

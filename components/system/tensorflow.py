@@ -1,7 +1,7 @@
 """TensorFlow and Keras, imported quietly and set up so that the same seed gives the same bits.
 
-Everything that computes with them calls `tensorflow()` first, and nothing imports them at the top of a module: a
-command that needs neither must not spend the seconds and the memory.
+Everything that computes with them calls `tensorflow()` first, and no module imports them at its top, so that a command
+that needs neither does not spend the seconds and the memory.
 """
 
 import contextlib
@@ -13,10 +13,19 @@ from typing import Any
 
 from components.system.fast_import import importing
 
+# Neither library has annotations that mypy could check, and both are imported late: these names say what is meant.
+Tensor = Any  # tf.Tensor, or Keras' symbolic one
+Variable = Any  # tf.Variable or keras.Variable
+Dataset = Any  # tf.data.Dataset
+KerasModel = Any  # keras.Model
+Layer = Any  # keras.Layer
+Optimizer = Any  # keras.optimizers.Optimizer
+Callback = Any  # keras.callbacks.Callback
+
 
 @contextlib.contextmanager
 def no_stderr() -> Iterator[None]:
-    """Silence file descriptor 2: TensorFlow's C++ parts announce themselves there, past Python's sys.stderr."""
+    """Silence file descriptor 2: TensorFlow's C++ code logs there, past Python's sys.stderr."""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
@@ -29,14 +38,14 @@ def no_stderr() -> Iterator[None]:
 
 @cache
 def tensorflow() -> ModuleType:
-    """TensorFlow, silent, on the Keras backend of that name, with deterministic kernels.
+    """TensorFlow, silent, as the backend of Keras, with deterministic kernels.
 
-    Keras imports scikit-learn, matplotlib and pandas where they are, for its wrappers, galleries and data frames: half
-    of the seconds that importing it takes, for what nothing here uses.
+    Keras imports scikit-learn, matplotlib and pandas where they are installed, for features that nothing here uses:
+    they take half of the seconds of its import.
     enable_op_determinism: https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's own choice on AVX2 alone is 0: 1.7 times slower
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's default on AVX2 alone is 0: 1.7 times slower
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with no_stderr(), importing("keras", without=("sklearn", "matplotlib", "pandas")):
         import keras
@@ -51,8 +60,8 @@ def tensorflow() -> ModuleType:
 def as_written(function: Callable[..., Any]) -> Callable[..., Any]:
     """*function* for tf.data to trace as it is.
 
-    AutoGraph would write it anew, and all that it calls, each into a file of the temporary folder; a process that is
-    killed, or ends as Airflow's tasks do, leaves them there.
+    AutoGraph would rewrite it, and each function that it calls, into a file in the temporary folder; a process that is
+    killed, or ends as Airflow's tasks do, leaves those files there.
     """
     plain: Callable[..., Any] = tensorflow().autograph.experimental.do_not_convert(function)
     return plain

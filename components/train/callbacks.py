@@ -1,52 +1,53 @@
-"""What happens around each epoch: divergence is caught, the best weights are kept, the whole state is saved.
+"""Training callbacks: divergence guard, progress, best weights, early stopping, checkpoint.
 
-Order matters: what judges an epoch comes before what records it, and the backup is last, so that it never holds an
-epoch whose best weights are not on disk yet.
+Their order matters: those that judge an epoch run before those that record it, and the checkpoint is last, so that it
+never holds an epoch whose best weights are not on disk yet.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 from components.errors import ModelRejected
-from components.progress import progress, say
+from components.progress import progress as progress_bar
+from components.progress import say
 from components.settings.sections import Train
+from components.system.tensorflow import Callback, Variable
 from components.train import checkpoint
-from components.train.tensorboard import Events
-from components.train.train_state import Learner
+from components.train.checkpoint import Progress
+from components.train.task import Task, Watch
+from components.train.tensorboard import EventWriter
+from components.train.train_state import TrainState
 
 MONITOR = "val_loss"
-FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_epoch_end")
 
 Logs = dict[str, float]
-Watch = Callable[[list[dict[str, float]]], None]  # is given the history so far, a row an epoch
 
 
-class Divergence:
-    """Raises ModelRejected as soon as a loss, or at the end of an epoch a weight, is no longer a number.
+class DivergenceGuard:
+    """Raises ModelRejected at the first NaN or infinite loss, or at the end of an epoch, weight.
 
-    The weights are looked at because oneDNN's ReLU and pooling swallow nan: a dead network then has a loss of ln K.
+    The weights are checked because oneDNN's ReLU and pooling swallow NaN: a dead network then has a loss of ln K.
     """
 
-    def __init__(self, learning_rate: float, weights: Sequence[Any]) -> None:
+    def __init__(self, learning_rate: float, weights: Sequence[Variable]) -> None:
         self._rate, self._weights, self._epoch = learning_rate, weights, 0
 
     def on_epoch_begin(self, epoch: int, _: Logs) -> None:
         self._epoch = epoch + 1
 
     def on_train_batch_end(self, _: int, logs: Logs) -> None:
-        self._judge("loss", logs["loss"])
+        self._check("loss", logs["loss"])
 
     def on_epoch_end(self, _: int, logs: Logs) -> None:
-        self._judge("val_loss", logs["val_loss"])
+        self._check("val_loss", logs["val_loss"])
         for weight in self._weights:
-            self._judge(f"the sum of {weight.path}", float(weight.numpy().sum()))
+            self._check(f"the sum of {weight.path}", float(weight.numpy().sum()))
 
-    def _judge(self, name: str, value: float) -> None:
+    def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value):
             raise ModelRejected(
                 f"training diverged in epoch {self._epoch}: {name} is {value}; lower train.learning_rate "
@@ -54,101 +55,98 @@ class Divergence:
             )
 
 
-class Narrator:
-    """A bar over the steps of each epoch, then a line with its figures; `seconds` holds each epoch's wall time."""
+class EpochReport:
+    """A progress bar over the steps of each epoch, then a line with its metrics; `seconds` has each epoch's time."""
 
-    def __init__(self, epochs: int, steps: int, shown: ExitStack) -> None:
-        self._epochs, self._steps, self._shown = epochs, steps, shown
+    def __init__(self, epochs: int, steps: int, bars: ExitStack) -> None:
+        self._epochs, self._steps, self._bars = epochs, steps, bars
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, _: Logs) -> None:
         self._start = time.monotonic()
-        self._advance = self._shown.enter_context(progress(f"epoch {epoch + 1}/{self._epochs}", self._steps))
+        self._advance = self._bars.enter_context(progress_bar(f"epoch {epoch + 1}/{self._epochs}", self._steps))
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         self._advance(batch + 1, f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        self._shown.close()
+        self._bars.close()
         self.seconds.append(round(time.monotonic() - self._start, 3))
-        figures = "  ".join(f"{name} {logs[name]:.4f}" for name in FIGURES)
-        say(f"  epoch {epoch + 1}/{self._epochs}  {figures}  ({self.seconds[-1]:.0f} s)")
+        metrics = "  ".join(f"{name} {logs[name]:.4f}" for name in METRICS)
+        say(f"  epoch {epoch + 1}/{self._epochs}  {metrics}  ({self.seconds[-1]:.0f} s)")
 
 
-class Reminder:
-    """Gives callbacks back what they knew when the last training ended."""
+class CallbackRestorer:
+    """Restores the state of callbacks, which each of them resets when training begins."""
 
-    def __init__(self, others: list[Any], state: checkpoint.State) -> None:
-        self._others, self._state = others, state
+    def __init__(self, callbacks: Sequence[Callback], progress: Progress) -> None:
+        self._callbacks, self._progress = callbacks, progress
 
     def on_train_begin(self, _: Logs) -> None:
-        checkpoint.remind(self._others, self._state)  # only now: each of them has just begun anew
+        checkpoint.restore_callbacks(self._callbacks, self._progress)
 
 
-class Backup:
-    """Keeps the history, writes TensorBoard's events and saves the whole state: the last of the callbacks."""
+class CheckpointWriter:
+    """Records the history, writes TensorBoard's event files, and saves the checkpoint: the last of the callbacks."""
 
     def __init__(
-        self, learner: Learner, work: Path, others: list[Any], state: checkpoint.State, events: Events
+        self, task: Task, state: TrainState, stateful: Sequence[Callback], progress: Progress, events: EventWriter
     ) -> None:
-        """*others* are the callbacks that remember something from one epoch to the next."""
-        self._learner, self._model, self._work = learner, learner.model, work
-        self._others, self._state, self._events = others, state, events
+        """*stateful* are the callbacks that carry something from one epoch to the next."""
+        self._work, self._state, self._model = task.work, state, state.model
+        self._stateful, self._progress, self._events = stateful, progress, events
 
     def on_epoch_begin(self, _: int, __: Logs) -> None:
         self._rate = float(self._model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        figures = {name: float(logs[name]) for name in FIGURES} | {"learning_rate": self._rate}
-        self._state["rows"].append({"epoch": epoch + 1, **figures})
-        self._state["stopped"] = bool(self._model.stop_training)
-        self._events.write(epoch, figures, {weight.path: weight.numpy() for weight in self._model.weights})
-        checkpoint.save(self._work, self._learner.variables, self._others, self._state)
+        row = {name: float(logs[name]) for name in METRICS} | {"learning_rate": self._rate}
+        self._progress["history"].append({"epoch": epoch + 1, **row})
+        self._progress["stopped"] = bool(self._model.stop_training)
+        self._events.write(epoch, row, {weight.path: weight.numpy() for weight in self._model.weights})
+        checkpoint.save(self._work, self._state.variables, self._stateful, self._progress)
 
 
-def callbacks(
-    learner: Learner, params: Train, work: Path, state: checkpoint.State, narrator: Narrator, events: Events
-) -> list[Any]:
-    """Every callback of a training, in order; *state* is kept up to date in memory and in *work*."""
+def training_callbacks(
+    task: Task, state: TrainState, progress: Progress, report: EpochReport, events: EventWriter
+) -> list[Callback]:
+    """All callbacks of a training, in order; they keep *progress* up to date, in memory and in the checkpoint."""
     import keras
 
     best = keras.callbacks.ModelCheckpoint(
-        str(checkpoint.best_weights(work)), MONITOR, save_best_only=True, save_weights_only=True
+        str(checkpoint.best_weights(task.work)), MONITOR, save_best_only=True, save_weights_only=True
     )
-    keepers = [best, *_deciders(params)]
-    before = [Divergence(params.learning_rate, learner.model.trainable_weights), narrator]
-    average = [learner.average] if learner.average else []
-    after = [*average, Reminder(keepers, state), Backup(learner, work, keepers, state, events)]
-    return [*map(hooked, before), *keepers, *map(hooked, after)]
+    stateful = [best, *stopping_callbacks(task.params)]
+    average = [state.average] if state.average else []
+    writer = CheckpointWriter(task, state, stateful, progress, events)
+    after = [*average, CallbackRestorer(stateful, progress), writer]
+    return [*map(as_callback, (divergence_guard(task, state), report)), *stateful, *map(as_callback, after)]
 
 
-def assisting(learner: Learner, params: Train, state: checkpoint.State) -> list[Any]:
-    """The callbacks of a worker that another one writes for: it decides as that one does, and keeps nothing."""
-    deciders, average = _deciders(params), [learner.average] if learner.average else []
-    judge = Divergence(params.learning_rate, learner.model.trainable_weights)
-    return [hooked(judge), *deciders, *map(hooked, average), hooked(Reminder(deciders, state))]
+def divergence_guard(task: Task, state: TrainState) -> DivergenceGuard:
+    return DivergenceGuard(task.params.learning_rate, state.model.trainable_weights)
 
 
-def _deciders(params: Train) -> list[Any]:
-    """What changes the course of a training by what an epoch came to."""
+def stopping_callbacks(params: Train) -> list[Callback]:
+    """Early stopping, and the schedule that depends on the validation loss."""
     import keras
 
-    found = [keras.callbacks.EarlyStopping(MONITOR, patience=params.patience)]
+    callbacks = [keras.callbacks.EarlyStopping(MONITOR, patience=params.patience)]
     if params.schedule == "plateau":
-        patience = max(1, params.patience - 2)  # a smaller step gets its chance before training stops
-        found.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
-    return found
+        patience = max(1, params.patience - 2)  # training continues at the lower rate before it may stop
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))
+    return callbacks
 
 
-def watched(watch: Watch | None, state: checkpoint.State) -> list[Any]:
-    """Lets *watch* see the history once the epoch is safe on disk; what it raises ends the training."""
+def watch_callbacks(watch: Watch | None, progress: Progress) -> list[Callback]:
+    """Calls *watch* with the history once the epoch is in the checkpoint; an exception ends the training."""
     import keras
 
-    return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(state["rows"]))] if watch else []
+    return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: watch(progress["history"]))] if watch else []
 
 
-def hooked(listener: object) -> Any:
-    """A plain object as a Keras callback, so that this module can be imported without Keras."""
+def as_callback(listener: object) -> Callback:
+    """An object with some of HOOKS as a Keras callback, so that this module can be imported without Keras."""
     import keras
 
     hooks = {hook: getattr(listener, hook) for hook in HOOKS if hasattr(listener, hook)}

@@ -1,12 +1,13 @@
-"""A training's whole state at the end of an epoch, in one file, so that a killed one goes on as if nothing had been.
+"""Checkpoints: the whole state of a training at the end of an epoch, in one file.
 
-Keras' own BackupAndRestore keeps weights and optimizer alone: early stopping, the schedule, the choice of the best
-weights and the history would begin anew, and the same seed would end in other bytes.
+A training that is killed and resumed gives the same bytes as one that was not. Keras' BackupAndRestore does not: it
+keeps weights and optimizer alone, and loses early stopping, the schedule, the choice of the best weights and the
+history.
 
 WORK/
-  state.npz         the variables of model (dropout's random state among them), optimizer and moving average; JSON: the
-                    history, what the callbacks remember, whether training stopped early
-  best.weights.h5   the weights of the best epoch so far, written before the state that knows of it
+  state.npz         the variables of model (dropout's random state among them), optimizer and moving average; JSON with
+                    the history, the state of the callbacks, and whether training stopped early
+  best.weights.h5   the weights of the best epoch so far, written before the state that refers to it
 """
 
 import json
@@ -15,99 +16,105 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
+from components.artifact_files import HistoryRow
 from components.progress import say
+from components.system.tensorflow import Callback, Variable
 
-REMEMBERED = {
+SAVED_ATTRIBUTES = {
     "EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
     "ModelCheckpoint": ("best",),
 }
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
-State = dict[str, Any]
+
+class Progress(TypedDict):
+    """How far a training is, without its variables."""
+
+    history: list[HistoryRow]
+    stopped: bool  # early
+    callbacks: dict[str, dict[str, float]]  # class -> attribute -> value
 
 
-def fresh() -> State:
-    """The state before the first epoch."""
-    return {"rows": [], "stopped": False, "memory": {}}
+def no_progress() -> Progress:
+    return {"history": [], "stopped": False, "callbacks": {}}
 
 
 def best_weights(work: Path) -> Path:
     return work / "best.weights.h5"
 
 
-def save(work: Path, variables: Sequence[Any], callbacks: Sequence[Any], state: State) -> None:
-    """Write everything that the next epoch depends on: afterwards all of the new state is there, or all of the old."""
-    _settle(best_weights(work))
-    state["memory"] = {
-        name: {key: getattr(callback, key) for key in REMEMBERED[name]}
+def save(work: Path, variables: Sequence[Variable], callbacks: Sequence[Callback], progress: Progress) -> None:
+    """Write all that the next epoch depends on: afterwards the new state is there as a whole, or the old one."""
+    _sync(best_weights(work))
+    progress["callbacks"] = {
+        name: {attribute: getattr(callback, attribute) for attribute in SAVED_ATTRIBUTES[name]}
         for callback in callbacks
-        if (name := type(callback).__name__) in REMEMBERED
+        if (name := type(callback).__name__) in SAVED_ATTRIBUTES
     }
     arrays = {f"variable-{i:04}": variable.numpy() for i, variable in enumerate(variables)}
     draft = work / "state.npz.part"
     with draft.open("wb") as file:
-        np.savez(file, state=np.array(json.dumps(state)), **arrays)
-    _settle(draft)
+        np.savez(file, progress=np.array(json.dumps(progress)), **arrays)
+    _sync(draft)
     draft.replace(work / "state.npz")
 
 
-def told(work: Path) -> State:
-    """What the last training in *work* says of itself, of which nothing is restored; a fresh state where none can."""
+def read_progress(work: Path) -> Progress:
+    """The progress of the last training in *work*, whose variables are not restored; none where it cannot be read."""
     path = work / "state.npz"
     if not (path.exists() and best_weights(work).exists()):
-        return fresh()
+        return no_progress()
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            state: State = json.loads(str(arrays["state"]))
-            return state
+            progress: Progress = json.loads(str(arrays["progress"]))
+            return progress
     except UNREADABLE:
-        return fresh()
+        return no_progress()
 
 
-def load(work: Path, variables: Sequence[Any]) -> State:
-    """Put *variables* where the last training in *work* left off; a fresh state where there is none to read."""
+def restore(work: Path, variables: Sequence[Variable]) -> Progress:
+    """Restore *variables* from the last training in *work*, if there is one that can be read; returns its progress."""
     path = work / "state.npz"
     if not (path.exists() and best_weights(work).exists()):
-        return fresh()
+        return no_progress()
     try:
         return _restore(path, variables)
     except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        say(f"  {path} cannot be read ({reason}): training starts again from the first epoch")
-        return fresh()
+        say(f"  {path} cannot be read ({reason}): training restarts from the first epoch")
+        return no_progress()
 
 
-def forget(work: Path) -> None:
-    """Let the next training begin anew."""
+def discard(work: Path) -> None:
+    """Let the next training start from the first epoch."""
     (work / "state.npz").unlink()
 
 
-def remind(callbacks: Sequence[Any], state: State) -> None:
-    """Give the callbacks back what they knew."""
+def restore_callbacks(callbacks: Sequence[Callback], progress: Progress) -> None:
     for callback in callbacks:
-        for key, value in state["memory"].get(type(callback).__name__, {}).items():
-            setattr(callback, key, value)
+        for attribute, value in progress["callbacks"].get(type(callback).__name__, {}).items():
+            setattr(callback, attribute, value)
 
 
-def _restore(path: Path, variables: Sequence[Any]) -> State:
-    """Read everything before changing anything: a file that breaks half-way leaves them as they were."""
+def _restore(path: Path, variables: Sequence[Variable]) -> Progress:
+    """Read everything before any variable is changed: a file that is corrupted half-way leaves them as they were."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        state: State = json.loads(str(arrays["state"]))
+        progress: Progress = json.loads(str(arrays["progress"]))
         values = [arrays[f"variable-{i:04}"] for i in range(len(variables))]
     for variable, value in zip(variables, values, strict=True):
         if tuple(variable.shape) != value.shape:
             raise ValueError(f"it holds a variable of shape {value.shape}; expected {tuple(variable.shape)}")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-    return state
+    return progress
 
 
-def _settle(path: Path) -> None:
-    """Have the disk hold what was written, so that a power cut cannot keep the newer file and lose the older."""
+def _sync(path: Path) -> None:
+    """Flush *path* to the disk, so that a power cut cannot keep a newer file and lose an older one."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -1,48 +1,69 @@
-"""A training as its one process does it, or of several the chief: the epochs told, drawn, and kept for a next try."""
+"""The training loop: input pipelines, callbacks, and the epochs that are left."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from components.data.input_pipeline import Feed, Share
+from components.data.input_pipeline import Feed, Share, Teacher
 from components.data.splits import Split
 from components.progress import say
-from components.settings.sections import Train
-from components.train import checkpoint
-from components.train.callbacks import Narrator, Watch, callbacks, watched
-from components.train.distillation import Teacher
-from components.train.tensorboard import Events
-from components.train.train_state import Learner
+from components.system.tensorflow import Callback
+from components.train.callbacks import EpochReport, training_callbacks, watch_callbacks
+from components.train.checkpoint import Progress
+from components.train.task import Task, Watch
+from components.train.tensorboard import EventWriter
+from components.train.train_state import TrainState
 
 
-def feeds(
-    normalize: Path, data: dict[str, Any], params: Train, teacher: Teacher | None = None, share: Share | None = None
-) -> tuple[Feed, Feed]:
-    """The training and the validation split, or a worker's share of them; *data* is normalize's data.json."""
-    train, validation = (Split(normalize / part) for part in ("train", "validation"))
-    classes = len(data["classes"])
-    return Feed(train, classes, params, teacher, share), Feed(validation, classes, params, share=share)
+class Inputs(NamedTuple):
+    """The batches of the training and the validation split."""
+
+    training: Feed
+    validation: Feed
 
 
-def fit(
-    learner: Learner,
-    feed: Feed,
-    held_out: Feed,
-    work: Path,
-    logs: Path,
-    params: Train,
-    state: checkpoint.State,
-    first: list[Any],
+def input_pipelines(task: Task, teacher: Teacher | None = None, share: Share | None = None) -> Inputs:
+    """The batches of *task*, or a worker's *share* of them."""
+    train, validation = (Split(task.normalize / part) for part in ("train", "validation"))
+    classes = len(task.data["classes"])
+    return Inputs(
+        Feed(train, classes, task.params, teacher, share), Feed(validation, classes, task.params, share=share)
+    )
+
+
+def run_epochs(
+    task: Task,
+    state: TrainState,
+    inputs: Inputs,
+    progress: Progress,
     watch: Watch | None = None,
+    first: Sequence[Callback] = (),
 ) -> list[float]:
-    """Train from where *state* left off to the end; returns the seconds of each epoch.
+    """Train from where *progress* ends to the last epoch; returns the seconds of each epoch.
 
-    *state*, in memory and in *work*, is kept up to date. *first* are the callbacks that come before all others.
+    *progress* is kept up to date, in memory and in the checkpoint. The callbacks *first* run before all others.
     """
-    if done := len(state["rows"]):
-        say(f"  epoch {done} of {params.epochs} is done already: going on from there")
-    with ExitStack() as shown, Events(logs) as events:
-        narrator = Narrator(params.epochs, feed.steps, shown)
-        told = [*callbacks(learner, params, work, state, narrator, events), *watched(watch, state)]
-        learner.fit(feed, held_out, params, state, [*first, *told])
-    return narrator.seconds
+    if done := len(progress["history"]):
+        say(f"  epoch {done} of {task.params.epochs} is done already: resuming after it")
+    with ExitStack() as bars, EventWriter(task.logs) as events:
+        report = EpochReport(task.params.epochs, inputs.training.steps, bars)
+        own = training_callbacks(task, state, progress, report, events)
+        fit(task, state, inputs, progress, [*first, *own, *watch_callbacks(watch, progress)])
+    return report.seconds
+
+
+def fit(task: Task, state: TrainState, inputs: Inputs, progress: Progress, callbacks: Sequence[Callback]) -> None:
+    """Run Keras' `fit` for the epochs that are left, if any."""
+    done, epochs = len(progress["history"]), task.params.epochs
+    if progress["stopped"] or done >= epochs:
+        return
+    state.model.fit(
+        inputs.training.training(done),
+        shuffle=False,  # the input pipeline shuffles
+        initial_epoch=done,
+        epochs=epochs,
+        steps_per_epoch=inputs.training.steps,
+        validation_data=inputs.validation.measuring(),
+        callbacks=list(callbacks),
+        verbose=0,
+    )

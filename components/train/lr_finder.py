@@ -1,7 +1,7 @@
-"""The learning-rate finder: one short training whose rate grows step by step until the loss explodes.
+"""Learning-rate range test: a short training whose rate grows at each step until the loss explodes.
 
 L. N. Smith, Cyclical learning rates for training neural networks, section 3.3: arXiv:1506.01186; smoothing, stopping
-and the tenth of the best rate as fastai and its authors' course have it.
+and the choice of a tenth of the best rate follow fastai.
 """
 
 import json
@@ -9,26 +9,26 @@ import math
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from components.data.input_pipeline import Feed
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.progress import progress
 from components.settings.sections import Train
-from components.system.tensorflow import tensorflow
-from components.train.train_state import learner, network, resolve
+from components.system.tensorflow import KerasModel, Tensor, tensorflow
+from components.train.network import resolve_precision, untrained_network
+from components.train.train_state import create_train_state
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 300
-SMOOTHING = 0.95  # share of the old mean in the new one
-EXPLODED = 4.0  # the sweep ends where the loss is this many times the least so far
-SAFE = 0.1  # of the rate where the loss was least: there it is about to explode
+SMOOTHING = 0.95  # weight of the old mean in the new one
+EXPLODED = 4.0  # the sweep ends where the loss is this many times the minimum so far
+SAFE = 0.1  # of the rate with the minimal loss, which is about to explode there
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The rates tried, the smoothed loss after each, and the rate to take; None where no rate lowered the loss."""
+    """The rates tried, the smoothed loss after each, and the suggested rate; None where no rate lowered the loss."""
 
     rates: list[float]
     losses: list[float]
@@ -36,37 +36,39 @@ class Sweep:
 
 
 def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
-    """Train on *normalize*'s images with a rate that grows from LOWEST to HIGHEST in *steps* equal factors."""
+    """Train on the images of *normalize* with a rate that grows from LOWEST to HIGHEST in *steps* equal factors."""
     tensorflow()
     import keras
 
     keras.utils.set_random_seed(params.seed)
-    data = json.loads((normalize / "data.json").read_text())
+    data = json.loads((normalize / "data.json").read_bytes())
     plain = replace(params, schedule="constant", warmup=0.0, ema=0.0, learning_rate=LOWEST)
     split = Split(normalize / "train")
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
     feed = Feed(split, len(data["classes"]), plain)
-    model = learner(network(data, plain, resolve(plain)), plain, feed.steps).model
-    rates, found = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)], list[float]()
+    network = untrained_network(data, plain, resolve_precision(plain))
+    model = create_train_state(network, plain, feed.steps).model
+    rates = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)]
+    losses: list[float] = []
     with progress("learning rates", steps) as advance:
         for rate, batch in zip(rates, islice(feed.training(0), steps), strict=True):
             model.optimizer.learning_rate = rate
-            found.append(_loss(model, batch))
-            smoothed = smooth(found)
-            advance(len(found), f"rate {rate:.1e}  loss {smoothed[-1]:.4f}")
-            if not smoothed[-1] <= EXPLODED * min(smoothed):  # nor a number
+            losses.append(_train_step(model, batch))
+            smoothed = smooth(losses)
+            advance(len(losses), f"rate {rate:.1e}  loss {smoothed[-1]:.4f}")
+            if not smoothed[-1] <= EXPLODED * min(smoothed):  # or NaN
                 break
-    return judge(rates[: len(found)], found)
+    return suggest(rates[: len(losses)], losses)
 
 
-def _loss(model: Any, batch: Any) -> float:
-    """The loss on *batch*, and one step of the optimizer; images are weighted as in training."""
+def _train_step(model: KerasModel, batch: tuple[Tensor, ...]) -> float:
+    """Take one step of the optimizer on *batch*, weighted as in training; returns the loss before it."""
     model.reset_metrics()
     return float(model.train_on_batch(*batch, return_dict=True)["loss"])
 
 
-def judge(rates: list[float], losses: list[float]) -> Sweep:
-    """A tenth of the rate at which the smoothed loss was least, unless that was the very first."""
+def suggest(rates: list[float], losses: list[float]) -> Sweep:
+    """A tenth of the rate with the minimal smoothed loss, unless that was the very first."""
     smoothed = [loss for loss in smooth(losses) if math.isfinite(loss)]
     if not smoothed or (best := smoothed.index(min(smoothed))) == 0:
         return Sweep(rates[: len(smoothed)], smoothed, None)
@@ -74,43 +76,43 @@ def judge(rates: list[float], losses: list[float]) -> Sweep:
 
 
 def smooth(losses: list[float]) -> list[float]:
-    """The moving average after each loss, without the bias of its beginning at 0."""
-    mean, found = 0.0, []
+    """The moving average after each loss, corrected for its start at 0."""
+    mean, smoothed = 0.0, []
     for number, loss in enumerate(losses, 1):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
-        found.append(mean / (1 - SMOOTHING**number))
-    return found
+        smoothed.append(mean / (1 - SMOOTHING**number))
+    return smoothed
 
 
-def write(found: Sweep, params: Train, folder: Path) -> Path:
-    """Write learning-rates.json and learning-rates.png to *folder*; returns the picture's path.
+def write(sweep: Sweep, params: Train, folder: Path) -> Path:
+    """Write learning-rates.json and learning-rates.png to *folder*; returns the path of the figure.
 
-    Raises ModelRejected where no rate lowered the loss, once both are written.
+    Raises ModelRejected where no rate lowered the loss, after both are written.
     """
-    facts = {"optimizer": params.optimizer, "model": params.model, "batch_size": params.batch_size, **asdict(found)}
+    facts = {"optimizer": params.optimizer, "model": params.model, "batch_size": params.batch_size, **asdict(sweep)}
     (folder / "learning-rates.json").write_text(json.dumps(facts, indent=2) + "\n")
-    picture = folder / "learning-rates.png"
-    draw(found, params, picture)
-    if found.suggestion is None:
+    figure_path = folder / "learning-rates.png"
+    _draw(sweep, params, figure_path)
+    if sweep.suggestion is None:
         raise ModelRejected(
-            f"no learning rate from {LOWEST:g} to {HIGHEST:g} lowered the loss of {params.model}; see {picture}, and "
-            "check the images (python -m pipeline report) or take another network"
+            f"no learning rate from {LOWEST:g} to {HIGHEST:g} lowered the loss of {params.model}; see {figure_path}, "
+            "and check the images (python -m pipeline report) or choose another network"
         )
-    return picture
+    return figure_path
 
 
-def draw(found: Sweep, params: Train, path: Path) -> None:
-    """The smoothed loss over the rate, the rate on a logarithmic axis; the suggestion and the rate set are marked."""
+def _draw(sweep: Sweep, params: Train, path: Path) -> None:
+    """The smoothed loss over the rate, on a logarithmic axis, with the suggested rate and the one that is set."""
     from components.plotting import BLUE, ORANGE, PALE, canvas
 
     with canvas(path, 6.4, 3.6) as figure:
         axes = figure.add_subplot()
-        if found.suggestion:
-            axes.axvline(found.suggestion, color=PALE, linewidth=6, zorder=0, label=f"suggested: {found.suggestion:g}")
+        if sweep.suggestion:
+            axes.axvline(sweep.suggestion, color=PALE, linewidth=6, zorder=0, label=f"suggested: {sweep.suggestion:g}")
         axes.axvline(params.learning_rate, color=ORANGE, linestyle="--", label=f"set: {params.learning_rate:g}")
-        axes.plot(found.rates, found.losses, color=BLUE, linewidth=1.6, label="training loss, smoothed")
+        axes.plot(sweep.rates, sweep.losses, color=BLUE, linewidth=1.6, label="training loss, smoothed")
         axes.set(title="Learning rates tried", xlabel="learning rate", ylabel="loss", xscale="log")
-        axes.set_ylim(0, 1.3 * max([*found.losses[:1], 0.1]))
+        axes.set_ylim(0, 1.3 * max([*sweep.losses[:1], 0.1]))
         axes.set_xlim(LOWEST, HIGHEST)
         axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         axes.grid(axis="y", color="#EEEEEE")

@@ -1,49 +1,47 @@
-"""What moves the weights, and at which rate: functions of the steps done, so that nothing has to be remembered.
+"""Optimizers and learning-rate schedules, which are functions of the step alone.
 
 constant   the rate
-plateau    the rate, lowered where the validation loss stands still (components.train.callbacks)
-cosine     0 to the rate in `warmup` epochs, then down to 0 as half a cosine (arXiv:1608.03983)
-onecycle   up to the rate and down again, momentum the other way (components.train.one_cycle)
+plateau    the rate, lowered where the validation loss stagnates (components.train.callbacks)
+cosine     from 0 to the rate in `warmup` epochs, then to 0 along half a cosine (arXiv:1608.03983)
+onecycle   up to the rate, then down to almost 0 (components.train.one_cycle)
 """
 
 from typing import Any
 
 from components.settings.sections import Train
-from components.system.tensorflow import tensorflow
+from components.system.tensorflow import KerasModel, Optimizer, tensorflow
+
+Rate = Any  # a number, or a keras.optimizers.schedules.LearningRateSchedule
 
 
-def optimizer(model: Any, params: Train, steps: int) -> Any:
-    """The optimizer of *model*'s weights, its variables made; *steps* is the number of batches in an epoch.
+def optimizer(model: KerasModel, params: Train, steps: int) -> Optimizer:
+    """The optimizer of the weights of *model*, with its variables; *steps* is the number of batches in an epoch.
 
     Adam: arXiv:1412.6980. AdamW: arXiv:1711.05101. SGD with Nesterov's momentum: Sutskever et al., ICML 2013.
-    Weight decay moves a weight by -rate * decay * weight per step, apart from its gradient; what has one axis (biases,
-    the scales of batch normalisation) is left alone, as its size says nothing about the complexity of the network.
+    Weight decay moves a weight by -rate * decay * weight per step, decoupled from its gradient. Biases and the scales
+    of batch normalisation (one axis) are excluded, as their size says nothing about the complexity of the network.
     """
     tensorflow()
-    made = _made(params, rate(params, steps), steps)
+    built = _optimizer(params, rate(params, steps))
     if params.weight_decay:
-        made.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
-    made.build(model.trainable_variables)
-    return made
+        built.exclude_from_weight_decay(var_list=[v for v in model.trainable_variables if len(v.shape) < 2])
+    built.build(model.trainable_variables)
+    return built
 
 
-def _made(params: Train, rate: Any, steps: int) -> Any:
+def _optimizer(params: Train, rate: Rate) -> Optimizer:
     import keras
 
-    from components.train.one_cycle import CyclingSGD
-
-    decay = params.weight_decay or None
     if params.optimizer == "adam":
         return keras.optimizers.Adam(rate)
     if params.optimizer == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=params.weight_decay)
-    if params.schedule == "onecycle" and params.momentum:
-        return CyclingSGD(rate, params.momentum, params.epochs * steps, weight_decay=decay)
+    decay = params.weight_decay or None
     return keras.optimizers.SGD(rate, momentum=params.momentum, nesterov=params.momentum > 0, weight_decay=decay)
 
 
-def rate(params: Train, steps: int) -> Any:
-    """The learning rate as Keras takes it: a number, or a schedule over `params.epochs` of *steps* batches."""
+def rate(params: Train, steps: int) -> Rate:
+    """The learning rate: a number, or a schedule over `params.epochs` of *steps* batches."""
     import keras
 
     from components.train.one_cycle import OneCycle
@@ -52,9 +50,9 @@ def rate(params: Train, steps: int) -> Any:
     if params.schedule == "onecycle":
         return OneCycle(params.learning_rate, total)
     if params.schedule == "cosine":
-        if rising := round(params.warmup * steps):
+        if warmup := round(params.warmup * steps):
             return keras.optimizers.schedules.CosineDecay(
-                0.0, total - rising, warmup_target=params.learning_rate, warmup_steps=rising
+                0.0, total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
             )
         return keras.optimizers.schedules.CosineDecay(params.learning_rate, total)
     return params.learning_rate

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, written with TensorFlow's own ops: training needs no TensorBoard, only looking does.
+"""TensorBoard's event files, written with TensorFlow's own ops: only viewing them needs TensorBoard.
 
 LOGS/
   train/       events.out.tfevents.*   epoch_loss, epoch_accuracy, epoch_learning_rate; a histogram per weight
@@ -8,18 +8,21 @@ Layout of the records: https://github.com/tensorflow/tensorboard/tree/master/ten
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artifact_files import HistoryRow
 from components.system.tensorflow import tensorflow
 
 BUCKETS = 30
 
+Weights = NDArray[np.floating]
 
-class Events:
-    """Writes one epoch's figures and weights at a time; a context manager, as the files must be closed."""
+
+class EventWriter:
+    """Writes the metrics and weights of one epoch at a time; a context manager, as the files must be closed."""
 
     def __init__(self, logs: Path) -> None:
         self._tf = tensorflow()
@@ -27,9 +30,9 @@ class Events:
             part: self._tf.summary.create_file_writer(str(logs / part)) for part in ("train", "validation")
         }
 
-    def write(self, epoch: int, figures: dict[str, float], weights: dict[str, NDArray[Any]]) -> None:
-        """*figures* by name, those that begin with val_ going to validation; *weights* by path; *epoch* from 0."""
-        for name, value in figures.items():
+    def write(self, epoch: int, metrics: HistoryRow, weights: dict[str, Weights]) -> None:
+        """*metrics* by name, those that begin with val_ for validation; *weights* by path; *epoch* counts from 0."""
+        for name, value in metrics.items():
             part = "validation" if name.startswith("val_") else "train"
             self._record(part, f"epoch_{name.removeprefix('val_')}", np.float32(value), "scalars", epoch)
         for name, array in weights.items():
@@ -37,13 +40,13 @@ class Events:
         for writer in self._writers.values():
             writer.flush()
 
-    def _record(self, part: str, tag: str, value: Any, plugin: str, epoch: int) -> None:
+    def _record(self, part: str, tag: str, value: np.float32 | Weights, plugin: str, epoch: int) -> None:
         metadata = self._tf.compat.v1.SummaryMetadata(data_class=1 if plugin == "scalars" else 2)
         metadata.plugin_data.plugin_name = plugin
         with self._writers[part].as_default():
             self._tf.summary.write(tag, value, step=epoch, metadata=metadata)
 
-    def __enter__(self) -> "Events":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,7 +54,7 @@ class Events:
             writer.close()
 
 
-def _histogram(array: NDArray[Any]) -> NDArray[np.float64]:
+def _histogram(array: Weights) -> NDArray[np.float64]:
     """Rows of (left edge, right edge, count)."""
     counts, edges = np.histogram(array, BUCKETS)
     return np.stack([edges[:-1], edges[1:], counts], axis=1).astype(np.float64)

@@ -1,136 +1,135 @@
-"""One network from its first weights to its best ones: what a training is, or one of those that make an ensemble."""
+"""Train one network: the whole training, or one member of an ensemble."""
 
 import contextlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from components.artifact_files import HistoryRow
 from components.data.input_pipeline import Feed
 from components.data.splits import Split
 from components.errors import StorageFailed
 from components.settings.sections import Train
 from components.system import memory
+from components.system.tensorflow import KerasModel
 from components.train import checkpoint, losses, memory_check
-from components.train.callbacks import MONITOR, Watch
-from components.train.distillation import teacher as read_teacher
-from components.train.distributed import launcher
-from components.train.distributed.cluster import Cluster, Task, cluster
-from components.train.ensemble import Row
-from components.train.loop import feeds, fit
-from components.train.train_state import Learner, learner, network, resolve
+from components.train.callbacks import MONITOR
+from components.train.distillation import read_teacher
+from components.train.distributed.cluster import Cluster, cluster
+from components.train.loop import Inputs, input_pipelines, run_epochs
+from components.train.network import resolve_precision, untrained_network
+from components.train.task import Task, Watch
+from components.train.train_state import TrainState, create_train_state
 
-SAME_ACCURACY = 0.005  # room for a training that goes on on another machine
-SAME_IMAGES = 2.5  # of a small validation split: workers' shares round otherwise than the whole
+LAUNCHER = "components.train.distributed.launcher"  # imported by name: its code is part of the key of several workers
+ACCURACY_TOLERANCE = 0.005  # of a training that was resumed on another machine
+IMAGES_TOLERANCE = 2.5  # of a small validation split: workers' shares round otherwise than the whole
 
-Fitted = tuple[list[Row], int, list[float]]  # the history, epochs done before, seconds of each epoch done now
+
+class Evaluation(NamedTuple):
+    loss: float
+    accuracy: float
+
+
+class Epochs(NamedTuple):
+    history: list[HistoryRow]
+    resumed_after: int  # epochs that an earlier process trained
+    seconds: list[float]  # of each epoch that this process trained
 
 
 @dataclass(frozen=True)
-class Member:
+class TrainedNetwork:
     params: Train
-    model: Any  # in float32, not compiled, with the weights of the best epoch
-    rows: list[Row]  # the history
-    resumed_after: int  # epochs that an earlier process did
-    seconds: list[float]  # wall time of each epoch that this one did
-    validation: tuple[float, float] | None  # loss and accuracy there; None where it was trained in less than float32
+    model: KerasModel  # in float32, not compiled, with the weights of the best epoch
+    epochs: Epochs
+    validation: Evaluation | None  # None where it was trained in another precision than float32
 
     @property
-    def best(self) -> Row:
-        return best(self.rows)
+    def history(self) -> list[HistoryRow]:
+        return self.epochs.history
 
 
-def best(rows: list[Row]) -> Row:
-    return min(rows, key=lambda row: row[MONITOR])
+def best_epoch(history: list[HistoryRow]) -> HistoryRow:
+    return min(history, key=lambda row: row[MONITOR])
 
 
-def member(
-    normalize: Path,
-    data: dict[str, Any],
-    work: Path,
-    logs: Path,
-    params: Train,
-    teacher: Path | None,
-    watch: Watch | None,
-) -> Member:
-    """Train one network; *work* receives what a killed training goes on from, *data* is normalize's data.json.
+def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
+    """Train the network of *task*; it depends on nothing that the process did before.
 
-    What it does depends on nothing that the process did before. Raises as `components.train.stage.train` does.
+    Raises as `components.train.stage.train` does.
     """
     import keras
 
+    params, workers = task.params, cluster(task.params.workers)
     keras.utils.set_random_seed(params.seed)
-    model = network(data, params, resolve(params))  # first: what it refuses is told before images are read
-    together = cluster(params.workers)
-    batch, free = min(params.batch_size, len(Split(normalize / "train"))), memory.available()
-    memory_check.check(model, math.ceil(batch * len(together.here) / together.size), free)
-    wise = read_teacher(teacher, data["shape"], len(data["classes"])) if teacher else None
-    feed, held_out = feeds(normalize, data, params, wise)
+    # first, so that what it rejects is reported before any image is read
+    model = untrained_network(task.data, params, resolve_precision(params))
+    batch, free = min(params.batch_size, len(Split(task.normalize / "train"))), memory.available()
+    memory_check.check(model, math.ceil(batch * len(workers.here) / workers.size), free)
+    teacher = read_teacher(task.teacher, task.data["shape"], len(task.data["classes"])) if task.teacher else None
+    inputs = input_pipelines(task, teacher)
     with memory_check.explained(model, batch, free):
-        alone = learner(model, params, feed.steps)
+        state = create_train_state(model, params, inputs.training.steps)
         if params.workers > 1:
-            task = task_of(normalize, params, teacher, work, logs)
-            trained = _fit_together(together, task, work, params, watch)
+            epochs = _train_distributed(workers, task, watch)
         else:
-            trained = _fit(alone, feed, held_out, work, logs, params, watch)
-    room = max(SAME_ACCURACY, SAME_IMAGES / held_out.measured) if params.workers > 1 else SAME_ACCURACY
-    validation = _restore_best(model, held_out, trained[0], work, room)
-    final = network(data, params, "float32")  # what it is served as: TFLite knows no bfloat16
-    final.set_weights(model.get_weights())
-    return Member(params, final, *trained, validation if resolve(params) == "float32" else None)
+            epochs = _train_here(state, inputs, task, watch)
+    validation = _restore_best(model, inputs.validation, epochs.history, task.work, _tolerance(params, inputs))
+    served = untrained_network(task.data, params, "float32")  # TFLite has no bfloat16
+    served.set_weights(model.get_weights())
+    return TrainedNetwork(params, served, epochs, validation if resolve_precision(params) == "float32" else None)
 
 
-def measure(model: Any, feed: Feed, params: Train, most: int | None = None) -> tuple[float, float]:
-    """Loss and accuracy of *model* on the images of *feed*, or on *most* of them; the model is compiled afterwards."""
+def evaluate(model: KerasModel, feed: Feed, params: Train, limit: int | None = None) -> Evaluation:
+    """Loss and accuracy of *model* on the images of *feed*, at most *limit* of them; compiles the model."""
     model.compile(loss=losses.loss(params), metrics=[losses.accuracy(params)])
-    loss, accuracy = model.evaluate(feed.measuring(most), verbose=0)
-    return loss, accuracy
+    return Evaluation(*model.evaluate(feed.measuring(limit), verbose=0))
 
 
-def _fit(
-    learner: Learner, feed: Feed, held_out: Feed, work: Path, logs: Path, params: Train, watch: Watch | None
-) -> Fitted:
-    """Train in this process."""
-    state = checkpoint.load(work, learner.variables)
-    before = len(state["rows"])
-    return state["rows"], before, fit(learner, feed, held_out, work, logs, params, state, [], watch)
+def _train_here(state: TrainState, inputs: Inputs, task: Task, watch: Watch | None) -> Epochs:
+    progress = checkpoint.restore(task.work, state.variables)
+    done = len(progress["history"])
+    seconds = run_epochs(task, state, inputs, progress, watch)
+    return Epochs(progress["history"], done, seconds)
 
 
-def _fit_together(together: Cluster, task: Task, work: Path, params: Train, watch: Watch | None) -> Fitted:
-    """Have the workers train; those on other machines are waited for even where all is done, as they cannot know."""
-    before = checkpoint.told(work)
-    over = before["stopped"] or len(before["rows"]) >= params.epochs
-    seconds = [] if over and not together.addresses else launcher.train(together, task, [*before["rows"]], watch)
-    rows = checkpoint.told(work)["rows"]
-    if not rows:
-        raise StorageFailed(f"{work} lost what the workers wrote; run it again: training starts from its first epoch")
-    return rows, min(len(before["rows"]), len(rows)), seconds
+def _train_distributed(workers: Cluster, task: Task, watch: Watch | None) -> Epochs:
+    """Let the workers train; those on other machines cannot know that all epochs are done, so they are waited for."""
+    before = checkpoint.read_progress(task.work)
+    done = before["stopped"] or len(before["history"]) >= task.params.epochs
+    seconds: list[float] = []
+    if workers.addresses or not done:
+        seconds = import_module(LAUNCHER).train(workers, task, [*before["history"]], watch)
+    history = checkpoint.read_progress(task.work)["history"]
+    if not history:
+        raise StorageFailed(
+            f"{task.work} lost what the workers wrote; run it again: training starts from the first epoch"
+        )
+    return Epochs(history, min(len(before["history"]), len(history)), seconds)
 
 
-def task_of(normalize: Path, params: Train, teacher: Path | None, work: Path, logs: Path) -> Task:
-    """What each worker of the training is to do."""
-    return {
-        "normalize": str(normalize),
-        "work": str(work),
-        "logs": str(logs),
-        "params": asdict(params),
-        "teacher": str(teacher) if teacher else None,
-    }
+def _tolerance(params: Train, inputs: Inputs) -> float:
+    if params.workers == 1:
+        return ACCURACY_TOLERANCE
+    return max(ACCURACY_TOLERANCE, IMAGES_TOLERANCE / inputs.validation.measured)
 
 
-def _restore_best(model: Any, held_out: Feed, rows: list[Row], work: Path, room: float) -> tuple[float, float]:
-    """Load the best epoch's weights, and see that they do on the validation split what that epoch did, but for *room*.
-
-    Returns their loss and accuracy there.
-    """
-    path, expected, loss, accuracy = checkpoint.best_weights(work), best(rows), float("nan"), float("nan")
+def _restore_best(
+    model: KerasModel, validation: Feed, history: list[HistoryRow], work: Path, tolerance: float
+) -> Evaluation:
+    """Load the weights of the best epoch and check that they reach that epoch's accuracy on the validation split."""
+    path, expected = checkpoint.best_weights(work), best_epoch(history)
+    evaluation = Evaluation(math.nan, math.nan)
     with contextlib.suppress(*checkpoint.UNREADABLE):
         model.load_weights(path)
-        loss, accuracy = model.evaluate(held_out.measuring(), verbose=0)
-    if not abs(accuracy - expected["val_accuracy"]) <= room:
-        checkpoint.forget(work)
+        evaluation = Evaluation(*model.evaluate(validation.measuring(), verbose=0))
+    if not abs(evaluation.accuracy - expected["val_accuracy"]) <= tolerance:
+        checkpoint.discard(work)
         raise StorageFailed(
             f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "
-            f"{accuracy:.4f}, not {expected['val_accuracy']:.4f}. Run it again: training starts from its first epoch"
+            f"{evaluation.accuracy:.4f}, not {expected['val_accuracy']:.4f}. Run it again: training starts from the "
+            "first epoch"
         )
-    return loss, accuracy
+    return evaluation

@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from components.models import catalog
 from components.system.files import write_atomically
+from components.system.source_code import parse, source_file
 from pipeline.store.canonical import sha256
 
-# Settings reach the recipe by value, in one spelling; errors, progress and verdicts carry nothing into the bytes.
+# Settings reach the recipe by value; errors, progress, types of files, verdicts and the choice of machines that train
+# carry nothing into the bytes.
 OUTSIDE = {
     "components",
     "components.artifact_files",
@@ -33,6 +34,7 @@ OUTSIDE = {
     "components.settings.augmentation",
     "components.settings.fields",
     "components.settings.sections",
+    "components.train.distributed.cluster",
     "components.train.memory_check",
 }
 RACY_NS = 2 * 10**9
@@ -72,7 +74,7 @@ class CodeHashes:
 
     def _module(self, name: str) -> Module:
         if name not in self._modules:
-            path = catalog.source_file(name)
+            path = source_file(name)
             if path is None:
                 raise ModuleNotFoundError(f"no module {name}")
             self._modules[name] = self._of_file(name, path)
@@ -117,8 +119,8 @@ def _identity(path: Path) -> Identity:
 
 def _is_module(name: str) -> bool:
     """Whether *name* is a module, not a function or class in one."""
-    parent = catalog.source_file(name.rpartition(".")[0]) if "." in name else None
-    return (parent is None or parent.name == "__init__.py") and catalog.source_file(name) is not None
+    parent = source_file(name.rpartition(".")[0]) if "." in name else None
+    return (parent is None or parent.name == "__init__.py") and source_file(name) is not None
 
 
 @cache
@@ -134,7 +136,7 @@ def code_hashes(cache: Path | None = None) -> CodeHashes:
 
 
 def _parsed(name: str, path: Path) -> Module:
-    tree = catalog.parse(path)
+    tree = parse(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names = tuple(sorted(set(_imported(tree, package, name.partition(".")[0]))))
     return Module(sha256(ast.unparse(_without_docstrings(tree))), names)

@@ -22,6 +22,7 @@ from components.models import catalog
 from components.settings.fields import Section
 from components.settings.sections import Params, words
 from components.system.distributions import version
+from components.system.source_code import source_file
 from pipeline.graph import STAGES
 from pipeline.store.canonical import canonical, sha256
 from pipeline.store.code_hash import code_hashes
@@ -65,6 +66,7 @@ def modules_of(stage: str, params: Params) -> list[str]:
     modules = [f"components.{stage}.stage"]
     if stage == "train":
         modules += [module for name in params.train.networks for module in _of_network(name)]
+        modules += ["components.train.distributed.launcher"] if params.train.workers > 1 else []
     if stage == "export":
         modules += [f"components.export.writers.{name}" for name in words(params.export.formats)]
     if stage == "ingest":
@@ -87,11 +89,11 @@ def distributions(stage: str, params: Params) -> tuple[str, ...]:
 def _of_network(name: str) -> list[str]:
     """A network's module; for a custom network also the module that builds it, and its packages."""
     module = catalog.module_of(name)
-    if not catalog.is_own(name):
+    if not catalog.is_custom(name):
         return [module]
     parts = module.split(".")
     packages = [".".join(parts[:length]) for length in range(1, len(parts))]
-    return ["components.models.custom", module, *(package for package in packages if catalog.source_file(package))]
+    return ["components.models.custom", module, *(package for package in packages if source_file(package))]
 
 
 @cached

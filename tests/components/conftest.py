@@ -56,18 +56,18 @@ def write_normalize(folder: Path) -> Path:
 def write_model(normalize: Path, folder: Path, seed: int, epochs: int = 12) -> Path:
     """A dense network in *folder*/model.keras, trained a little."""
     from components.models import build, saving
-    from components.models.config import Knobs
+    from components.models.config import ModelConfig
     from components.system.tensorflow import tensorflow
 
     tensorflow()
     import keras
 
     keras.utils.set_random_seed(seed)
-    model = build.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
+    model = build.build("dense", ModelConfig(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     split = Split(normalize / "train")
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(split.images(), split.labels, epochs=epochs, verbose=0)
-    fresh = build.build("dense", Knobs(SHAPE, CLASSES), mean=[0.35], std=[0.2])
+    fresh = build.build("dense", ModelConfig(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     fresh.set_weights(model.get_weights())
     folder.mkdir(parents=True)
     saving.write_model(fresh, folder / "model.keras")

@@ -1,4 +1,4 @@
-"""A training small enough for a test, and what to compare of it."""
+"""A training that is small enough for a test, and its results to compare."""
 
 import csv
 import hashlib
@@ -23,11 +23,11 @@ SMALL: dict[str, Any] = {
 
 
 def write_normalized(folder: Path, images: int = 96) -> Path:
-    """What the stage normalize leaves: three splits of 8x8 images in which class k has a bright row k, and noise."""
-    random = np.random.default_rng(0)
+    """An artifact of normalize: three splits of 8x8 images with noise, in which class k has a bright row 2k."""
+    rng = np.random.default_rng(0)
     for part in ("train", "validation", "test"):
         labels = np.arange(images) % 4
-        pixels = random.integers(0, 120, (images, 8, 8, 1))
+        pixels = rng.integers(0, 120, (images, 8, 8, 1))
         pixels[np.arange(images), labels * 2] += 100
         with SplitWriter(folder / part, (8, 8, 1)) as split:
             split.add(pixels.astype(np.uint8), labels)
@@ -37,7 +37,7 @@ def write_normalized(folder: Path, images: int = 96) -> Path:
 
 
 def folders(folder: Path) -> tuple[Path, Path, Path]:
-    """out, work and logs under *folder*, made where they are not there."""
+    """out, work and logs under *folder*, created where they are missing."""
     for name in ("out", "work", "logs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return folder / "out", folder / "work", folder / "logs"

@@ -1,51 +1,65 @@
-"""One worker of a training of which every step is written down: python -m tests.support.train_steps JSON.
+"""A worker, or a training with one worker, that records every step: python -m tests.support.train_steps JSON.
 
-    {"number", "addresses", "normalize", "params", "out"}; without addresses it trains by itself
+    {"number", "addresses", "normalize", "params", "out"}; without addresses it trains alone
 
-writes out/NUMBER.npz: each weight after each step, as step-weight, and the loss that was told.
+It writes out/NUMBER.npz: each weight after each step as STEP-PATH, and the loss that was reported as STEP-loss.
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from components.data.input_pipeline import Share
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
-from components.train import checkpoint
-from components.train.loop import feeds
-from components.train.train_state import learner, network
+from components.train.checkpoint import no_progress
+from components.train.loop import fit, input_pipelines
+from components.train.network import untrained_network
+from components.train.task import Task
+from components.train.train_state import TrainState, create_train_state
 
 
-def main(task: dict[str, Any]) -> None:
+class Steps(TypedDict):
+    number: int
+    addresses: list[str]
+    normalize: str
+    params: dict[str, Any]
+    out: str
+
+
+def main(steps: Steps) -> None:
     tensorflow()
     import keras
 
-    from components.train.distributed.collectives import Exchange, Together
+    from components.train.distributed.collectives import Collectives
+    from components.train.distributed.replica import DistributedModel
 
-    exchange = Exchange(task["addresses"], task["number"]) if task["addresses"] else None
-    params, normalize = Train(**task["params"]), Path(task["normalize"])
-    data = json.loads((normalize / "data.json").read_text())
-    keras.utils.set_random_seed(params.seed)
-    model = network(data, params, "float32")
-    model = Together(model, exchange, params) if exchange else model
-    share = Share(exchange.number, exchange.size) if exchange else None
-    feed, held_out = feeds(normalize, data, params, None, share)
-    mine = learner(model, params, feed.steps)
-    found: dict[str, Any] = {}
+    collectives = Collectives(steps["addresses"], steps["number"]) if steps["addresses"] else None
+    task = Task(Path(steps["normalize"]), Train(**steps["params"]), Path(), Path())
+    keras.utils.set_random_seed(task.params.seed)
+    model = untrained_network(task.data, task.params, "float32")
+    model = DistributedModel(model, collectives, task.params) if collectives else model
+    inputs = input_pipelines(task, None, Share(collectives.number, collectives.size) if collectives else None)
+    state = create_train_state(model, task.params, inputs.training.steps)
+    recorder = Recorder(state)
+    fit(task, state, inputs, no_progress(), [keras.callbacks.LambdaCallback(on_train_batch_end=recorder.record)])
+    np.savez(Path(steps["out"]) / f"{steps['number']}.npz", **recorder.arrays)
+    if collectives:
+        collectives.leave()
 
-    def note(step: int, logs: dict[str, float]) -> None:
-        count = len({name.partition("-")[0] for name in found})
-        found.update({f"{count:02}-{w.path}": w.numpy() for w in mine.model.weights})
-        found[f"{count:02}-loss"] = np.array(logs["loss"])
 
-    mine.fit(feed, held_out, params, checkpoint.fresh(), [keras.callbacks.LambdaCallback(on_train_batch_end=note)])
-    np.savez(Path(task["out"]) / f"{task['number']}.npz", **found)
-    if exchange:
-        exchange.leave()
+class Recorder:
+    def __init__(self, state: TrainState) -> None:
+        self._model, self._steps = state.model, 0
+        self.arrays: dict[str, Any] = {}
+
+    def record(self, _: int, logs: dict[str, float]) -> None:
+        self.arrays |= {f"{self._steps:02}-{weight.path}": weight.numpy() for weight in self._model.weights}
+        self.arrays[f"{self._steps:02}-loss"] = np.array(logs["loss"])
+        self._steps += 1
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The networks, one module each: a function of the module's name that returns a list of blocks."""
+"""The networks: each module has a function of its own name that returns a list of blocks."""

@@ -1,31 +1,32 @@
 """The plain convolutional network of Keras' own tutorial: https://keras.io/examples/vision/mnist_convnet/"""
 
-from components.models.blocks import Step
-from components.models.config import Knobs
+from components.models.blocks import Block
+from components.models.config import ModelConfig
 
-ROOM = 10  # the smallest side that two blocks without padding leave something of
+MIN_SIDE = 10  # of images for two blocks without padding
 
 
-def cnn(knobs: Knobs) -> list[Step]:
-    """Two blocks of 3x3 convolutions, 32 and 64 wide, and dropout; 34,826 parameters on MNIST.
+def cnn(config: ModelConfig) -> list[Block]:
+    """Two blocks of 3x3 convolutions, 32 and 64 wide, and dropout.
 
-    Each further block has twice the channels and half the side. Only images too small for the tutorial's convolutions,
-    which lose a pixel at each edge, are padded.
+    Each further block has twice the channels and half the side. Images are padded only where they are too small for the
+    tutorial's convolutions, which lose a pixel at each edge.
+    34,826 parameters and 2,440,960 multiply-accumulates on MNIST.
     """
     from keras import layers
 
-    blocks = range(1, knobs.blocks(2) + 1)
-    knobs.expect(2 ** len(blocks))
-    padding = "valid" if len(blocks) == 2 and min(knobs.shape[:2]) >= ROOM else "same"
+    blocks = range(1, config.blocks(2) + 1)
+    config.require_side(2 ** len(blocks))
+    padding = "valid" if len(blocks) == 2 and min(config.shape[:2]) >= MIN_SIDE else "same"
     return [
-        *(step for i in blocks for step in _block(i, knobs.channels(2 ** (i + 4)), padding)),
+        *(block for i in blocks for block in _block(i, config.channels(2 ** (i + 4)), padding)),
         layers.Flatten(name="flatten"),
-        layers.Dropout(knobs.dropout, name="dropout"),
-        layers.Dense(knobs.classes, name="logits"),
+        layers.Dropout(config.dropout, name="dropout"),
+        layers.Dense(config.classes, name="logits"),
     ]
 
 
-def _block(i: int, channels: int, padding: str) -> list[Step]:
+def _block(i: int, channels: int, padding: str) -> list[Block]:
     from keras import layers
 
     return [

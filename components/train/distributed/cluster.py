@@ -1,16 +1,16 @@
-"""Who trains together (train.workers): processes of this machine, or those on several machines that TF_CONFIG names.
+"""The workers of a distributed training (train.workers): processes of this machine, or of those that TF_CONFIG names.
 
     TF_CONFIG={"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}
 
 The variable is TensorFlow's own: https://www.tensorflow.org/guide/distributed_training#setting_up_the_tf_config_environment_variable
-Workers are numbered from 0; number 0 is the chief, which alone writes. Standard library only: what runs the stages asks
-here whether this machine publishes.
+Workers are numbered from 0; number 0 is the chief, which alone writes. Standard library only: the runner asks here
+whether this machine publishes.
 """
 
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from components.errors import ConfigError
 
@@ -19,30 +19,12 @@ EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {
 JOBS = ("chief", "worker")  # in the order of their numbers
 
 
-class Task(TypedDict):
-    """What every worker of a training is to do."""
-
-    normalize: str  # folder of the artifact
-    work: str  # folder for checkpoints, which the chief alone writes
-    logs: str  # folder for TensorBoard's events, which the chief alone writes
-    params: dict[str, object]  # the settings of the section train
-    teacher: str | None  # the model.keras to distil from
-
-
-class WorkerTask(Task):
-    """What one worker is to do."""
-
-    addresses: list[str]  # HOST:PORT of each worker, by number
-    number: int
-    threads: int  # for the computations of TensorFlow
-
-
 @dataclass(frozen=True)
 class Cluster:
-    """The workers of a training and which of them run here: where *addresses* are given, *number* alone, else all."""
+    """The workers of a training, and which of them run here: with *addresses* the one of *number*, else all."""
 
     size: int
-    addresses: tuple[str, ...] = ()  # HOST:PORT by number; of this machine's own processes they are chosen at the start
+    addresses: tuple[str, ...] = ()  # HOST:PORT by number; those of this machine alone are chosen at the start
     number: int = 0
 
     @property
@@ -51,12 +33,12 @@ class Cluster:
 
     @property
     def assists(self) -> bool:
-        """Whether another machine has the chief, which writes and publishes what is trained."""
+        """Whether another machine has the chief, which writes and publishes the model."""
         return self.number > 0
 
 
 def cluster(workers: int) -> Cluster:
-    """The cluster of a training with *workers* processes; raises ConfigError where TF_CONFIG does not fit it."""
+    """The cluster of a training with *workers* processes; raises ConfigError where TF_CONFIG does not match."""
     text = os.environ.get(VARIABLE, "")
     if not text:
         return Cluster(workers)
@@ -77,13 +59,13 @@ def _read(config: Any) -> tuple[tuple[str, ...], int]:
     """The addresses by number, and the number of this process; raises ValueError with what is wrong."""
     jobs, task = dict(config.get("cluster", {})), config.get("task", {})
     if other := [job for job in jobs if job not in JOBS]:
-        raise ValueError(f"a job {other[0]!r} takes no part in this training")
+        raise ValueError(f"the job {other[0]!r} takes no part in this training")
     names = [(job, index) for job in JOBS for index in range(len(jobs.get(job, [])))]
     addresses = tuple(str(jobs[job][index]) for job, index in names)
     if wrong := [address for address in addresses if not _is_address(address)]:
-        raise ValueError(f"{wrong[0]!r} is no HOST:PORT")
+        raise ValueError(f"{wrong[0]!r} is not HOST:PORT")
     if len(set(addresses)) < len(addresses):
-        raise ValueError("two workers have one address")
+        raise ValueError("two workers have the same address")
     if not addresses:
         return (), 0
     me = (task.get("type"), task.get("index"))

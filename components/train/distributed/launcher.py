@@ -10,21 +10,19 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
 
+from components.artifact_files import HistoryRow
 from components.errors import ConfigError, WorkerLost
 from components.progress import say
 from components.system.processes import Child, Message, raise_failure, ready
 from components.train.distributed import worker as worker_program
-from components.train.distributed.cluster import Cluster, Task
+from components.train.distributed.cluster import Cluster
+from components.train.task import Task, Watch
 
 START_TIMEOUT = 600.0  # seconds until all workers are there: the other machines may have to be started
 EXIT_TIMEOUT = 2.0  # seconds in which a worker that others miss is known to have ended
 ATTEMPTS = 3  # with other ports of this machine, where another process took one meanwhile
 RETRY = "run it again: training resumes after the last finished epoch"
-
-Row = dict[str, float]
-Watch = Callable[[list[Row]], None]
 
 
 class _PortTaken(Exception):
@@ -37,13 +35,19 @@ class _Worker(Child):
     def __init__(self, number: int, addresses: tuple[str, ...], threads: int, task: Task) -> None:
         super().__init__(worker_program.__name__)
         self.number, self.address, self.connected, self.done = number, addresses[number], False, False
-        self.send({**task, "addresses": addresses, "number": number, "threads": threads})
+        message: worker_program.WorkerMessage = {
+            "task": task.message(),
+            "addresses": list(addresses),
+            "number": number,
+            "threads": threads,
+        }
+        self.send(message)
 
     def __str__(self) -> str:
         return f"{'the chief' if self.number == 0 else f'worker {self.number}'} ({self.address})"
 
 
-def train(cluster: Cluster, task: Task, rows: list[Row], watch: Watch | None) -> list[float]:
+def train(cluster: Cluster, task: Task, rows: list[HistoryRow], watch: Watch | None) -> list[float]:
     """Run *task* to its last epoch on all workers; returns the seconds of each epoch, which only the chief knows.
 
     *rows* is the history so far; *watch* is called with it after each epoch. Raises the failure that ended a worker,
@@ -72,7 +76,7 @@ def free_addresses(count: int) -> tuple[str, ...]:
 
 
 def _train(
-    cluster: Cluster, addresses: tuple[str, ...], task: Task, rows: list[Row], watch: Watch | None
+    cluster: Cluster, addresses: tuple[str, ...], task: Task, rows: list[HistoryRow], watch: Watch | None
 ) -> list[float]:
     threads = max(1, (os.cpu_count() or 1) // len(cluster.here))  # not of the cores allowed: that changes the bytes
     say(f"  {cluster.size} workers, {len(cluster.here)} of them here: {', '.join(addresses)}")
@@ -88,7 +92,7 @@ class _Workers:
         self._workers = workers
         self._seconds: list[float] = []
 
-    def train(self, rows: list[Row], watch: Watch | None) -> list[float]:
+    def train(self, rows: list[HistoryRow], watch: Watch | None) -> list[float]:
         deadline = time.monotonic() + START_TIMEOUT
         while running := [worker for worker in self._workers if not worker.done]:
             for worker in self._next(running, deadline):

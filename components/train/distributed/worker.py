@@ -1,6 +1,6 @@
 """One worker of a distributed training: python -m components.train.distributed.worker, started by the launcher.
 
-launcher -> worker   WorkerTask (components.train.distributed.cluster)
+launcher -> worker   {"task", "addresses", "number", "threads"}: WorkerMessage
 worker -> launcher   {"connected": true}   to all other workers
                      {"row": {...}}        of the history, after each epoch; from the chief alone
                      {"done": [seconds]}   of each epoch; [] where it is not the chief
@@ -18,48 +18,54 @@ import re
 import socket
 import traceback
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from components.data.input_pipeline import Share
 from components.errors import ConfigError, Failure
-from components.settings.sections import Train
 from components.system.memory import available
 from components.system.processes import Message, Parent, failure_message
 from components.system.tensorflow import no_stderr, tensorflow
 from components.train import checkpoint
-from components.train.callbacks import assisting, hooked
-from components.train.distillation import teacher as read_teacher
-from components.train.distributed.cluster import WorkerTask
-from components.train.loop import feeds, fit
+from components.train.callbacks import as_callback
+from components.train.distillation import read_teacher
+from components.train.loop import fit, input_pipelines, run_epochs
 from components.train.memory_check import explained
-from components.train.train_state import learner, network, resolve
+from components.train.network import resolve_precision, untrained_network
+from components.train.task import Task, TaskMessage
+from components.train.train_state import create_train_state
 
 if TYPE_CHECKING:
-    from components.train.distributed.collectives import Exchange
+    from components.train.distributed.collectives import Collectives
 
 LOST = ("Aborted", "Cancelled", "DeadlineExceeded", "Internal", "Unavailable", "Unknown")  # errors of TensorFlow
+
+
+class WorkerMessage(TypedDict):
+    task: TaskMessage
+    addresses: list[str]  # HOST:PORT of each worker, by number
+    number: int
+    threads: int  # for TensorFlow's operations
 
 
 def main() -> None:
     parent, status = Parent(), 1
     try:
-        parent.send(_run(cast("WorkerTask", parent.receive()), parent))
+        parent.send(_run(cast("WorkerMessage", parent.receive()), parent))
         status = 0
     except Exception:
         traceback.print_exc()
     os._exit(status)  # closing the connections properly would wait for workers that have ended
 
 
-def _run(task: WorkerTask, parent: Parent) -> Message:
-    """Do *task*; returns the last message."""
-    if _is_taken(address := task["addresses"][task["number"]]):
+def _run(message: WorkerMessage, parent: Parent) -> Message:
+    """Do the task; returns the last message."""
+    if _is_taken(address := message["addresses"][message["number"]]):
         return {"taken": address}
     os.environ["GRPC_VERBOSITY"] = "NONE"  # the stage says in one sentence which worker ended
     tf = tensorflow()
-    tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+    tf.config.threading.set_intra_op_parallelism_threads(message["threads"])
     try:
-        return {"done": _train(task, parent)}
+        return {"done": _train(message, parent)}
     except Failure as failure:
         return failure_message(failure)
     except tuple(getattr(tf.errors, f"{name}Error") for name in LOST) as error:
@@ -87,61 +93,55 @@ def _is_taken(address: str) -> bool:
     return False
 
 
-def _train(task: WorkerTask, parent: Parent) -> list[float]:
+def _train(message: WorkerMessage, parent: Parent) -> list[float]:
     """This worker's part in the training; returns the seconds of each epoch."""
-    from components.train.distributed.collectives import Exchange
+    from components.train.distributed.collectives import Collectives
 
     with no_stderr():
-        exchange = Exchange(task["addresses"], task["number"])
-    normalize, params = Path(task["normalize"]), Train(**cast("dict[str, Any]", task["params"]))
-    data = json.loads((normalize / "data.json").read_text())
-    _compare(exchange, normalize, params)
+        collectives = Collectives(message["addresses"], message["number"])
+    task = Task.from_message(message["task"])
+    _compare(collectives, task)
     parent.send({"connected": True})
-    seconds = _fit(exchange, data, normalize, params, task, parent)
-    exchange.leave()
+    seconds = _run_epochs(collectives, task, parent)
+    collectives.leave()
     return seconds
 
 
-def _compare(exchange: "Exchange", normalize: Path, params: Train) -> None:
+def _compare(collectives: "Collectives", task: Task) -> None:
     """Raise ConfigError, in every worker, where they do not all train the same."""
-    task = {
-        "params": asdict(params),
-        "precision": resolve(params),
-        "data": (normalize / "data.json").read_text(),
+    same = {
+        "params": asdict(task.params),
+        "precision": resolve_precision(task.params),
+        "data": (task.normalize / "data.json").read_text(),
     }
-    digest = hashlib.sha256(
-        json.dumps(task, sort_keys=True).encode() + (normalize / "train" / "labels.npy").read_bytes()
-    ).hexdigest()
-    others = int(exchange.total([exchange.chiefs_text(digest) != digest])[0])
+    labels = (task.normalize / "train" / "labels.npy").read_bytes()
+    sha256 = hashlib.sha256(json.dumps(same, sort_keys=True).encode() + labels).hexdigest()
+    others = int(collectives.sum([collectives.broadcast_text(sha256) != sha256])[0])
     if others:
         raise ConfigError(
-            f"{others} of {exchange.size} workers have other settings, images or arithmetic than the chief; start all "
-            "with the same settings and source, and with --set train.precision=float32 where processors differ"
+            f"{others} of {collectives.size} workers have other settings, images or arithmetic than the chief; start "
+            "all with the same settings and source, and with --set train.precision=float32 where processors differ"
         )
 
 
-def _fit(
-    exchange: "Exchange", data: dict[str, Any], normalize: Path, params: Train, task: WorkerTask, parent: Parent
-) -> list[float]:
+def _run_epochs(collectives: "Collectives", task: Task, parent: Parent) -> list[float]:
     import keras
 
-    from components.train.distributed.collectives import Agreement, Together
+    from components.train.distributed.replica import DistributedModel, Synchronization, assistant_callbacks
 
-    keras.utils.set_random_seed(params.seed)
-    model = Together(network(data, params, resolve(params)), exchange, params)
-    wise = read_teacher(Path(task["teacher"]), data["shape"], len(data["classes"])) if task["teacher"] else None
-    feed, held_out = feeds(normalize, data, params, wise, Share(exchange.number, exchange.size))
-    mine, chief, work = learner(model, params, feed.steps), exchange.number == 0, Path(task["work"])
-    state = checkpoint.load(work, mine.variables) if chief else checkpoint.fresh()
-    state = json.loads(exchange.chiefs_text(json.dumps(state)))
-    agreement = hooked(Agreement(exchange, mine.variables, held_out.measured))
-    with explained(mine.model, math.ceil(params.batch_size / exchange.size), available()):
-        if chief:
-            logs = Path(task["logs"])
-            return fit(
-                mine, feed, held_out, work, logs, params, state, [agreement], lambda r: parent.send({"row": r[-1]})
-            )
-        mine.fit(feed, held_out, params, state, [agreement, *assisting(mine, params, state)])
+    keras.utils.set_random_seed(task.params.seed)
+    network = untrained_network(task.data, task.params, resolve_precision(task.params))
+    model = DistributedModel(network, collectives, task.params)
+    teacher = read_teacher(task.teacher, task.data["shape"], len(task.data["classes"])) if task.teacher else None
+    inputs = input_pipelines(task, teacher, Share(collectives.number, collectives.size))
+    state = create_train_state(model, task.params, inputs.training.steps)
+    local = checkpoint.restore(task.work, state.variables) if collectives.is_chief else checkpoint.no_progress()
+    progress: checkpoint.Progress = json.loads(collectives.broadcast_text(json.dumps(local)))
+    first = as_callback(Synchronization(collectives, state.variables, inputs.validation.measured))
+    with explained(model, math.ceil(task.params.batch_size / collectives.size), available()):
+        if collectives.is_chief:
+            return run_epochs(task, state, inputs, progress, lambda rows: parent.send({"row": rows[-1]}), [first])
+        fit(task, state, inputs, progress, [first, *assistant_callbacks(task, state, progress)])
     return []
 
 

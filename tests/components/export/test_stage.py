@@ -320,9 +320,9 @@ def test_calibration_images_show_every_class(trained: Callable[[int], Trained]) 
 def test_a_model_that_computes_in_bfloat16_is_refused(trained: Callable[[int], Trained], tmp_path: Path) -> None:
     """TFLite has no bfloat16: one sentence names the layer, instead of the hundred lines of the converter."""
     from components.models import build, saving
-    from components.models.config import Knobs
+    from components.models.config import ModelConfig
 
-    model = build.build("dense", Knobs((8, 8, 1), CLASSES), mean=[0.3], std=[0.2], precision="mixed_bfloat16")
+    model = build.build("dense", ModelConfig((8, 8, 1), CLASSES), mean=[0.3], std=[0.2], precision="mixed_bfloat16")
     saving.write_model(model, tmp_path / "model.keras")
     with pytest.raises(ExportRejected, match=r"layer flatten .*computes in bfloat16.*train\.precision=float32"):
         export(trained(0).normalize, tmp_path, tmp_path, PARAMS)

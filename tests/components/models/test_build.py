@@ -1,7 +1,9 @@
 """The networks: raw pixels in, probabilities out, for any size of image."""
 
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,17 @@ from components.export.conversion.saved_model import write_saved_model
 from components.export.conversion.tflite import convert, converter, write_int8
 from components.inference.litert_runtime import LiteRT
 from components.models import build
-from components.models.catalog import check
-from components.models.complexity import sizes
-from components.models.config import Knobs
+from components.models.catalog import check, module_of, unused_settings
+from components.models.complexity import complexity
+from components.models.config import ModelConfig
 from components.models.saving import read_model, write_model
 from components.settings.sections import MODELS, Train
 from tests.components.conftest import bars
 
 
-def built(name: str, **knobs: Any) -> Any:
+def built(name: str, **options: Any) -> Any:
     """The network *name* for MNIST."""
-    return build.build(name, Knobs((28, 28, 1), 10, **knobs), mean=[0.1], std=[0.3])
+    return build.build(name, ModelConfig((28, 28, 1), 10, **options), mean=[0.1], std=[0.3])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -31,7 +33,7 @@ def built(name: str, **knobs: Any) -> Any:
 def test_every_network_takes_any_image_of_eight_pixels_or_more(name: str, shape: tuple[int, int, int]) -> None:
     """Grey or colour, square or not: uint8 or float pixels in, float32 probabilities that sum to one out."""
     channels = shape[2]
-    model = build.build(name, Knobs(shape, 5), mean=[0.5] * channels, std=[0.2] * channels)
+    model = build.build(name, ModelConfig(shape, 5), mean=[0.5] * channels, std=[0.2] * channels)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype(np.uint8)
     probabilities = model(pixels).numpy()
     assert probabilities.shape == (2, 5)
@@ -49,23 +51,19 @@ def test_the_networks_are_the_ones_of_the_tutorials() -> None:
     assert [w.shape for w in built("dense").weights if w.name == "kernel"] == [(784, 128), (128, 10)]
 
 
-COSTS = {  # parameters and multiply-accumulates for one image of MNIST
-    "cnn_bn": (75_010, 2_876_352),
-    "cnn": (34_826, 2_440_960),
-    "dense": (101_770, 101_632),
-    "vgg": (247_530, 18_591_104),
-    "resnet": (309_418, 10_319_616),
-    "attention": (105_666, 7_463_168),
-    "mobilenet_v2": (422_730, 3_957_936),
-    "tiny": (9_414, 613_024),
-}
+def documented_cost(name: str) -> tuple[int, int]:
+    """Parameters and multiply-accumulates on MNIST, as the docstring of the network states them."""
+    documentation = getattr(import_module(module_of(name)), name).__doc__
+    cost = re.search(r"([\d,]+) parameters and ([\d,]+) multiply-accumulates on MNIST\.", documentation)
+    assert cost
+    return int(cost[1].replace(",", "")), int(cost[2].replace(",", ""))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_costs_what_is_documented(name: str) -> None:
     """A changed layer shows in its parameters or in its multiply-accumulates."""
-    found = sizes(built(name))
-    assert (found["parameters"], found["macs"]) == COSTS[name]
+    cost = complexity(built(name))
+    assert (cost["parameters"], cost["macs"]) == documented_cost(name)
 
 
 def test_tiny_is_tiny() -> None:
@@ -73,26 +71,23 @@ def test_tiny_is_tiny() -> None:
     assert built("tiny").count_params() <= 10_000
 
 
-DEPTHS = [name for name in MODELS if name not in ("mobilenet_v2", "tiny", "vgg")]
-
-
-@pytest.mark.parametrize("name", DEPTHS)
+@pytest.mark.parametrize("name", [name for name in MODELS if "depth" not in unused_settings(name)])
 def test_depth_adds_blocks(name: str) -> None:
-    """More blocks than its own, or fewer, give another network with the same outputs."""
+    """More blocks than the default, or fewer, give another network with the same outputs."""
     deep, shallow = (built(name, depth=depth) for depth in (4, 1))
     assert len(deep.layers) > len(shallow.layers)
     assert deep.output_shape == shallow.output_shape == (None, 10)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_width_goes_for_every_network(name: str) -> None:
+def test_width_applies_to_every_network(name: str) -> None:
     """Twice as wide has more weights."""
-    assert built(name, width=2.0).count_params() > 1.5 * COSTS[name][0]
+    assert built(name, width=2.0).count_params() > 1.5 * documented_cost(name)[0]
 
 
 @pytest.mark.parametrize("name", ["cnn_bn", "resnet"])
 def test_l2_is_part_of_the_loss_and_not_of_the_file(name: str, tmp_path: Path) -> None:
-    """One penalty for each kernel that is trained, of the size that the formula gives; what is saved has none."""
+    """One penalty for each trained kernel, of the size that the formula gives; the saved model has none."""
     model = built(name, l2=0.01)
     kernels = [w.numpy() for w in model.trainable_weights if w.name.endswith("kernel")]
     assert len(model.losses) == len(kernels) > 0
@@ -101,17 +96,17 @@ def test_l2_is_part_of_the_loss_and_not_of_the_file(name: str, tmp_path: Path) -
     assert not read_model(tmp_path / "model.keras").losses
 
 
-def test_images_too_small_for_the_depth_are_told() -> None:
-    """With the smallest size that would do."""
+def test_images_too_small_for_the_depth_are_rejected() -> None:
+    """With the smallest size that is accepted."""
     with pytest.raises(ConfigError, match=r"28 x 28 pixels; this train.model with train.depth=5 takes 32 x 32"):
         built("cnn_bn", depth=5)
 
 
-@pytest.mark.parametrize(("name", "depth"), [("mobilenet_v2", 3), ("tiny", 2), ("vgg", 4)])
-def test_a_setting_that_a_network_cannot_use_is_refused(name: str, depth: int) -> None:
+@pytest.mark.parametrize(("name", "setting"), [(name, setting) for name in MODELS for setting in unused_settings(name)])
+def test_a_setting_that_a_network_cannot_use_is_rejected(name: str, setting: str) -> None:
     """Before anything runs, with the value to leave it at."""
-    with pytest.raises(ConfigError, match=rf"train.depth is \d, which train.model={name} cannot use; leave it at 0"):
-        check(name, Train(model=name, depth=depth))
+    with pytest.raises(ConfigError, match=rf"train.{setting} is 3.*, which train.model={name} cannot use; leave it at"):
+        check(name, Train(**{"model": name, setting: 3}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "mobilenet_v2"])  # a step of it takes seconds
@@ -121,7 +116,7 @@ def test_every_network_learns(name: str) -> None:
 
     keras.utils.set_random_seed(0)
     images, labels = bars(32, seed=0)
-    model = build.build(name, Knobs((8, 8, 1), 4), mean=[0.3], std=[0.2])
+    model = build.build(name, ModelConfig((8, 8, 1), 4), mean=[0.3], std=[0.2])
     # step by step: tracing a graph of a hundred layers for a dozen steps would take longer
     model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", run_eagerly=True)
     losses = [model.train_on_batch(images, labels) for _ in range(12)]
@@ -129,7 +124,7 @@ def test_every_network_learns(name: str) -> None:
 
 
 def test_attention_is_converted(tmp_path: Path) -> None:
-    """TFLite computes what Keras does in float32, and comes near it in int8: the layers that no export's test has."""
+    """TFLite agrees with Keras in float32 and closely in int8: layers that no other test exports."""
     model = built("attention")
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1)).astype(np.uint8)
     write_saved_model(model, tmp_path / "saved_model")
@@ -142,7 +137,7 @@ def test_attention_is_converted(tmp_path: Path) -> None:
 
 def test_scaling_is_inside_the_model_and_per_channel() -> None:
     """A pixel at the channel's mean becomes 0, one deviation above it 1; a channel of one colour stays finite."""
-    model = build.build("dense", Knobs((8, 8, 3), 2), mean=[0.2, 0.4, 1.0], std=[0.2, 0.1, 0.0])
+    model = build.build("dense", ModelConfig((8, 8, 3), 2), mean=[0.2, 0.4, 1.0], std=[0.2, 0.1, 0.0])
     pixels = np.broadcast_to(np.array([51.0, 102.0, 255.0], np.float32), (2, 8, 8, 3)).copy()
     pixels[1] += [51.0, 25.5, 0.0]
     scaled = model.get_layer("scaling")(pixels).numpy()
@@ -151,22 +146,22 @@ def test_scaling_is_inside_the_model_and_per_channel() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_equal_models_give_equal_bytes_and_are_read_back_without_running_code(name: str, tmp_path: Path) -> None:
-    """Neither the time, nor addresses, nor other models of the process leave a trace; safe mode accepts the file."""
+def test_equal_models_give_equal_bytes_and_are_loaded_without_running_code(name: str, tmp_path: Path) -> None:
+    """Time, addresses and other models of the process do not change the file; safe mode accepts it."""
     paths = [tmp_path / "first.keras", tmp_path / "second.keras"]
     for path in paths:
-        model = build.build(name, Knobs((12, 12, 1), 3, dropout=0.3), mean=[0.5], std=[0.2])
+        model = build.build(name, ModelConfig((12, 12, 1), 3, dropout=0.3), mean=[0.5], std=[0.2])
         model.set_weights([np.full_like(w, 0.1) for w in model.get_weights()])
         write_model(model, path)
-        build.build("dense", Knobs((8, 8, 1), 3), mean=[0.5], std=[0.2])
+        build.build("dense", ModelConfig((8, 8, 1), 3), mean=[0.5], std=[0.2])
     assert paths[0].read_bytes() == paths[1].read_bytes()
     pixels = np.arange(144, dtype=np.uint8).reshape(1, 12, 12, 1)
     np.testing.assert_array_equal(read_model(paths[0])(pixels), model(pixels))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no zip", b"PK\x03\x04 cut off"])
-def test_a_damaged_model_file_is_named(tmp_path: Path, content: bytes | None) -> None:
-    """A missing, empty, foreign or cut off file is an ArtifactCorrupt that says which one."""
+def test_a_corrupted_model_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A missing, empty, foreign or truncated file raises ArtifactCorrupt with its path."""
     if content is not None:
         (tmp_path / "model.keras").write_bytes(content)
     with pytest.raises(ArtifactCorrupt, match=r"model\.keras cannot be read as a Keras model"):
@@ -174,7 +169,7 @@ def test_a_damaged_model_file_is_named(tmp_path: Path, content: bytes | None) ->
 
 
 def test_importing_the_training_code_loads_no_tensorflow() -> None:
-    """Each module can be imported by a command that computes nothing: neither TensorFlow nor Keras comes with it."""
+    """Every module can be imported by a command that computes nothing, without TensorFlow and Keras."""
     modules = ", ".join(
         [
             "components.train.stage",

@@ -1,17 +1,17 @@
-"""Sizes: parameters, bytes and multiply-accumulates, held against counts by hand."""
+"""Complexity: parameters, bytes and multiply-accumulates, compared with counts by hand."""
 
 import pytest
 
 from components.models import build
-from components.models.complexity import sizes
-from components.models.config import Knobs
+from components.models.complexity import complexity
+from components.models.config import ModelConfig
 
 
 def test_the_tutorials_cnn_costs_what_a_count_by_hand_says() -> None:
     """26x26x32 outputs of 3x3x1, 11x11x64 of 3x3x32, and 1,600 x 10; four bytes a parameter."""
-    found = sizes(build.build("cnn", Knobs((28, 28, 1), 10), mean=[0.1], std=[0.3]))
+    counted = complexity(build.build("cnn", ModelConfig((28, 28, 1), 10), mean=[0.1], std=[0.3]))
     convolutions = 26 * 26 * 32 * 9 + 11 * 11 * 64 * 9 * 32
-    assert found == {
+    assert counted == {
         "parameters": 34_826,
         "weight_bytes": 4 * 34_826,
         "macs": convolutions + 16_000,
@@ -38,7 +38,7 @@ def test_every_kind_of_layer_is_counted(shape: tuple[int, int, int]) -> None:
     x = layers.Dense(6)(x)
     x = layers.MultiHeadAttention(2, 3)(x, x)
     places, half = h * w, h * w // 4
-    assert sizes(keras.Model(images, x))["macs_by_type"] == {
+    assert complexity(keras.Model(images, x))["macs_by_type"] == {
         "convolution": half * 9 * c * 8 + half * 8 * 6,
         "depthwise convolution": 2 * half * 9 * 8,
         "transposed convolution": half * 4 * 6 * 4,
@@ -47,8 +47,8 @@ def test_every_kind_of_layer_is_counted(shape: tuple[int, int, int]) -> None:
     }
 
 
-def test_an_index_of_any_length_is_counted_too() -> None:
-    """`...` in an einsum stands for the dimensions that it leaves out."""
+def test_an_ellipsis_in_an_einsum_is_counted_too() -> None:
+    """`...` stands for the dimensions that the equation leaves out."""
     from components.system.tensorflow import tensorflow
 
     tensorflow()
@@ -56,4 +56,4 @@ def test_an_index_of_any_length_is_counted_too() -> None:
 
     images = keras.Input((5, 7, 3))
     model = keras.Model(images, keras.ops.einsum("...x,...y->...xy", images, images))
-    assert sizes(model)["macs"] == 5 * 7 * 3 * 3
+    assert complexity(model)["macs"] == 5 * 7 * 3 * 3

@@ -1,4 +1,4 @@
-"""A person's own network: what it may be, and what each mistake is told as."""
+"""Custom networks: what is accepted, and the message for each mistake."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +10,11 @@ import pytest
 from components.errors import ConfigError
 from components.models import build as models
 from components.models.catalog import check
-from components.models.config import Knobs
+from components.models.config import ModelConfig
 from components.models.saving import read_model, write_model
 from components.settings.sections import Train
 
-KNOBS = Knobs((8, 8, 1), 4)
+CONFIG = ModelConfig((8, 8, 1), 4)
 HEAD = "import keras\nfrom keras import layers\n"
 NETWORKS = {
     "sequential": "return flat(keras.Input(shape), layers.Dense(classes))",
@@ -45,7 +45,7 @@ MORE = (
 @pytest.fixture(scope="module", autouse=True)
 def mynets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The package `mynets`, with a module `nets` of one function per network above, where Python finds it."""
-    root = tmp_path_factory.mktemp("own")
+    root = tmp_path_factory.mktemp("custom")
     (root / "mynets").mkdir()
     (root / "mynets/__init__.py").touch()
     functions = "".join(f"\n\ndef {name}(shape, classes):\n    {body}\n" for name, body in NETWORKS.items())
@@ -57,7 +57,7 @@ def mynets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def build(name: str, precision: str = "float32") -> Any:
-    return models.build(f"mynets.nets:{name}", KNOBS, mean=[0.5], std=[0.2], precision=precision)
+    return models.build(f"mynets.nets:{name}", CONFIG, mean=[0.5], std=[0.2], precision=precision)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
@@ -80,44 +80,47 @@ def test_it_becomes_one_flat_model_between_scaling_and_softmax(name: str, precis
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("raising", r"raises RuntimeError in .*nets\.py, line \d+: no such shape"),
         ("nothing", "returns NoneType; expected a keras.Model"),
         ("subclass", "returns the class Mine; expected a keras.Sequential, or a keras.Model made from its inputs"),
         ("larger", r"returns a model that takes \(None, 9, 9, 1\); expected \(None, 8, 8, 1\)"),
-        ("fewer", r"returns a model that gives \(None, 3\); expected \(None, 4\)"),
+        ("fewer", r"returns a model that outputs \(None, 3\); expected \(None, 4\)"),
         ("integers", "returns a model that takes uint8; expected float32"),
-        ("code", "cannot be stored without your code, for it holds a Lambda or a function of yours"),
-        ("activated", "cannot be stored without your code, for it holds a Lambda or a function of yours"),
-        ("registered", "cannot be stored without your code, for it holds theirs>Mine"),
-        ("nested", r"holds the model sequential\w* as one layer; put its layers in instead, by sequential\w*\.call\("),
+        ("code", "cannot be stored without your code: it contains a Lambda or a function of your own"),
+        ("activated", "cannot be stored without your code: it contains a Lambda or a function of your own"),
+        ("registered", "cannot be stored without your code: it contains theirs>Mine"),
+        (
+            "nested",
+            r"contains the model sequential\w* as one layer; insert its layers instead, with ",
+        ),
     ],
 )
-def test_a_model_that_cannot_be_used_is_told_in_one_sentence(name: str, said: str) -> None:
+def test_a_model_that_cannot_be_used_is_rejected_in_one_sentence(name: str, message: str) -> None:
     """Before any image is read: which network, what it returned, what was expected."""
-    with pytest.raises(ConfigError, match=rf"^train\.model=mynets\.nets:{name} {said}") as error:
+    with pytest.raises(ConfigError, match=rf"^train\.model=mynets\.nets:{name} {message}") as error:
         build(name)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        ("nowhere.nets:net", "there is no module nowhere.nets; expected a Python file in the folder"),
+        ("nowhere.nets:net", "there is no module nowhere.nets; expected a Python file in the current folder"),
         ("mynets.none:net", "there is no module mynets.none"),
-        ("mynets.nets:sequentail", r"nets\.py has no function sequentail; did you mean sequential\?"),
+        ("mynets.nets:sequentail", r"nets\.py has no function sequentail; did you mean 'sequential'\?"),
         ("mynets.broken:net", r"broken\.py, line 1 is not valid Python: invalid syntax"),
     ],
 )
-def test_a_function_that_is_not_there_is_told_without_running_anything(name: str, said: str) -> None:
-    """When the settings are read: nothing of the person's code is imported for it."""
-    with pytest.raises(ConfigError, match=said):
+def test_a_missing_function_is_reported_without_running_anything(name: str, message: str) -> None:
+    """When the settings are read; user code is not imported for it."""
+    with pytest.raises(ConfigError, match=message):
         check(name, Train(model=name))
 
 
-def test_settings_that_it_is_not_told_are_refused() -> None:
-    """It is told shape and classes: another width or dropout would be a setting that nobody reads."""
+def test_settings_that_a_custom_network_does_not_get_are_rejected() -> None:
+    """It gets shape and classes alone: a changed width or dropout would have no effect."""
     with pytest.raises(
         ConfigError, match=r"train\.width is 2\.0, which train\.model=mynets\.nets:sequential cannot use"
     ):
@@ -125,7 +128,7 @@ def test_settings_that_it_is_not_told_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["cnm", "mynets:", ":net", "my nets:net", "mynets.nets", "mynets.nets:net:more"])
-def test_a_name_that_is_no_network_is_told_with_what_is_known(name: str) -> None:
-    """The known networks, and the form of a person's own."""
-    with pytest.raises(ConfigError, match=r"expected one of cnn_bn, .*, or package\.module:function"):
+def test_an_unknown_network_is_rejected_with_the_known_ones(name: str) -> None:
+    """And with the form of a custom network."""
+    with pytest.raises(ConfigError, match=r"expected one of attention, .*, or package\.module:function"):
         Train(model=name)

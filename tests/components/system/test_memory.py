@@ -22,7 +22,7 @@ DATA, LIMIT = 400 * MEGABYTE, 200 * MEGABYTE  # bytes of images, and what traini
 CHILD = """
 import resource, sys
 from pathlib import Path
-from components.system.memory import STATUS, told
+from components.system.memory import STATUS, in_bytes
 from components.settings.sections import Train
 from components.train.stage import train
 few, many, out, limit = sys.argv[1:]
@@ -33,7 +33,7 @@ def epoch(normalize, name):
     train(Path(normalize), *folders, Train(model="dense", width=0.1, epochs=1, batch_size=256))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = epoch(few, "few")
-resource.setrlimit(resource.RLIMIT_DATA, (told(STATUS)["VmData"] + int(limit),) * 2)
+resource.setrlimit(resource.RLIMIT_DATA, (in_bytes(STATUS)["VmData"] + int(limit),) * 2)
 print(epoch(many, "many") - before)
 """
 

@@ -1,4 +1,4 @@
-"""Resume: wherever a training ends, the next one completes it with the bytes of an undisturbed one."""
+"""Checkpoints: wherever a training is killed, the next one completes it with the bytes of an undisturbed one."""
 
 import json
 import os
@@ -33,16 +33,14 @@ train(*map(Path, sys.argv[1:5]), params=Train(**json.loads(sys.argv[5])))
 
 
 def child(normalized: Path, folder: Path, **settings: Any) -> "subprocess.Popen[str]":
-    """What `run` does, in a process of its own."""
+    """`run` in another process."""
     paths = map(str, (normalized, *folders(folder)))
     command = [sys.executable, "-c", CHILD, *paths, json.dumps(SMALL | settings)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training(
-    normalized: Path, tmp_path: Path
-) -> None:
-    """kill -9 in the third epoch, then again: every file equals that of another process, which was left in peace."""
+def test_a_killed_training_is_resumed_with_the_bytes_of_an_undisturbed_one(normalized: Path, tmp_path: Path) -> None:
+    """kill -9 in the third epoch, then again: every file equals that of an undisturbed process."""
     run(normalized, tmp_path / "undisturbed", model="cnn_bn")
 
     killed = child(normalized, tmp_path / "killed", model="cnn_bn")
@@ -55,10 +53,10 @@ def test_killed_and_started_again_it_writes_the_bytes_of_an_undisturbed_training
     assert not any((tmp_path / "killed/out").iterdir())
 
     again = child(normalized, tmp_path / "killed", model="cnn_bn")
-    _, told = again.communicate()
-    assert again.returncode == 0, told
-    assert "of 5 is done already" in told
-    assert "epoch 1/5" not in told
+    _, output = again.communicate()
+    assert again.returncode == 0, output
+    assert "of 5 is done already" in output
+    assert "epoch 1/5" not in output
     assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
 
 
@@ -74,10 +72,10 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_averages_schedules_and_weights_are_taken_up_where_they_were(
+def test_averages_schedules_and_class_weights_are_resumed(
     normalized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One cycle, momentum, the moving average and class weights: cut off after the second epoch, the same bytes."""
+    """One cycle, momentum, the moving average and class weights: killed after the second epoch, the same bytes."""
     run(normalized, tmp_path / "undisturbed", **EVERYTHING)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", interrupted(checkpoint.save, 2))
@@ -95,9 +93,9 @@ def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | None = None) -> Callable[..., Any]:
-    """*function*, whose call number *at* is the last thing that the training does; it may leave half a file behind.
+    """*function*, whose call number *at* ends the training and may leave half a file behind.
 
-    KeyboardInterrupt stands for any end here: nothing of what the process held lives on in the next training.
+    KeyboardInterrupt stands for any end: the next training uses nothing that the process held in memory.
     """
     calls = 0
 
@@ -116,7 +114,7 @@ def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | No
 
 
 MOMENTS = {
-    "in an epoch": ("components.train.callbacks.Narrator.on_train_batch_end", 15, None),
+    "in an epoch": ("components.train.callbacks.EpochReport.on_train_batch_end", 15, None),
     "while the best weights are written": ("keras.Model.save_weights", 2, "best.weights.h5"),
     "while the state is written": ("numpy.savez", 2, "state.npz.part"),
     "after the last epoch": ("components.train.checkpoint.save", 5, None),
@@ -128,7 +126,7 @@ MOMENTS = {
 def test_wherever_a_training_ends_the_next_one_completes_it(
     normalized: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """A training cut off at any moment, files half-written, is completed with the bytes of an undisturbed one."""
+    """A training that ends at any moment, files half-written, is completed with the bytes of an undisturbed one."""
     target, at, half = MOMENTS[moment]
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
@@ -139,10 +137,10 @@ def test_wherever_a_training_ends_the_next_one_completes_it(
     assert digests(tmp_path) == digests(undisturbed)
 
 
-def test_an_unreadable_state_is_told_and_training_starts_again(
+def test_a_corrupted_checkpoint_is_reported_and_training_restarts(
     normalized: Path, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A damaged state file costs the epochs done so far, and is told; it never changes the result."""
+    """It costs the epochs done so far, and never changes the result."""
     run(normalized, tmp_path)
     os.truncate(tmp_path / "work/state.npz", 5000)
     capsys.readouterr()
@@ -151,11 +149,11 @@ def test_an_unreadable_state_is_told_and_training_starts_again(
     assert digests(tmp_path) == digests(undisturbed)
 
 
-@pytest.mark.parametrize("kind", ["foreign", "cut off"])
-def test_weights_that_are_not_those_of_the_best_epoch_are_noticed(
+@pytest.mark.parametrize("kind", ["foreign", "truncated"])
+def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
     normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
 ) -> None:
-    """Other weights in the place of the best ones never become the model; the next training begins anew."""
+    """Other weights in the place of the best ones never become the model; the next training starts again."""
     run(normalized, tmp_path)
     best = Path("work/best.weights.h5")
     if kind == "foreign":
@@ -183,10 +181,10 @@ def stopped(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_early_stopping_and_the_schedule_remember_across_a_resume(
+def test_early_stopping_and_the_schedule_are_resumed(
     normalized: Path, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut off one epoch before it stops, a training stops there and not later: the epochs waited were not forgotten."""
+    """Killed one epoch before it stops, a training stops there and not later: the checkpoint has the epochs waited."""
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", interrupted(checkpoint.save, len(history(stopped)) - 1))
         with pytest.raises(KeyboardInterrupt):
@@ -195,8 +193,8 @@ def test_early_stopping_and_the_schedule_remember_across_a_resume(
     assert digests(tmp_path) == digests(stopped)
 
 
-def test_a_training_that_stopped_early_is_not_taken_up_again(normalized: Path, stopped: Path) -> None:
-    """A state that says "stopped" is the end, though epochs are left."""
+def test_a_training_that_stopped_early_is_not_continued(normalized: Path, stopped: Path) -> None:
+    """A checkpoint that says "stopped" is the end, though epochs are left."""
     before = digests(stopped)
     facts = run(normalized, stopped, **STOPPING)
     assert facts["epoch_seconds"] == []

@@ -15,9 +15,9 @@ from components.models.saving import read_model
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
 from components.train import checkpoint, distillation, losses
-from components.train.ensemble import ensemble, mean_history, members
+from components.train.ensemble import ensemble, mean_history, member_settings
+from components.train.network import untrained_network
 from components.train.stage import train
-from components.train.train_state import network
 from tests.components.train.test_checkpoint import interrupted
 from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
 
@@ -38,18 +38,22 @@ def trained(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_members_take_networks_in_turn_and_a_seed_each() -> None:
-    """Three members of two networks; each is the settings of a training of its own."""
-    found = members(Train(members=3, member_models="dense, cnn_bn", seed=5))
-    assert [(one.model, one.seed, one.members) for one in found] == [("dense", 5, 1), ("cnn_bn", 6, 1), ("dense", 7, 1)]
+    """Three members of two networks; each has the settings of a training with one network."""
+    settings = member_settings(Train(members=3, member_models="dense, cnn_bn", seed=5))
+    assert [(one.model, one.seed, one.members) for one in settings] == [
+        ("dense", 5, 1),
+        ("cnn_bn", 6, 1),
+        ("dense", 7, 1),
+    ]
     with pytest.raises(ConfigError, match=r"names 2 networks, and train.members is 1; set train.members=2"):
         Train(member_models="dense,cnn_bn")
-    with pytest.raises(ConfigError, match=r"train.member_models is 'dense,cnnbn'.*did you mean cnn_bn"):
+    with pytest.raises(ConfigError, match=r"train.member_models is 'dense,cnnbn'.*did you mean 'cnn_bn'"):
         Train(members=2, member_models="dense,cnnbn")
 
 
 def test_the_ensemble_is_the_mean_of_its_members(tmp_path: Path) -> None:
     """One flat model of Keras' own layers, the same after saving; raw pixels in, the mean probabilities out."""
-    models = [network(DATA, Train(model=name), "float32") for name in ("dense", "cnn_bn")]
+    models = [untrained_network(DATA, Train(model=name), "float32") for name in ("dense", "cnn_bn")]
     rng = np.random.default_rng(0)
     for model in models:
         model.set_weights([rng.uniform(0, 1, weight.shape) for weight in model.get_weights()])
@@ -61,8 +65,8 @@ def test_the_ensemble_is_the_mean_of_its_members(tmp_path: Path) -> None:
     assert whole.layers[-1].name == "probabilities"
 
 
-def test_the_artifact_tells_of_each_member(normalized: Path, trained: Path) -> None:
-    """A history for each and their mean, the validation accuracy of each and that of the model that is kept."""
+def test_the_artifact_describes_each_member(normalized: Path, trained: Path) -> None:
+    """A history of each and their mean, the validation accuracy of each and that of the ensemble."""
     out = trained / "out"
     summary = json.loads((out / "summary.json").read_text())
     assert [(one["model"], one["seed"]) for one in summary["members"]] == [("dense", 5), ("dense", 6)]
@@ -80,14 +84,14 @@ def test_the_artifact_tells_of_each_member(normalized: Path, trained: Path) -> N
 
 
 def test_a_mean_history_is_as_long_as_the_longest() -> None:
-    """Where a member stopped early, the mean is that of those that went on."""
+    """Where a member stopped early, the mean is that of the others."""
     assert mean_history([[{"loss": 3.0}, {"loss": 2.0}], [{"loss": 1.0}]]) == [{"loss": 2.0}, {"loss": 2.0}]
 
 
-def test_killed_among_its_members_it_trains_only_what_is_left(
+def test_a_killed_ensemble_trains_only_what_is_left(
     normalized: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut off in the second member's second epoch: the first is not trained again, and the bytes are the same."""
+    """Killed in the second member's second epoch: the first is not trained again, and the bytes are the same."""
     with monkeypatch.context() as patch:
         patch.setattr("components.train.checkpoint.save", interrupted(checkpoint.save, 3))
         with pytest.raises(KeyboardInterrupt):
@@ -99,7 +103,7 @@ def test_killed_among_its_members_it_trains_only_what_is_left(
 
 
 def test_the_divergence_is_zero_for_the_teacher_itself_and_scaled_by_the_square_of_the_temperature() -> None:
-    """T^2 KL(teacher_T || student_T), against NumPy on logits; the loss is its share and that of the labels."""
+    """T^2 KL(teacher_T || student_T), compared with NumPy; the loss is a weighted sum of it and that of the labels."""
     tensorflow()
     rng = np.random.default_rng(0)
     theirs, ours = (rng.normal(size=(6, 4)) for _ in range(2))
@@ -116,16 +120,16 @@ def test_the_divergence_is_zero_for_the_teacher_itself_and_scaled_by_the_square_
 
     params = Train(teacher="1", distill_weight=0.3, temperature=3.0)
     truth = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0, 1]]
-    given = -np.log((truth * student).sum(axis=1))
+    hard = -np.log((truth * student).sum(axis=1))
     both = losses.loss(params)(np.stack([truth, teacher], axis=1), student)
-    np.testing.assert_allclose(both, 0.3 * expected + 0.7 * given, rtol=1e-4)
-    np.testing.assert_allclose(losses.loss(params)(truth, student), given, rtol=1e-4)
+    np.testing.assert_allclose(both, 0.3 * expected + 0.7 * hard, rtol=1e-4)
+    np.testing.assert_allclose(losses.loss(params)(truth, student), hard, rtol=1e-4)
 
 
-def test_a_student_learns_from_its_teacher_and_is_taken_up_after_a_kill(
+def test_a_student_learns_from_its_teacher_and_is_resumed_after_a_kill(
     normalized: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With next to no word of the labels it agrees with the ensemble; cut off after an epoch, the same bytes."""
+    """Without the labels it agrees with the ensemble; killed after an epoch and resumed, it has the same bytes."""
     params = Train(**(SMALL | {"teacher": "champion", "distill_weight": 1.0, "epochs": 3}))
     file = trained / "out" / "model.keras"
 
@@ -146,8 +150,8 @@ def test_a_student_learns_from_its_teacher_and_is_taken_up_after_a_kill(
     assert (student == teacher).mean() > 0.8
 
 
-def test_the_teacher_sees_the_augmented_images_and_is_not_asked_in_validation(normalized: Path) -> None:
-    """Labels are pairs in training, rows of one 1 otherwise."""
+def test_the_teacher_sees_the_augmented_images_and_is_not_used_in_validation(normalized: Path) -> None:
+    """Labels are pairs in training, one-hot rows otherwise."""
     tf = tensorflow()
     params = Train(teacher="1", augment="shift=0.3", batch_size=16, epochs=1)
     feed = Feed(Split(normalized / "train"), 4, params, lambda images: tf.cast(images[:, :4, 0, 0], tf.float32))
@@ -156,7 +160,7 @@ def test_the_teacher_sees_the_augmented_images_and_is_not_asked_in_validation(no
     assert next(iter(feed.measuring()))[1].shape == (96, 4)
 
 
-def test_a_teacher_for_other_images_is_refused(trained: Path) -> None:
-    """Before training, with what it takes and what there is."""
-    with pytest.raises(ConfigError, match=r"takes images of \(8, 8, 1\) and knows 4 classes; expected \(28, 28, 1\)"):
-        distillation.teacher(trained / "out" / "model.keras", (28, 28, 1), 10)
+def test_a_teacher_for_other_images_is_rejected(trained: Path) -> None:
+    """Before training, with the images that it takes and those that there are."""
+    with pytest.raises(ConfigError, match=r"takes images of \(8, 8, 1\) and has 4 classes; expected \(28, 28, 1\)"):
+        distillation.read_teacher(trained / "out" / "model.keras", (28, 28, 1), 10)

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, losses and averages: each does what its setting says."""
+"""Optimizers, schedules, losses and weight averages: each does what its setting says."""
 
 from pathlib import Path
 from typing import Any
@@ -7,25 +7,26 @@ import numpy as np
 import pytest
 
 from components.data.input_pipeline import Feed
+from components.data.labels import uses_one_hot
 from components.data.splits import Split, SplitWriter
 from components.errors import ConfigError
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
 from components.train import losses
+from components.train.network import untrained_network
 from components.train.optimizers import optimizer, rate
-from components.train.train_state import Learner, learner, network
+from components.train.train_state import TrainState, create_train_state
 from tests.support.small_training import history, run, write_normalized
 
 DATA = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
 
 
-def build(params: Train, steps: int = 10) -> Learner:
+def build(params: Train, steps: int = 10) -> TrainState:
     tensorflow()
     import keras
 
     keras.utils.set_random_seed(0)
-    model = network(DATA, params, "float32")
-    return learner(model, params, steps)
+    return create_train_state(untrained_network(DATA, params, "float32"), params, steps)
 
 
 def rates(params: Train, steps: int) -> list[float]:
@@ -35,7 +36,7 @@ def rates(params: Train, steps: int) -> list[float]:
     return [float(schedule(step)) for step in range(params.epochs * steps + 1)]
 
 
-def test_one_cycle_rises_for_three_tenths_and_falls_to_next_to_nothing() -> None:
+def test_one_cycle_rises_for_three_tenths_and_falls_to_almost_nothing() -> None:
     """From a 25th of the rate to the rate and down to a 250,000th of it, without a jump."""
     values = rates(Train(epochs=10, learning_rate=0.5, schedule="onecycle"), 20)
     assert values[0] == pytest.approx(0.5 / 25)
@@ -46,36 +47,11 @@ def test_one_cycle_rises_for_three_tenths_and_falls_to_next_to_nothing() -> None
 
 
 def test_cosine_warms_up_from_zero_and_ends_at_zero() -> None:
-    """A straight line over the epochs of the warm-up, then half a cosine over what is left."""
+    """A straight line over the epochs of the warm-up, then half a cosine over the rest."""
     values = rates(Train(epochs=10, learning_rate=0.5, schedule="cosine", warmup=1.5), 20)
     np.testing.assert_allclose(values[:31], np.linspace(0, 0.5, 31), atol=1e-6)
     assert values[30 + 85] == pytest.approx(0.25)
     assert values[-1] == pytest.approx(0, abs=1e-6)
-
-
-def test_momentum_goes_against_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.9 to 0.8 and back; and where it does not move, the steps are those of Keras' own Nesterov momentum."""
-    from components.train import one_cycle
-
-    tensorflow()
-    momenta = [float(one_cycle.cycle(step, 100, 0.9, 0.8, 0.9)) for step in (0, 30, 100)]
-    assert momenta == pytest.approx([0.9, 0.8, 0.9])
-
-    import keras
-
-    ends = []
-    monkeypatch.setattr(one_cycle, "DIP", 0.0)
-    for made in (one_cycle.CyclingSGD(0.1, 0.9, 5), keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)):
-        weight = keras.Variable([1.0, -2.0])
-        for _ in range(5):
-            made.apply([2 * weight.value], [weight])
-        ends.append(weight.numpy())
-    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-6)
-    monkeypatch.setattr(one_cycle, "DIP", 0.1)
-    weight, made = keras.Variable([1.0, -2.0]), one_cycle.CyclingSGD(0.1, 0.9, 5)
-    for _ in range(5):
-        made.apply([2 * weight.value], [weight])
-    assert abs(weight.numpy() - ends[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
@@ -85,25 +61,25 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_scales_alone(name: s
     import keras
 
     params = Train(model="cnn_bn", optimizer=name, weight_decay=0.5, learning_rate=0.1, schedule="constant")
-    model = network(DATA, params, "float32")
-    made = optimizer(model, params, 10)
+    model = untrained_network(DATA, params, "float32")
+    built = optimizer(model, params, 10)
     before = [weight.numpy() for weight in model.trainable_variables]
-    made.apply([keras.ops.zeros_like(weight) for weight in model.trainable_variables])
+    built.apply([keras.ops.zeros_like(weight) for weight in model.trainable_variables])
     for old, new in zip(before, model.trainable_variables, strict=True):
         np.testing.assert_allclose(new.numpy(), old * (0.95 if old.ndim > 1 else 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"weight_decay": 0.1}, "train.optimizer adam has none; use --set train.optimizer=adamw"),
         ({"warmup": 1.0, "schedule": "onecycle"}, "train.schedule onecycle has no warm-up"),
         ({"warmup": 8.0, "epochs": 8}, "expected fewer than train.epochs, which is 8"),
     ],
 )
-def test_a_setting_that_would_have_no_effect_is_refused(settings: dict[str, Any], told: str) -> None:
+def test_a_setting_without_effect_is_rejected(settings: dict[str, Any], message: str) -> None:
     """Before anything runs, with what to change."""
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         Train(**settings)
 
 
@@ -117,8 +93,8 @@ def unbalanced(tmp_path_factory: pytest.TempPathFactory) -> Split:
     return Split(folder)
 
 
-def test_balanced_weights_let_each_class_count_for_the_same(unbalanced: Split) -> None:
-    """N / (K * n_c): the sums of the classes are equal and the mean is 1; held-out images are not weighted."""
+def test_balanced_weights_give_each_class_the_same_total(unbalanced: Split) -> None:
+    """N / (K * n_c): the sums of the classes are equal and the mean is 1; validation images are not weighted."""
     feed = Feed(unbalanced, 3, Train(class_weights="balanced", batch_size=16, epochs=1))
     batches = [(y.numpy(), w.numpy()) for _, y, w in feed.training(0)]
     labels, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
@@ -128,38 +104,38 @@ def test_balanced_weights_let_each_class_count_for_the_same(unbalanced: Split) -
 
 
 def test_one_hot_labels_give_the_loss_of_class_numbers() -> None:
-    """The two losses are one number; smoothing takes the one-hot one by itself."""
+    """The two losses are equal; label smoothing selects one-hot labels by itself."""
     tensorflow()
     probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], np.float32)
     labels = np.array([0, 1])
     sparse = losses.loss(Train())(labels, probabilities)
     one_hot = losses.loss(Train(loss="one_hot"))(np.eye(3, dtype=np.float32)[labels], probabilities)
     assert float(sparse) == pytest.approx(float(one_hot), rel=1e-6)
-    assert losses.one_hot(Train(label_smoothing=0.1))
-    assert not losses.one_hot(Train())
+    assert uses_one_hot(Train(label_smoothing=0.1))
+    assert not uses_one_hot(Train())
 
 
-def test_the_average_follows_every_weight_and_is_measured_in_its_place(tmp_path: Path) -> None:
-    """It is the average of the weights after each step, statistics too; after an epoch training goes on as before."""
+def test_the_average_follows_every_weight_and_is_evaluated_in_its_place(tmp_path: Path) -> None:
+    """It averages the weights after each step, statistics too; after an epoch training continues with the weights."""
     tensorflow()
     import keras
 
     split = Split(write_normalized(tmp_path) / "train")
-    made = build(Train(model="cnn_bn", ema=0.9, learning_rate=0.1))
-    assert made.average
-    expected = [weight.numpy() for weight in made.model.weights]
+    state = build(Train(model="cnn_bn", ema=0.9, learning_rate=0.1))
+    assert state.average
+    expected = [weight.numpy() for weight in state.model.weights]
     for step in range(1, 13):
-        made.model.train_on_batch(split.images()[8 * step - 8 : 8 * step], split.labels[8 * step - 8 : 8 * step])
-        made.average.on_train_batch_end(step, {})
+        state.model.train_on_batch(split.images()[8 * step - 8 : 8 * step], split.labels[8 * step - 8 : 8 * step])
+        state.average.on_train_batch_end(step, {})
         momentum = min(0.9, (1 + step) / (10 + step))
         expected = [
-            momentum * e + (1 - momentum) * w.numpy() for e, w in zip(expected, made.model.weights, strict=True)
+            momentum * e + (1 - momentum) * w.numpy() for e, w in zip(expected, state.model.weights, strict=True)
         ]
-    raw = made.model.get_weights()
-    made.average.on_test_begin({})
-    measured = made.model.get_weights()
-    made.average.on_epoch_end(0, {})
-    for average, weight, before, after in zip(expected, measured, raw, made.model.get_weights(), strict=True):
+    raw = state.model.get_weights()
+    state.average.on_test_begin({})
+    measured = state.model.get_weights()
+    state.average.on_epoch_end(0, {})
+    for average, weight, before, after in zip(expected, measured, raw, state.model.get_weights(), strict=True):
         np.testing.assert_allclose(weight, average, rtol=1e-3, atol=1e-5)
         np.testing.assert_array_equal(before, after)
     moved = [not np.allclose(a, b) for a, b in zip(raw, measured, strict=True)]
@@ -168,7 +144,7 @@ def test_the_average_follows_every_weight_and_is_measured_in_its_place(tmp_path:
 
 
 def test_every_setting_together_trains(tmp_path: Path) -> None:
-    """One cycle, SGD, decay, weighted classes, smoothing and an average learn as well as Adam does."""
+    """One cycle, SGD, weight decay, class weights, label smoothing and averaged weights learn as well as Adam."""
     run(
         write_normalized(tmp_path / "normalize"),
         tmp_path,

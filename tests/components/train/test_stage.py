@@ -1,4 +1,4 @@
-"""Train: the files that it writes, and the trainings that it refuses."""
+"""Train: the files that it writes, and the trainings that it rejects."""
 
 import json
 import math
@@ -12,8 +12,8 @@ from components.data.splits import Split
 from components.errors import ModelRejected
 from components.models.saving import read_model
 from components.settings.sections import Train
-from components.train.callbacks import Divergence
-from components.train.train_state import resolve
+from components.train.callbacks import DivergenceGuard
+from components.train.network import resolve_precision
 from tests.support.small_training import history, run, write_normalized
 
 
@@ -29,10 +29,10 @@ def trained(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_loss_that_is_no_number_rejects_the_model(normalized: Path, tmp_path: Path) -> None:
-    """Weights of nan end the training at its first epoch, with the value and what to change.
+def test_a_nan_loss_rejects_the_model(normalized: Path, tmp_path: Path) -> None:
+    """NaN weights end the training in its first epoch, with the value and what to change.
 
-    The loss alone does not show it: ReLU and pooling of some processors' kernels make numbers of nan.
+    The loss alone does not show it: on some processors ReLU and pooling turn NaN into numbers.
     """
     data = json.loads((normalized / "data.json").read_text())
     broken = tmp_path / "normalize"
@@ -45,16 +45,16 @@ def test_a_loss_that_is_no_number_rejects_the_model(normalized: Path, tmp_path: 
     assert not list((tmp_path / "work").iterdir())
 
 
-def test_a_validation_loss_that_is_no_number_rejects_the_model() -> None:
-    """Also where only the validation loss is lost, before its weights could be kept as the best."""
-    judge = Divergence(0.5, [])
-    judge.on_epoch_begin(2, {})
+def test_an_infinite_validation_loss_rejects_the_model() -> None:
+    """Even where only the validation loss is infinite, before the weights could be kept as the best."""
+    guard = DivergenceGuard(0.5, [])
+    guard.on_epoch_begin(2, {})
     with pytest.raises(ModelRejected, match="epoch 3: val_loss is inf"):
-        judge.on_epoch_end(2, {"val_loss": math.inf})
+        guard.on_epoch_end(2, {"val_loss": math.inf})
 
 
-def test_the_artifact_holds_what_its_readers_need(normalized: Path, trained: Path) -> None:
-    """The best epoch's weights, a row per epoch, and a summary that agrees with both."""
+def test_the_artifact_is_complete(normalized: Path, trained: Path) -> None:
+    """The weights of the best epoch, a row per epoch, and a summary that agrees with both."""
     out = trained / "out"
     assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.keras", "summary.json"]
     summary, rows = json.loads((out / "summary.json").read_text()), history(trained)
@@ -69,8 +69,8 @@ def test_the_artifact_holds_what_its_readers_need(normalized: Path, trained: Pat
     assert accuracy > 0.9
 
 
-def test_bfloat16_trains_and_its_model_answers_in_float32(normalized: Path, tmp_path: Path) -> None:
-    """Mixed precision ends in a model whose probabilities are float32 and sum to one, and leaves no policy behind."""
+def test_bfloat16_trains_a_model_that_computes_in_float32(normalized: Path, tmp_path: Path) -> None:
+    """Mixed precision gives a model with float32 probabilities that sum to one, and restores the dtype policy."""
     run(normalized, tmp_path, model="cnn_bn", precision="mixed_bfloat16", epochs=1)
     import keras
 
@@ -92,20 +92,20 @@ def test_bfloat16_trains_and_its_model_answers_in_float32(normalized: Path, tmp_
 def test_auto_precision_follows_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, expected: str
 ) -> None:
-    """bfloat16 only where the processor says that it computes in it, and for no network that is slower so; a stated
-    precision is taken as it is."""
+    """bfloat16 only where the processor supports it, and for no network that is slower in it; an explicit precision
+    is used as it is."""
     (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr("components.train.train_state.CPUINFO", tmp_path / "cpuinfo")
-    assert resolve(Train()) == expected
-    assert resolve(Train(model="mobilenet_v2")) == "float32"
-    assert resolve(Train(precision="float32")) == "float32"
-    assert resolve(Train(model="mobilenet_v2", precision="mixed_bfloat16")) == "mixed_bfloat16"
-    monkeypatch.setattr("components.train.train_state.CPUINFO", tmp_path / "none")
-    assert resolve(Train()) == "float32"
+    monkeypatch.setattr("components.train.network.CPUINFO", tmp_path / "cpuinfo")
+    assert resolve_precision(Train()) == expected
+    assert resolve_precision(Train(model="mobilenet_v2")) == "float32"
+    assert resolve_precision(Train(precision="float32")) == "float32"
+    assert resolve_precision(Train(model="mobilenet_v2", precision="mixed_bfloat16")) == "mixed_bfloat16"
+    monkeypatch.setattr("components.train.network.CPUINFO", tmp_path / "none")
+    assert resolve_precision(Train()) == "float32"
 
 
 def test_label_smoothing_and_cosine_train_too(normalized: Path, tmp_path: Path) -> None:
-    """One-hot labels are made where smoothing needs them; the cosine ends near zero."""
+    """Smoothing turns labels into one-hot rows; the cosine ends near zero."""
     run(normalized, tmp_path, label_smoothing=0.1, schedule="cosine", patience=5)
     rows = history(tmp_path)
     assert rows[-1]["val_accuracy"] > 0.9
@@ -113,8 +113,8 @@ def test_label_smoothing_and_cosine_train_too(normalized: Path, tmp_path: Path) 
     assert rows[-1]["learning_rate"] < 0.002
 
 
-def test_tensorboard_gets_figures_and_histograms(trained: Path) -> None:
-    """Event files for training and validation hold each epoch's figures and the weights' distribution."""
+def test_tensorboard_gets_metrics_and_histograms(trained: Path) -> None:
+    """The event files of training and validation hold the metrics of each epoch and histograms of the weights."""
     from components.system.tensorflow import tensorflow
 
     tf = tensorflow()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.models import catalog
 from components.settings.sections import Gate, Params, Train, Validate
+from components.system.source_code import source_file
 from pipeline.store.canonical import canonical
 from pipeline.store.code_hash import code_hashes
 from pipeline.store.recipe import differences, key, recipe_of
@@ -77,6 +77,17 @@ def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
         }
         & code.keys()
     )
+
+
+def test_distributed_training_is_in_the_key_of_several_workers_alone() -> None:
+    """A change to the way in which workers communicate trains nothing again that was trained by one."""
+
+    def distributed(workers: int) -> set[str]:
+        code = recipe_of("train", Params(train=Train(workers=workers)), INPUTS)["code"]
+        return {name.removeprefix("components.train.distributed.") for name in code if ".distributed" in name}
+
+    assert distributed(1) == set()
+    assert distributed(2) == {"launcher", "worker", "collectives", "replica", "components.train.distributed"}
 
 
 def test_each_source_has_its_own_code_in_the_key_of_ingest() -> None:
@@ -164,7 +175,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    for cached in (code_hashes, catalog.source_file):
+    for cached in (code_hashes, source_file):
         cached.cache_clear()
     return tmp_path / "theirs"
 

@@ -1,4 +1,4 @@
-"""Several workers: the steps of one, whatever the settings; whoever ends, nobody is left, and the next try goes on."""
+"""Distributed training takes the steps of one worker; whichever process ends, none is left, and a retry resumes."""
 
 import json
 import re
@@ -29,12 +29,12 @@ def normalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def children() -> Callable[[], list[psutil.Process]]:
-    """The workers that this process has started and that live."""
+    """The workers of this process that are running."""
     return lambda: [p for p in psutil.Process().children() if "components.train.distributed.worker" in p.cmdline()]
 
 
 def steps(normalized: Path, folder: Path, workers: int, **settings: Any) -> list[dict[str, Any]]:
-    """What each of *workers* had after each step; one alone trains as a run without workers does."""
+    """The weights and losses of each of *workers* after each step; one alone trains without communication."""
     folder.mkdir()
     addresses = free_addresses(workers) if workers > 1 else ()
     task = {"addresses": addresses, "normalize": str(normalized), "params": SMALL | settings, "out": str(folder)}
@@ -44,7 +44,7 @@ def steps(normalized: Path, folder: Path, workers: int, **settings: Any) -> list
     return [dict(np.load(folder / f"{k}.npz")) for k in range(workers)]
 
 
-def apart(one: dict[str, Any], other: dict[str, Any]) -> float:
+def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     """The largest difference of a weight or a loss, after any step."""
     assert one.keys() == other.keys()
     return max(float(np.abs(one[name] - other[name]).max()) for name in one)
@@ -53,14 +53,14 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> float:
 PLAIN: dict[str, Any] = {"model": "cnn_bn", "optimizer": "sgd", "l2": 0.001, "dropout": 0.0, "epochs": 2}
 
 
-def test_every_worker_takes_the_step_that_one_would_take(normalized: Path, tmp_path: Path) -> None:
+def test_every_worker_takes_the_step_of_a_single_one(normalized: Path, tmp_path: Path) -> None:
     """Three workers, five or six images each, augmented, batch normalisation, a last batch of one image: after each of
     14 steps their weights are equal to the bit, and but for rounding those of one worker on the same batches."""
     [alone] = steps(normalized, tmp_path / "alone", 1, **PLAIN)
     three = steps(normalized, tmp_path / "three", 3, **PLAIN)
     assert len({name.partition("-")[0] for name in alone}) == 14
-    assert apart(three[0], three[1]) == apart(three[0], three[2]) == 0
-    assert apart(three[0], alone) < 1e-5
+    assert largest_difference(three[0], three[1]) == largest_difference(three[0], three[2]) == 0
+    assert largest_difference(three[0], alone) < 1e-5
 
 
 EVERYTHING: dict[str, Any] = {
@@ -80,7 +80,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_every_technique_does_together_what_it_does_alone(normalized: Path, tmp_path: Path) -> None:
+def test_every_technique_does_in_two_workers_what_it_does_in_one(normalized: Path, tmp_path: Path) -> None:
     """An ensemble of two with class weights, label smoothing, one cycle and averaged weights, distilled: the history of
     two workers is that of one."""
     run(normalized, tmp_path / "teacher", epochs=1)
@@ -92,10 +92,10 @@ def test_every_technique_does_together_what_it_does_alone(normalized: Path, tmp_
         assert one == pytest.approx(two, abs=1e-4)
 
 
-def test_the_same_settings_give_the_same_bytes_with_dropout_of_their_own(
+def test_the_same_settings_give_the_same_bytes_though_dropout_differs_by_worker(
     normalized: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Twice the same, in bfloat16 and with dropout; only the chief reports epochs."""
+    """Two equal trainings, in bfloat16 and with dropout; only the chief reports epochs."""
     for name in ("one", "same"):
         run(normalized, tmp_path / name, model="cnn_bn", epochs=2, precision="mixed_bfloat16", workers=2)
     assert digests(tmp_path / "one") == digests(tmp_path / "same")
@@ -106,7 +106,7 @@ def test_the_same_settings_give_the_same_bytes_with_dropout_of_their_own(
 def test_early_stopping_and_the_schedule_decide_alike_everywhere(
     normalized: Path, tmp_path: Path, children: Callable[[], list[psutil.Process]]
 ) -> None:
-    """A rate too high: the schedule lowers it and training ends early, in all workers; none waits for another."""
+    """With a rate too high, the schedule lowers it and training stops early in all workers; none waits for another."""
     run(normalized, tmp_path, epochs=12, patience=3, learning_rate=0.5, schedule="plateau", workers=2)
     rates = [row["learning_rate"] for row in history(tmp_path)]
     assert len(rates) < 12
@@ -114,20 +114,20 @@ def test_early_stopping_and_the_schedule_decide_alike_everywhere(
     assert not children()
 
 
-def test_divergence_is_told_as_in_one_process(normalized: Path, tmp_path: Path) -> None:
-    """Loss that is no number ends all workers with the sentence of Divergence."""
+def test_divergence_is_reported_as_with_one_worker(normalized: Path, tmp_path: Path) -> None:
+    """A NaN loss ends all workers with the message of DivergenceGuard."""
     with pytest.raises(ModelRejected, match="training diverged in epoch 1"):
         run(normalized, tmp_path, optimizer="sgd", learning_rate=10, model="cnn", epochs=5, l2=1.0, workers=2)
 
 
 class Enough(Exception):
-    """What a search ends a trial with."""
+    """Raised by a search to end a trial."""
 
 
-def test_what_watches_sees_each_epoch_and_may_end_the_training(
+def test_a_watch_sees_each_epoch_and_may_end_the_training(
     normalized: Path, tmp_path: Path, children: Callable[[], list[psutil.Process]]
 ) -> None:
-    """As a search does: given up after its second epoch, and no process is left."""
+    """As a search does when it prunes a trial after its second epoch; no process is left."""
     seen: list[int] = []
 
     def watch(rows: list[dict[str, float]]) -> None:
@@ -147,13 +147,13 @@ def as_worker(monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...], numbe
     monkeypatch.setenv("TF_CONFIG", json.dumps(task))
 
 
-def test_a_worker_that_never_comes_is_not_waited_for_for_ever(
+def test_a_missing_worker_is_waited_for_until_a_timeout(
     normalized: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     children: Callable[[], list[psutil.Process]],
 ) -> None:
-    """The one that is there says for how long it waited and what to look at."""
+    """The message says which one waited, for how long, and what to check."""
     monkeypatch.setattr(launcher, "START_TIMEOUT", 8.0)
     as_worker(monkeypatch, free_addresses(2), 1)
     with pytest.raises(
@@ -163,8 +163,8 @@ def test_a_worker_that_never_comes_is_not_waited_for_for_ever(
     assert not children()
 
 
-def test_a_port_that_is_taken_is_told(normalized: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow's server would share it in silence."""
+def test_a_port_in_use_is_reported(normalized: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's server would share it silently."""
     import socket
 
     with socket.socket() as other:
@@ -186,7 +186,7 @@ assist(Path(sys.argv[1]), Train(workers=2))
 
 
 def test_a_worker_ends_with_the_stage_that_started_it(normalized: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """kill -9 of the stage, while its worker waits for another one and has nothing to tell it."""
+    """kill -9 of the stage, while its worker waits for another one and sends nothing."""
     as_worker(monkeypatch, free_addresses(2), 1)
     with subprocess.Popen([sys.executable, "-c", ASSIST, str(normalized)]) as stage:
         while not (workers := psutil.Process(stage.pid).children()):

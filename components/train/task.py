@@ -1,0 +1,51 @@
+"""One network to train: on what, how, and where its files go; as JSON for the workers of a distributed training."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypedDict
+
+from components.artifact_files import HistoryRow
+from components.settings.sections import Train
+
+Watch = Callable[[list[HistoryRow]], None]  # called with the history after each epoch; ends the training by raising
+
+
+class TaskMessage(TypedDict):
+    normalize: str
+    params: dict[str, Any]
+    work: str
+    logs: str
+    teacher: str | None
+
+
+@dataclass(frozen=True)
+class Task:
+    normalize: Path  # the artifact with the images
+    params: Train
+    work: Path  # folder for checkpoints
+    logs: Path  # folder for TensorBoard's event files
+    teacher: Path | None = None  # the model.keras to distil from
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The data.json of normalize."""
+        data: dict[str, Any] = json.loads((self.normalize / "data.json").read_bytes())
+        return data
+
+    def message(self) -> TaskMessage:
+        return {
+            "normalize": str(self.normalize),
+            "params": asdict(self.params),
+            "work": str(self.work),
+            "logs": str(self.logs),
+            "teacher": str(self.teacher) if self.teacher else None,
+        }
+
+    @classmethod
+    def from_message(cls, message: TaskMessage) -> "Task":
+        teacher = Path(message["teacher"]) if message["teacher"] else None
+        params = Train(**message["params"])
+        return cls(Path(message["normalize"]), params, Path(message["work"]), Path(message["logs"]), teacher)
