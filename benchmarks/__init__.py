@@ -1,1 +1,10 @@
-"""Measurements, as ratios within one run: `make bench`. Not tests: nothing here fails for being slow."""
+"""Benchmarks: ratios within one run. They are not tests: nothing fails because it is slow.
+
+    python -m benchmarks [--quick]            speed, memory and accuracy: make bench
+    python -m benchmarks.training [ROW...]    the recipes of docs/training.md: make bench-training
+    python -m benchmarks.workers [WORKERS]    distributed training
+    python -m benchmarks.task_overhead        a task on CeleryExecutor and on LocalExecutor
+    python -m benchmarks.containers           the containers of make up
+
+The other modules are programs that these start.
+"""

@@ -1,6 +1,6 @@
-"""python -m benchmarks [--quick]: measure, print each figure with its spread, keep all in bench-results/.
+"""python -m benchmarks [--quick]: measure, print each result with its spread, and write all to bench-results/.
 
-Needs MNIST_DIR. What is compared runs by turns in the same minutes, so that a busy machine is busy for both.
+Needs MNIST_DIR. What is compared runs interleaved, in the same minutes, so that a busy machine slows both.
 """
 
 import argparse
@@ -28,7 +28,7 @@ MEGABYTE = 2**20
 PARTS = ("data", "augmentation", "epoch", "cold")
 
 
-# What the plain script does not do either: it trains the same network, without augmentation, and looks at nothing else.
+# The plain script trains the same network, without augmentation, and evaluates its accuracy alone.
 PLAIN = ("--set", "train.augment=none", "--set", "evaluate.corruption_images=0")
 
 
@@ -39,7 +39,7 @@ class Timed:
     out: str
 
 
-# A process's peak counts that of the process it was forked from, so a small one stands between this one and it.
+# The peak of a process includes that of the process it was forked from, so a small one starts it.
 LAUNCHER = """
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])
@@ -49,7 +49,7 @@ sys.exit(status)
 
 
 def timed(*arguments: str, home: Path | None = None) -> Timed:
-    """Run a Python process to its end and tell what it took."""
+    """Run a Python process to its end and measure it."""
     environment = {**CLEAN, "MNIST_DIR": os.environ["MNIST_DIR"], **({"PIPELINE_HOME": str(home)} if home else {})}
     with tempfile.NamedTemporaryFile() as peak:
         start = time.monotonic()
@@ -73,9 +73,9 @@ def pipeline(home: Path, *arguments: str) -> tuple[Timed, dict[str, Any]]:
 
 
 def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[str, Any]]:
-    """The whole pipeline on an empty home against the plain script, by turns, another seed each round.
+    """The whole pipeline on an empty home and the plain script, interleaved, with another seed in each round.
 
-    Yields what is known after each round, so that an end before the last one leaves something.
+    Yields the results after each round, so that a benchmark that is interrupted keeps some.
     """
     rows: list[dict[str, Any]] = []
     for seed in range(rounds):
@@ -88,14 +88,14 @@ def cold_runs(folder: Path, rounds: int, settings: list[str]) -> Iterator[dict[s
         row = {"seed": seed, "epochs": epochs, "ours": ours.seconds, "plain": plain.seconds, "peak": ours.peak}
         row |= {"ratio": ours.seconds / plain.seconds, "accuracy": answer["accuracy"], "plain_accuracy": theirs}
         row["stages"] = {stage["stage"]: stage["seconds"] for stage in answer["stages"]}
-        tell(f"round {seed}: {ours.seconds:.1f} s, plain {plain.seconds:.1f} s, accuracy {answer['accuracy']:.4f}")
+        log(f"round {seed}: {ours.seconds:.1f} s, plain {plain.seconds:.1f} s, accuracy {answer['accuracy']:.4f}")
         rows.append(row)
         known = {name: spread([row[name] for row in rows]) for name in ("ratio", "accuracy")}
         yield {"rounds": list(rows), **known}
 
 
 def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, Any]:
-    """The run that finds everything made, against the start of the interpreter alone."""
+    """A run with nothing to do, compared with the start of the interpreter alone."""
     home = folder / "cold-0"
     ours, bare = [], []
     for _ in range(rounds):
@@ -108,22 +108,22 @@ def nothing_to_do(folder: Path, rounds: int, settings: list[str]) -> dict[str, A
 def data_stages(folder: Path, rounds: int) -> dict[str, Any]:
     """Ingest, validate and normalize: MNIST as published, the same as raw files, and ten times the images."""
     sources = {"published": "mnist", "raw": str(more_images(folder, 1)), "ten times": str(more_images(folder, 10))}
-    found: dict[str, list[Timed]] = {name: [] for name in sources}
+    results: dict[str, list[Timed]] = {name: [] for name in sources}
     for number in range(rounds):
         for name, source in sources.items():
             home = folder / f"data-{number}"
             done, _ = pipeline(home, "--source", source, "--until", "normalize")
-            found[name].append(done)
-            tell(f"{name}: {done.seconds:.1f} s, {done.peak / MEGABYTE:.0f} MB")
+            results[name].append(done)
+            log(f"{name}: {done.seconds:.1f} s, {done.peak / MEGABYTE:.0f} MB")
             shutil.rmtree(home)
-    seconds = {name: [run.seconds for run in runs] for name, runs in found.items()}
-    peaks = {name: max(run.peak for run in runs) for name, runs in found.items()}
+    seconds = {name: [run.seconds for run in runs] for name, runs in results.items()}
+    peaks = {name: max(run.peak for run in runs) for name, runs in results.items()}
     ten_times = spread(ratio(seconds["ten times"], seconds["raw"]))
     return {"seconds": {n: spread(s) for n, s in seconds.items()}, "peak": peaks, "ten_times_ratio": ten_times}
 
 
 def augmentation(rounds: int) -> dict[str, Any]:
-    """Epochs with every kind of augmentation against epochs without, by turns."""
+    """Epochs with every kind of augmentation and epochs without, interleaved."""
     done = timed("-m", "benchmarks.augmented", os.environ["MNIST_DIR"], str(rounds))
     seconds = json.loads(done.out)
     cost = spread(ratio(seconds["augmented"], seconds["plain"]))
@@ -131,32 +131,31 @@ def augmentation(rounds: int) -> dict[str, Any]:
 
 
 def epochs(rounds: int) -> dict[str, Any]:
-    """An epoch of the pipeline, with and without its augmentation, against one of a plain `fit`, by turns."""
+    """An epoch of the pipeline, with and without its augmentation, and one of a plain `fit`, interleaved."""
     kinds = {"plain": ["plain"], "bare": ["train.augment=none"], "default": []}
-    seconds = by_turns(kinds, rounds, 30_000)
+    seconds = interleaved(kinds, rounds, 30_000)
     ratios = {name: spread(ratio(seconds[name], seconds["plain"])) for name in ("bare", "default")}
     return {"seconds": {name: spread(values) for name, values in seconds.items()}, "ratio": ratios}
 
 
-def by_turns(kinds: Mapping[str, Sequence[str]], rounds: int, images: int) -> dict[str, list[float]]:
-    """The seconds of an epoch on so many images with the settings of each of *kinds*, one after the other, each
-    *rounds* times."""
+def interleaved(kinds: Mapping[str, Sequence[str]], rounds: int, images: int) -> dict[str, list[float]]:
+    """The seconds of an epoch on *images* with the settings of each of *kinds*, one after the other, *rounds* times."""
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):
         for name, settings in kinds.items():
             done = timed("-m", "benchmarks.epoch", os.environ["MNIST_DIR"], str(images), *settings)
             seconds[name].append(float(done.out))
-            tell(f"an epoch, {name}: {seconds[name][-1]:.1f} s")
+            log(f"an epoch, {name}: {seconds[name][-1]:.1f} s")
     return seconds
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """One by the other, round by round."""
-    return [one / other for one, other in zip(ours, theirs, strict=True)]
+    """*ours* by *theirs*, round by round."""
+    return [numerator / denominator for numerator, denominator in zip(ours, theirs, strict=True)]
 
 
 def more_images(folder: Path, times: int) -> Path:
-    """MNIST's images *times* over as raw IDX files, each further copy with a faint noise of its own."""
+    """MNIST's images *times* over as raw IDX files, each further copy with other faint noise."""
     out = folder / f"images-x{times}"
     out.mkdir()
     noise = np.random.default_rng(0)
@@ -181,61 +180,61 @@ def spread(values: list[float]) -> dict[str, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     arguments.add_argument(
-        "--quick", action="store_true", help="one round of one epoch: whether it works, not how fast"
+        "--quick", action="store_true", help="one round of one epoch: shows that it works, not how fast"
     )
-    arguments.add_argument("--only", default="", choices=["", *PARTS], help="one part alone")
-    arguments.add_argument("--rounds", type=int, default=3, help="how often each is measured, with another seed (3)")
+    arguments.add_argument("--only", default="", choices=["", *PARTS], help="a single part")
+    arguments.add_argument("--rounds", type=int, default=3, help="rounds of each measurement, with a seed each (3)")
     options = arguments.parse_args()
     if not os.environ.get("MNIST_DIR"):
         raise SystemExit("the measurements need MNIST: MNIST_DIR=FOLDER make bench")
     rounds, settings = options.rounds, []
     if options.quick:
         rounds, settings = 1, ["--set", "train.epochs=1", "--set", "gate.min_accuracy=0.9"]
-    results = ROOT / "bench-results"
-    results.mkdir(exist_ok=True)
-    path = results / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    found: dict[str, Any] = {"machine": machine()}
+    folder = ROOT / "bench-results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    results: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as name:
         for part, figures in measured(Path(name), rounds, settings, options.only):
-            found[part] = figures
-            path.write_text(json.dumps(found, indent=2) + "\n")
-    print(text(found))
+            results[part] = figures
+            path.write_text(json.dumps(results, indent=2) + "\n")
+    print(text(results))
     print(f"\nwritten to {path.relative_to(ROOT)}")
 
 
 def measured(folder: Path, rounds: int, settings: list[str], only: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if only in ("", "data"):
-        tell(f"data stages: three sources, {rounds} rounds of half a minute")
+        log(f"data stages: three sources, {rounds} rounds of half a minute")
         yield "data_stages", data_stages(folder, rounds)
     if only in ("", "augmentation"):
-        tell(f"augmentation: {3 * rounds} rounds of five seconds")
+        log(f"augmentation: {3 * rounds} rounds of five seconds")
         yield "augmentation", augmentation(3 * rounds)
     if only in ("", "epoch"):
-        tell(f"epochs against plain Keras: {rounds} rounds of a minute")
+        log(f"epochs against plain Keras: {rounds} rounds of a minute")
         yield "epochs", epochs(rounds)
     if only in ("", "cold"):
-        tell(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
+        log(f"cold runs against plain Keras: {rounds} rounds of about ten minutes on two cores")
         for so_far in cold_runs(folder, rounds, settings):
             yield "cold", so_far
         yield "nothing_to_do", nothing_to_do(folder, 5, settings)
 
 
-def text(found: dict[str, Any]) -> str:
-    """The figures with their spread, and what they are held against."""
+def text(results: dict[str, Any]) -> str:
+    """The results with their spread and targets."""
     rows = []
-    if data := found.get("data_stages"):
+    if data := results.get("data_stages"):
         for name, seconds in data["seconds"].items():
             rows.append((f"data stages, {name}", shown(seconds, "s"), f"peak {data['peak'][name] / MEGABYTE:.0f} MB"))
         rows.append(("ten times the images", shown(data["ten_times_ratio"], "x"), "at most 11"))
-    if augmented := found.get("augmentation"):
+    if augmented := results.get("augmentation"):
         rows.append(("epoch with every augmentation", shown(augmented["ratio"], "x"), "at most 1.3"))
-    if trained := found.get("epochs"):
+    if trained := results.get("epochs"):
         rows.append(("epoch against a plain fit", shown(trained["ratio"]["default"], "x"), "float32, batches of 64"))
         rows.append(("the same without augmentation", shown(trained["ratio"]["bare"], "x"), ""))
-    if cold := found.get("cold"):
+    if cold := results.get("cold"):
         rows.append(("cold run against plain Keras", shown(cold["ratio"], "x"), "at most 1.25"))
         rows.append(("accuracy on MNIST", shown(cold["accuracy"], "", 4), "mean at least 0.992"))
-    if nothing := found.get("nothing_to_do"):
+    if nothing := results.get("nothing_to_do"):
         rows.append(("nothing to do", shown(nothing["seconds"], "s"), "at most 3 s"))
         rows.append(("nothing to do against python -c pass", shown(nothing["python_starts"], "x"), ""))
     return "\n".join(f"{name:<38} {value:<34} {note}".rstrip() for name, value, note in rows)
@@ -252,7 +251,7 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "versions": versions()}
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 

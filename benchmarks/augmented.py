@@ -1,7 +1,7 @@
-"""What augmentation costs: epochs with every kind of it against epochs without, by turns, in one training.
+"""The cost of augmentation: epochs with every kind of it and epochs without, interleaved, in one training.
 
 python -m benchmarks.augmented MNIST_DIR ROUNDS: trains the network cnn_bn on 10,000 images in batches of 128 and
-prints {"plain": [seconds], "augmented": [seconds]}, an epoch each without its validation.
+prints {"plain": [seconds], "augmented": [seconds]} of epochs without validation.
 """
 
 import json
@@ -32,19 +32,19 @@ def main(folder: Path, rounds: int) -> None:
 
 
 def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:
-    """How long each epoch took, fed by each of *feeds* in turn; one round more than *rounds*."""
+    """The seconds of each epoch, on each of *feeds* in turn; one round more than *rounds*."""
     tf = tensorflow()
     import keras
 
     steps, seconds, epochs = feeds[0].steps, list[float](), len(feeds) * (rounds + 1)
     turns = tf.data.Dataset.range(epochs * steps).map(lambda step: step // steps % len(feeds))
-    by_turns = tf.data.Dataset.choose_from_datasets([feed.training(0) for feed in feeds], turns)
+    interleaved = tf.data.Dataset.choose_from_datasets([feed.training(0) for feed in feeds], turns)
     clock = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda *_: seconds.append(-time.perf_counter()),
         on_epoch_end=lambda *_: seconds.append(seconds.pop() + time.perf_counter()),
     )
     model = _model()
-    model.fit(by_turns, epochs=epochs, steps_per_epoch=steps, shuffle=False, callbacks=[clock], verbose=0)
+    model.fit(interleaved, epochs=epochs, steps_per_epoch=steps, shuffle=False, callbacks=[clock], verbose=0)
     return seconds
 
 

@@ -1,9 +1,9 @@
-"""How long an epoch takes: in the pipeline, or in a plain Keras `fit` of the same network.
+"""The time of an epoch: in the pipeline, or in a plain Keras `fit` of the same network.
 
-python -m benchmarks.epoch MNIST_DIR IMAGES [SETTING...]: trains on so many images for two epochs, without validation,
-and prints the seconds of the second, as the first one traces. The settings are what MNIST is trained with, but for
-each SETTING, such as train.augment=none. `plain` instead is `fit` as one writes it: TensorFlow as it comes, scaled
-float32 arrays, batches of 64.
+python -m benchmarks.epoch MNIST_DIR IMAGES [SETTING...]: trains on IMAGES images for two epochs, without validation,
+and prints the seconds of the second, as the first one traces. The settings are the defaults for MNIST and each
+SETTING, such as train.augment=none. `plain` instead is an ordinary `fit`: TensorFlow with its defaults, scaled float32
+arrays, batches of 64.
 """
 
 import sys
@@ -39,7 +39,7 @@ def plain(split: Split) -> Epoch:
 
 
 def ours(split: Split, settings: Sequence[str]) -> Epoch:
-    """An epoch as the stage `train` runs it, but for what it says and keeps."""
+    """An epoch as the stage `train` runs it, without its output."""
     from components.data.input_pipeline import Feed
     from components.system.tensorflow import tensorflow
     from components.train.network import resolve_precision, untrained_network

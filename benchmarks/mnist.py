@@ -1,4 +1,4 @@
-"""MNIST's files, read without TensorFlow: what imports it first decides how it computes."""
+"""Read MNIST's files without TensorFlow, whose first import decides how it computes."""
 
 import gzip
 from pathlib import Path
@@ -10,7 +10,7 @@ from components.data.splits import Split, SplitWriter
 
 
 def read(path: Path, offset: int) -> NDArray[np.uint8]:
-    """The bytes of a gzip file behind a header of *offset* bytes."""
+    """The bytes of a gzip file after a header of *offset* bytes."""
     with gzip.open(path) as file:
         return np.frombuffer(file.read(), np.uint8, offset=offset)
 

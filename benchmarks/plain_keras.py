@@ -1,6 +1,6 @@
-"""What the pipeline is measured against: a script that loads MNIST, trains the same network, evaluates and saves it.
+"""The baseline of the pipeline: a script that loads MNIST, trains the same network, evaluates and saves it.
 
-python -m benchmarks.plain_keras MNIST_DIR EPOCHS SEED OUT: as one would write it by hand, without this project.
+python -m benchmarks.plain_keras MNIST_DIR EPOCHS SEED OUT: written by hand, without this project.
 """
 
 import json
@@ -16,7 +16,7 @@ MEAN, STD = 0.1307, 0.3081  # of the training pixels, in units of 1/255
 
 
 def compiled() -> keras.Model:
-    """The network of `components.models.architectures.cnn_bn` by hand, ready to be trained."""
+    """The network of `components.models.architectures.cnn_bn`, written by hand and compiled."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),

@@ -1,8 +1,8 @@
-"""python -m benchmarks.training [ROW...]: train each row's recipe on MNIST, seed by seed, and keep what came out.
+"""python -m benchmarks.training [ROW...]: train the recipe of each row on MNIST, seed by seed, and keep the results.
 
 Needs MNIST_DIR. The rows of one seed run one after the other, the tutorials' script among them, so that a busy machine
-is busy for all; what was measured is not measured again, so it can be stopped and called again. The results are kept
-in benchmarks/training.json, which the table of docs/training.md is made from (--table prints it).
+slows all. Nothing is measured twice, so it can be interrupted and resumed. The results are in
+benchmarks/training.json, from which the tables of docs/training.md are generated (--table prints them).
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import by_turns, machine, pipeline, ratio, tell, timed
+from benchmarks.__main__ import interleaved, log, machine, pipeline, ratio, timed
 from components.settings.sections import FORMATS
 from tests.conftest import ROOT
 
@@ -52,11 +52,11 @@ RECIPES: dict[str, Row] = {
 
 
 def changed(*settings: str, minutes: float = 2, **more: Any) -> Row:
-    """The default recipe but for *settings*."""
+    """The default recipe with *settings*."""
     return Row("default", minutes, settings, **more)
 
 
-# What each technique brings and costs: the default recipe with one thing changed.
+# The effect and the cost of each technique: the default recipe with one setting changed.
 TECHNIQUES: dict[str, Row] = {
     "network: dense": changed("train.model=dense", minutes=1),
     "network: cnn": changed("train.model=cnn"),
@@ -87,17 +87,19 @@ TECHNIQUES: dict[str, Row] = {
     "ensemble of 3": changed("train.members=3", minutes=7),
     "distilled from the default": changed("train.width=0.5", teacher="default"),
 }
-# What each exported file weighs, takes and knows, on the default recipe's network.
+# Size, latency and accuracy of each exported file, for the network of the default recipe.
 EXPORTS: dict[str, Row] = {"every format": changed(f"export.formats={','.join(FORMATS)}", minutes=4)}
 ROWS = RECIPES | TECHNIQUES | EXPORTS
 
 
-def measured(row: str, seed: int) -> dict[str, Any]:
+def measure_row(row: str, seed: int) -> dict[str, Any]:
     """Train the recipe *row* with *seed*; accuracies in shares of 1, seconds of the training alone."""
     if row == TUTORIAL:
-        told: dict[str, Any] = json.loads(timed("-m", "benchmarks.tutorial", os.environ["MNIST_DIR"], str(seed)).out)
-        return told
-    # what a technique brings is told by the evaluation alone
+        tutorial: dict[str, Any] = json.loads(
+            timed("-m", "benchmarks.tutorial", os.environ["MNIST_DIR"], str(seed)).out
+        )
+        return tutorial
+    # a technique is compared by its accuracy alone
     quick = ["evaluate.corruption_images=0"] if row in TECHNIQUES else []
     answer = _run(row, seed, "evaluate" if row in TECHNIQUES else "export", *quick)
     paths = {stage["stage"]: Path(stage["path"]) for stage in answer["stages"]}
@@ -113,7 +115,7 @@ def measured(row: str, seed: int) -> dict[str, Any]:
 
 
 def _run(row: str, seed: int, last: str, *more: str) -> dict[str, Any]:
-    """The answer of the pipeline with the settings of *row*, run up to the stage *last*; a teacher is trained first."""
+    """The result of the pipeline with the settings of *row* up to the stage *last*; a teacher is trained first."""
     chosen = [*ROWS[row].settings, f"train.seed={seed}", "gate.min_accuracy=0", "promote.automatic=false", *more]
     if teacher := ROWS[row].teacher:
         chosen.append(f"train.teacher={_run(teacher, seed, 'register')['model']['version']}")
@@ -121,32 +123,32 @@ def _run(row: str, seed: int, last: str, *more: str) -> dict[str, Any]:
     return pipeline(HOME, "--source", "mnist", "--config", ROWS[row].profile, *settings, "--until", last)[1]
 
 
-def times(rounds: int, found: dict[str, Any]) -> None:
-    """Measure what an epoch of each technique costs, as a ratio to the default's of the same round, and keep it.
+def times(rounds: int, results: dict[str, Any]) -> None:
+    """Measure the time of an epoch of each technique, relative to the default in the same round, and keep it.
 
-    Not measured: an ensemble, as that is an epoch of each member, and what learns from a teacher, which has to be
-    registered: that is left to what whole trainings took.
+    Not measured are ensembles, whose epoch is one of each member, and students, whose teacher has to be registered:
+    for them the table has the time of whole trainings.
     """
     kinds = {name: row.settings for name, row in TECHNIQUES.items() if not row.teacher and "members" not in str(row)}
-    tell(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
-    seconds = by_turns({"default": [], **kinds}, rounds, IMAGES_OF_AN_EPOCH)
-    found["times"] = {name: [round(r, 3) for r in ratio(seconds[name], seconds["default"])] for name in kinds}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    log(f"{rounds} rounds of {len(kinds) + 1} epochs, about {0.15 * rounds * (len(kinds) + 1):.0f} minutes")
+    seconds = interleaved({"default": [], **kinds}, rounds, IMAGES_OF_AN_EPOCH)
+    results["times"] = {name: [round(r, 3) for r in ratio(seconds[name], seconds["default"])] for name in kinds}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def _formats(export: Path) -> dict[str, dict[str, Any]]:
-    """What was measured of each exported file: what is in it, and how long it took."""
+    """The measurements of each exported file."""
     known = json.loads((export / "parity.json").read_text())["formats"]
     facts = json.loads((export / "manifest.json").read_text())["facts"]
     return {name: known[name] | facts[name] for name in FORMATS if name in known}
 
 
-def table(found: dict[str, Any]) -> str:
-    """The README's table: mean and range over the seeds, mean time as a ratio to the tutorials' of the same seeds."""
+def table(results: dict[str, Any]) -> str:
+    """The table of recipes: mean and range over the seeds, mean time relative to the tutorials' of the same seeds."""
     head = "| recipe | command | test accuracy | validation | training | of the tutorials' | parameters | int8 file |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
-    base = found["rows"].get(TUTORIAL, {})
-    lines += [_line(name, seeds, base) for name, seeds in found["rows"].items() if name in RECIPES]
+    base = results["rows"].get(TUTORIAL, {})
+    lines += [_line(name, seeds, base) for name, seeds in results["rows"].items() if name in RECIPES]
     return "\n".join(lines)
 
 
@@ -163,12 +165,12 @@ def _line(name: str, seeds: dict[str, dict[str, Any]], base: dict[str, dict[str,
     return f"| {' | '.join(cells)} |"
 
 
-def techniques(found: dict[str, Any]) -> str:
-    """The README's second table: the default recipe, and what it becomes with one thing changed."""
+def techniques(results: dict[str, Any]) -> str:
+    """The table of techniques: the default recipe, and the same with one setting changed."""
     lines = ["| default, but | settings | validation | its loss | test accuracy | time |", "|---|---|---|---|---|---|"]
-    base = found["rows"].get("default", {})
+    base = results["rows"].get("default", {})
     for name in ("default", *TECHNIQUES):
-        if seeds := found["rows"].get(name):
+        if seeds := results["rows"].get(name):
             rows = list(seeds.values())
             teacher = [f"train.teacher={ROWS[name].teacher}"] if ROWS[name].teacher else []
             cells = [
@@ -177,33 +179,35 @@ def techniques(found: dict[str, Any]) -> str:
                 _percents([row["validation_accuracy"] for row in rows]),
                 f"{statistics.mean(row['validation_loss'] for row in rows):.4f}",
                 _percents([row["accuracy"] for row in rows]),
-                _cost(found.get("times", {}).get(name)) or _members(ROWS[name]) or _ratio(seeds, base, "epoch_seconds"),
+                _cost(results.get("times", {}).get(name))
+                or _members(ROWS[name])
+                or _ratio(seeds, base, "epoch_seconds"),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def formats(found: dict[str, Any]) -> str:
-    """The README's third table: the default recipe's network in every format."""
+def formats(results: dict[str, Any]) -> str:
+    """The table of exports: the network of the default recipe in every format."""
     head = "| format | size | under gzip | test accuracy | same class as Keras | one image, median | 99 of 100 within |"
     lines = [head, "|---|---|---|---|---|---|---|"]
-    for seeds in (found["rows"].get(name, {}) for name in EXPORTS):
-        for name, one in next(iter(seeds.values()), {"formats": {}})["formats"].items():
-            sizes = [f"{one[kind] / 1000:.1f} kB" for kind in ("bytes", "gzip_bytes")]
-            times = [f"{one[kind]:.3f} ms" for kind in ("median_ms", "p99_ms")]
-            cells = [f"`{name}`", *sizes, f"{100 * one['accuracy']:.2f} %", f"{one['agree']:,}", *times]
+    for seeds in (results["rows"].get(name, {}) for name in EXPORTS):
+        for name, export in next(iter(seeds.values()), {"formats": {}})["formats"].items():
+            sizes = [f"{export[kind] / 1000:.1f} kB" for kind in ("bytes", "gzip_bytes")]
+            times = [f"{export[kind]:.3f} ms" for kind in ("median_ms", "p99_ms")]
+            cells = [f"`{name}`", *sizes, f"{100 * export['accuracy']:.2f} %", f"{export['agree']:,}", *times]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _ratio(seeds: dict[str, dict[str, Any]], base: dict[str, dict[str, Any]], name: str) -> str:
-    """The one's mean *name* by the other's, over the seeds that both have."""
+    """The mean *name* of *seeds* by that of *base*, over the seeds that both have."""
     shared = [seed for seed in seeds if seed in base]
     return f"{sum(seeds[s][name] for s in shared) / sum(base[s][name] for s in shared):.2f}" if shared else ""
 
 
 def _members(row: Row) -> str:
-    """How many epochs an epoch of an ensemble is; "" where the row is none."""
+    """The number of epochs in an epoch of an ensemble; "" for other rows."""
     return next((f"{setting.partition('=')[2]}.00" for setting in row.settings if "members=" in setting), "")
 
 
@@ -218,15 +222,17 @@ def _percents(shares: Sequence[float]) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser("python -m benchmarks.training", description=__doc__)
-    arguments.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all, where none is named")
+    arguments.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; default: all")
     arguments.add_argument("--techniques", action="store_true", help="the rows of the second table")
-    arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"how many seeds each ({SEEDS})")
-    arguments.add_argument("--again", action="store_true", help="measure what was measured before, too")
-    arguments.add_argument("--times", action="store_true", help="what an epoch costs in the rows of the second table")
-    arguments.add_argument("--table", action="store_true", help="print the table of what was measured")
+    arguments.add_argument("--seeds", type=int, default=SEEDS, help=f"number of seeds ({SEEDS})")
+    arguments.add_argument("--again", action="store_true", help="repeat measurements")
+    arguments.add_argument(
+        "--times", action="store_true", help="measure the time of an epoch in the rows of the second table"
+    )
+    arguments.add_argument("--table", action="store_true", help="print the tables")
     options = arguments.parse_args()
     if unknown := set(options.rows) - set(ROWS):
-        raise SystemExit(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
+        raise SystemExit(f"there is no row {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
     if options.times:
         _expect_mnist()
         times(ROUNDS, known())
@@ -237,7 +243,7 @@ def main() -> None:
 
 
 def known() -> dict[str, Any]:
-    """What was measured so far."""
+    """All results so far."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
 
 
@@ -248,18 +254,18 @@ def _expect_mnist() -> None:
 
 def _measure(rows: Sequence[str], seeds: int, again: bool) -> None:
     _expect_mnist()
-    found = known()
+    results = known()
     wanted = [(seed, row) for seed in range(seeds) for row in rows]
-    wanted = [(s, row) for s, row in wanted if again or str(s) not in found["rows"].get(row, {})]
-    tell(f"{len(wanted)} trainings, about {sum(ROWS[row].minutes for _, row in wanted):.0f} minutes on two cores")
+    wanted = [(s, row) for s, row in wanted if again or str(s) not in results["rows"].get(row, {})]
+    log(f"{len(wanted)} trainings, about {sum(ROWS[row].minutes for _, row in wanted):.0f} minutes on two cores")
     for seed, row in wanted:
-        result = measured(row, seed)
-        tell(f"{row}, seed {seed}: {100 * result['accuracy']:.2f} % in {result['seconds']:.0f} s")
-        found = known()  # another process may have measured meanwhile
-        found["rows"].setdefault(row, {})[str(seed)] = result
-        found["rows"] = {name: found["rows"][name] for name in ROWS if name in found["rows"]}
-        found["machine"] = machine()
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        result = measure_row(row, seed)
+        log(f"{row}, seed {seed}: {100 * result['accuracy']:.2f} % in {result['seconds']:.0f} s")
+        results = known()  # another process may have written meanwhile
+        results["rows"].setdefault(row, {})[str(seed)] = result
+        results["rows"] = {name: results["rows"][name] for name in ROWS if name in results["rows"]}
+        results["machine"] = machine()
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What training together costs and comes to: python -m benchmarks.workers [WORKERS], with MNIST_DIR set.
+"""Cost and accuracy of distributed training: python -m benchmarks.workers [WORKERS], with MNIST_DIR set.
 
-Trains the profile `fast` on MNIST with one process and with WORKERS (2) of this machine, and prints for each the
-accuracy on the test images; then, in three epochs each, the seconds of an epoch (the shorter of the last two, as the
-first one warms up) and by how many milliseconds a step takes longer together.
+Trains the profile `fast` on MNIST with one and with WORKERS (2) workers of this machine, and prints the accuracy of each
+on the test images; then, in three epochs each, the seconds of an epoch (the shorter of the last two, as the first warms
+up) and by how many milliseconds a step takes longer in a distributed training.
 """
 
 import json
@@ -23,19 +23,21 @@ def main(workers: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         for count in (1, workers):
             answer = run(Path(home), count, "evaluate")
-            print(f"{count} workers: {answer['accuracy']:.2%} of the test images, one epoch of the profile fast")
-        one, more = (epoch(Path(home), count) for count in (1, workers))
-    step = (more - one) / math.ceil(IMAGES / BATCH) * 1000
-    print(f"an epoch: {one:.1f} s with one process, {more:.1f} s with {workers}, {more / one:.2f} times as long")
-    print(f"a step takes {step:.1f} ms longer together")
+            print(f"{count} workers: {answer['accuracy']:.2%} of the test images, profile fast")
+        single, several = (epoch(Path(home), count) for count in (1, workers))
+    step = (several - single) / math.ceil(IMAGES / BATCH) * 1000
+    print(
+        f"an epoch: {single:.1f} s with one worker, {several:.1f} s with {workers}, {several / single:.2f} times as long"
+    )
+    print(f"a distributed step takes {step:.1f} ms longer")
 
 
 def run(home: Path, workers: int, until: str, *settings: str) -> dict[str, Any]:
-    """The answer of a run of the profile fast up to the stage *until*."""
+    """The result of a run of the profile fast up to the stage *until*."""
     chosen = [part for text in (f"train.workers={workers}", *settings) for part in ("--set", text)]
-    asked = ["--json", "--source", "mnist", "--config", "fast", "--until", until, *chosen]
+    arguments = ["--json", "--source", "mnist", "--config", "fast", "--until", until, *chosen]
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "run", *asked],
+        [sys.executable, "-m", "pipeline", "run", *arguments],
         cwd=ROOT,
         env={**CLEAN, "MNIST_DIR": os.environ["MNIST_DIR"], "PIPELINE_HOME": str(home)},
         stdout=subprocess.PIPE,
