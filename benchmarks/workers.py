@@ -1,8 +1,8 @@
 """Cost and accuracy of distributed training: python -m benchmarks.workers [WORKERS], with MNIST_DIR set.
 
-Trains the profile `fast` on MNIST with one and with WORKERS (2) workers of this machine, and prints the accuracy of each
-on the test images; then, in three epochs each, the seconds of an epoch (the shorter of the last two, as the first warms
-up) and by how many milliseconds a step takes longer in a distributed training.
+Trains the profile `fast` on MNIST with one and with WORKERS (2) workers of this machine, and prints the accuracy of
+each on the test images; then, in three epochs each, the seconds of an epoch (the shorter of the last two, as the first
+warms up) and by how many milliseconds a step takes longer in a distributed training.
 """
 
 import json
@@ -26,9 +26,7 @@ def main(workers: int) -> None:
             print(f"{count} workers: {answer['accuracy']:.2%} of the test images, profile fast")
         single, several = (epoch(Path(home), count) for count in (1, workers))
     step = (several - single) / math.ceil(IMAGES / BATCH) * 1000
-    print(
-        f"an epoch: {single:.1f} s with one worker, {several:.1f} s with {workers}, {several / single:.2f} times as long"
-    )
+    print(f"an epoch: {single:.1f} s with one worker, {several:.1f} s with {workers}, {several / single:.2f} times")
     print(f"a distributed step takes {step:.1f} ms longer")
 
 
