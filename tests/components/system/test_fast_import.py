@@ -1,4 +1,4 @@
-"""Importing: what is hidden for speed is hidden from one library, for one import."""
+"""Fast imports: modules hidden for speed are hidden from one library, for one import."""
 
 import subprocess
 import sys
@@ -16,14 +16,14 @@ print(json.dumps([skipped, frozen > 100_000, collecting]))
 """
 
 
-def test_keras_comes_without_what_nothing_here_uses() -> None:
-    """Its optional libraries stay unloaded and can be imported afterwards; garbage is collected again."""
+def test_keras_is_imported_without_its_optional_libraries() -> None:
+    """They can be imported afterwards, and the garbage collector runs again."""
     done = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True, check=True)
     assert done.stdout == "[[], true, true]\n"
 
 
-def test_a_library_that_is_loaded_hides_nothing() -> None:
-    """What other code in the process uses is not touched by a second import."""
+def test_an_import_of_a_loaded_library_hides_nothing() -> None:
+    """Modules that other code of the process uses stay visible."""
     with importing("sys", without=("colorsys",)):
         import colorsys
     with importing("nowhere", without=("sys", "turtle")):

@@ -1,4 +1,4 @@
-"""Memory: what is available is known, and training keeps within it however many images there are."""
+"""Available memory is known, and training stays within it however many images there are."""
 
 import json
 import subprocess
@@ -16,9 +16,9 @@ from tests.conftest import CLEAN, ROOT
 
 MEGABYTE = 2**20
 SHAPE = (64, 64, 3)
-DATA, LIMIT = 400 * MEGABYTE, 200 * MEGABYTE  # bytes of images, and what training on them may take
+DATA, LIMIT = 400 * MEGABYTE, 200 * MEGABYTE  # bytes of images, and of memory for training on them
 
-# Trains on a few images, so that all that TensorFlow ever loads is there; then on many, within the limit.
+# Trains on a few images, so that TensorFlow has loaded all that it needs; then on many, within the limit.
 CHILD = """
 import resource, sys
 from pathlib import Path
@@ -39,7 +39,7 @@ print(epoch(many, "many") - before)
 
 
 def sparse(folder: Path, images: int) -> None:
-    """A split of black images that take next to no room on disk, in shards as SplitWriter makes them."""
+    """A split of black images in sparse files, in shards as SplitWriter writes them."""
     room = 2730
     with SplitWriter(folder, SHAPE) as split:
         split.add(np.zeros((1, *SHAPE), np.uint8), np.zeros(1, np.int64))
@@ -61,7 +61,7 @@ def normalized(folder: Path, images: int) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on data is Linux's")
 def test_training_on_more_images_than_memory_holds(tmp_path: Path) -> None:
-    """An epoch of 400 MB of images within 200 MB: the process may take no more, and its peak tells that it did not."""
+    """An epoch of 400 MB of images within 200 MB, which is the process's limit and bounds its peak."""
     few, many = normalized(tmp_path / "few", 512), normalized(tmp_path / "many", DATA // int(np.prod(SHAPE)))
     command = [sys.executable, "-c", CHILD, str(few), str(many), str(tmp_path / "out"), str(LIMIT)]
     done = subprocess.run(command, cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=600, check=False)
@@ -71,10 +71,10 @@ def test_training_on_more_images_than_memory_holds(tmp_path: Path) -> None:
     assert grown < LIMIT
 
 
-def test_images_stay_in_memory_only_where_a_quarter_of_what_is_left_holds_them(
+def test_images_stay_in_memory_only_where_a_quarter_of_what_is_available_holds_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine with little left reads them from disk, with the same batches."""
+    """Otherwise they are read from disk, with the same batches."""
     sparse(tmp_path / "train", 100)
     split = Split(tmp_path / "train")
     size = 100 * int(np.prod(SHAPE))
@@ -83,8 +83,8 @@ def test_images_stay_in_memory_only_where_a_quarter_of_what_is_left_holds_them(
         assert (Feed(split, 2, Train())._images is not None) == kept
 
 
-def test_what_is_available_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit leaves what is not used of it, pages of files not counted; "max" is no limit."""
+def test_available_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit minus the memory in use, without the page cache; "max" is no limit."""
     free = memory.available()
     assert 0 < free < 2**50
     (tmp_path / "memory.max").write_text("9000000\n")
