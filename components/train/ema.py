@@ -36,7 +36,7 @@ class WeightAverage:
 
         self._advance = advance
 
-    def on_train_batch_end(self, _: int, __: object) -> None:
+    def on_train_batch_end(self, _: int, logs: object) -> None:  # Keras passes logs by its name
         self._advance()
 
     def on_test_begin(self, _: object) -> None:

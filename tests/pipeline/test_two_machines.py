@@ -77,7 +77,7 @@ def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_sam
 
     again, undisturbed = (command(tmp_path / name, *UNTIL_TRAIN) for name in ("killed", "undisturbed"))
     assert again.returncode == undisturbed.returncode == 0, again.stderr + undisturbed.stderr
-    assert "is done already: going on from there" in again.stderr
+    assert "is done already: resuming after it" in again.stderr
     assert trained(again.stdout)["digest"] == trained(undisturbed.stdout)["digest"]
 
 
