@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.models.catalog import source_file
+from components.system.source_code import source_file
 from pipeline.store.code_hash import FILE, CodeHashes
 
 CODE = {"theirs/__init__.py": "", "theirs/net.py": "from theirs.size import WIDTH\n", "theirs/size.py": "WIDTH = 3\n"}
