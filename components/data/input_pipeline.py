@@ -1,7 +1,7 @@
-"""Batches for training and for measuring: a stream whose content is a pure function of (seed, epoch, step).
+"""Deterministic tf.data batches for training and evaluation: a pure function of (seed, epoch, step).
 
-Nothing here remembers anything between epochs, so a training that was cut off meets the very batches that it would have
-met. Indices are batched first and images fetched per batch: one call fetches a batch, not one call an image.
+No state is kept between epochs, so a resumed training gets exactly the batches that an uninterrupted one would get.
+Indices are batched first and images fetched per batch: one call for a batch, not for an image.
 """
 
 import math
@@ -17,7 +17,7 @@ from components.system import memory
 from components.system.tensorflow import Tensor, as_written, tensorflow
 
 IN_MEMORY_BYTES = 2**30
-IN_MEMORY_SHARE = 0.25  # of what is available: while they are read, images are there twice
+IN_MEMORY_SHARE = 0.25  # of the available memory: while images are read, they are held twice
 MEASURING_BATCH = 500
 
 Teacher = Callable[[Tensor], Tensor]  # images to probabilities
@@ -25,28 +25,27 @@ Teacher = Callable[[Tensor], Tensor]  # images to probabilities
 
 @dataclass(frozen=True)
 class Share:
-    """The part of every batch that worker *number* of *size* computes: one run of it, as long as the others' or by one
-    image longer. A batch with fewer images than workers is computed whole by each."""
+    """The part of every batch that worker *number* of *size* computes: a contiguous part, at most one image longer than
+    the others'. A batch with fewer images than workers is computed whole by each."""
 
     number: int
     size: int
 
     def of(self, count: Any) -> tuple[Any, Any]:
-        """The first of *count* images, and the one after the last."""
+        """The index of the first of *count* images, and of the one after the last."""
         tf = tensorflow()
         few = count < self.size
         first, end = (count * n // self.size for n in (self.number, self.number + 1))
         return tf.where(few, tf.zeros_like(count), first), tf.where(few, count, end)
 
 
-class Feed:
-    """One split as batches: (uint8 images (B, H, W, C), labels), and when training with class weights a third, weights.
+class InputPipeline:
+    """One split as batches (uint8 images (B, H, W, C), labels); class weights are a third element in training.
 
-    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them, or when training with a *teacher*
-    (B, 2, classes), as components.train.losses has them; weights are float32 (B,). With a *share* it is that part of
-    each
-    batch, and in training always (images, labels, weights, counts): of how many images of the batch each one stands,
-    float32 (B,), 1 but where every worker has the whole.
+    Labels are int64 (B,), or float32 one-hot (B, classes) where the loss needs them, or in training with a *teacher*
+    (B, 2, classes), one-hot labels and the teacher's probabilities; weights are float32 (B,). With a *share* it is that
+    part of each batch, and training batches end with counts, float32 (B,): how many images of the batch each one stands
+    for, 1 unless every worker has the whole batch.
     """
 
     def __init__(
@@ -61,11 +60,11 @@ class Feed:
 
     @property
     def steps(self) -> int:
-        """How many batches a training epoch has; the last one may be smaller."""
+        """The number of batches in a training epoch; the last one can be smaller."""
         return math.ceil(len(self._split) / self._params.batch_size)
 
     def training(self, first_epoch: int) -> Any:
-        """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled anew."""
+        """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled again."""
         tf, params = self._tf, self._params
         augment = augmenter(self._split.shape, params.augment)
         weights = self._class_weights()
@@ -76,7 +75,7 @@ class Feed:
             return batches.map(lambda step, indices: (_seed(params.seed, number, step + 1), indices))
 
         def load(seed: Any, indices: Any) -> Any:
-            indices, place, counts = self._mine(indices)
+            indices, place, counts = self._own(indices)
             images, labels = self._fetch(indices)
             images = augment(images, seed, place) if augment else images
             if self._teacher:
@@ -88,22 +87,22 @@ class Feed:
 
         epochs = tf.data.Dataset.range(first_epoch, params.epochs)
         loaded = epochs.flat_map(as_written(epoch)).map(as_written(load), num_parallel_calls=2, deterministic=True)
-        return self._as_it_is(loaded.prefetch(4))
+        return self._without_autotuning(loaded.prefetch(4))
 
     def measuring(self, most: int | None = None) -> Any:
-        """Every image once, in order, unchanged; where there are more than *most*, so many, evenly out of all."""
+        """Every image once, in order, unchanged; of more than *most* images, that many, evenly spaced."""
         count = len(self._split)
         chosen = min(count, most or count)
         first, end = self._share.of(self._tf.constant(chosen, self._tf.int64)) if self._share else (0, chosen)
         spread = as_written(lambda i: self._fetch(i * count // chosen))
         indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH)
-        return self._as_it_is(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
+        return self._without_autotuning(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
 
-    def _as_it_is(self, dataset: Any) -> Any:
+    def _without_autotuning(self, dataset: Any) -> Any:
         """*dataset* without autotuning, which has nothing to tune here.
 
-        Its thread sleeps for a time that doubles again and again, and now and then misses that it has to end: leaving
-        one training in five then took up to 20 s (80 iterators deleted with it: 15 waited; 80 without: none).
+        Its thread sleeps for a time that keeps doubling, and sometimes misses the signal to end: one training in five
+        then took up to 20 s to end (80 iterators deleted with it: 15 waited; 80 without: none).
         """
         options = self._tf.data.Options()
         options.autotune.enabled = False
@@ -111,14 +110,14 @@ class Feed:
 
     @property
     def measured(self) -> int:
-        """How many images `measuring` has, where it has all that are this worker's."""
+        """The number of images in `measuring()`: all of this worker's."""
         if not self._share:
             return len(self._split)
         first, end = self._share.of(self._tf.constant(len(self._split)))
         return int(end - first)
 
-    def _mine(self, indices: Any) -> tuple[Any, Any, Any]:
-        """What is this worker's of the batch *indices*, its place there, and how many images each one stands for."""
+    def _own(self, indices: Any) -> tuple[Any, Any, Any]:
+        """This worker's part of the batch *indices*, its place there, and how many images each one stands for."""
         if not self._share:
             return indices, None, None
         tf, total = self._tf, self._tf.shape(indices)[0]
@@ -135,7 +134,7 @@ class Feed:
         return self._tf.gather(self._labels, indices)
 
     def _fetch(self, indices: Any) -> Any:
-        """Images and labels at *indices*: out of memory where the images fit, else out of the memory maps."""
+        """Images and labels at *indices*: from memory where the images fit, else from the memory maps."""
         tf = self._tf
         labels = self._classes_at(indices)
         if uses_one_hot(self._params):
@@ -146,13 +145,16 @@ class Feed:
         return tf.ensure_shape(images, (None, *self._split.shape)), labels
 
 
+Feed = InputPipeline
+
+
 def shuffled(count: int, seed: int, epoch: Any) -> Any:
-    """The numbers below *count*, int64 (count,), in the order of that epoch."""
+    """The indices below *count*, int64 (count,), in the order of that epoch."""
     tf = tensorflow()
     return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), _seed(seed, epoch, 0))
 
 
 def _seed(seed: int, epoch: Any, step: Any) -> Any:
-    """Two int64 that no other (epoch, step) has; step 0 is the epoch's order."""
+    """Two int64, unique to (epoch, step); step 0 is for the epoch's order."""
     tf = tensorflow()
     return tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64) * 2**32 + tf.cast(step, tf.int64)])

@@ -72,7 +72,7 @@ def _load(path: Path) -> Content:
             "file, such as a copy of schema.json from an artifact of validate"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not JSON ({error}); expected a schema, see docs/stages.md") from error
+        raise ConfigError(f"{path} is not JSON ({error}); expected a schema, see docs/sources.md") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {_short(content)}; expected a JSON object with {', '.join(EXPECTED)}")
     return content
