@@ -1,8 +1,6 @@
 """Defaults that depend on the source of the images; what a user sets wins."""
 
-from typing import Any
-
-SOURCE_DEFAULTS: dict[str, dict[str, Any]] = {
+SOURCE_DEFAULTS: dict[str, dict[str, object]] = {
     "mnist": {  # pipeline/profiles/default.toml, measured in the README
         "train.epochs": 6,
         "train.learning_rate": 0.006,

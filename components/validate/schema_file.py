@@ -45,7 +45,7 @@ EXPECTED: dict[str, str] = {name: kind.__metadata__[0].description for name, kin
 
 
 def read(path: Path) -> SchemaFile:
-    """The schema in the file *path*; raises ConfigError with every problem found in it."""
+    """The schema in the file *path*; raises ConfigError with every problem in it."""
     content = _load(path)
     problems = [
         f"{path}: a schema has no entry {key!r}; {did_you_mean(key, EXPECTED) or 'expected ' + ', '.join(EXPECTED)}"

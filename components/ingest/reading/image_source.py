@@ -56,7 +56,7 @@ class SourceModule(Protocol):
         """Whether it reads the images that the setting ingest.source names."""
 
     def fingerprint(self, params: Ingest, cache: Path) -> str:
-        """What identifies the images, found without reading more than necessary; *cache* is a folder for hashes."""
+        """What identifies the images, without reading more than necessary; *cache* is a folder for hashes."""
 
     def read(self, params: Ingest) -> ImageSource:
         """Open the source."""

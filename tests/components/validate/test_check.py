@@ -35,10 +35,10 @@ def test_real_digits_have_no_anomaly(tmp_path: Path) -> None:
     """The handwritten digits that come with scikit-learn have no finding."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = (found.images * 255 / 16).astype(np.uint8)[..., np.newaxis]
-    train, test = ((images[part], found.target[part]) for part in (slice(300, None), slice(300)))
-    source = ingested(tmp_path / "in", train, test, [str(name) for name in found.target_names])
+    digits = load_digits()
+    images = (digits.images * 255 / 16).astype(np.uint8)[..., np.newaxis]
+    train, test = ((images[part], digits.target[part]) for part in (slice(300, None), slice(300)))
+    source = ingested(tmp_path / "in", train, test, [str(name) for name in digits.target_names])
     assert check(validated(tmp_path, source), Validate(), None) == []
 
 
@@ -160,8 +160,8 @@ def test_anomaly_is_reported_once(
     train, test = random_images(300), random_images(90, seed=1)
     damage(train, test)
     bounds = Validate(max_constant_share=0.02) if damage is one_constant else Validate()
-    found = [finding for finding in checked(tmp_path, train, test, bounds) if finding.text.startswith(text)]
-    assert [finding.severity for finding in found] == [severity]
+    matching = [finding for finding in checked(tmp_path, train, test, bounds) if finding.text.startswith(text)]
+    assert [finding.severity for finding in matching] == [severity]
 
 
 def test_error_rejects_and_warning_passes(tmp_path: Path) -> None:
@@ -170,19 +170,19 @@ def test_error_rejects_and_warning_passes(tmp_path: Path) -> None:
     little_leakage(train, test)
     require(checked(tmp_path / "warned", train, test), REJECTION)
     outside(train, test)
-    found = checked(tmp_path / "rejected", train, test)
-    assert (len(errors(found)), len(warnings(found))) == (1, 1)
-    assert found[0].severity == "error"
+    findings = checked(tmp_path / "rejected", train, test)
+    assert (len(errors(findings)), len(warnings(findings))) == (1, 1)
+    assert findings[0].severity == "error"
     with pytest.raises(DataRejected, match=r"^train: 2 of 300 images .*$"):
-        require(found, REJECTION)
+        require(findings, REJECTION)
 
 
 def test_too_few_images_are_an_error(tmp_path: Path) -> None:
     """A training split below validate.min_images and an empty test split are errors that name the number."""
-    found = errors(checked(tmp_path, random_images(30), random_images(0)))
-    assert "train: 30 images; expected at least 100 (validate.min_images)" in found
-    assert "test: 0 images; expected at least 1 (validate.min_images)" in found
-    assert len(found) == 2
+    messages = errors(checked(tmp_path, random_images(30), random_images(0)))
+    assert "train: 30 images; expected at least 100 (validate.min_images)" in messages
+    assert "test: 0 images; expected at least 1 (validate.min_images)" in messages
+    assert len(messages) == 2
 
 
 def test_a_new_bound_needs_no_new_statistics(tmp_path: Path) -> None:
@@ -198,12 +198,12 @@ def test_a_new_bound_needs_no_new_statistics(tmp_path: Path) -> None:
 
 
 def test_judging_loads_nothing_heavy(tmp_path: Path) -> None:
-    """A check of a reused artifact loads neither NumPy nor Pillow nor matplotlib."""
+    """A check of a reused artifact loads neither NumPy nor Pillow, and msgspec only to read a pinned schema."""
     out = validated(tmp_path, ingested(tmp_path / "in", random_images(300), random_images(90, seed=1)))
     code = (
         "import sys; from pathlib import Path; from components.validate.check import check;"
         "from components.settings.sections import Validate; assert check(Path(sys.argv[1]), Validate(), None) == [];"
-        "assert not {'numpy', 'PIL', 'matplotlib'} & set(sys.modules)"
+        "assert not {'numpy', 'PIL', 'matplotlib', 'msgspec'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(out)], check=True, cwd=ROOT)
 
@@ -266,8 +266,8 @@ def test_arrays_are_not_trusted(tmp_path: Path, damage: Callable[[Path], Any], t
     source = ingested(tmp_path / "in", random_images(300), random_images(90, seed=1))
     damage(source / "train")
     out = validated(tmp_path, source)
-    found = errors(check(out, Validate(), None))
-    assert all(any(line.startswith(text) for line in found) for text in texts)
+    messages = errors(check(out, Validate(), None))
+    assert all(any(line.startswith(text) for line in messages) for text in texts)
     assert (out / "pictures" / "class-histogram.png").exists()
     assert not list((out / "pictures").glob("contact*"))
 
@@ -289,8 +289,8 @@ def test_test_images_of_another_shape_are_an_error(tmp_path: Path) -> None:
     """Test images of another shape than the training images are an error that names both shapes."""
     source = ingested(tmp_path / "in", random_images(300), random_images(90, seed=1))
     replace_array(source / "test", "images-00000.npy", np.zeros((90, 8, 8, 1), np.uint8))
-    found = errors(check(validated(tmp_path, source), Validate(), None))
-    assert any("test: 90 images" in text and "(8, 8, 1); expected uint8 and (6, 5, 1)" in text for text in found)
+    messages = errors(check(validated(tmp_path, source), Validate(), None))
+    assert any("test: 90 images" in text and "(8, 8, 1); expected uint8 and (6, 5, 1)" in text for text in messages)
 
 
 def test_drift_of_class_shares_is_an_error(tmp_path: Path) -> None:
@@ -298,19 +298,19 @@ def test_drift_of_class_shares_is_an_error(tmp_path: Path) -> None:
     then = champion_statistics(tmp_path / "then")
     images, labels = random_images(300, seed=2)
     labels[:120] = 0
-    found = errors(checked(tmp_path, (images, labels), random_images(90, seed=1), champion=then))
-    assert len(found) == 1
-    assert "drifted from the champion's data by a Jensen-Shannon distance of 0.2" in found[0]
+    messages = errors(checked(tmp_path, (images, labels), random_images(90, seed=1), champion=then))
+    assert len(messages) == 1
+    assert "drifted from the champion's data by a Jensen-Shannon distance of 0.2" in messages[0]
 
 
 def test_drift_of_brightness_is_an_error(tmp_path: Path) -> None:
     """Training images much darker than the champion's are rejected; this catches inverted images."""
     then = champion_statistics(tmp_path / "then")
     images, labels = random_images(300, seed=2)
-    found = errors(checked(tmp_path, (images // 2, labels), random_images(90, seed=1), champion=then))
-    assert len(found) == 1
-    assert found[0].startswith("train: mean brightness is 0.2")
-    assert "0.499 in the champion's data" in found[0]
+    messages = errors(checked(tmp_path, (images // 2, labels), random_images(90, seed=1), champion=then))
+    assert len(messages) == 1
+    assert messages[0].startswith("train: mean brightness is 0.2")
+    assert "0.499 in the champion's data" in messages[0]
 
 
 def test_more_images_of_the_same_kind_have_not_drifted(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_inferred_schema_can_be_pinned(tmp_path: Path) -> None:
 )
 def test_deviations_from_the_pinned_schema_are_errors(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
     """Every deviation from the pinned schema is an error."""
-    found = errors(checked(tmp_path, random_images(300), random_images(90, seed=1), pinned(tmp_path, **changes)))
-    assert any(line.startswith(text) for line in found)
+    messages = errors(checked(tmp_path, random_images(300), random_images(90, seed=1), pinned(tmp_path, **changes)))
+    assert any(line.startswith(text) for line in messages)
 
 
 def test_explicit_bounds_in_the_schema_apply(tmp_path: Path) -> None:
