@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,8 +18,10 @@ from components.formatting import percent, points
 from components.progress import say
 from components.registry.client import CHALLENGER, Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
+from components.system.distributions import version
 from components.system.tensorflow import tensorflow
 
+LINEAGE = (".key", ".digest")  # ends of the tags that name artifacts: train.key, train.digest
 PINNED = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -45,13 +46,17 @@ def register(
     """Ensure that the model *name* has a version of the model in *train*, and that `challenger` points at it.
 
     *mlflow_run* returns the id of the MLflow run to log a new version to; it is called for a new version only, as to
-    find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model.
+    find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model; of a version
+    that exists, those that name its artifacts follow where an artifact was made again under another key.
     """
     sha256 = model_sha256(train)
     existing = registry.with_model(name, sha256)
     version = existing or _create(
         normalize, train, evaluate, registry, name, mlflow_run(), tags | {MODEL_SHA256_TAG: sha256}
     )
+    for tag, value in tags.items():
+        if tag.endswith(LINEAGE) and version.tags.get(tag) != value:
+            registry.set_tag(name, version.version, tag, value)
     if CHALLENGER not in version.aliases:
         registry.set_alias(name, CHALLENGER, version.version)
     aliases = sorted({*version.aliases, CHALLENGER})
@@ -148,6 +153,6 @@ def requirements() -> list[str]:
     """The installed versions of what computes the predictions, as pip takes them."""
     pins = []
     for name in PINNED:
-        with suppress(metadata.PackageNotFoundError):
-            pins.append(f"{name}=={metadata.version(name)}")
+        with suppress(ModuleNotFoundError):
+            pins.append(f"{name}=={version(name)}")
     return pins

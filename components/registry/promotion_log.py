@@ -14,7 +14,6 @@ registry is wiped, the sha256 stays. The alias is moved first, the line is writt
 import fcntl
 import getpass
 import os
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +63,7 @@ def person() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user of a container without a name
         user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{os.uname().nodename}"
 
 
 def promotion(

@@ -2,22 +2,26 @@
 
 import ast
 from functools import cache
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from components.errors import ConfigError
 
 
-@cache
 def source_file(name: str) -> Path | None:
     """The file of the module *name* ("a.b"), None where there is none; unlike find_spec, it does not import a."""
-    path, spec, parts = None, None, name.split(".")
-    for length in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:length]), path)
-        if spec is None:
-            return None
-        path = list(spec.submodule_search_locations or [])
+    spec = find_module(name)
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+@cache
+def find_module(name: str) -> ModuleSpec | None:
+    parent = name.rpartition(".")[0]
+    if not parent:
+        return PathFinder.find_spec(name)
+    package = find_module(parent)
+    folders = package.submodule_search_locations if package else None
+    return PathFinder.find_spec(name, list(folders)) if folders else None
 
 
 def parse(path: Path) -> ast.Module:

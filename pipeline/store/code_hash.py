@@ -22,13 +22,11 @@ from components.system.files import write_atomically
 from components.system.source_code import parse, source_file
 from pipeline.store.canonical import sha256
 
-# Settings reach the recipe by value; errors, progress, types of files, verdicts and the choice of machines that train
-# carry nothing into the bytes.
+# Carry nothing into the bytes: settings reach the recipe by value; the others hold types, sentences and refusals.
+# Verdicts need no place here, as no stage imports its check; formatting has none, as figures are drawn with it.
 OUTSIDE = {
-    "components",
     "components.artifact_files",
     "components.errors",
-    "components.findings",
     "components.models.catalog",
     "components.progress",
     "components.settings.augmentation",
@@ -68,7 +66,7 @@ class CodeHashes:
                 continue
             module = self._module(name)
             hashes[name] = module.hash
-            pending.extend(name for name in module.names if _is_module(name))
+            pending.extend(name for name in module.names if source_file(name))
         self._write()
         return dict(sorted(hashes.items()))
 
@@ -115,12 +113,6 @@ def _read(file: Path) -> dict[str, tuple[Identity, Module]]:
 def _identity(path: Path) -> Identity:
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _is_module(name: str) -> bool:
-    """Whether *name* is a module, not a function or class in one."""
-    parent = source_file(name.rpartition(".")[0]) if "." in name else None
-    return (parent is None or parent.name == "__init__.py") and source_file(name) is not None
 
 
 @cache

@@ -4,13 +4,13 @@ Bicubic, since nearest-neighbour enlargement costs a plain CNN a point of accura
 Data: https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits
 """
 
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.ingest.reading.image_source import ImageSource
 from components.settings.sections import Ingest
+from components.system.distributions import version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def serves(source: str) -> bool:
 
 def fingerprint(params: Ingest, cache: Path) -> str:
     """The library that holds the digits, and the one that enlarges them."""
-    versions = (f"{library} {metadata.version(library)}" for library in ("scikit-learn", "pillow"))
+    versions = (f"{library} {version(library)}" for library in ("scikit-learn", "pillow"))
     return f"digits of {', '.join(versions)}"
 
 

@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[3]
 def again(registry: Registry, trained: Callable[[int], Trained], tmp_path: Path) -> Callable[..., Registered]:
     """Register the model of a seed; an MLflow run is created only where it is needed."""
 
-    def act(seed: int = 0, at: Registry | None = None, run: Callable[[], str] | None = None) -> Registered:
+    def act(seed: int = 0, at: Registry | None = None, run: Callable[[], str] | None = None, **tags: str) -> Registered:
         made, where = trained(seed), at or registry
         run = run or (lambda: new_run(where, tmp_path))
-        return register(made.normalize, made.train, made.evaluate, where, "m", run, {"accuracy": "0.99"})
+        return register(made.normalize, made.train, made.evaluate, where, "m", run, {"accuracy": "0.99"} | tags)
 
     return act
 
@@ -46,6 +46,14 @@ def test_a_model_is_registered_once(registry: Registry, again: Callable[..., Reg
     assert [(v.version, v.aliases) for v in registry.versions("m")] == [("1", ()), ("2", ("challenger",))]
     assert again(run=unwanted)["made"] is False
     assert [(v.version, v.aliases) for v in registry.versions("m")] == [("1", ("challenger",)), ("2", ())]
+
+
+def test_the_tags_of_a_version_follow_its_artifacts(registry: Registry, again: Callable[..., Registered]) -> None:
+    """New code makes the same model under another key: garbage collection may take the old artifacts, not the new."""
+    again(**{"train.key": "old", "source": "first"})
+    assert again(run=unwanted, **{"train.key": "new", "source": "second"})["made"] is False
+    (version,) = registry.versions("m")
+    assert (version.tags["train.key"], version.tags["source"]) == ("new", "first")
 
 
 def test_a_version_says_where_it_comes_from(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.system.source_code import source_file
+from components.system.source_code import find_module
+from pipeline.graph import STAGES
 from pipeline.store.code_hash import FILE, CodeHashes
 
 CODE = {"theirs/__init__.py": "", "theirs/net.py": "from theirs.size import WIDTH\n", "theirs/size.py": "WIDTH = 3\n"}
@@ -23,7 +24,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text(text)
         os.utime(path, (YESTERDAY, YESTERDAY))
     monkeypatch.syspath_prepend(tmp_path)
-    source_file.cache_clear()
+    find_module.cache_clear()
     return tmp_path / "theirs"
 
 
@@ -82,3 +83,10 @@ def test_a_cache_that_cannot_be_used_is_written_again(theirs: Path, cache: Path,
 def test_a_workspace_that_cannot_be_written_changes_no_hash(theirs: Path, tmp_path: Path) -> None:
     """`explain` and `settings` look before anything is made."""
     assert reached(tmp_path / "missing") == reached(None)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "promote"])
+def test_no_stage_reaches_a_verdict(stage: str) -> None:
+    """A check is judged again on every run, so no change to one may make an artifact again; promote judges itself."""
+    modules = CodeHashes(None).reached([f"components.{stage}.stage"], outside=())
+    assert not {name for name in modules if name.endswith(".check") or name == "components.findings"}

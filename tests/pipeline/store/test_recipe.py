@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.settings.sections import Gate, Params, Train, Validate
-from components.system.source_code import source_file
+from components.system.source_code import find_module
 from pipeline.store.canonical import canonical
 from pipeline.store.code_hash import code_hashes
 from pipeline.store.recipe import differences, key, recipe_of
@@ -175,8 +175,8 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    for cached in (code_hashes, source_file):
-        cached.cache_clear()
+    code_hashes.cache_clear()
+    find_module.cache_clear()
     return tmp_path / "theirs"
 
 
