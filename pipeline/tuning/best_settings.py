@@ -1,24 +1,24 @@
-"""The best settings of a study as a TOML file that `run --config` takes: settings only, and where they come from."""
+"""The best settings of a study as a TOML file for `run --config`."""
 
 import json
 import shlex
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from components.errors import ConfigError
+from components.system.files import write_atomically
 from pipeline import config
-from pipeline.tuning.plan import Plan
+from pipeline.tuning.plan import Plan, Settings, Value
 from pipeline.tuning.study import Study, Trial
 
 MARK = "# Written by python -m pipeline tune"
 
 
 def check(path: Path, file: str) -> None:
-    """Raises ConfigError where *path* cannot be written, is the settings file *file* or something a person wrote."""
+    """Raise ConfigError where *path* cannot be written, is the settings file *file*, or was written by a user."""
     if not path.parent.is_dir():
-        raise ConfigError(f"--out is {path}, but there is no folder {path.parent}; make it, or name another file")
+        raise ConfigError(f"--out is {path}, but there is no folder {path.parent}; create it, or name another file")
     if path.is_dir():
         raise ConfigError(f"--out is {path}, which is a folder; name a file in it")
     if path.exists() and not path.read_text(errors="replace").startswith(MARK):
@@ -27,19 +27,17 @@ def check(path: Path, file: str) -> None:
 
 
 def write(path: Path, plan: Plan, study: Study, best: Trial) -> None:
-    """Write what a person wrote and what the search found, the latter winning."""
+    """Write the settings that the user wrote and the best values of the searched ones, which take precedence."""
     head = [
         f"{MARK} on {time.strftime('%Y-%m-%d', time.gmtime())}: study {study.name}, trial {best.number},",
         f"# validation {plan.tune.objective} {best.value:.6g}. The model is trained already; the rest of the run:",
         f"#   python -m pipeline run --config {shlex.quote(str(path))}",
     ]
-    part = path.with_name(f".{path.name}.part")
-    part.write_text("\n".join([*head, *_sections({**plan.written, **best.chosen})]) + "\n")
-    part.replace(path)
+    write_atomically(path, "\n".join([*head, *_sections({**plan.written, **best.chosen})]) + "\n")
 
 
-def _sections(settings: Mapping[str, Any]) -> Iterator[str]:
-    sections: dict[str, dict[str, Any]] = {}
+def _sections(settings: Mapping[str, Value]) -> Iterator[str]:
+    sections: dict[str, Settings] = {}
     for name, value in settings.items():
         section, _, short = name.partition(".")
         sections.setdefault(section, {})[short] = value
@@ -48,6 +46,6 @@ def _sections(settings: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name} = {_toml(value)}" for name, value in values.items())
 
 
-def _toml(value: Any) -> str:
-    """A setting is a truth value, a number or a text, and JSON writes these as TOML does."""
+def _toml(value: Value) -> str:
+    """A setting in TOML, which writes truth values, numbers and texts as JSON does."""
     return json.dumps(value, ensure_ascii=False)

@@ -1,120 +1,121 @@
-"""The search: hands trials to processes, hears of each epoch, gives up what falls behind, and tells what came of it.
+"""The search: starts the processes that run trials, reports each trial that ended, and replaces a process that died.
 
-Only validation images are seen: a trial's value is that of its best epoch on them, and the processes that train open no
-file of the test split.
+Only validation images are used: the value of a trial is that of its best epoch on them, and the processes that train
+open no file of the test split.
 """
 
+import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO
 
-from components import errors
+from components.errors import Unavailable
 from components.progress import say
+from components.system.processes import Child, raise_failure, ready
 from pipeline.home import Home
 from pipeline.runner import Runner
 from pipeline.tuning.plan import Plan
-from pipeline.tuning.study import Study, Trial
+from pipeline.tuning.study import Study
 from pipeline.tuning.summary import line
-from pipeline.tuning.tracking import Journal
-from pipeline.tuning.worker_pool import Died, Worker, ending, ready, shares
+from pipeline.tuning.tracking import SearchTracking
 
-if TYPE_CHECKING:
-    import optuna
+ATTEMPTS = 2  # a trial whose process died is tried once more
 
-LIVES = 2  # a trial whose process died is tried once more
+
+class Worker(Child):
+    """A process of pipeline.tuning.trial_worker; what it prints goes to *log*."""
+
+    def __init__(self, home: Home, job: Mapping[str, object], cores: Sequence[int], log: IO[bytes]) -> None:
+        super().__init__("pipeline.tuning.trial_worker", environment={"PIPELINE_HOME": str(home.root)}, stderr=log)
+        self.cores, self.trial = cores, 0  # the number of the trial that it runs, 0 for none
+        self.send({**job, "cores": cores})
 
 
 class Search:
-    """One call's part of a study; *data* is a runner that has made and read the images that all trials see."""
+    """One call's part of a study; *data* is a runner that has made and verified the images that all trials see."""
 
-    def __init__(self, plan: Plan, home: Home, study: Study, journal: Journal, data: Runner) -> None:
-        self._plan, self._home, self._study, self._journal, self._data = plan, home, study, journal, data
-        self._start = time.monotonic()
-        self._running: dict[Worker, optuna.Trial] = {}
-        self._begun = study.left_running()
-        self._before = len(study.ended)
-        self._deaths: dict[int, int] = {}
+    def __init__(self, plan: Plan, home: Home, study: Study, tracking: SearchTracking, data: Runner) -> None:
+        self._plan, self._home, self._study, self._tracking = plan, home, study, tracking
+        verified = [data.digest("normalize")]
+        self._job = {"plan": plan.to_json(), "fingerprint": data.fingerprint, "verified": verified}
+        self._log_path = home.tuning / f"{study.name}.log"
+        self._start, self._before = time.monotonic(), len(study.ended)
+        self._workers: list[Worker] = []
+        self._deaths = Counter[int]()
 
     def run(self) -> None:
-        """Try until the study has its trials or the time is over; what is under way then is left for the next call."""
+        """Run trials until the study is complete or time is up; running trials are left for the next call."""
         tune = self._plan.tune
         count = max(0, min(tune.parallel, tune.trials - self._before))
-        if count and self._begun:
-            say(f"  going on with {len(self._begun)} that had begun when the last search ended")
-        log = self._home.tuning / f"{self._study.name}.log"
-        workers = [Worker(self._home, cores, log) for cores in shares(count)]
-        with ending(workers):
-            for worker in workers:
-                worker.start()
-                self._begin(worker)
-            self._journal.log()  # imports MLflow while the workers import TensorFlow
-            while self._running and not self._late:
-                for worker in ready(list(self._running), self._seconds_left):
-                    self._hear(worker)
+        if (resumed := self._study.requeue()) and count:
+            say(f"  resuming {resumed} unfinished trial{'' if resumed == 1 else 's'}")
+        with ExitStack() as stack, self._log_path.open("ab") as log:
+            stack.callback(self._end)
+            self._workers = [Worker(self._home, self._job, cores, log) for cores in core_shares(count)]
+            self._tracking.log()  # imports MLflow while the workers import TensorFlow
+            while self._workers and self._seconds_left != 0:
+                for worker in ready(self._workers, self._seconds_left):
+                    self._receive(worker, log)
 
     @property
     def _seconds_left(self) -> float | None:
-        """Until the time is over; None where it never is."""
-        budget = self._plan.tune.seconds
-        return max(0.0, budget - (time.monotonic() - self._start)) if budget else None
+        """Until the time limit; None without one."""
+        limit = self._plan.tune.seconds
+        return max(0.0, limit - (time.monotonic() - self._start)) if limit else None
 
-    @property
-    def _late(self) -> bool:
-        return self._seconds_left == 0
-
-    def _begin(self, worker: Worker) -> None:
-        if self._begun:
-            self._give(worker, self._begun.pop(0))
-        elif len(self._study.ended) + len(self._running) < self._plan.tune.trials and not self._late:
-            self._give(worker, self._study.begin())
-
-    def _give(self, worker: Worker, trial: "optuna.Trial") -> None:
-        self._running[worker] = trial
-        worker.send(
-            {
-                "run": f"{self._study.name} trial {trial.number + 1}",
-                "settings": self._plan.settings(trial.params),
-                "fingerprint": self._data.fingerprint,
-                "sound": [self._data.digest("normalize")],
-                "given_up": bool(trial.should_prune()),  # of a search that was killed before it could say so
-            }
-        )
-
-    def _hear(self, worker: Worker) -> None:
-        trial = self._running[worker]
-        try:
-            message = worker.receive()
-        except Died as death:
-            self._died(worker, trial, str(death))
+    def _receive(self, worker: Worker, log: IO[bytes]) -> None:
+        message = worker.receive()
+        if message is None:
+            self._replace(worker, log)
             return
-        if "error" in message:
-            kind: type[errors.Unavailable] = getattr(errors, message["error"])
-            raise kind(message["text"])
-        if "state" in message:
-            self._end(worker, **message)
-        else:
-            worker.send({"prune": self._study.judge(trial, message["history"])})
+        raise_failure(message)
+        worker.trial = message.get("begun", 0)
+        if "ended" in message:
+            self._report(message["ended"])
+        elif "done" in message:
+            self._remove(worker)
 
-    def _died(self, worker: Worker, trial: "optuna.Trial", how: str) -> None:
-        self._deaths[trial.number] = deaths = self._deaths.get(trial.number, 0) + 1
-        say(f"  trial {trial.number + 1}: {how}; {worker.log} tells more")
-        worker.start()
-        if deaths < LIVES:
-            self._give(worker, trial)
-        else:
-            self._end(worker, "failed", reason=f"{how}, {LIVES} times; {worker.log} tells more")
+    def _replace(self, worker: Worker, log: IO[bytes]) -> None:
+        """Start another process for *worker*, which died, to try its trial once more."""
+        how, number = f"its process {worker.ending()}", worker.trial
+        self._remove(worker)
+        self._deaths[number] += 1
+        if not number and self._deaths[number] >= ATTEMPTS:
+            raise Unavailable(f"no trial can begin: {how}, {ATTEMPTS} times; see {self._log_path}")
+        if number and self._deaths[number] < ATTEMPTS:
+            say(f"  trial {number}: {how}; see {self._log_path}")
+            self._study.requeue(number)
+        elif number:
+            self._study.fail(number, f"{how}, {ATTEMPTS} times; see {self._log_path}")
+            self._report(number)
+        self._workers.append(Worker(self._home, self._job, worker.cores, log))
 
-    def _end(self, worker: Worker, state: str, **told: Any) -> None:
-        trial = self._running.pop(worker)
-        if state == "completed":  # taken from the store, nobody watched it
-            self._study.judge(trial, told["history"])
-        ended = self._study.end(trial, state, told)
-        self._begin(worker)
-        say(line(ended, self._study.best, self._plan.tune, self._left(ended)))
-        self._journal.log()
+    def _remove(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        worker.end()
 
-    def _left(self, ended: Trial) -> float:
-        """Seconds until the search ends, by what its trials took so far."""
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    def _report(self, number: int) -> None:
+        ended = next(trial for trial in self._study.ended if trial.number == number)
+        say(line(ended, self._study.best, self._plan.tune, self._remaining()))
+        self._tracking.log()
+
+    def _remaining(self) -> float:
+        """Seconds until the search ends, estimated from its trials so far."""
         done = len(self._study.ended)
-        each = (time.monotonic() - self._start) / (done - self._before)
-        left = each * (self._plan.tune.trials - done)
-        return left if self._seconds_left is None else min(left, self._seconds_left)
+        per_trial = (time.monotonic() - self._start) / (done - self._before)
+        estimate = per_trial * (self._plan.tune.trials - done)
+        return estimate if self._seconds_left is None else min(estimate, self._seconds_left)
+
+
+def core_shares(count: int) -> list[list[int]]:
+    """The cores of each of *count* processes; [], for all, with one process or where they cannot be restricted."""
+    if count < 2 or not hasattr(os, "sched_setaffinity"):
+        return [[]] * count
+    cores = sorted(os.sched_getaffinity(0))
+    return [cores[i % len(cores) :: count] for i in range(count)]

@@ -1,29 +1,25 @@
-"""A process that does one trial after the other, so that TensorFlow is imported once.
+"""A process that runs one trial after the other, so that TensorFlow is imported once: python -m ...trial_worker
 
-    python -m pipeline.tuning.trial_worker [CORES]    such as 0,2: the cores to keep to
+    search -> worker    {"plan", "fingerprint", "verified", "cores"}    once
+    worker -> search    {"begun": 3}  {"ended": 3}                      for each trial
+                        {"done": true}                                  no trial is left to begin
+                        {"error", "text"}                               what a later call may succeed in
 
-    search -> worker    {"run", "settings", "fingerprint", "sound", "given_up"}: a trial, as a line of JSON
-    worker -> search    {"history": [...]} after each epoch, answered by {"prune": true or false}
-    worker -> search    {"state", "key", "history", "summary", "reason", "seconds"}: how it ended
-                        {"error", "text"}: what a later call may cure; the trial is left as it is
-
-It ends when its standard input does: nobody waits for a result whose search was killed. Dying at any moment is
-harmless, as it is for a run: the training goes on from its last finished epoch.
+Dying at any moment is harmless, as it is for a run: the training resumes after its last finished epoch.
 """
 
 import contextlib
 import csv
 import json
 import os
-import queue
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optuna import TrialPruned
 
 from components.errors import ModelRejected, PipelineError, Unavailable
+from components.system.processes import Parent, failure_message
 from components.system.tensorflow import tensorflow
 from pipeline import config
 from pipeline.graph import ancestors
@@ -32,109 +28,99 @@ from pipeline.run_record import RunRecord, now
 from pipeline.runner import Runner
 from pipeline.store.artifact import Artifact
 from pipeline.store.recipe import key
+from pipeline.tuning.optimize import Watch, optimize
+from pipeline.tuning.plan import Plan, Settings, from_json
+from pipeline.tuning.study import History, Outcome
 
 SUMMARY = ("validation_accuracy", "validation_loss", "best_epoch", "epochs", "parameters")
 
-Message = dict[str, Any]
-
-
-class Pruned(Exception):
-    """The search gave the trial up."""
-
-
-class Line:
-    """The two pipes to the search."""
-
-    def __init__(self, said: IO[str], heard: IO[str]) -> None:
-        self._said, self._heard = said, heard
-        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        for text in self._heard:
-            self._messages.put(json.loads(text))
-        os._exit(0)  # from under the training, which no one waits for
-
-    def say(self, message: Message) -> None:
-        self._said.write(json.dumps(message) + "\n")
-        self._said.flush()
-
-    def hear(self) -> Message:
-        return self._messages.get()
-
-    def watch(self, history: list[dict[str, float]]) -> None:
-        self.say({"history": history})
-        if self.hear()["prune"]:
-            raise Pruned
-
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search ends its workers itself
-    said = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
-    line = Line(said, sys.stdin)
-    if cores := sys.argv[1:]:
-        keep_to({int(core) for core in cores[0].split(",")})
-    while True:
-        line.say(trial(line.hear(), line.watch))
-        if keras := sys.modules.get("keras"):
-            keras.utils.clear_session()
+    parent = Parent()
+    message = parent.receive()
+    keep_to(message["cores"])
+    plan, home = from_json(message["plan"]), Home.from_environment()
+    training = Training(plan, home, message["fingerprint"], message["verified"])
+    try:
+        optimize(home, plan, training, lambda event, number: parent.send({event: number}))
+    except Interrupted as interruption:
+        if not isinstance(interruption.cause, Unavailable):
+            raise interruption.cause from None  # a bug: its traceback goes to the log
+        parent.send(failure_message(interruption.cause))
+    else:
+        parent.send({"done": True})
 
 
-def keep_to(cores: set[int]) -> None:
-    """Compute on *cores* alone, in as many threads as on all of them.
+def keep_to(cores: Sequence[int]) -> None:
+    """Compute on *cores* alone, in as many threads as on all of them; on all where none is named.
 
-    With fewer threads TensorFlow would add its numbers up in another order, and equal settings and seed would come to
+    With fewer threads TensorFlow would add its numbers up in another order, and equal settings and seed would give
     other bytes than in a run. So it counts the cores first, and its threads are moved then.
     """
+    if not cores:
+        return
     tensorflow().config.list_logical_devices()
     for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 (names are wanted)
         with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
             os.sched_setaffinity(int(thread), cores)
 
 
-def trial(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Message:
-    """Do one trial; returns how it ended."""
-    start = time.monotonic()
-    try:
-        ended = _train(job, watch)
-    except Unavailable as error:
-        return {"error": type(error).__name__, "text": str(error)}
-    except PipelineError as error:
-        ended = {"state": "failed", "reason": str(error)}
-    return {**ended, "seconds": round(time.monotonic() - start, 3)}
+class Interrupted(BaseException):
+    """The trial is not to blame. No Exception, so that Optuna leaves the trial running, to be resumed."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
 
 
-def _train(job: Message, watch: Callable[[list[dict[str, float]]], None]) -> Message:
-    params, home = config.complete(job["settings"]), Home.from_environment()
-    record = RunRecord(job["run"], now(), params.ingest.source)
-    seen: list[dict[str, float]] = []
+@dataclass(frozen=True)
+class Training:
+    """The trainings of a plan, on images that the search has verified."""
 
-    def watched(history: list[dict[str, float]]) -> None:
-        seen[:] = history
-        watch(history)
+    plan: Plan
+    home: Home
+    fingerprint: str
+    verified: Sequence[str]
 
-    runner = Runner(params, home, record, verified=job["sound"], watch=watched)
-    runner.fingerprint = job["fingerprint"]
-    for stage in ancestors("train"):  # there already, but where a trial asks for images of another size
-        runner.run_stage(stage)
-    name = key(runner.recipe("train"))
-    try:
-        if job["given_up"]:
-            raise Pruned
-        runner.run_stage("train")
-        return {"state": "completed", "key": name, **_facts(runner.artifact("train"))}
-    except (Pruned, ModelRejected) as error:
-        home.clear_work("train", name)
-        reason = str(error).partition(";")[0] or "behind the median"
-        return {"state": "pruned", "key": name, "history": seen, "reason": reason}
+    def __call__(self, chosen: Settings, watch: Watch) -> Outcome:
+        try:
+            return self._train(chosen, watch)
+        except PipelineError:
+            raise
+        except Exception as error:
+            raise Interrupted(error) from error
+        finally:
+            if keras := sys.modules.get("keras"):
+                keras.utils.clear_session()
+
+    def _train(self, chosen: Settings, watch: Watch) -> Outcome:
+        seen: History = []
+
+        def watched(history: History) -> None:
+            seen[:] = history
+            watch(history)
+
+        params = config.complete(self.plan.settings(chosen))
+        record = RunRecord(f"tune {self.plan.tune.study}", now(), params.ingest.source)
+        runner = Runner(params, self.home, record, verified=self.verified, watch=watched)
+        runner.fingerprint = self.fingerprint
+        for stage in ancestors("train"):  # in the store already, unless the trial has another image size
+            runner.run_stage(stage)
+        name = key(runner.recipe("train"))
+        try:
+            watch([])  # prunes what a search that was killed could not prune any more
+            runner.run_stage("train")
+            return Outcome(name, *_results(runner.artifact("train")))
+        except (TrialPruned, ModelRejected) as error:
+            self.home.clear_work("train", name)
+            return Outcome(name, seen, reason=str(error).partition(";")[0])
 
 
-def _facts(train: Artifact) -> Message:
+def _results(train: Artifact) -> tuple[History, dict[str, float]]:
+    """history.csv and what is kept of summary.json."""
     with (train.path / "history.csv").open(newline="") as file:
         history = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     summary = json.loads((train.path / "summary.json").read_bytes())
-    return {"history": history, "summary": {name: summary[name] for name in SUMMARY}}
+    return history, {name: summary[name] for name in SUMMARY}
 
 
 if __name__ == "__main__":
