@@ -1,20 +1,21 @@
 """Search for better settings: `python -m pipeline tune`.
 
-    plan      what is searched: [tune] of the settings file, checked before anything runs
-    study     what was tried so far: Optuna's study in a file; what to try next, what to give up
-    search    the loop: hands trials to processes, hears of each epoch, tells the study and MLflow
-    workers   the processes' side that the search sees;  worker: what runs in each of them
-    journal   a child run in MLflow for each trial
-    profile   the best settings as a TOML file for `run --config`
-    report    one HTML page about the study, its pictures by figures
+    plan           [tune] of the settings file, checked before anything runs
+    tune           one call: search, then write the best settings and the report
+    study          the trials so far, and which of them may be resumed;  journal: their file
+    search         starts the processes that run trials, and reports each trial that ends
+    trial_worker   such a process;  optimize: its trials, chosen and pruned by Optuna
+    tracking       a child run in MLflow for each trial
+    best_settings  the best settings as a TOML file for `run --config`
+    report         an HTML page about the study, with figures;  summary: its lines on the console
 
-What a search leaves, below $PIPELINE_HOME/tune/:
+Files of a search, in $PIPELINE_HOME/tune/:
 
-    STUDY.db     Optuna's study: every trial with its settings, figures per epoch and end
-    STUDY.toml   the best settings, unless --out names another file
-    STUDY.html   the report
-    STUDY.json   what `tune --json` printed; gc keeps the best training by it
-    STUDY.log    what the trainings said
+    STUDY.journal  Optuna's study: the settings, the value of each epoch and the outcome of every trial
+    STUDY.toml     the best settings, unless --out names another file
+    STUDY.html     the report
+    STUDY.json     the answer of `tune --json`; gc keeps the best training because of it
+    STUDY.log      output of the processes that train
 
-A trial that was finished is an artifact of the store like any other: `run` with its settings takes it.
+The training of a completed trial is an artifact of the store like any other: `run` with its settings reuses it.
 """

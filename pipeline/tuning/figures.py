@@ -1,5 +1,8 @@
-"""The pictures of a study, in the palette of components.plotting: blue is completed or the
-best, orange was given up."""
+"""The figures of a study: blue is completed or the best, orange is pruned.
+
+optuna.visualization.matplotlib draws the same three. It leaves pruned trials out, lets one bad trial squeeze the others
+into a strip, cuts long names of settings off, and changes pyplot's global style.
+"""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -15,20 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 3
-FARTHEST = 4.0  # times the usual distance from the best; what is farther off stands at the edge as a triangle
+MAX_DISTANCE = 4.0  # in medians of the distance from the best; a value farther off is a triangle at the edge
 COMPLETED: Any = {"color": BLUE, "marker": "o", "linestyle": "", "markersize": 5, "label": "completed"}
-PRUNED: Any = {"color": ORANGE, "marker": "x", "linestyle": "", "markersize": 6, "label": "given up"}
+PRUNED: Any = {"color": ORANGE, "marker": "x", "linestyle": "", "markersize": 6, "label": "pruned"}
 
 
 class Scale:
-    """The axis of the values: wide enough for the trials that matter, the others at its edge."""
+    """The axis of the values: wide enough for the good trials, with the others at its edge."""
 
     def __init__(self, trials: Sequence[Trial], objective: str) -> None:
         self._percent = objective == "accuracy"
         sign = 1 if self._percent else -1
         values = sorted(sign * t.value for t in trials if t.state == "completed" and t.value is not None)
         best = values[-1]
-        reach = max(FARTHEST * (best - statistics.median(values)), 0.02 * abs(best))
+        reach = max(MAX_DISTANCE * (best - statistics.median(values)), 0.02 * abs(best))
         self.edge = sign * max(best - reach, min([sign * v for t in trials if (v := t.value) is not None]))
         self.label = f"validation {objective}"
 
@@ -50,23 +53,23 @@ class Scale:
         axes.set_axisbelow(True)
 
 
-def _of(trials: Sequence[Trial], state: str) -> list[Trial]:
+def _with_state(trials: Sequence[Trial], state: str) -> list[Trial]:
     return [trial for trial in trials if trial.state == state and trial.value is not None]
 
 
 def history(trials: Sequence[Trial], objective: str, path: Path) -> None:
-    """The value of each trial in the order in which they began, and the best so far."""
+    """The value of each trial, in the order in which they began, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
     scale, better = Scale(trials, objective), max if objective == "accuracy" else min
-    completed = _of(trials, "completed")
+    completed = _with_state(trials, "completed")
     best = [better(t.value for t in completed[: i + 1] if t.value is not None) for i in range(len(completed))]
     with canvas(path, 9, 3.6) as figure:
         axes = figure.add_subplot()
         axes.step([t.number for t in completed], best, where="post", color=INK, linewidth=1.2, label="best so far")
         for state, style in (("completed", COMPLETED), ("pruned", PRUNED)):
-            if some := _of(trials, state):
-                scale.plot(axes, [t.number for t in some], [t.value or 0.0 for t in some], style)
+            if selected := _with_state(trials, state):
+                scale.plot(axes, [t.number for t in selected], [t.value or 0.0 for t in selected], style)
         axes.set(xlabel="trial", ylabel=scale.label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         scale.dress(axes)
@@ -74,7 +77,7 @@ def history(trials: Sequence[Trial], objective: str, path: Path) -> None:
 
 
 def importances(shares: Mapping[str, float], path: Path) -> None:
-    """A bar for each searched setting: its share in how much the values differ."""
+    """A bar for each searched setting: its share in the variation of the values."""
     from matplotlib.ticker import PercentFormatter
 
     names = list(shares)
@@ -89,7 +92,7 @@ def importances(shares: Mapping[str, float], path: Path) -> None:
 
 
 def slices(trials: Sequence[Trial], best: Trial, space: Space, objective: str, path: Path) -> None:
-    """For each searched setting its value against that of the objective; a ring marks the best trial."""
+    """The objective against each searched setting; a ring marks the best trial."""
     scale, rows = Scale(trials, objective), -(-len(space) // COLUMNS)
     with canvas(path, 3.2 * min(len(space), COLUMNS), 2.9 * rows) as figure:
         grid = figure.subplots(rows, min(len(space), COLUMNS), sharey=True, squeeze=False).flat
@@ -98,7 +101,7 @@ def slices(trials: Sequence[Trial], best: Trial, space: Space, objective: str, p
             ring: Any = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": INK}
             axes.plot([_place(span, best.chosen[name])], [best.value], marker="o", linestyle="", **ring)
             scale.dress(axes)
-        for axes in grid:  # of the last row, those without a setting
+        for axes in grid:  # left over in the last row
             axes.axis("off")
         figure.supylabel(scale.label, fontsize=10)
 
@@ -107,17 +110,17 @@ def _slice(axes: "Axes", name: str, span: Range | Choices, scale: Scale, trials:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for state, style in (("completed", COMPLETED), ("pruned", PRUNED)):
-        some = _of(trials, state)
-        scale.plot(axes, [_place(span, t.chosen[name]) for t in some], [t.value or 0.0 for t in some], style)
+        selected = _with_state(trials, state)
+        scale.plot(axes, [_place(span, t.chosen[name]) for t in selected], [t.value or 0.0 for t in selected], style)
     axes.set_title(name, fontsize=10)
     if isinstance(span, Choices):
         labels = [short(plain(value), 12) for value in span.values]
-        turned: Any = {"rotation": 30, "ha": "right"} if sum(map(len, labels)) > 16 else {}
-        axes.set_xticks(range(len(labels)), labels, **turned)
+        rotation: Any = {"rotation": 30, "ha": "right"} if sum(map(len, labels)) > 16 else {}
+        axes.set_xticks(range(len(labels)), labels, **rotation)
         axes.set_xlim(-0.6, len(labels) - 0.4)
     elif span.log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))  # no formula: RC turns them off
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))  # powers of 10 are formulas, off here
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines["left"].set_color(PALE)
 

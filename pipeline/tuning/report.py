@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file with everything in it, like that of a run (pipeline.report.html)."""
+"""The report of a study: one self-contained HTML file, like that of a run (pipeline.report.html)."""
 
 import shlex
 import tempfile
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.formatting import duration
+from components.system.files import write_atomically
 from pipeline.report.files import picture
 from pipeline.report.html import environment
 from pipeline.tuning import figures
@@ -15,15 +16,13 @@ from pipeline.tuning.summary import figure, plain, words
 
 
 def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> None:
-    """Write the page about *study*, whose best trial lies in *profile*, to the file *page*."""
+    """Write the page about *study*, whose best settings are in the file *profile*, to the file *page*."""
     text = environment(Path(__file__).parent).get_template("report.html.j2").render(view(plan, study, best, profile))
-    part = page.with_name(f".{page.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(page)
+    write_atomically(page, text)
 
 
 def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]:
-    """What the template shows."""
+    """The variables of the template."""
     trials, objective = study.ended, plan.tune.objective
     shares = study.importances()
     return {
@@ -37,7 +36,7 @@ def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]
         "seconds": duration(sum(t.seconds for t in trials)),
         "epochs": sum(t.epochs for t in trials),
         "names": list(plan.space),
-        "found": [(name, plain(best.chosen[name]), words(span)) for name, span in plan.space.items()],
+        "best_settings": [(name, plain(best.chosen[name]), words(span)) for name, span in plan.space.items()],
         "rows": [_row(t, list(plan.space), objective) for t in trials],
         "profile": shlex.quote(str(profile)),
         "pictures": _pictures(plan, trials, best, shares),
@@ -45,9 +44,9 @@ def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]
 
 
 def _first(plan: Plan, trials: list[Trial], objective: str) -> str:
-    """What the settings had before the search came to, "" where they were not tried or did not end."""
-    tried = [t for t in trials if t.chosen == plan.first and t.state == "completed"]
-    return figure(tried[0].value, objective) if tried else ""
+    """The value of the settings before the search, "" where they were not tried or not completed."""
+    completed = [trial for trial in trials if trial.chosen == plan.first and trial.state == "completed"]
+    return figure(completed[0].value, objective) if completed else ""
 
 
 def _row(trial: Trial, names: list[str], objective: str) -> dict[str, Any]:
@@ -63,7 +62,7 @@ def _row(trial: Trial, names: list[str], objective: str) -> dict[str, Any]:
 
 
 def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, float]) -> dict[str, Any]:
-    """name -> picture as the template wants it, None where there is nothing to draw."""
+    """name -> picture for the template, None where there is nothing to draw."""
     objective = plan.tune.objective
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / f"{name}.png" for name in ("history", "importances", "slices")}
@@ -73,7 +72,7 @@ def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, fl
             figures.importances(shares, files["importances"])
         alts = {
             "history": f"Validation {objective} of each trial; trial {best.number} is the best",
-            "importances": "Bar chart: share of each setting in the differences",
+            "importances": "Bar chart: share of each setting in the variation of the values",
             "slices": f"Validation {objective} against each searched setting",
         }
         return {name: picture(file, alts[name]) for name, file in files.items()}

@@ -1,13 +1,12 @@
-"""`python -m pipeline tune` on digits: what it tries, what it leaves, and that it can be killed."""
+"""`python -m pipeline tune` on digits: its trials, its files, and that it can be killed at any moment."""
 
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,20 @@ from components.system.processes import end_with_parent
 from tests.conftest import CLEAN, ROOT, command
 from tests.support.tuning_searches import settings_file
 
-# The settings as they are learn; the other learning rate does not, and is given up.
+# The current settings learn; the other learning rate does not, and is pruned.
 SPACE = '"train.learning_rate" = {choices = [0.01, 1e-6]}\n"train.dropout" = {low = 0.1, high = 0.5}'
 SETTINGS = '[train]\nmodel = "dense"\nepochs = 3\nlearning_rate = 0.01\n[gate]\nmin_accuracy = 0.1'
 TUNE = "trials = 4\nstartup = 1\nwarmup = 0"
 
-# Put before every process of a search: notes which files of the store a process opens.
+# Loaded by every process of a search: records which files of the store a process opens.
 SPY = """
 import os, sys
-def note(event, details):
+def record(event, details):
     if event == "open" and "/artifacts/normalize/" in str(details[0]):
         who = "worker" if "pipeline.tuning.trial_worker" in sys.orig_argv else "search"
         with open(os.environ["OPENED"], "a") as file:
             file.write(f"{os.getpid()} {who} {details[0]}\\n")
-sys.addaudithook(note)
+sys.addaudithook(record)
 """
 
 
@@ -47,20 +46,25 @@ def start(home: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def found(home: Path, file: Path, *arguments: str, **environment: str) -> tuple[dict[str, Any], str]:
-    """The answer of a search that has to succeed, and what it said."""
+def searched_answer(home: Path, file: Path, *arguments: str, **environment: str) -> tuple[dict[str, Any], str]:
+    """The answer of a search that has to succeed, and its messages."""
     done = command(home, "tune", "--config", str(file), "--json", *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
 
 def trials(home: Path, study: str) -> list[tuple[Any, ...]]:
-    """(state, settings, value) of each trial, as Optuna's own reader has them."""
+    """(state, settings, value, values by epoch) of each trial, as Optuna reads them; none before the study exists."""
     import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-    storage = optuna.storages.RDBStorage(f"sqlite:///{home / 'tune' / study}.db")
+    file = home / "tune" / f"{study}.journal"
+    if not file.exists():
+        return []
+    storage = JournalStorage(JournalFileBackend(str(file)))
+    if not storage.get_all_studies():
+        return []
     kept = optuna.load_study(study_name=study, storage=storage).trials
-    storage.engine.dispose()
     return [(t.state.name, t.params, t.value, t.intermediate_values) for t in kept]
 
 
@@ -78,21 +82,21 @@ def before(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def searched(before: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any], str]:
-    """A finished search: its home, its settings file, its answer, what it said. Not to be changed."""
+    """A finished search: its home, its settings file, its answer, its messages. Not to be changed."""
     folder = tmp_path_factory.mktemp("search")
     (folder / "spy").mkdir()
     (folder / "spy/sitecustomize.py").write_text(SPY)
     file, home = settings_file(folder, SPACE, TUNE, SETTINGS), folder / "home"
     shutil.copytree(before, home)
     spied = {"PYTHONPATH": str(folder / "spy"), "OPENED": str(folder / "opened")}
-    return home, file, *found(home, file, "--out", str(folder / "best.toml"), **spied)
+    return home, file, *searched_answer(home, file, "--out", str(folder / "best.toml"), **spied)
 
 
 Searched = tuple[Path, Path, dict[str, Any], str]
 
 
-def test_a_search_tries_gives_up_and_tells_the_best(searched: Searched) -> None:
-    """A line a trial with the best so far; the answer counts and names the best; no library's warning leaks."""
+def test_a_search_completes_and_prunes_trials_and_names_the_best(searched: Searched) -> None:
+    """A line for each trial, with the best so far; the answer counts them; no warning of a library is shown."""
     _, _, answer, said = searched
     assert answer["trials"]["completed"] >= 2
     assert answer["trials"]["pruned"] >= 1
@@ -101,13 +105,13 @@ def test_a_search_tries_gives_up_and_tells_the_best(searched: Searched) -> None:
     assert re.search(
         r"^trial 1/4  \d\d\.\d\d.%  in .* best \d\d\.\d\d.% \(trial 1\), about .* left$", said, re.MULTILINE
     )
-    assert re.search(r"^trial \d/4  given up after 1 epoch \(behind the median\)", said, re.MULTILINE)
+    assert re.search(r"^trial \d/4  pruned after 1 epoch \(behind the median\)", said, re.MULTILINE)
     assert "Warning" not in said
     assert "ptuna" not in said
 
 
-def test_what_was_given_up_leaves_nothing(searched: Searched) -> None:
-    """A training in the store for each completed trial; no draft, no scratch of the others."""
+def test_pruned_trials_leave_nothing_behind(searched: Searched) -> None:
+    """One training in the store for each completed trial; no draft and no scratch folder of the others."""
     home, _, answer, _ = searched
     assert len(trainings(home)) == 1 + answer["trials"]["completed"]  # the run before the search trained one
     assert not list((home / "artifacts/train").glob(".draft-*"))
@@ -115,7 +119,7 @@ def test_what_was_given_up_leaves_nothing(searched: Searched) -> None:
 
 
 def test_the_best_is_not_trained_again(searched: Searched) -> None:
-    """`run` with the written profile finds every stage up to train in the store."""
+    """`run` with the written settings reuses every stage up to train."""
     home, _, answer, _ = searched
     done = command(home, "run", "--json", "--config", answer["profile"], "--until", "train")
     stages = json.loads(done.stdout)["stages"]
@@ -132,7 +136,7 @@ def test_the_best_is_not_trained_again(searched: Searched) -> None:
 
 
 def test_gc_keeps_the_best_training_and_no_other(searched: Searched, tmp_path: Path) -> None:
-    """The profile counts on it, though no run has taken it yet."""
+    """The written settings rely on it, though no run has used it yet."""
     home, _, answer, _ = searched
     copy = tmp_path / "home"
     shutil.copytree(home, copy)
@@ -142,7 +146,7 @@ def test_gc_keeps_the_best_training_and_no_other(searched: Searched, tmp_path: P
 
 
 def test_the_trainings_open_no_file_of_the_test_split(searched: Searched) -> None:
-    """Neither images nor labels nor anything else in it; those of the two other splits they do open."""
+    """Neither images nor labels nor anything else in it; they do open those of the two other splits."""
     lines = (searched[1].parent / "opened").read_text().splitlines()
     opened = {line.split(" ", 2)[2] for line in lines if " worker " in line}
     assert {re.sub(r".*/normalize/\w+/(\w+).*", r"\1", name) for name in opened} == {
@@ -154,7 +158,7 @@ def test_the_trainings_open_no_file_of_the_test_split(searched: Searched) -> Non
 
 
 def test_each_trial_is_a_child_run_in_mlflow(searched: Searched) -> None:
-    """With its settings, its figures of each epoch and how it ended; one run above them all."""
+    """With its settings, the metrics of each epoch and its state, below one run of the search."""
     from mlflow import MlflowClient
 
     home, _, answer, _ = searched
@@ -175,7 +179,7 @@ def test_each_trial_is_a_child_run_in_mlflow(searched: Searched) -> None:
 
 
 def test_the_report_has_everything_in_it(searched: Searched) -> None:
-    """The pictures as data, every trial in its table, no address that it would need."""
+    """The figures as data, every trial in its table, and no address of another file."""
     page = Path(searched[2]["report"]).read_text()
     assert page.count('src="data:image/png;base64,') == 3
     assert page.count("</tr>") >= 4 + 2
@@ -183,10 +187,10 @@ def test_the_report_has_everything_in_it(searched: Searched) -> None:
     assert f"Trial {searched[2]['best']['trial']} is the best of 4" in page
 
 
-def test_called_again_a_finished_search_tries_nothing(searched: Searched) -> None:
-    """The same answer, and no process is started for it."""
+def test_a_finished_search_that_is_called_again_runs_no_trial(searched: Searched) -> None:
+    """It gives the same answer."""
     home, file, answer, _ = searched
-    again, said = found(home, file, "--out", answer["profile"])
+    again, said = searched_answer(home, file, "--out", answer["profile"])
     assert (again["best"], again["trials"], again["mlflow_run"]) == (
         answer["best"],
         answer["trials"],
@@ -195,33 +199,33 @@ def test_called_again_a_finished_search_tries_nothing(searched: Searched) -> Non
     assert "trial" not in said
 
 
-def test_a_search_that_is_killed_goes_on_where_it_was(searched: Searched, before: Path, tmp_path: Path) -> None:
-    """By SIGKILL in the midst of a trial: its process ends by itself; called again, it tries the very same."""
+def test_a_killed_search_resumes_where_it_was(searched: Searched, before: Path, tmp_path: Path) -> None:
+    """After SIGKILL in the middle of a trial its worker ends by itself; the next call gives the very same trials."""
     home, file = tmp_path / "home", settings_file(tmp_path, SPACE, TUNE, SETTINGS)
     shutil.copytree(before, home)
     process = start(home, file, "--trials", "2")
-    wait_until(lambda: len(reported(home)) >= 1)  # of three epochs of the first trial
+    wait_until(lambda: any(t[3] for t in trials(home, "search")))  # one of three epochs
     (worker,) = psutil.Process(process.pid).children()
     process.kill()
     process.communicate()
     assert [t[0] for t in trials(home, "search")].count("RUNNING") == 1
     psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running()
-    _, said = found(home, file, "--trials", "2")
-    assert "going on with 1 that had begun" in said
+    _, said = searched_answer(home, file, "--trials", "2")
+    assert "resuming 1 unfinished trial\n" in said
     assert trials(home, "search") == trials(searched[0], "search")[:2]
 
 
-def test_two_at_a_time_each_in_a_process_of_its_own(searched: Searched, before: Path, tmp_path: Path) -> None:
-    """The same settings come to the same bytes there; a process that is killed is replaced and its trial done."""
+def test_two_trials_at_a_time_run_in_a_process_each(searched: Searched, before: Path, tmp_path: Path) -> None:
+    """The same settings give the same bytes there; a process that is killed is replaced, and its trial completed."""
     home, file = tmp_path / "home", settings_file(tmp_path, SPACE, "trials = 2\nstartup = 9", SETTINGS)
     shutil.copytree(before, home)
     process = start(home, file, "--parallel", "2")
-    wait_until(lambda: len(psutil.Process(process.pid).children()) == 2)
+    wait_until(lambda: [t[0] for t in trials(home, "search")].count("RUNNING") == 2)
     psutil.Process(process.pid).children()[1].kill()
     answer, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert "trial 2: its process was killed by signal 9" in said
+    assert re.search(r"trial [12]: its process was killed by signal 9", said)
     assert json.loads(answer)["trials"] == {"completed": 2, "pruned": 0, "failed": 0}
     assert trials(home, "search")[0] == trials(searched[0], "search")[0]
     shared = trainings(home) & trainings(searched[0]) - trainings(before)
@@ -233,8 +237,8 @@ def test_two_at_a_time_each_in_a_process_of_its_own(searched: Searched, before: 
         assert manifests[0]["digest"] == manifests[1]["digest"]
 
 
-def test_a_search_that_had_no_time_says_so(searched: Searched, tmp_path: Path) -> None:
-    """Exit status 1: called again it goes on; and a mistake in the space is told before anything is made."""
+def test_a_search_without_enough_time_reports_it(searched: Searched, tmp_path: Path) -> None:
+    """Exit status 1: the next call continues. A mistake in the space is reported before anything is made."""
     home = tmp_path / "home"
     shutil.copytree(searched[0], home)
     file = settings_file(tmp_path, SPACE, TUNE, SETTINGS, name="other")
@@ -247,27 +251,18 @@ def test_a_search_that_had_no_time_says_so(searched: Searched, tmp_path: Path) -
     assert not (tmp_path / "nothing").exists()
 
 
-def test_out_does_not_write_over_what_a_person_wrote(searched: Searched, tmp_path: Path) -> None:
-    """The settings file, another file, a folder that is not there: told before anything runs."""
+def test_out_does_not_overwrite_a_file_of_the_user(searched: Searched, tmp_path: Path) -> None:
+    """The settings file, another file, a folder that is not there: refused before anything runs."""
     home, file, _, _ = searched
     notes = tmp_path / "notes.toml"
     notes.write_text("mine")
-    for out, said in ((file, "the settings file itself"), (notes, "a file that tune did not write")):
+    for out, message in ((file, "the settings file itself"), (notes, "a file that tune did not write")):
         done = command(home, "tune", "--config", str(file), "--out", str(out))
-        assert (done.returncode, said in done.stderr) == (2, True)
+        assert (done.returncode, message in done.stderr) == (2, True)
     assert "there is no folder" in command(home, "tune", "--config", str(file), "--out", "nowhere/x.toml").stderr
 
 
-def reported(home: Path) -> list[Any]:
-    """The epochs that the study knows of."""
-    try:
-        with closing(sqlite3.connect(f"file:{home / 'tune/search.db'}?mode=ro", uri=True)) as database:
-            return database.execute("SELECT * FROM trial_intermediate_values").fetchall()
-    except sqlite3.OperationalError:  # not there yet, or being written
-        return []
-
-
-def wait_until(true: Any, seconds: float = 120) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
