@@ -49,8 +49,8 @@ class Range:
     high: float
     log: bool = False
 
-    def __contains__(self, value: Any) -> bool:
-        return bool(self.low <= value <= self.high)
+    def __contains__(self, value: Value) -> bool:
+        return not isinstance(value, str) and self.low <= value <= self.high
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -100,7 +100,7 @@ def from_json(content: Mapping[str, Any]) -> Plan:
     return Plan(Tune(**content["tune"]), space, config.complete(content["settings"]), {})
 
 
-def plan(file: str, overrides: Iterable[str], options: Mapping[str, Any], load: Callable[[], Params]) -> Plan:
+def plan(file: str, overrides: Iterable[str], options: Mapping[str, Value | None], load: Callable[[], Params]) -> Plan:
     """The search that the settings file *file* describes; *options* are entries of [tune] from the command line.
 
     *load* gives the settings that all trials share. Raises ConfigError with every problem of both.
@@ -110,8 +110,8 @@ def plan(file: str, overrides: Iterable[str], options: Mapping[str, Any], load: 
     entries = dict(config.document(file).get("tune", {}))
     ranges = entries.pop("space", {})
     overrides = list(overrides)
-    options = {name: value for name, value in options.items() if value is not None}
-    tune, problems = _tune({"study": Path(file).stem, **entries, **options})
+    chosen = {name: value for name, value in options.items() if value is not None}
+    tune, problems = _tune({"study": Path(file).stem, **entries, **chosen})
     space, space_problems = _space(ranges)
     problems += [*space_problems, *_set_twice(space, overrides)]
     try:

@@ -3,7 +3,6 @@
 import shlex
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from components.formatting import duration
 from components.system.files import write_atomically
@@ -21,7 +20,7 @@ def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> N
     write_atomically(page, text)
 
 
-def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, Any]:
+def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, object]:
     """The variables of the template."""
     trials, objective = study.ended, plan.tune.objective
     shares = study.importances()
@@ -49,7 +48,7 @@ def _first(plan: Plan, trials: list[Trial], objective: str) -> str:
     return figure(completed[0].value, objective) if completed else ""
 
 
-def _row(trial: Trial, names: list[str], objective: str) -> dict[str, Any]:
+def _row(trial: Trial, names: list[str], objective: str) -> dict[str, object]:
     return {
         "number": trial.number,
         "state": trial.state,
@@ -61,7 +60,7 @@ def _row(trial: Trial, names: list[str], objective: str) -> dict[str, Any]:
     }
 
 
-def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, float]) -> dict[str, Any]:
+def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, float]) -> dict[str, object]:
     """name -> picture for the template, None where there is nothing to draw."""
     objective = plan.tune.objective
     with tempfile.TemporaryDirectory() as folder:

@@ -86,7 +86,7 @@ def test_several_processes_begin_no_trial_too_many(tmp_path: Path) -> None:
 
 
 class Scripted:
-    """Trainings that end in the given ways, one after the other."""
+    """Trainings that end in these ways, one after the other: with a loss, or an error."""
 
     def __init__(self, *ends: float | Exception) -> None:
         self._ends = list(ends)
