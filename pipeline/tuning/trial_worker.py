@@ -13,6 +13,7 @@ import csv
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,15 +41,9 @@ def main() -> None:
     message = parent.receive()
     keep_to(message["cores"])
     plan, home = from_json(message["plan"]), Home.from_environment()
-    training = Training(plan, home, message["fingerprint"], message["verified"])
-    try:
-        optimize(home, plan, training, lambda event, number: parent.send({event: number}))
-    except Interrupted as interruption:
-        if not isinstance(interruption.cause, Unavailable):
-            raise interruption.cause from None  # a bug: its traceback goes to the log
-        parent.send(failure_message(interruption.cause))
-    else:
-        parent.send({"done": True})
+    training = Training(plan, home, message["fingerprint"], message["verified"], parent)
+    optimize(home, plan, training, lambda event, number: parent.send({event: number}))
+    parent.send({"done": True})
 
 
 def keep_to(cores: Sequence[int]) -> None:
@@ -65,29 +60,31 @@ def keep_to(cores: Sequence[int]) -> None:
             os.sched_setaffinity(int(thread), cores)
 
 
-class Interrupted(BaseException):
-    """The trial is not to blame. No Exception, so that Optuna leaves the trial running, to be resumed."""
-
-    def __init__(self, cause: Exception) -> None:
-        self.cause = cause
-
-
 @dataclass(frozen=True)
 class Training:
-    """The trainings of a plan, on images that the search has verified."""
+    """The trainings of a plan, on images that the search has verified.
+
+    After a bug, or a failure of something outside the trial, the process ends by SystemExit: Optuna leaves the trial
+    running, to be resumed, where it would record another exception as the failure of the trial.
+    """
 
     plan: Plan
     home: Home
     fingerprint: str
     verified: Sequence[str]
+    parent: Parent
 
     def __call__(self, chosen: Settings, watch: Watch) -> Outcome:
         try:
             return self._train(chosen, watch)
         except PipelineError:
             raise
-        except Exception as error:
-            raise Interrupted(error) from error
+        except Unavailable as error:
+            self.parent.send(failure_message(error))
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
         finally:
             if keras := sys.modules.get("keras"):
                 keras.utils.clear_session()
