@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from components.errors import ConfigError, SourceError
 from components.formatting import did_you_mean
@@ -81,12 +81,12 @@ class Plan:
 
     def settings(self, chosen: Mapping[str, Value]) -> Settings:
         """Every setting of the trial with the searched settings *chosen*."""
-        return {**config.flat(self.params), **chosen}
+        return {**cast("Settings", config.flat(self.params)), **chosen}
 
     @property
     def first(self) -> Settings:
         """The current values of the searched settings, which are tried first; {} where the space excludes them."""
-        current = {name: config.flat(self.params)[name] for name in self.space}
+        current = {name: self.settings({})[name] for name in self.space}
         return current if all(value in self.space[name] for name, value in current.items()) else {}
 
     def to_json(self) -> dict[str, object]:
@@ -137,7 +137,7 @@ def _set_twice(space: Space, overrides: Iterable[str]) -> list[str]:
 def _written(file: str, overrides: Iterable[str]) -> Settings:
     """What users wrote, without where this machine keeps its data."""
     environment = {name: text for name, text in os.environ.items() if name not in config.FROM_ENVIRONMENT}
-    return dict(config.layers(file, overrides, environment))
+    return cast("Settings", dict(config.layers(file, overrides, environment)))
 
 
 def _tune(entries: Mapping[str, Any]) -> tuple[Tune, list[str]]:

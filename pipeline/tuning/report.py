@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.formatting import duration
 from components.system.files import write_atomically
-from pipeline.report.files import picture
+from pipeline.report.files import Picture, picture
 from pipeline.report.html import environment
 from pipeline.tuning import figures
 from pipeline.tuning.plan import Plan
@@ -60,7 +60,7 @@ def _row(trial: Trial, names: list[str], objective: str) -> dict[str, object]:
     }
 
 
-def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, float]) -> dict[str, object]:
+def _pictures(plan: Plan, trials: list[Trial], best: Trial, shares: dict[str, float]) -> dict[str, Picture | None]:
     """name -> picture for the template, None where there is nothing to draw."""
     objective = plan.tune.objective
     with tempfile.TemporaryDirectory() as folder:
