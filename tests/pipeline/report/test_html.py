@@ -88,7 +88,8 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
     part |= {"correct": 4_300, "accuracy": 4_300 / 4_321, "wilson_low": 0.9926, "wilson_high": 0.9968}
     splits = {"test": {"n": n, "suspects": 1}, "validation": {"n": 6, "suspects": 0}}
     measured |= {"slices": {"drawn": 0.12, "parts": [part]}, "suspects": splits, "corruption_error": 0.25}
-    measured |= {"confidence": {"separation": 0.98, "right": 0.99, "wrong": 0.6}}
+    separable = {"separation": 0.98, "right": 0.99, "wrong": 0.6}
+    measured |= {"confidence": separable if wrong else {"separation": None, "right": 0.99, "wrong": None}}
     write_json(folder / "evaluate" / "metrics.json", measured)
     suspect = {"split": "test", "index": 4_711, "truth": 0, "predicted": 1, "given": 0.01, "probability": 0.98}
     write_json(folder / "evaluate" / "suspects.json", {"splits": splits, "suspects": [suspect]})
