@@ -8,11 +8,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from components.artifact_files import Corruptions, Metrics, Suspects, Training
+from components.artifact_files import Corruptions, Metrics, NormalizedData, Suspects, Training, TrainSummary
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.evaluate import corruptions, label_errors, scores, slices
@@ -23,7 +22,7 @@ from components.settings.sections import Evaluate
 IN_FACTS = ("accuracy", "n", "loss", "macro_f1", "expected_calibration_error", "corruption_error")
 
 
-def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[str, Any]:
+def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[str, object]:
     """Predict every test image from its raw pixels and measure; write to *out*
 
         metrics.json     everything measured on the test split, see components.artifact_files.Metrics
@@ -50,7 +49,7 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
     return facts | {"headline": f"accuracy {accuracy} % ({low} to {high})", "seconds": round(seconds, 3)}
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
@@ -67,15 +66,15 @@ class Evaluation:
 def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
     """Everything that is measured; memory is bounded by a block of images and the predictions."""
     fitted, validation, test = (Split(normalize / part) for part in ("train", "validation", "test"))
-    classes: list[str] = json.loads((normalize / "data.json").read_text())["classes"]
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+    summary: TrainSummary = json.loads((train / "summary.json").read_bytes())
     keras_model = read_model(train / "model.keras")
     model = keras_predictor(keras_model)
     probabilities, guesses = _predict(model, test, "test"), _predict(model, validation, "validation")
     held_out = {"test": (test.labels, probabilities), "validation": (validation.labels, guesses)}
     suspects = label_errors.find(held_out, params.suspects)
     corrupted = corruptions.measure(test, model, params.corruption_images) if params.corruption_images else None
-    of_test = scores.classification_scores(test.labels, probabilities, classes, params.mistakes)
-    summary = json.loads((train / "summary.json").read_text())
+    of_test = scores.classification_scores(test.labels, probabilities, data["classes"], params.mistakes)
     metrics: Metrics = {
         **of_test,  # type: ignore[typeddict-item]  # which has no corruption_error
         "train_accuracy": summary["train_accuracy"],
@@ -90,7 +89,7 @@ def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
     return Evaluation(metrics, probabilities, suspects, corrupted)
 
 
-def _training(summary: Mapping[str, Any]) -> Training:
+def _training(summary: TrainSummary) -> Training:
     """Copied, so that the check and the report read one file."""
     return {
         "best_epoch": summary["best_epoch"],

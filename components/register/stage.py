@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
-from components.artifact_files import Metrics
+from components.artifact_files import Metrics, NormalizedData
 from components.formatting import percent, points
 from components.progress import say
 from components.registry.client import CHALLENGER, Registry, model_sha256
@@ -67,7 +67,7 @@ def _create(
     normalize: Path, train: Path, evaluate: Path, registry: Registry, name: str, run_id: str, tags: dict[str, str]
 ) -> ModelVersion:
     say(f"  logging the model to MLflow as a version of {name}")
-    data = json.loads((normalize / "data.json").read_text())
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
     registry.create_model(name, f"Classifier of {data['name']} images ({len(data['classes'])} classes).")
     logged = _log_model(normalize, train, data, registry, run_id)
     number = registry.create_version(name, logged, tags, _description(evaluate, data))
@@ -84,7 +84,7 @@ def _oldest(registry: Registry, name: str, number: str, sha256: str) -> ModelVer
     return version
 
 
-def _description(evaluate: Path, data: dict[str, Any]) -> str:
+def _description(evaluate: Path, data: NormalizedData) -> str:
     metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
     shape = " x ".join(map(str, data["shape"]))
     return (
@@ -94,7 +94,7 @@ def _description(evaluate: Path, data: dict[str, Any]) -> str:
     )
 
 
-def _log_model(normalize: Path, train: Path, data: dict[str, Any], registry: Registry, run_id: str) -> Any:
+def _log_model(normalize: Path, train: Path, data: NormalizedData, registry: Registry, run_id: str) -> Any:
     """Log the trained model to the run; MLflow's LoggedModel of it."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -110,7 +110,7 @@ def _log_model(normalize: Path, train: Path, data: dict[str, Any], registry: Reg
     return client.finalize_logged_model(logged.model_id, "READY")
 
 
-def _save(normalize: Path, train: Path, data: dict[str, Any], folder: str, description: Any) -> None:
+def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, description: Any) -> None:
     """Write MLflow's folder for the model: signature, input example, requirements, and a copy of the file in *train*.
 
     The Keras flavour stores a .keras archive (layers as JSON, weights as HDF5), which contains no pickle.

@@ -10,7 +10,6 @@ They are no part of the artifact of evaluate: a new colour predicts nothing agai
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,8 @@ from components.evaluate.figures import metrics as figures
 
 def draw(normalize: Path, train: Path, evaluate: Path, out: Path) -> None:
     """Write the figures of the artifact *evaluate* of the model *train* to the folder *out*, which exists."""
-    metrics: Metrics = _read(evaluate / "metrics.json")
-    suspects: Suspects = _read(evaluate / "suspects.json")
+    metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
+    suspects: Suspects = json.loads((evaluate / "suspects.json").read_bytes())
     splits = {part: Split(normalize / part) for part in ("test", "validation")}
     classes, mistakes = metrics["classes"], metrics["mistakes"]
     images = splits["test"].take(np.array([mistake["index"] for mistake in mistakes], np.int64))
@@ -35,10 +34,6 @@ def draw(normalize: Path, train: Path, evaluate: Path, out: Path) -> None:
     analysis.slices(metrics, out / "slices.png")
     analysis.suspects(splits, suspects["suspects"], classes, out / "suspects.png")
     if (file := evaluate / "corruptions.json").is_file():
-        analysis.corruption_curves(_read(file), out / "corruption-curves.png")
+        analysis.corruption_curves(json.loads(file.read_bytes()), out / "corruption-curves.png")
         analysis.corruption_samples(corruptions.sheet(splits["test"]), out / "corruption-samples.png")
     augmentation.draw(normalize / "train", train / "summary.json", out / "augmented.png")
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())
