@@ -134,13 +134,17 @@ def _confident_mistakes(metrics: Metrics) -> tuple[bool, str]:
     area, right, wrong = (metrics["confidence"][key] for key in ("separation", "right", "wrong"))
     if area is None or right is None or wrong is None:
         return False, "the predictions are all right or all wrong"
-    mistakes = metrics["n"] - metrics["correct"]
+    correct, mistakes = metrics["correct"], metrics["n"] - metrics["correct"]
     sentence = (
         f"the median confidence is {percent(wrong)} in mistakes and {percent(right)} in right predictions (ROC area "
         f"{area:.2f}; 0.5 is no separation)"
     )
-    unsure = area + 2 * _area_error(area, metrics["correct"], mistakes) < UNSURE_ABOUT_MISTAKES
-    return mistakes >= MIN_MISTAKES and unsure and wrong >= 0.8 * right, sentence
+    confident = (
+        mistakes >= MIN_MISTAKES
+        and area + 2 * _area_error(area, correct, mistakes) < UNSURE_ABOUT_MISTAKES
+        and wrong >= 0.8 * right
+    )
+    return confident, sentence
 
 
 def _slow(case: Case) -> Diagnosis:

@@ -156,8 +156,15 @@ class Registry:
             self.client.delete_model_version(name, number)
 
     def set_alias(self, name: str, alias: str, number: str) -> None:
+        client = self.client
+        from mlflow.exceptions import MlflowException
+
         with self._writing():
-            self.client.set_registered_model_alias(name, alias, number)
+            try:
+                client.set_registered_model_alias(name, alias, number)
+            except MlflowException:  # two processes inserted the same alias at once: one of them gets an error
+                if not any(v.version == number and alias in v.aliases for v in self._read(name)):
+                    raise
 
     def set_tag(self, name: str, number: str, key: str, value: str) -> None:
         with self._writing():
