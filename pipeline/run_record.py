@@ -115,7 +115,9 @@ class RunRecorder:
 
     def save(self) -> None:
         with storage_errors(self.folder):
-            content = json.dumps(self.record, default=vars, indent=2)  # asdict would copy every value first
+            # indenting takes json's slow encoder, and asdict would copy every value first
+            indent = None if self.record.state == "running" else 2
+            content = json.dumps(self.record, default=vars, indent=indent)
             write_atomically(self.folder / "run.json", content + "\n")
 
     def __enter__(self) -> Self:
