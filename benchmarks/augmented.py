@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mnist import first_images
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.models import build
 from components.models.config import ModelConfig
 from components.settings.augmentation import KINDS
@@ -26,19 +26,19 @@ IMAGES = 10_000
 def main(folder: Path, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         split = first_images(folder, Path(name) / "train", IMAGES)
-        feeds = [Feed(split, 10, Train(epochs=rounds + 1, augment=text)) for text in ("", ",".join(KINDS))]
-        seconds = epoch_seconds(feeds, rounds)
+        pipelines = [InputPipeline(split, 10, Train(epochs=rounds + 1, augment=text)) for text in ("", ",".join(KINDS))]
+        seconds = epoch_seconds(pipelines, rounds)
     print(json.dumps({"plain": seconds[2::2], "augmented": seconds[3::2]}))  # the first round warms up
 
 
-def epoch_seconds(feeds: list[Feed], rounds: int) -> list[float]:
-    """The seconds of each epoch, on each of *feeds* in turn; one round more than *rounds*."""
+def epoch_seconds(pipelines: list[InputPipeline], rounds: int) -> list[float]:
+    """The seconds of each epoch, on each of *pipelines* in turn; one round more than *rounds*."""
     tf = tensorflow()
     import keras
 
-    steps, seconds, epochs = feeds[0].steps, list[float](), len(feeds) * (rounds + 1)
-    turns = tf.data.Dataset.range(epochs * steps).map(lambda step: step // steps % len(feeds))
-    interleaved = tf.data.Dataset.choose_from_datasets([feed.training(0) for feed in feeds], turns)
+    steps, seconds, epochs = pipelines[0].steps, list[float](), len(pipelines) * (rounds + 1)
+    turns = tf.data.Dataset.range(epochs * steps).map(lambda step: step // steps % len(pipelines))
+    interleaved = tf.data.Dataset.choose_from_datasets([pipeline.training(0) for pipeline in pipelines], turns)
     clock = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda *_: seconds.append(-time.perf_counter()),
         on_epoch_end=lambda *_: seconds.append(seconds.pop() + time.perf_counter()),

@@ -40,18 +40,18 @@ def plain(split: Split) -> Epoch:
 
 def ours(split: Split, settings: Sequence[str]) -> Epoch:
     """An epoch as the stage `train` runs it, without its output."""
-    from components.data.input_pipeline import Feed
+    from components.data.input_pipeline import InputPipeline
     from components.system.tensorflow import tensorflow
     from components.train.network import resolve_precision, untrained_network
     from components.train.train_state import create_train_state
 
     tensorflow()
     params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist").train
-    feed = Feed(split, CLASSES, params)
+    pipeline = InputPipeline(split, CLASSES, params)
     data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
     network = untrained_network(data, params, resolve_precision(params))
-    model = create_train_state(network, params, feed.steps).model
-    return lambda number: model.fit(feed.training(number), steps_per_epoch=feed.steps, shuffle=False, verbose=0)
+    model = create_train_state(network, params, pipeline.steps).model
+    return lambda number: model.fit(pipeline.training(number), steps_per_epoch=pipeline.steps, shuffle=False, verbose=0)
 
 
 def seconds(epoch: Epoch, number: int) -> float:

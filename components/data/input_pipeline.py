@@ -7,14 +7,13 @@ Indices are batched first and images fetched per batch: one call for a batch, no
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from components.data.augmentation.transforms import augmenter
+from components.data.augmentation.transforms import Place, augmenter
 from components.data.labels import class_weights, uses_one_hot
 from components.data.splits import Split
 from components.settings.sections import Train
 from components.system import memory
-from components.system.tensorflow import Tensor, as_written, tensorflow
+from components.system.tensorflow import Dataset, Tensor, as_written, tensorflow
 
 IN_MEMORY_BYTES = 2**30
 IN_MEMORY_SHARE = 0.25  # of the available memory: while images are read, they are held twice
@@ -31,7 +30,7 @@ class Share:
     number: int
     size: int
 
-    def of(self, count: Any) -> tuple[Any, Any]:
+    def of(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """The index of the first of *count* images, and of the one after the last."""
         tf = tensorflow()
         few = count < self.size
@@ -63,18 +62,18 @@ class InputPipeline:
         """The number of batches in a training epoch; the last one can be smaller."""
         return math.ceil(len(self._split) / self._params.batch_size)
 
-    def training(self, first_epoch: int) -> Any:
+    def training(self, first_epoch: int) -> Dataset:
         """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled again."""
         tf, params = self._tf, self._params
         augment = augmenter(self._split.shape, params.augment)
         weights = self._class_weights()
 
-        def epoch(number: Any) -> Any:
+        def epoch(number: Tensor) -> Dataset:
             order = shuffled(len(self._split), params.seed, number)
             batches = tf.data.Dataset.from_tensor_slices(order).batch(params.batch_size).enumerate()
             return batches.map(lambda step, indices: (_seed(params.seed, number, step + 1), indices))
 
-        def load(seed: Any, indices: Any) -> Any:
+        def load(seed: Tensor, indices: Tensor) -> tuple[Tensor, ...]:
             indices, place, counts = self._own(indices)
             images, labels = self._fetch(indices)
             images = augment(images, seed, place) if augment else images
@@ -89,7 +88,7 @@ class InputPipeline:
         loaded = epochs.flat_map(as_written(epoch)).map(as_written(load), num_parallel_calls=2, deterministic=True)
         return self._without_autotuning(loaded.prefetch(4))
 
-    def measuring(self, most: int | None = None) -> Any:
+    def measuring(self, most: int | None = None) -> Dataset:
         """Every image once, in order, unchanged; of more than *most* images, that many, evenly spaced."""
         count = len(self._split)
         chosen = min(count, most or count)
@@ -98,7 +97,7 @@ class InputPipeline:
         indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH)
         return self._without_autotuning(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
 
-    def _without_autotuning(self, dataset: Any) -> Any:
+    def _without_autotuning(self, dataset: Dataset) -> Dataset:
         """*dataset* without autotuning, which has nothing to tune here.
 
         Its thread sleeps for a time that keeps doubling, and sometimes misses the signal to end: one training in five
@@ -116,7 +115,7 @@ class InputPipeline:
         first, end = self._share.of(self._tf.constant(len(self._split)))
         return int(end - first)
 
-    def _own(self, indices: Any) -> tuple[Any, Any, Any]:
+    def _own(self, indices: Tensor) -> tuple[Tensor, Place | None, Tensor | None]:
         """This worker's part of the batch *indices*, its place there, and how many images each one stands for."""
         if not self._share:
             return indices, None, None
@@ -125,15 +124,15 @@ class InputPipeline:
         stands_for = tf.where(total < self._share.size, 1 / self._share.size, 1.0)
         return indices[first:end], (first, total), tf.fill([end - first], stands_for)
 
-    def _class_weights(self) -> Any:
+    def _class_weights(self) -> Tensor | None:
         if self._params.class_weights == "none":
             return None
         return self._tf.constant(class_weights(self._split.labels, self._classes))
 
-    def _classes_at(self, indices: Any) -> Any:
+    def _classes_at(self, indices: Tensor) -> Tensor:
         return self._tf.gather(self._labels, indices)
 
-    def _fetch(self, indices: Any) -> Any:
+    def _fetch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images and labels at *indices*: from memory where the images fit, else from the memory maps."""
         tf = self._tf
         labels = self._classes_at(indices)
@@ -145,16 +144,13 @@ class InputPipeline:
         return tf.ensure_shape(images, (None, *self._split.shape)), labels
 
 
-Feed = InputPipeline
-
-
-def shuffled(count: int, seed: int, epoch: Any) -> Any:
+def shuffled(count: int, seed: int, epoch: Tensor) -> Tensor:
     """The indices below *count*, int64 (count,), in the order of that epoch."""
     tf = tensorflow()
     return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), _seed(seed, epoch, 0))
 
 
-def _seed(seed: int, epoch: Any, step: Any) -> Any:
+def _seed(seed: int, epoch: Tensor, step: Tensor) -> Tensor:
     """Two int64, unique to (epoch, step); step 0 is for the epoch's order."""
     tf = tensorflow()
     return tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64) * 2**32 + tf.cast(step, tf.int64)])

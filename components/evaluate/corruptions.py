@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import CorruptionKind, Corruptions
-from components.data.chunks import portions
-from components.data.splits import Split
+from components.data.splits import Split, chunks
 from components.evaluate.image_properties import Pixels, background
 from components.models.prediction import Predictor
 
@@ -139,7 +138,7 @@ def measure(test: Split, predict: Predictor, most: int) -> Corruptions:
     chosen = choose(test.labels, most)
     wrong = np.zeros((len(KINDS), len(KINDS[0].strengths)), np.int64)
     clean, digest = 0, hashlib.sha256()
-    for number, part in enumerate(portions(chosen, test.shape, CHUNK)):
+    for number, part in enumerate(chunks(chosen, test.shape, CHUNK)):
         images, labels = test.take(part), test.labels[part]
         clean += int((predict(images).argmax(axis=1) != labels).sum())
         for i, kind in enumerate(KINDS):

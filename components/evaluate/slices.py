@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import Slice, Slices
-from components.data.chunks import portions
-from components.data.splits import Split
+from components.data.splits import Split, chunks
 from components.evaluate import image_properties
 from components.metrics import wilson
 
@@ -55,7 +54,7 @@ def measure(train: Split, test: Split, right: NDArray[np.bool_]) -> Slices:
 
 
 def _values(split: Split, indices: NDArray[np.int64], of: Property) -> Values:
-    parts = portions(indices, split.shape, CHUNK)
+    parts = chunks(indices, split.shape, CHUNK)
     return np.concatenate([of(split.take(part).astype(np.float32) / np.float32(255)) for part in parts])
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import ExportRejected
 from components.models.saving import read_model
@@ -54,8 +54,8 @@ def _fine_tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> N
 
     classes = len(json.loads((normalize / "data.json").read_text())["classes"])
     settings = Train(epochs=params.finetune_epochs, batch_size=BATCH_SIZE, seed=SEED)
-    feed = Feed(Split(normalize / "train"), classes, settings)
-    steps = feed.steps * params.finetune_epochs
+    pipeline = InputPipeline(Split(normalize / "train"), classes, settings)
+    steps = pipeline.steps * params.finetune_epochs
     rise = int(RISE * steps)
     every = max(1, rise // UPDATES)
     done = 0
@@ -69,10 +69,10 @@ def _fine_tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> N
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy())
     model.fit(
-        feed.training(0),
-        shuffle=False,  # the feed does it
+        pipeline.training(0),
+        shuffle=False,  # the input pipeline does it
         epochs=params.finetune_epochs,
-        steps_per_epoch=feed.steps,
+        steps_per_epoch=pipeline.steps,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=before_step)],
         verbose=0,
     )

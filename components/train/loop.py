@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from components.data.input_pipeline import Feed, Share, Teacher
+from components.data.input_pipeline import InputPipeline, Share, Teacher
 from components.data.splits import Split
 from components.progress import say
 from components.system.tensorflow import Callback
@@ -18,8 +18,8 @@ from components.train.train_state import TrainState
 class Inputs(NamedTuple):
     """The batches of the training and the validation split."""
 
-    training: Feed
-    validation: Feed
+    training: InputPipeline
+    validation: InputPipeline
 
 
 def input_pipelines(task: Task, teacher: Teacher | None = None, share: Share | None = None) -> Inputs:
@@ -27,7 +27,8 @@ def input_pipelines(task: Task, teacher: Teacher | None = None, share: Share | N
     train, validation = (Split(task.normalize / part) for part in ("train", "validation"))
     classes = len(task.data["classes"])
     return Inputs(
-        Feed(train, classes, task.params, teacher, share), Feed(validation, classes, task.params, share=share)
+        InputPipeline(train, classes, task.params, teacher, share),
+        InputPipeline(validation, classes, task.params, share=share),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.progress import progress
@@ -45,13 +45,13 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
     plain = replace(params, schedule="constant", warmup=0.0, ema=0.0, learning_rate=LOWEST)
     split = Split(normalize / "train")
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
-    feed = Feed(split, len(data["classes"]), plain)
+    pipeline = InputPipeline(split, len(data["classes"]), plain)
     network = untrained_network(data, plain, resolve_precision(plain))
-    model = create_train_state(network, plain, feed.steps).model
+    model = create_train_state(network, plain, pipeline.steps).model
     rates = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)]
     losses: list[float] = []
     with progress("learning rates", steps) as advance:
-        for rate, batch in zip(rates, islice(feed.training(0), steps), strict=True):
+        for rate, batch in zip(rates, islice(pipeline.training(0), steps), strict=True):
             model.optimizer.learning_rate = rate
             losses.append(_train_step(model, batch))
             smoothed = smooth(losses)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.artifact_files import HistoryRow
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import StorageFailed
 from components.settings.sections import Train
@@ -82,10 +82,10 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     return TrainedNetwork(params, served, epochs, validation if resolve_precision(params) == "float32" else None)
 
 
-def evaluate(model: KerasModel, feed: Feed, params: Train, limit: int | None = None) -> Evaluation:
-    """Loss and accuracy of *model* on the images of *feed*, at most *limit* of them; compiles the model."""
+def evaluate(model: KerasModel, pipeline: InputPipeline, params: Train, limit: int | None = None) -> Evaluation:
+    """Loss and accuracy of *model* on the images of *pipeline*, at most *limit* of them; compiles the model."""
     model.compile(loss=losses.loss(params), metrics=[losses.accuracy(params)])
-    return Evaluation(*model.evaluate(feed.measuring(limit), verbose=0))
+    return Evaluation(*model.evaluate(pipeline.measuring(limit), verbose=0))
 
 
 def _train_here(state: TrainState, inputs: Inputs, task: Task, watch: Watch | None) -> Epochs:
@@ -117,7 +117,7 @@ def _tolerance(params: Train, inputs: Inputs) -> float:
 
 
 def _restore_best(
-    model: KerasModel, validation: Feed, history: list[HistoryRow], work: Path, tolerance: float
+    model: KerasModel, validation: InputPipeline, history: list[HistoryRow], work: Path, tolerance: float
 ) -> Evaluation:
     """Load the weights of the best epoch and check that they reach that epoch's accuracy on the validation split."""
     path, expected = checkpoint.best_weights(work), best_epoch(history)

@@ -9,18 +9,17 @@ For 128 images of 28x28, all kinds take 7 ms of one core, without elastic 4 ms; 
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.data.augmentation import warping
 from components.settings.augmentation import strengths
-from components.system.tensorflow import tensorflow
+from components.system.tensorflow import Tensor, tensorflow
 
-Augmenter = Callable[..., Any]
+Augmenter = Callable[..., Tensor]
 Shape = tuple[int, int, int]
-Place = tuple[Any, Any]  # of images that are part of a batch: the index of the first, and the size of the batch
+Place = tuple[Tensor, Tensor]  # of images that are part of a batch: the index of the first, and the size of the batch
 
 MOVING = ("rotate", "shift", "zoom", "shear", "elastic")
 SIDE = 28  # pixels of the image that the strength of elastic refers to
@@ -37,7 +36,7 @@ def augmenter(shape: Shape, text: str) -> Augmenter | None:
     kinds = strengths(text)
     moving = {name: kinds[name] for name in MOVING if name in kinds}
 
-    def augment(images: Any, seed: Any, place: Place | None = None) -> Any:
+    def augment(images: Tensor, seed: Tensor, place: Place | None = None) -> Tensor:
         if moving:
             images = _move(images, seed, shape, moving, place)
         return erase(images, seed, shape, kinds["erase"], place) if "erase" in kinds else images
@@ -45,7 +44,7 @@ def augmenter(shape: Shape, text: str) -> Augmenter | None:
     return augment if kinds else None
 
 
-def _move(images: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: Place | None) -> Any:
+def _move(images: Tensor, seed: Tensor, shape: Shape, kinds: dict[str, float], place: Place | None) -> Tensor:
     """Every kind that moves pixels, in one interpolation."""
     count = tensorflow().shape(images)[0]
     matrices = affine(count, seed, shape, kinds, place)
@@ -55,13 +54,13 @@ def _move(images: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: 
     return warping.sample(images, warping.positions(matrices, shape) + field, shape)
 
 
-def _draw(count: Any, inner: list[int], seed: Any, place: Place | None) -> Any:
+def _draw(count: Tensor, inner: list[int], seed: Tensor, place: Place | None) -> Tensor:
     """Random numbers from -1 to 1, (count, *inner), for the images at *place*: part of one draw for the whole batch."""
     first, total = place or (0, count)
     return tensorflow().random.stateless_uniform([total, *inner], seed, -1, 1)[first : first + count]
 
 
-def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: Place | None = None) -> Any:
+def affine(count: Tensor, seed: Tensor, shape: Shape, kinds: dict[str, float], place: Place | None = None) -> Tensor:
     """float32 (count, 2, 3): maps a pixel (x, y, 1) of the augmented image to its position in the original.
 
     rotate  about the centre, by degrees
@@ -83,7 +82,7 @@ def affine(count: Any, seed: Any, shape: Shape, kinds: dict[str, float], place: 
     return tf.concat([linear, (centre - tf.linalg.matvec(linear, centre) + shift)[..., None]], 2)
 
 
-def elastic(count: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
+def elastic(count: Tensor, seed: Tensor, shape: Shape, strength: float, place: Place | None = None) -> Tensor:
     """float32 (count, 2, H, W): horizontal and vertical displacement of each pixel, a smooth random field.
 
     As in Simard et al. 2003 (https://doi.org/10.1109/ICDAR.2003.1227801). Theirs is noise blurred by a Gaussian of
@@ -109,7 +108,7 @@ def _splines(side: int) -> NDArray[np.float32]:
     return scaled
 
 
-def erase(images: Any, seed: Any, shape: Shape, strength: float, place: Place | None = None) -> Any:
+def erase(images: Tensor, seed: Tensor, shape: Shape, strength: float, place: Place | None = None) -> Tensor:
     """Noise in a rectangle of about half of the images, of at most *strength* of their area.
 
     Random erasing, Zhong et al., arXiv:1708.04896: at any position, with independent noise for each pixel.
@@ -127,7 +126,7 @@ def erase(images: Any, seed: Any, shape: Shape, strength: float, place: Place | 
     return tf.where(inside, noise, images)
 
 
-def _noise(shape: Any, seed: Any) -> Any:
+def _noise(shape: Tensor, seed: Tensor) -> Tensor:
     """uint8 of *shape*, uniform over 0..255; each random 32-bit number makes four pixels."""
     tf = tensorflow()
     pixels = tf.reduce_prod(shape)
@@ -135,7 +134,7 @@ def _noise(shape: Any, seed: Any) -> Any:
     return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:pixels], shape)
 
 
-def _interval(side: int, share: Any, position: Any) -> Any:
+def _interval(side: int, share: Tensor, position: Tensor) -> Tensor:
     """bool (N, side): whole pixels, at most *share* of the side, at *position* (-1: the first ones, 1: the last)."""
     tf = tensorflow()
     length = tf.floor(side * tf.minimum(share, 1))

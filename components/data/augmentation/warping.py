@@ -3,14 +3,12 @@
 Outside the image, its edge pixels are repeated. Images are uint8 (N, H, W, C), positions float32 (N, 2, H, W): x, y.
 """
 
-from typing import Any
-
-from components.system.tensorflow import tensorflow
+from components.system.tensorflow import Tensor, tensorflow
 
 Shape = tuple[int, int, int]
 
 
-def project(images: Any, matrices: Any, shape: Shape) -> Any:
+def project(images: Tensor, matrices: Tensor, shape: Shape) -> Tensor:
     """The images transformed by *matrices*, float32 (N, 2, 3): TensorFlow's operation, at half the cost of `sample`."""
     tf = tensorflow()
     count = tf.shape(images)[0]
@@ -24,7 +22,7 @@ def project(images: Any, matrices: Any, shape: Shape) -> Any:
     )
 
 
-def positions(matrices: Any, shape: Shape) -> Any:
+def positions(matrices: Tensor, shape: Shape) -> Tensor:
     """Where *matrices*, float32 (N, 2, 3), sample each pixel."""
     tf = tensorflow()
     height, width, _ = shape
@@ -33,7 +31,7 @@ def positions(matrices: Any, shape: Shape) -> Any:
     return tf.reshape(tf.matmul(matrices, grid), [-1, 2, height, width])
 
 
-def sample(images: Any, positions: Any, shape: Shape) -> Any:
+def sample(images: Tensor, positions: Tensor, shape: Shape) -> Tensor:
     """The images sampled at *positions*, rounded to the nearest integer."""
     tf = tensorflow()
     height, width, channels = shape
@@ -45,7 +43,7 @@ def sample(images: Any, positions: Any, shape: Shape) -> Any:
     first = tf.range(tf.shape(images)[0])[:, None, None] * height
     pixels = tf.cast(tf.reshape(images, [-1, channels]), tf.float32)
 
-    def row(number: Any) -> Any:
+    def row(number: Tensor) -> Tensor:
         start = (first + number) * width
         near, far = tf.gather(pixels, start + left), tf.gather(pixels, start + right)
         return near + (far - near) * across

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.data import chunks
+from components.data import splits
 from components.data.splits import Split, SplitWriter
 from components.evaluate import corruptions
 from components.evaluate.corruptions import KINDS, Kind, choose, corrupt, generator, measure
@@ -86,7 +86,7 @@ def test_errors_are_counted_per_kind_and_strength_whatever_the_block(
     assert (result["n"], result["clean_wrong"], result["mean_error"]) == (40, 20, 0.5)
     assert [kind["wrong"] for kind in result["kinds"]] == [[20] * 5] * 7
     batches = []
-    monkeypatch.setattr(chunks, "BYTES", 1)
+    monkeypatch.setattr(splits, "CHUNK_BYTES", 1)
     few = measure(test, lambda images: batches.append(len(images)) or np.zeros((len(images), 2), np.float32), 3)  # type: ignore[func-returns-value]
     assert set(batches) == {1}  # memory is bounded by a block
     assert few["digest"] != result["digest"]

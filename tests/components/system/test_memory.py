@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split, SplitWriter
 from components.settings.sections import Train
 from components.system import memory
@@ -80,7 +80,7 @@ def test_images_stay_in_memory_only_where_a_quarter_of_what_is_available_holds_t
     size = 100 * int(np.prod(SHAPE))
     for available, kept in ((4 * size, True), (4 * size - 1, False)):
         monkeypatch.setattr(memory, "available", lambda left=available: left)
-        assert (Feed(split, 2, Train())._images is not None) == kept
+        assert (InputPipeline(split, 2, Train())._images is not None) == kept
 
 
 def test_available_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

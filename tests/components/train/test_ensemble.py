@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import ConfigError
 from components.models.saving import read_model
@@ -154,10 +154,12 @@ def test_the_teacher_sees_the_augmented_images_and_is_not_used_in_validation(nor
     """Labels are pairs in training, one-hot rows otherwise."""
     tf = tensorflow()
     params = Train(teacher="1", augment="shift=0.3", batch_size=16, epochs=1)
-    feed = Feed(Split(normalized / "train"), 4, params, lambda images: tf.cast(images[:, :4, 0, 0], tf.float32))
-    images, labels = next(iter(feed.training(0)))
+    pipeline = InputPipeline(
+        Split(normalized / "train"), 4, params, lambda images: tf.cast(images[:, :4, 0, 0], tf.float32)
+    )
+    images, labels = next(iter(pipeline.training(0)))
     np.testing.assert_array_equal(labels.numpy()[:, 1], images.numpy()[:, :4, 0, 0])
-    assert next(iter(feed.measuring()))[1].shape == (96, 4)
+    assert next(iter(pipeline.measuring()))[1].shape == (96, 4)
 
 
 def test_a_teacher_for_other_images_is_rejected(trained: Path) -> None:

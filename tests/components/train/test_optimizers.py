@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.data.input_pipeline import Feed
+from components.data.input_pipeline import InputPipeline
 from components.data.labels import uses_one_hot
 from components.data.splits import Split, SplitWriter
 from components.errors import ConfigError
@@ -95,12 +95,12 @@ def unbalanced(tmp_path_factory: pytest.TempPathFactory) -> Split:
 
 def test_balanced_weights_give_each_class_the_same_total(unbalanced: Split) -> None:
     """N / (K * n_c): the sums of the classes are equal and the mean is 1; validation images are not weighted."""
-    feed = Feed(unbalanced, 3, Train(class_weights="balanced", batch_size=16, epochs=1))
-    batches = [(y.numpy(), w.numpy()) for _, y, w in feed.training(0)]
+    pipeline = InputPipeline(unbalanced, 3, Train(class_weights="balanced", batch_size=16, epochs=1))
+    batches = [(y.numpy(), w.numpy()) for _, y, w in pipeline.training(0)]
     labels, weights = (np.concatenate(part) for part in zip(*batches, strict=True))
     assert weights.mean() == pytest.approx(1)
     np.testing.assert_allclose([weights[labels == k].sum() for k in range(3)], 40 / 3, rtol=1e-6)
-    assert all(len(batch) == 2 for batch in feed.measuring())
+    assert all(len(batch) == 2 for batch in pipeline.measuring())
 
 
 def test_one_hot_labels_give_the_loss_of_class_numbers() -> None:
