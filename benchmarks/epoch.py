@@ -42,13 +42,18 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
     """An epoch as the stage `train` runs it, without its output."""
     from components.data.input_pipeline import InputPipeline
     from components.system.tensorflow import tensorflow
-    from components.train.network import resolve_precision, untrained_network
+    from components.train.network import ImageProperties, resolve_precision, untrained_network
     from components.train.train_state import create_train_state
 
     tensorflow()
     params = config.load("", [*settings, f"train.epochs={EPOCHS}"], "mnist").train
     pipeline = InputPipeline(split, CLASSES, params)
-    data = {"shape": split.shape, "classes": range(CLASSES), "mean": [0.1307], "std": [0.3081]}
+    data: ImageProperties = {
+        "shape": list(split.shape),
+        "classes": list(map(str, range(CLASSES))),
+        "mean": [0.1307],
+        "std": [0.3081],
+    }
     network = untrained_network(data, params, resolve_precision(params))
     model = create_train_state(network, params, pipeline.steps).model
     return lambda number: model.fit(pipeline.training(number), steps_per_epoch=pipeline.steps, shuffle=False, verbose=0)

@@ -2,8 +2,8 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
+from components.artifact_files import Scaling
 from components.models import build
 from components.models.catalog import preferred_precision
 from components.models.config import ModelConfig
@@ -11,6 +11,13 @@ from components.settings.sections import Train
 from components.system.tensorflow import KerasModel
 
 CPUINFO = Path("/proc/cpuinfo")
+
+
+class ImageProperties(Scaling):
+    """The part of the data.json of normalize that a network depends on."""
+
+    shape: list[int]
+    classes: list[str]
 
 
 def resolve_precision(params: Train) -> str:
@@ -26,10 +33,11 @@ def resolve_precision(params: Train) -> str:
     return preferred_precision(params.model, fastest)
 
 
-def untrained_network(data: dict[str, Any], params: Train, precision: str) -> KerasModel:
-    """The untrained network of the settings for the images that *data* (the data.json of normalize) describes."""
+def untrained_network(data: ImageProperties, params: Train, precision: str) -> KerasModel:
+    """The untrained network of the settings for the images that *data* describes."""
+    height, width, channels = data["shape"]
     config = ModelConfig(
-        shape=tuple(data["shape"]),
+        shape=(height, width, channels),
         classes=len(data["classes"]),
         dropout=params.dropout,
         width=params.width,

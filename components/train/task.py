@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
-from components.artifact_files import HistoryRow
+from components.artifact_files import HistoryRow, NormalizedData
 from components.settings.sections import Train
 
 Watch = Callable[[list[HistoryRow]], None]  # called with the history after each epoch; ends the training by raising
@@ -30,9 +30,9 @@ class Task:
     teacher: Path | None = None  # the model.keras to distil from
 
     @cached_property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> NormalizedData:
         """The data.json of normalize."""
-        data: dict[str, Any] = json.loads((self.normalize / "data.json").read_bytes())
+        data: NormalizedData = json.loads((self.normalize / "data.json").read_bytes())
         return data
 
     def message(self) -> TaskMessage:

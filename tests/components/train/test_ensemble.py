@@ -16,12 +16,12 @@ from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
 from components.train import checkpoint, distillation, losses
 from components.train.ensemble import ensemble, mean_history, member_settings
-from components.train.network import untrained_network
+from components.train.network import ImageProperties, untrained_network
 from components.train.stage import train
 from tests.components.train.test_checkpoint import interrupted
 from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
 
-DATA: dict[str, Any] = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
+DATA: ImageProperties = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
 ENSEMBLE: dict[str, Any] = {"members": 2, "epochs": 2, "seed": 5}
 
 

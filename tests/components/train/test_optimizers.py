@@ -13,12 +13,12 @@ from components.errors import ConfigError
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
 from components.train import losses
-from components.train.network import untrained_network
+from components.train.network import ImageProperties, untrained_network
 from components.train.optimizers import optimizer, rate
 from components.train.train_state import TrainState, create_train_state
 from tests.support.small_training import history, run, write_normalized
 
-DATA = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
+DATA: ImageProperties = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
 
 
 def build(params: Train, steps: int = 10) -> TrainState:
