@@ -92,7 +92,7 @@ def restore(work: Path, variables: Sequence[Variable]) -> Progress:
 
 def discard(work: Path) -> None:
     """Let the next training start from the first epoch."""
-    (work / "state.npz").unlink()
+    (work / "state.npz").unlink(missing_ok=True)
 
 
 def restore_callbacks(callbacks: Sequence[Callback], progress: Progress) -> None:

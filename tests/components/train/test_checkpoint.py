@@ -199,3 +199,9 @@ def test_a_training_that_stopped_early_is_not_continued(normalized: Path, stoppe
     facts = run(normalized, stopped, **STOPPING)
     assert facts["epoch_seconds"] == []
     assert digests(stopped) == before
+
+
+def test_a_checkpoint_that_is_gone_can_be_discarded(tmp_path: Path) -> None:
+    """So that the message about lost weights is the one that is raised."""
+    checkpoint.discard(tmp_path)
+    assert checkpoint.read_progress(tmp_path) == checkpoint.no_progress()
