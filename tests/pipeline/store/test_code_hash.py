@@ -52,7 +52,7 @@ def test_a_module_that_did_not_change_is_not_parsed_again(theirs: Path, cache: P
     assert reached(cache) == {**before, "theirs.size": "remembered"}
 
 
-@pytest.mark.parametrize("modified", [YESTERDAY, YESTERDAY + 1])
+@pytest.mark.parametrize("modified", [YESTERDAY, YESTERDAY + 1], ids=["same time", "another time"])
 def test_a_changed_module_is_hashed_again(theirs: Path, cache: Path, modified: float) -> None:
     """Also where an editor put a new file of the same size and time in the old one's place."""
     before = reached(cache)
