@@ -32,6 +32,7 @@ SETTINGS = """\
 [schedule]
 cron = ""
 watch = ""
+retries = 6
 retry_seconds = 1
 light_queue = "light"
 train_queue = "train"
