@@ -1,6 +1,7 @@
 """A real Airflow for the tests: `python -m pipeline.airflow` in a folder of its own, driven over its REST API."""
 
 import json
+import math
 import re
 import signal
 import socket
@@ -173,15 +174,15 @@ class Served:
         process.send_signal(signal.SIGKILL)
         assert gone(started, 60)
 
-    def heartbeats(self, run: str, task: str) -> list[datetime]:
-        """The heartbeats that Airflow received of the running task, until it ends."""
+    def heartbeats(self, run: str, task: str, most: float = math.inf) -> list[datetime]:
+        """The heartbeats that Airflow received of the running task, until it ends or they are as many as *most*."""
         heartbeats: set[str] = set()
         query = "SELECT last_heartbeat_at FROM task_instance WHERE run_id = ? AND task_id = ? AND state = 'running'"
         with closing(sqlite3.connect(f"file:{self.home}/airflow/airflow.db?mode=ro", timeout=20, uri=True)) as database:
-            while row := database.execute(query, (run, task)).fetchone():
-                heartbeats |= {str(row[0])}
+            while len(heartbeats) < most and (row := database.execute(query, (run, task)).fetchone()):
+                heartbeats |= {str(row[0])} - {"None"}
                 time.sleep(0.2)
-        return sorted(datetime.fromisoformat(text) for text in heartbeats - {"None"})
+        return sorted(datetime.fromisoformat(text) for text in heartbeats)
 
     def process_of(self, run: str, task: str, number: int) -> psutil.Process | None:
         """The process in which Airflow runs the try *number* of a task; None while there is none."""

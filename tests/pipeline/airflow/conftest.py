@@ -1,13 +1,12 @@
 """One Airflow for test_scheduler, test_ui and test_task_timeout, and the runs that several of them check."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.airflow_server import Served, add_images, airflow, digits
 
-SECONDS_SUSPENDED = 4
+HEARTBEATS_SUSPENDED = 4  # received while the training stands still
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +25,10 @@ def first(served: Served) -> str:
     served.kill(run, 1)
     with served.mlflow_away():
         process = served.until(lambda: served.process_of(run, "train", 2))
-        process.suspend()  # for several heartbeats, however fast the machine trains
-        threading.Timer(SECONDS_SUSPENDED, process.resume).start()
-        served.first_heartbeats = served.heartbeats(run, "train")
+        process.suspend()
+        suspended = served.heartbeats(run, "train", HEARTBEATS_SUSPENDED)
+        process.resume()
+        served.first_heartbeats = [*suspended, *served.heartbeats(run, "train")]
         served.until(lambda: served.failed(run, "register", 1), pause=0.1)
     tasks = served.succeeded(run)
     assert tasks["train"]["try_number"] == 2

@@ -59,7 +59,7 @@ def test_a_killed_training_resumes(served: Served, first: str) -> None:
 def test_heartbeats_go_on_while_tensorflow_computes(served: Served, first: str) -> None:
     """Airflow receives heartbeats of a training all the while, even of a suspended one: they come from a process of
     their own, so a long training is not declared dead."""
-    pauses = [later - earlier for earlier, later in pairwise(served.first_heartbeats)]
+    pauses = [later - earlier for earlier, later in pairwise(sorted(set(served.first_heartbeats)))]
     assert len(pauses) >= 3
     assert max(pauses).total_seconds() < SILENCE / 3
 
