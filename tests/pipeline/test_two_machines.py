@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,17 +52,28 @@ def trained(answer: str) -> dict[str, Any]:
     return train
 
 
-def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+@pytest.fixture
+def homes(finished: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two homes in which the digits are ingested, validated and normalized."""
+    for name in ("one", "other"):
+        shutil.copytree(finished, tmp_path / name)
+    return tmp_path / "one", tmp_path / "other"
+
+
+def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_same_bytes(
+    homes: tuple[Path, Path],
+) -> None:
     """kill -9 of the stage's process, then of one worker: one sentence, exit 1. The last call ends with the digest of
     an undisturbed training."""
-    parent = start(tmp_path / "killed", *UNTIL_TRAIN)
+    home, undisturbed_home = homes
+    parent = start(home, *UNTIL_TRAIN)
     workers = training(parent, 1)
     assert len(workers) == 2
     parent.kill()
     parent.communicate()
     assert gone(workers)
 
-    one_less = start(tmp_path / "killed", *UNTIL_TRAIN)
+    one_less = start(home, *UNTIL_TRAIN)
     workers = training(one_less, 2)
     workers[1].send_signal(signal.SIGKILL)
     _, errors = one_less.communicate(timeout=120)
@@ -75,7 +87,7 @@ def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_sam
     )
     assert "Traceback" not in errors
 
-    again, undisturbed = (command(tmp_path / name, *UNTIL_TRAIN) for name in ("killed", "undisturbed"))
+    again, undisturbed = (command(each, *UNTIL_TRAIN) for each in (home, undisturbed_home))
     assert again.returncode == undisturbed.returncode == 0, again.stderr + undisturbed.stderr
     assert "is done already: resuming after it" in again.stderr
     assert trained(again.stdout)["digest"] == trained(undisturbed.stdout)["digest"]
@@ -86,15 +98,12 @@ def tf_config(addresses: tuple[str, ...], number: int) -> str:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_two_machines_train_one_model_which_the_chief_publishes(tmp_path: Path, shared: bool) -> None:
+def test_two_machines_train_one_model_which_the_chief_publishes(homes: tuple[Path, Path], shared: bool) -> None:
     """The same command with another TF_CONFIG on each: the assistant takes the artifact from the shared store, or says
     where it is, and both exit 0."""
-    homes = [tmp_path / "home", tmp_path / ("home" if shared else "other")]
     addresses = free_addresses(2)
     processes = []
-    for number, home in enumerate(homes):
-        if home != homes[0] or number == 0:
-            assert command(home, "run", "--until", "normalize", *SETTINGS).returncode == 0
+    for number, home in enumerate((homes[0], homes[0] if shared else homes[1])):
         patience = "" if shared else "from pipeline import runner; runner.PUBLICATION = 3; "
         code = f"import sys; {patience}from pipeline.__main__ import main; sys.exit(main())"
         processes.append(

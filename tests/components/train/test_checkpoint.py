@@ -39,27 +39,6 @@ def child(normalized: Path, folder: Path, **settings: Any) -> "subprocess.Popen[
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_killed_training_is_resumed_with_the_bytes_of_an_undisturbed_one(normalized: Path, tmp_path: Path) -> None:
-    """kill -9 in the third epoch, then again: every file equals that of an undisturbed process."""
-    run(normalized, tmp_path / "undisturbed", model="cnn_bn")
-
-    killed = child(normalized, tmp_path / "killed", model="cnn_bn")
-    assert killed.stderr
-    while not (line := killed.stderr.readline()).startswith("  epoch 2/5"):
-        assert line, "it ended before its second epoch"
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    killed.stderr.close()
-    assert not any((tmp_path / "killed/out").iterdir())
-
-    again = child(normalized, tmp_path / "killed", model="cnn_bn")
-    _, output = again.communicate()
-    assert again.returncode == 0, output
-    assert "of 5 is done already" in output
-    assert "epoch 1/5" not in output
-    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
-
-
 EVERYTHING: dict[str, Any] = {
     "model": "cnn_bn",
     "optimizer": "sgd",
@@ -68,21 +47,49 @@ EVERYTHING: dict[str, Any] = {
     "class_weights": "balanced",
     "label_smoothing": 0.1,
     "ema": 0.95,
-    "epochs": 3,
+    "epochs": 4,
 }
 
 
+@pytest.fixture(scope="module")
+def everything(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed training with EVERYTHING."""
+    folder = tmp_path_factory.mktemp("everything")
+    run(normalized, folder, **EVERYTHING)
+    return folder
+
+
+def test_a_killed_training_is_resumed_with_the_bytes_of_an_undisturbed_one(
+    normalized: Path, everything: Path, tmp_path: Path
+) -> None:
+    """kill -9 in the third epoch, then again: every file equals that of an undisturbed process."""
+    killed = child(normalized, tmp_path / "killed", **EVERYTHING)
+    assert killed.stderr
+    while not (line := killed.stderr.readline()).startswith("  epoch 2/4"):
+        assert line, "it ended before its second epoch"
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    killed.stderr.close()
+    assert not any((tmp_path / "killed/out").iterdir())
+
+    again = child(normalized, tmp_path / "killed", **EVERYTHING)
+    _, output = again.communicate()
+    assert again.returncode == 0, output
+    assert "of 4 is done already" in output
+    assert "epoch 1/4" not in output
+    assert digests(tmp_path / "killed") == digests(everything)
+
+
 def test_averages_schedules_and_class_weights_are_resumed(
-    normalized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    normalized: Path, everything: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One cycle, momentum, the moving average and class weights: killed after the second epoch, the same bytes."""
-    run(normalized, tmp_path / "undisturbed", **EVERYTHING)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", interrupted(checkpoint.save, 2))
         with pytest.raises(KeyboardInterrupt):
             run(normalized, tmp_path / "killed", **EVERYTHING)
     assert run(normalized, tmp_path / "killed", **EVERYTHING)["resumed_after_epoch"] == 2
-    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+    assert digests(tmp_path / "killed") == digests(everything)
 
 
 @pytest.fixture(scope="module")

@@ -68,12 +68,25 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return SharedStore(tmp_path / "artifacts", request.getfixturevalue("prefix"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES, st.integers())
 def test_an_artifact_is_read_back_with_the_digest_of_its_bytes(
-    store: Store, files: dict[str, bytes], number: int
+    local: Store, files: dict[str, bytes], number: int
 ) -> None:
     """Any files, any settings: the same bytes come back, whole and verified, and no draft stays behind."""
+    assert_read_back(local, files, number)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@given(FILES, st.integers())
+def test_an_artifact_in_a_bucket_is_read_back_too(
+    tmp_path: Path, prefix: str, files: dict[str, bytes], number: int
+) -> None:
+    """The same of the store in a bucket, by fewer examples: each costs a dozen requests."""
+    assert_read_back(SharedStore(tmp_path / "artifacts", prefix), files, number)
+
+
+def assert_read_back(store: Store, files: dict[str, bytes], number: int) -> None:
     made_by = recipe(number=number, files=sorted(files), content=[c.hex() for c in files.values()])
     artifact = publish(store, made_by, files)
     found = store.get("train", key(made_by))
