@@ -164,7 +164,7 @@ class Served:
         process = self.until(lambda: self.process_of(run, "train", number))
         folder = self.home / "airflow" / "logs" / "dag_id=retrain" / f"run_id={run}" / "task_id=train"
         log = folder / f"attempt={number}.log"
-        self.until(lambda: len(re.findall(r"epoch \d+/\d", log.read_text())) >= 2, pause=0.02)  # the first is saved
+        self.until(lambda: log.read_text().count("val_loss") >= 2, pause=0.02)  # of two epochs: the first is saved
         return process
 
     def kill(self, run: str, number: int) -> None:
