@@ -1,7 +1,6 @@
 """The containers for the tests: `make up` with a project name, ports and volumes of their own, driven over REST."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -56,7 +55,7 @@ class Stack(Served):
     def training(self, run: str, number: int = 1) -> str:
         """The worker of try *number* of the training, as soon as this try has saved an epoch."""
         self.until(lambda: self.tasks(run)["train"]["state"] == "running")
-        self.until(lambda: len(re.findall(r"epoch \d+/\d", self.log(run, "train", number))) >= 2)
+        self.until(lambda: self.log(run, "train", number).count("val_loss") >= 2)
         return self.worker_of(run, "train")
 
     def docker(self, *arguments: str) -> str:
