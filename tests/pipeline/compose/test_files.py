@@ -263,8 +263,9 @@ def test_airflow_has_the_settings_of_make_airflow(tmp_path: Path) -> None:
 
 
 def test_paths_in_the_image_exist() -> None:
-    """Those below /app are of the checkout."""
-    for path in re.findall(r"/app/([\w./]+)", (DOCKER / "compose.yaml").read_text()):
+    """Those below /app, in compose.yaml and in Kubernetes' files, are of the checkout."""
+    files = [DOCKER / "compose.yaml", *(DOCKER / "kubernetes").iterdir()]
+    for path in {path for file in files for path in re.findall(r"/app/([\w./]+)", file.read_text())}:
         assert (ROOT / path).exists(), path
 
 
