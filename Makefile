@@ -27,7 +27,7 @@ SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11
 CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline quick test test-airflow test-docker format check airflow up down mlflow tensorboard bench \
+.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow up down mlflow tensorboard bench \
   bench-training lock lock-images clean
 
 help: ## list the targets
@@ -63,13 +63,16 @@ format: setup ## format the code and sort its imports (ruff)
 	@$(VENV)/bin/ruff check --quiet --fix .
 	@$(VENV)/bin/ruff format .
 
-check: setup ## ruff, mypy, import contracts, declared dependencies, then make test with coverage
+check: setup ## ruff, mypy, import contracts, declared dependencies, then make test
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/deptry .
 	@$(VENV)/bin/deptry tests --exclude $(VENV) --ignore DEP002,DEP004
+	@$(PY) -m pytest $(PROCESSES) $(ARGS)
+
+coverage: setup ## make test with the coverage of all processes, children included (slower: each is traced)
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
