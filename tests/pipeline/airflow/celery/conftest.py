@@ -8,7 +8,7 @@ from tests.support.celery_stack import Cluster, cluster
 from tests.support.services import MISSING, programs
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # the folder is no package, so a scope "package" would last for the whole session
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if not programs():
         pytest.skip(MISSING)
