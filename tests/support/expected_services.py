@@ -8,7 +8,7 @@ import pytest
 REASONS = {
     "celery": "PostgreSQL and Redis",
     "chromium": "Chromium",
-    "mount": "a small disk",
+    "mount": "mount a file system",
     "mnist": "MNIST",
 }
 
