@@ -20,6 +20,15 @@ def version(distribution: str) -> str:
     return metadata.version(distribution)
 
 
+def distribution_of(package: str) -> str | None:
+    """The distribution that the top-level *package* came with ("cv2": "opencv-python"), None where none says so."""
+    if (name := _normalized(package)) in _installed():
+        return name
+    from importlib import metadata
+
+    return next(iter(sorted(metadata.packages_distributions().get(package, []))), None)
+
+
 @cache
 def _installed() -> dict[str, str]:
     """Normalized name -> version; the first folder of sys.path that has a distribution wins, as for imports."""

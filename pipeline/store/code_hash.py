@@ -1,7 +1,9 @@
 """Hashes of a stage's code: one for each module that it reaches by imports, from the module's syntax tree.
 
-Comments, layout and docstrings do not count. Imports are followed within the package that a module belongs to:
-`components`, or that of a custom network.
+Comments, layout and docstrings do not count. Every import is followed, at any depth of a file, to a module of the same
+package or to any file that is not installed (the standard library, site-packages): a user's network may be one file in
+the current folder that imports a second one there. Of a compiled module, or one in an archive, the bytes are hashed.
+Not followed are modules that are imported by a name computed at run time, and files that are read as data.
 
 Parsing them all takes half a second, so the hash of a file is remembered in the workspace's cache, and used for as long
 as the file keeps its size, modification time and inode. A file that was modified within the last two seconds is not
@@ -18,8 +20,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from components.system.files import write_atomically
-from components.system.source_code import parse, source_file
+from components.errors import ConfigError
+from components.system.files import sha256_of_file, write_atomically
+from components.system.source_code import find_module, is_installed, parse, submodules
 from pipeline.store.canonical import sha256
 
 # Carry nothing into the bytes: settings reach the recipe by value; the others hold types, sentences and refusals.
@@ -39,9 +42,11 @@ RACY_NS = 2 * 10**9
 FILE = "code_hashes.json"
 
 
-class Module(NamedTuple):
+class Code(NamedTuple):
+    """The code of a module."""
+
     hash: str
-    names: tuple[str, ...]  # imported from the same top-level package: modules and their contents
+    names: tuple[str, ...]  # that it imports: modules and their contents
 
 
 Identity = tuple[str, int, int, int]  # of a file: path, size, mtime, inode
@@ -53,41 +58,55 @@ class CodeHashes:
     def __init__(self, cache: Path | None) -> None:
         self._file = cache / FILE if cache else None
         self._remembered = _read(self._file) if self._file else {}
-        self._modules: dict[str, Module] = {}
+        self._known: dict[str, tuple[Identity, Code]] = {}
         self._changed = False
 
     def reached(self, modules: Iterable[str], outside: Iterable[str] = OUTSIDE) -> dict[str, str]:
         """The hash of each module that *modules* reach by imports, those *outside* left out."""
-        hashes: dict[str, str] = {}
+        return {name: code.hash for name, code in self._walk(modules, outside).items()}
+
+    def installed(self, modules: Iterable[str]) -> set[str]:
+        """The top-level packages that *modules* and what they reach import from installed distributions."""
+        tops = {name.partition(".")[0] for code in self._walk(modules).values() for name in code.names}
+        found = {top: find_module(top) for top in tops - sys.stdlib_module_names}
+        return {top for top, module in found.items() if module and module.file and is_installed(module.file)}
+
+    def _walk(self, modules: Iterable[str], outside: Iterable[str] = OUTSIDE) -> dict[str, Code]:
+        codes: dict[str, Code] = {}
         pending = list(modules)
+        if missing := [name for name in pending if not find_module(name)]:
+            raise ModuleNotFoundError(f"no module {missing[0]}")
         while pending:
             name = pending.pop()
-            if name in hashes or name in outside:
+            if name in codes or name in outside or not name:
                 continue
-            module = self._module(name)
-            hashes[name] = module.hash
-            pending.extend(name for name in module.names if source_file(name))
+            package, _, last = name.rpartition(".")
+            pending += [package, *(submodules(package) if last == "*" else ())]  # a package's code runs first
+            if (module := find_module(name)) and module.file:
+                codes[name] = code = self._code(name, module.file)
+                pending.extend(other for other in code.names if _is_followed(other, name))
         self._write()
-        return dict(sorted(hashes.items()))
+        return dict(sorted(codes.items()))
 
-    def _module(self, name: str) -> Module:
-        if name not in self._modules:
-            path = source_file(name)
-            if path is None:
-                raise ModuleNotFoundError(f"no module {name}")
-            self._modules[name] = self._of_file(name, path)
-        return self._modules[name]
+    def _code(self, name: str, path: Path) -> Code:
+        """The code of the module *name*; one that this process has loaded keeps the hash that it had."""
+        known = self._known.get(name)
+        if known and name in sys.modules:
+            return known[1]
+        identity = _identity(path)
+        if not known or known[0] != identity:
+            self._known[name] = identity, self._of_file(name, path, identity)
+        return self._known[name][1]
 
-    def _of_file(self, name: str, path: Path) -> Module:
-        identity, now = _identity(path), time.time_ns()
-        known = self._remembered.get(name)
+    def _of_file(self, name: str, path: Path, identity: Identity) -> Code:
+        known, now = self._remembered.get(name), time.time_ns()
         if known and known[0] == identity:
             return known[1]
-        module = _parsed(name, path)
+        code = _read_code(name, path)
         if now - identity[2] > RACY_NS:
-            self._remembered[name] = identity, module
+            self._remembered[name] = identity, code
             self._changed = True
-        return module
+        return code
 
     def _write(self) -> None:
         if self._file and self._changed:
@@ -97,12 +116,12 @@ class CodeHashes:
                 self._changed = False
 
 
-def _read(file: Path) -> dict[str, tuple[Identity, Module]]:
+def _read(file: Path) -> dict[str, tuple[Identity, Code]]:
     try:
         content = json.loads(file.read_bytes())
         if content["made_by"] == _made_by():
             return {
-                name: ((path, size, mtime, inode), Module(sha, tuple(names)))
+                name: ((path, size, mtime, inode), Code(sha, tuple(names)))
                 for name, ((path, size, mtime, inode), (sha, names)) in content["modules"].items()
             }
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
@@ -127,26 +146,63 @@ def code_hashes(cache: Path | None = None) -> CodeHashes:
     return CodeHashes(cache)
 
 
-def _parsed(name: str, path: Path) -> Module:
-    tree = parse(path)
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    names = tuple(sorted(set(_imported(tree, package, name.partition(".")[0]))))
-    return Module(sha256(ast.unparse(_without_docstrings(tree))), names)
+def _is_followed(name: str, importer: str) -> bool:
+    """Whether the module or attribute *name* is part of the code of *importer*: of its package, or not installed."""
+    top = name.partition(".")[0]
+    if top == importer.partition(".")[0]:
+        return True
+    module = find_module(top)
+    if module and not module.file:  # a namespace package: one part may be installed and another one not
+        module = find_module(name.removesuffix(".*"))
+    return bool(module and not (module.file and is_installed(module.file)))
 
 
-def _imported(tree: ast.AST, package: str, top: str) -> Iterator[str]:
-    """The names in the package *top* that *tree*, a module of *package*, imports."""
+def _read_code(name: str, path: Path) -> Code:
+    """The code in the file *path*; its bytes where it holds no Python, or none that this version can read."""
+    try:
+        tree = parse(path) if path.suffix == ".py" else None
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        if tree:
+            names = {*_imported(tree, package), *_imported_by_name(tree, package)}
+            return Code(sha256(ast.unparse(_without_docstrings(tree))), tuple(sorted(names)))
+    except (ConfigError, RecursionError):
+        ...  # such as one that is imported on another version only
+    return Code(sha256_of_file(path), ())
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """The modules, and contents of modules, that *tree*, a module of *package*, imports; "a.*" for all of a."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parent = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            base = ".".join(part for part in (parent, node.module) if part)
-            # `from components.ingest.sources import idx` names a module, `import kind` a function
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.partition(".")[0] == top)
+        match node:
+            case ast.Import(names=aliases):
+                yield from (alias.name for alias in aliases)
+            case ast.ImportFrom(module=module, names=aliases, level=level):
+                base = _absolute(module or "", level, package)
+                # `from components.ingest.sources import idx` names a module, `import kind` a function
+                yield from (base, *(f"{base}.{alias.name}" for alias in aliases))
+
+
+def _imported_by_name(tree: ast.AST, package: str) -> Iterator[str]:
+    """The modules that *tree* imports by a name that is written out: import_module("a.b").
+
+    The project does so with the modules that only some settings need, which pipeline/store/recipe.py adds to the key.
+    """
+    if package.partition(".")[0] == "components":
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(text)), *_],
+            ):
+                name = text.lstrip(".")
+                yield _absolute(name, len(text) - len(name), package)
+
+
+def _absolute(name: str, level: int, package: str) -> str:
+    """The full name of what a module of *package* imports as *name* with *level* dots before it."""
+    parent = package.rsplit(".", level - 1)[0] if level else ""
+    return ".".join(part for part in (parent, name) if part)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

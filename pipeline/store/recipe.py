@@ -1,7 +1,8 @@
 """What an artifact's bytes depend on, written down (the recipe), and the hash that names it (the key).
 
     recipe = {stage, code, params, inputs, runtime}
-      code     module -> hash of its syntax tree, for the stage's module and every module it reaches
+      code     module -> hash of its syntax tree, for the stage's module and every module it reaches, of a custom
+               network also the user's own files
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
                distillation also teacher -> sha256 of its model file
@@ -21,8 +22,7 @@ from typing import TypedDict
 from components.models import catalog
 from components.settings.fields import Section
 from components.settings.sections import Params, words
-from components.system.distributions import version
-from components.system.source_code import source_file
+from components.system.distributions import distribution_of, version
 from pipeline.graph import STAGES
 from pipeline.store.canonical import canonical, sha256
 from pipeline.store.code_hash import code_hashes
@@ -53,7 +53,7 @@ def recipe_of(
         "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
         "inputs": {"source": source} if stage == "ingest" else dict(inputs),
-        "runtime": runtime(distributions(stage, params)),
+        "runtime": runtime(distributions(stage, params, cache)),
     }
 
 
@@ -76,24 +76,27 @@ def modules_of(stage: str, params: Params) -> list[str]:
     return modules
 
 
-def distributions(stage: str, params: Params) -> tuple[str, ...]:
-    """The packages whose version can change the bytes of *stage*: converters only for the formats that use them."""
-    if stage != "export":
-        return STAGES[stage].runtime
-    from components.export.formats import format_of
+def distributions(stage: str, params: Params, cache: Path | None = None) -> tuple[str, ...]:
+    """The packages whose version can change the bytes of *stage*.
 
-    of_formats = {name for form in words(params.export.formats) for name in format_of(form).distributions}
-    return (*STAGES[stage].runtime, *sorted(of_formats))
+    Converters only for the formats that use them, and what custom networks import.
+    """
+    fixed, of_settings = STAGES[stage].runtime, set[str]()
+    if stage == "export":
+        from components.export.formats import format_of
+
+        of_settings = {name for form in words(params.export.formats) for name in format_of(form).distributions}
+    if stage == "train":
+        custom = [catalog.module_of(name) for name in params.train.networks if catalog.is_custom(name)]
+        packages = code_hashes(cache).installed(custom) if custom else set()
+        of_settings = {name for package in packages - {*fixed} if (name := distribution_of(package))}
+    return (*fixed, *sorted(of_settings - {*fixed}))
 
 
 def _of_network(name: str) -> list[str]:
-    """A network's module; for a custom network also the module that builds it, and its packages."""
+    """The module of a network; for a custom network also the module that builds it."""
     module = catalog.module_of(name)
-    if not catalog.is_custom(name):
-        return [module]
-    parts = module.split(".")
-    packages = [".".join(parts[:length]) for length in range(1, len(parts))]
-    return ["components.models.custom", module, *(package for package in packages if source_file(package))]
+    return ["components.models.custom", module] if catalog.is_custom(name) else [module]
 
 
 @cached

@@ -195,6 +195,13 @@ def test_the_code_of_a_custom_network_is_in_the_key(theirs: Path) -> None:
     assert {name for name in before if before[name] != after[name]} == {"theirs.sizes"}
 
 
+def test_the_key_of_a_custom_network_names_the_packages_that_its_files_import(theirs: Path) -> None:
+    """An upgrade of one can change the network; of a package under another name than its distribution's, too."""
+    (theirs / "blocks.py").write_text("import json, msgspec\nfrom PIL import Image\n\n\ndef block(): ...\n")
+    usual, custom = (recipe_of("train", Params(train=Train(model=m)), INPUTS) for m in ("cnn_bn", "theirs.nets:net"))
+    assert custom["runtime"].keys() - usual["runtime"].keys() == {"msgspec", "pillow"}
+
+
 def test_a_networks_key_has_no_code_of_the_others(theirs: Path) -> None:
     """A built-in network does not depend on how custom ones are built, nor on the memory check."""
     code = recipe_of("train", Params(), INPUTS)["code"]
