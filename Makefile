@@ -15,6 +15,11 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 READY := $(VENV)/.ready
 export PIPELINE_HOME
+# Paths and addresses reach the programs by the environment, letter by letter: make expands no "$" in them, and no shell
+# sees their quotes and spaces.
+$(foreach name,SOURCE CONFIG SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
+  MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL,\
+  $(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,6 +30,10 @@ SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11
   f"Python {v.major}.{v.minor} is not supported: call make PYTHON=python3.12 (3.11 to 3.13)")'
 # Needs the standard library only, so it works without .venv too.
 CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
+
+# The workspace and the address of its own registry, as the pipeline reads PIPELINE_HOME.
+ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
+REGISTRY := env -u MLFLOW_TRACKING_URI $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().tracking_uri)'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow up down mlflow tensorboard bench \
@@ -45,7 +54,7 @@ $(READY): requirements.lock
 	@touch $@
 
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
-	@$(PY) -m pipeline run $(if $(SOURCE),--source '$(SOURCE)') $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
+	@$(PY) -m pipeline run $${SOURCE:+--source "$$SOURCE"} $${CONFIG:+--config "$$CONFIG"} $(ARGS)
 
 quick: setup ## the tests that need neither training nor a server: under a minute, for every save
 	@$(PY) -m pytest -q $(PROCESSES) --quick $(ARGS)
@@ -76,11 +85,11 @@ coverage: setup ## make test with the coverage of all processes, children includ
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
-	@$(if $(CONFIG),PIPELINE_CONFIG='$(CONFIG)') $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
+	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 # These two need docker and a Python, but no .venv.
 up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
-	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT) SOURCE='$(SOURCE)'; $(CONTAINERS) up
+	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT); $(CONTAINERS) up
 
 down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 	@$(CONTAINERS) down $(if $(VOLUMES),--volumes)
@@ -88,11 +97,10 @@ down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 mlflow: setup ## the MLflow UI of the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"
 	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(VENV)/bin/mlflow server \
-	  --host $(HOST) --port $(MLFLOW_PORT) --backend-store-uri sqlite:///$(abspath $(PIPELINE_HOME))/mlflow.db \
-	  --artifacts-destination $(abspath $(PIPELINE_HOME))/mlartifacts
+	  --host $(HOST) --port $(MLFLOW_PORT) --backend-store-uri "$$($(REGISTRY))" --artifacts-destination "$$($(ROOT))/mlartifacts"
 
 tensorboard: setup ## TensorBoard with every training so far (HOST, TENSORBOARD_PORT)
-	@$(VENV)/bin/tensorboard --logdir $(PIPELINE_HOME)/tensorboard --host $(HOST) --port $(TENSORBOARD_PORT)
+	@$(VENV)/bin/tensorboard --logdir "$$($(ROOT))/tensorboard" --host $(HOST) --port $(TENSORBOARD_PORT)
 
 bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; ARGS=--quick for a tenth)
 	@$(PY) -m benchmarks $(ARGS)

@@ -16,9 +16,11 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.formatting import did_you_mean
+from components.public_text import public
 from components.settings.fields import problem
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
+from components.system.files import expanded
 
 Values = Mapping[str, object]  # "train.epochs" -> 3
 
@@ -140,7 +142,7 @@ def written(file: str = "", environment: Mapping[str, str] | None = None) -> tup
         layers = [*_file(file), *layers]
     except ConfigError as error:
         problems = list(error.problems)
-    wrong = {name: text for name, value in layers if (text := _problem(name, value))}
+    wrong = {name: public(text) for name, value in layers if (text := _problem(name, value))}
     return {name: value for name, value in layers if name not in wrong}, [*problems, *wrong.values()]
 
 
@@ -182,7 +184,7 @@ def profiles() -> list[str]:
 def located(file: str) -> Path:
     """The settings file *file*, or the profile of that name where there is no such file."""
     profile = PROFILES / f"{file}.toml"
-    return profile if file in profiles() and not Path(file).is_file() else Path(file)
+    return profile if file in profiles() and not Path(file).is_file() else Path(expanded(file))
 
 
 def document(path: str) -> dict[str, dict[str, object]]:

@@ -130,3 +130,53 @@ def test_setup_falls_back_to_pip(tmp_path: Path) -> None:
     assert setup(tmp_path, uv=False, uv_status=2)[-1].endswith(
         "install --require-hashes -r requirements.lock -c requirements.lock"
     )
+
+
+NAMES = [
+    "John's photos/set",
+    "US$ notes",
+    "~/animals",
+    "a$(b",
+    '#x y\\z "q" `id` ; ls',
+    "café 猫",
+]
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Path:
+    """A folder with the Makefile and an environment whose Python writes its arguments and variables, a line each."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/.ready").touch()
+    program(
+        tmp_path / ".venv/bin/python",
+        """#!/bin/sh
+printf '%s\\n' "$@" "$PIPELINE_CONFIG" "$MNIST_DIR" "$PIPELINE_HOME"
+""",
+    )
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> list[str]:
+    variables = {name: value for name, value in os.environ.items() if name not in ("PIPELINE_CONFIG", "MNIST_DIR")}
+    done = subprocess.run(
+        ["make", *arguments],
+        cwd=folder, env=variables | environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_reaches_the_pipeline_as_it_was_typed(called: Path, name: str) -> None:
+    """Quotes, spaces, dollar signs and what a shell would run: given to make, or in the environment."""
+    expected = ["-m", "pipeline", "run", "--source", name, "--config", name, "", name, name]
+    given = {"SOURCE": name, "CONFIG": name, "MNIST_DIR": name, "PIPELINE_HOME": name}
+    assert make(called, "pipeline", *(f"{variable}={value}" for variable, value in given.items())) == expected
+    assert make(called, "pipeline", **given) == expected
+    assert make(called, "airflow", f"CONFIG={name}")[-3] == name
+
+
+def test_without_a_path_no_option_is_given(called: Path) -> None:
+    """And the words of ARGS are words of the shell, as ever."""
+    assert make(called, "pipeline", "ARGS=--set a='b c'")[:-3] == ["-m", "pipeline", "run", "--set", "a=b c"]

@@ -12,6 +12,7 @@ from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.settings.augmentation import canonical
 from components.settings.fields import Section, setting
+from components.system.files import expanded
 
 ARCHITECTURES = Path(__file__).parents[1] / "models" / "architectures"  # a module for each network
 MODELS = tuple(sorted(path.stem for path in ARCHITECTURES.glob("[a-z]*.py")))
@@ -82,10 +83,17 @@ def pod_template(file: str) -> str:
 @dataclass(frozen=True)
 class Ingest(Section):
     source: str = setting(
-        "auto", "auto, a data set such as mnist, digits or tfds:NAME, or a folder of images or IDX files", in_key=False
+        "auto",
+        "auto, a data set such as mnist, digits or tfds:NAME, or a folder of images or IDX files",
+        spelling=expanded,
+        in_key=False,
     )
-    data_dir: str = setting("", "folder with MNIST's four IDX files (environment: MNIST_DIR)", in_key=False)
-    tfds_dir: str = setting("", "folder of tensorflow-datasets (environment: TFDS_DATA_DIR)", in_key=False)
+    data_dir: str = setting(
+        "", "folder with MNIST's four IDX files (environment: MNIST_DIR)", spelling=expanded, in_key=False
+    )
+    tfds_dir: str = setting(
+        "", "folder of tensorflow-datasets (environment: TFDS_DATA_DIR)", spelling=expanded, in_key=False
+    )
     mirror: str = setting("", "address to download MNIST from instead of the usual one", in_key=False)
     image_size: int = setting(0, "height and width in pixels; 0: unchanged", minimum=0, maximum=1024)
     channels: int = setting(0, "1: grey, 3: colour, 0: unchanged", choices=(0, 1, 3))
@@ -98,7 +106,12 @@ class Ingest(Section):
 class Validate(Section):
     """Bounds that the check applies to the statistics; a new bound is checked without running the stage again."""
 
-    schema: str = setting("", "schema file that the data must comply with; empty: inferred from the data", in_key=False)
+    schema: str = setting(
+        "",
+        "schema file that the data must comply with; empty: inferred from the data",
+        spelling=expanded,
+        in_key=False,
+    )
     min_images: int = setting(100, "minimum number of training images", minimum=1, in_key=False)
     max_class_share_change: float = setting(
         0.05, "maximum difference of a class share from the schema's", minimum=0, maximum=1, in_key=False
@@ -320,7 +333,10 @@ class Schedule(Section):
         2.0, "timeout of every task but train, in hours", minimum=0.001, maximum=1000, in_key=False
     )
     python: str = setting(
-        "", "Python interpreter of the stages in Airflow's tasks; empty: Airflow's own (PIPELINE_PYTHON)", in_key=False
+        "",
+        "Python interpreter of the stages in Airflow's tasks; empty: Airflow's own (PIPELINE_PYTHON)",
+        spelling=expanded,
+        in_key=False,
     )
     train_hours: float = setting(24.0, "timeout of the task train, in hours", minimum=0.001, maximum=1000, in_key=False)
     light_queue: str = setting(

@@ -1,9 +1,14 @@
-"""Write files atomically, and hash them."""
+"""Paths that begin with ~; files that are written atomically, and hashed."""
 
 import hashlib
 import os
 import tempfile
 from pathlib import Path
+
+
+def expanded(path: str) -> str:
+    """*path* with ~ and ~USER as a home folder, where the shell left them as they are: dash, zsh, make, a TOML file."""
+    return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises where there is no such user
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:

@@ -24,4 +24,4 @@ def check(validate: Path, params: Validate, champion: Statistics | None) -> list
         return anomalies(statistics, infer(statistics), False, params, champion)
     from components.validate.schema_file import read
 
-    return anomalies(statistics, read(Path(params.schema).expanduser()), True, params, champion)
+    return anomalies(statistics, read(Path(params.schema)), True, params, champion)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.ingest import select
+from components.system.files import expanded
 from pipeline.run_record import git_commit
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -44,7 +45,7 @@ def secrets_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return Path(expanded(path)).absolute()
 
 
 def _readable(name: str, folder: Path, problems: list[str]) -> Path:

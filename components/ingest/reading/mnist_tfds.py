@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.settings.sections import Ingest
+from components.system.files import expanded
 
 if TYPE_CHECKING:
     from components.data.splits import Images, Labels
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def home(params: Ingest) -> Path:
     """The folder where tensorflow-datasets keeps its data: the one in the settings, or its own default."""
-    return Path(params.tfds_dir or "~/tensorflow_datasets").expanduser()
+    return Path(params.tfds_dir or expanded("~/tensorflow_datasets"))
 
 
 def prepared_folder(params: Ingest) -> Path | None:
