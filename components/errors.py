@@ -19,11 +19,19 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+from components.public_text import public
+
 
 class Failure(Exception):
-    """A failure whose text can be shown to a user as it is; `exit_code` is the status of the process."""
+    """A failure whose text can be shown to a user as it is; `exit_code` is the status of the process.
+
+    The text holds no credentials, and every stream, file and database takes it, whatever address or name it quotes.
+    """
 
     exit_code = 1
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*map(public, arguments))
 
 
 class PipelineError(Failure):
@@ -36,7 +44,7 @@ class ConfigError(PipelineError):
     exit_code = 2
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(line for problem in problems for line in problem.splitlines())
+        self.problems = tuple(line for problem in problems for line in public(problem).splitlines())
         super().__init__("\n".join(self.problems))
 
 

@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
+
+from components.public_text import public
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -14,21 +16,27 @@ class Advance(Protocol):
 
 
 def say(text: str) -> None:
-    """Print one line to standard error, apart from a `--json` answer on standard output."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line to standard error, apart from a `--json` answer on standard output.
+
+    Where nobody can read it, on a full disk or after `| head` has ended, the work goes on without it.
+    """
+    if sys.stderr:  # None where a program without a console has none; print would take standard output
+        with suppress(OSError):
+            print(public(text), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
     """Show the progress of *label*: call the yielded function with the amount done so far and a short note."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr and sys.stderr.isatty()):
         yield _lines(label, total)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bars:
+    text, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
+    columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(label, total=total, note="")
         yield lambda done, note="": bars.update(task, completed=done, note=note)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.errors import Failure, PipelineError
 from components.progress import say
+from components.public_text import public
 from components.registry.client import Registry
 from components.settings.sections import Params
 from pipeline import summary
@@ -61,8 +62,8 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
     *part* is the only stage that this process runs, in a run of several processes: it continues the record that the
     stages before it left, and the MLflow run is closed by the last stage, or by the one that fails.
     """
-    record = RunRecord(run=run, started=now(), source=params.ingest.source)
-    record.settings, record.chosen, record.git_commit = flat(params), chosen(params), git_commit()
+    record = RunRecord(run=run, started=now(), source=public(params.ingest.source))
+    record.settings, record.chosen, record.git_commit = public(flat(params)), public(chosen(params)), git_commit()
     earlier = load(home.runs / run) if part else None
     if earlier:
         _continue(record, earlier, part)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt
+from components.system.locks import is_locked
 from pipeline.graph import STAGES
-from pipeline.home import Home, is_locked
+from pipeline.home import Home
 from pipeline.run_record import records
 from pipeline.store.artifact import Artifact
 

@@ -13,14 +13,14 @@ $PIPELINE_HOME/              default ./workspace
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.progress import say
+from components.system import locks
+from components.system.files import expanded
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.local import Store
 
@@ -31,7 +31,7 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> "Home":
-        return cls(Path(os.environ.get("PIPELINE_HOME") or "workspace").expanduser().absolute())
+        return cls(Path(expanded(os.environ.get("PIPELINE_HOME") or "workspace")).absolute())
 
     @property
     def store(self) -> Store:
@@ -88,29 +88,10 @@ class Home:
             self.prepare()
             handle = os.open(self.root / "locks" / name, os.O_RDWR | os.O_CREAT)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"  another run is making {name}; waiting for it")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+            locks.acquire(handle, name)
             yield
         finally:
             os.close(handle)
 
     def clear_work(self, stage: str, key: str) -> None:
         shutil.rmtree(self.work(stage, key), ignore_errors=True)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a live process holds the lock on the file *path*."""
-    try:
-        handle = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)

@@ -6,7 +6,6 @@ runs/20261122-040553-1a2b3c/
   .alive        locked while the run's process lives: a record that says "running" without it was killed
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -18,9 +17,10 @@ from typing import Self, TypedDict
 
 from components.errors import ConfigError
 from components.findings import Finding
-from components.progress import say
+from components.public_text import public
+from components.system import locks
 from components.system.files import write_atomically
-from pipeline.home import Home, is_locked
+from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
 
 
@@ -103,21 +103,14 @@ class RunRecorder:
         with storage_errors(home.root):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._alive = os.open(self.folder / ".alive", os.O_RDWR | os.O_CREAT)
-            self._lock()
+            locks.acquire(self._alive, f"run {record.run}")
         self.save()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"  another process of run {self.record.run} is still alive; waiting for it")
-            fcntl.flock(self._alive, fcntl.LOCK_EX)
 
     def save(self) -> None:
         with storage_errors(self.folder):
             # indenting takes json's slow encoder, and asdict would copy every value first
             indent = None if self.record.state == "running" else 2
-            content = json.dumps(self.record, default=vars, indent=indent)
+            content = json.dumps(public(vars(self.record)), default=lambda part: public(vars(part)), indent=indent)
             write_atomically(self.folder / "run.json", content + "\n")
 
     def __enter__(self) -> Self:
@@ -139,7 +132,7 @@ def load(folder: Path) -> RunRecord | None:
         record = msgspec.json.decode(content, type=RunRecord)
     except ValueError:
         return None
-    if record.state == "running" and not is_locked(folder / ".alive"):
+    if record.state == "running" and not locks.is_locked(folder / ".alive"):
         record.state = "killed"
     return record
 

@@ -1,6 +1,7 @@
 """What a run prints: a line per stage, and a summary at its end."""
 
 import json
+import shlex
 
 from components.artifact_files import Metrics
 from components.formatting import duration, percent, points, thousands
@@ -101,7 +102,7 @@ def _stages(record: RunRecord) -> str:
 
 def next_commands(record: RunRecord) -> list[str]:
     if not record.model:  # the run ended before register
-        return [f"python -m pipeline run --source {record.source}"]
+        return [f"python -m pipeline run --source {shlex.quote(record.source)}"]
     commands = ["python -m pipeline models", "make mlflow", "make tensorboard"]
     if "champion" in record.model.get("aliases", []):
         commands.append("python -m pipeline rollback")

@@ -16,6 +16,7 @@ from typing import Any
 from components.artifact_files import Metrics, Statistics
 from components.errors import ArtifactCorrupt, RegistryUnreachable
 from components.progress import say
+from components.public_text import public
 from components.registry.client import CHAMPION, Registry, answering
 from components.settings.sections import Params
 from pipeline.home import Home
@@ -52,7 +53,7 @@ class Tracking:
             "data_digest": made["ingest"].digest,
             "test_digest": test_digest(made["normalize"]),
             "accuracy": f"{metrics['accuracy']:.6f}",
-            "source": self.params.ingest.source,
+            "source": public(self.params.ingest.source),
             "git_commit": self.record.git_commit,
             RUN_TAG: self.record.run,
         }
@@ -121,8 +122,8 @@ class Tracking:
 
     def _log(self, run: str, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         client = self.registry.client
-        params = {name: str(value)[:500] for name, value in self.record.settings.items()}
-        tags = {"state": self.record.state, "error": self.record.error[:4000]}
+        params = {name: str(value)[:500] for name, value in public(self.record.settings).items()}
+        tags = {"state": self.record.state, "error": public(self.record.error)[:4000]}
         for stage, artifact in artifacts.items():
             tags |= {f"{stage}.key": artifact.key, f"{stage}.digest": artifact.digest}
         there = client.get_run(run).data  # of a run that was cleared in Airflow and is executed again
@@ -150,12 +151,14 @@ def experiment_id(registry: Registry, params: Params, home: Home) -> str:
 def log_batch(
     client: Any, run: str, metrics: list[tuple[str, float, int]], params: Mapping[str, str], tags: Mapping[str, str]
 ) -> None:
-    """Log *metrics*, (name, value, step) each, *params* and *tags* to the MLflow run *run*."""
+    """Log *metrics*, (name, value, step) each, *params* and *tags* to the MLflow run *run*, without credentials."""
     from mlflow.entities import Metric, Param, RunTag
 
-    now = int(time.time() * 1000)
+    now, params, tags = int(time.time() * 1000), public(params), public(tags)
     logged = [Metric(name, value, now, step) for name, value, step in metrics]
-    client.log_batch(run, logged[:BATCH], [Param(*p) for p in params.items()], [RunTag(*t) for t in tags.items()])
+    client.log_batch(
+        run, logged[:BATCH], [Param(*p) for p in public(params).items()], [RunTag(*t) for t in public(tags).items()]
+    )
     for start in range(BATCH, len(logged), BATCH):
         client.log_batch(run, logged[start : start + BATCH])
 

@@ -13,16 +13,19 @@ from types import FrameType
 
 from components.errors import Failure
 from components.progress import say
+from components.system import streams
+from components.system.signals import ENDING, Terminated, exit_status, raise_on_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    streams.open_streams()
     parser = argparse.ArgumentParser("python -m pipeline.airflow", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, help="port of the UI (8080)")
     parser.add_argument("--mlflow-port", type=int, default=5000, help="port of MLflow's UI (5000); 0: none")
     options = parser.parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT):  # which background processes of a shell script ignore
-        signal.signal(number, _ended)
+    signal.signal(signal.SIGINT, _ended)  # which background processes of a shell script ignore
+    raise_on_signals(handler=_ended)
     if not util.find_spec("airflow"):
         say(f"error: Airflow is not installed for {sys.executable}; 'make setup' installs it into .venv")
         return 1
@@ -33,16 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as error:
         say(f"error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         say("Airflow has ended; tasks that were running resume when it is started again")
-        return 130
+        return exit_status(interrupt)
     return 0
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
-    for repeated in (signal.SIGTERM, signal.SIGINT):
+    for repeated in (signal.SIGINT, *ENDING):
         signal.signal(repeated, signal.SIG_IGN)  # ending takes some seconds
-    raise KeyboardInterrupt
+    raise Terminated(number)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.types import TaskInstanceKey
 
+from components.public_text import link
 from pipeline.airflow.run_names import record_of
 from pipeline.run_record import RunRecord
 
@@ -16,9 +17,13 @@ MLFLOW = "http://127.0.0.1:5000"
 
 
 def mlflow_ui() -> str:
-    """Where a browser finds MLflow: $PIPELINE_MLFLOW_UI, else the tracking server, else what `make mlflow` starts."""
+    """Where a browser finds MLflow: $PIPELINE_MLFLOW_UI, else the tracking server, else what `make mlflow` starts.
+
+    Without the login that an address may hold: these links are seen by everybody who sees the task, or its webhook.
+    """
     server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return (os.environ.get("PIPELINE_MLFLOW_UI") or (server if server.startswith("http") else MLFLOW)).rstrip("/")
+    ui = os.environ.get("PIPELINE_MLFLOW_UI") or (server if server.startswith("http") else MLFLOW)
+    return link(ui).rstrip("/")
 
 
 def report_url(record: RunRecord) -> str:

@@ -11,12 +11,14 @@ import logging
 import os
 import time
 import urllib.request
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import TypedDict
 
 from airflow.sdk import Context
 
 from components.formatting import percent
+from components.public_text import public
 from pipeline.airflow.links import model_url, report_url, run_url
 from pipeline.airflow.run_names import record_of
 from pipeline.home import Home
@@ -53,7 +55,7 @@ def run_failed(context: Context) -> None:
 
 def failed_repeatedly(context: Context) -> None:
     """As `failed`, for a task that runs every few minutes: the same error is reported once an hour."""
-    error = str(context.get("exception") or "")
+    error = public(str(context.get("exception") or ""))
     if error not in _errors_of_last_hour(context["ti"].dag_id):
         failed(context)
 
@@ -67,20 +69,31 @@ def succeeded(context: Context) -> None:
 
 
 def notify(notification: Notification) -> None:
-    line = json.dumps(notification)
+    line = json.dumps(public(notification))
     log.info("%s", line)
-    try:
-        with _file().open("a") as file:
-            file.write(line + "\n")
-        if url := os.environ.get("NOTIFY_WEBHOOK_URL"):
-            _post(url, line)
-    except (OSError, ValueError) as error:  # URLError is an OSError; ValueError is a malformed address
-        log.warning("the notification could not be delivered: %s", error)
+    for deliver in (_keep, _post):  # a full disk must not keep the webhook from telling of it
+        try:
+            deliver(line)
+        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError; ValueError: a malformed address
+            log.warning("the notification could not be delivered: %s", _reason(error))
 
 
-def _post(url: str, line: str) -> None:
+def _reason(error: Exception) -> str:
+    """What happened, without the webhook's address: whoever knows it may post there."""
+    return "NOTIFY_WEBHOOK_URL is malformed" if isinstance(error, InvalidURL) else public(str(error))
+
+
+def _keep(line: str) -> None:
+    with _file().open("a") as file:
+        file.write(line + "\n")
+
+
+def _post(line: str) -> None:
+    url = os.environ.get("NOTIFY_WEBHOOK_URL", "")
+    if not url:
+        return
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"NOTIFY_WEBHOOK_URL is {url!r}; expected an address that begins with http:// or https://")
+        raise ValueError("NOTIFY_WEBHOOK_URL is no address; expected one that begins with http:// or https://")
     request = urllib.request.Request(url, line.encode(), {"Content-Type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is checked above
         answer.read()

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from components.public_text import public
 from components.settings.sections import Schedule
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
@@ -51,7 +52,7 @@ def _field(name: str, spec: "Field[Any]", value: object) -> Param:
         None,
         type=["null", TYPES[type(spec.default)]],
         title=name,
-        description=f"{spec.metadata['help']} {_hint(name, spec, value)}".rstrip(),
+        description=public(f"{spec.metadata['help']} {_hint(name, spec, value)}".rstrip()),
         section=None if name in FIRST else name.partition(".")[0],
         **schema,
     )

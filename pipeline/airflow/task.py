@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from components.errors import Failure, PipelineError, Unavailable
+from components.ingest import select
+from components.public_text import public
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import overrides, read_settings, schedule
@@ -56,7 +58,7 @@ class StageTask(BaseOperator):
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
         with failures(), _time_limit(self):
             result = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
-        return cast("StageResult", {name: result[name] for name in StageResult.__annotations__})
+        return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))
 
     def perform(self, settings: Sequence[str], run: str) -> Mapping[str, object]:
         """Run the stage; its output goes to the task's log. Raises Failure, or whatever a bug raises."""
@@ -116,8 +118,11 @@ def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, obj
 
 
 def _settled(context: Context, stage: str) -> list[str]:
-    """The source on which the run's first task settled: "auto" must mean one thing for a whole run."""
+    """The source on which the run's first task settled: "auto" must mean one thing for a whole run.
+
+    A folder is left to the settings, where it stands in all its bytes.
+    """
     if stage == "ingest":
         return []
     ingested = context["ti"].xcom_pull(task_ids="ingest")
-    return [f"ingest.source={ingested['source']}"] if ingested else []
+    return [f"ingest.source={ingested['source']}"] if ingested and select.is_name(ingested["source"]) else []

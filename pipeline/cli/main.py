@@ -2,14 +2,17 @@
 
 import argparse
 import os
-import signal
-import sys
 from collections.abc import Sequence
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, Failure
+from components.progress import say
+from components.system import signals, streams
 from pipeline.cli import maintenance, registry, run, runs, training
 from pipeline.cli.options import Command
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 DESCRIPTION = """\
 Retrain an image classifier, from images to a champion in the registry:
@@ -18,15 +21,22 @@ Results are kept in $PIPELINE_HOME (./workspace); a stage runs again only when s
 
 EPILOG = """\
 exit status: 0 success, 2 wrong usage or settings, 3 data rejected, 4 model, export or promotion rejected,
-1 any other failure, 130 interrupted (finished work is kept)."""
+1 any other failure; finished work is kept after 130 (Ctrl-C), 143 (SIGTERM) and 129 (SIGHUP)."""
 
 MODULES = (run, runs, training, registry, maintenance)
 COMMANDS = {c.name: c for module in MODULES for c in vars(module).values() if isinstance(c, Command)}
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse would say nothing of a help text that standard output does not take."""
+
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        streams.write(self.format_help().removesuffix("\n"))
+
+
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser("python -m pipeline", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+    top = Parser("python -m pipeline", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = subparsers.add_parser(
@@ -39,32 +49,39 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    top = parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
-        import argcomplete
-
-        argcomplete.autocomplete(top)
-    options = top.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)
+    streams.open_streams()
     try:
+        return _run(arguments)
+    finally:
+        streams.settle_streams()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    signals.raise_on_signals()
+    try:
+        options = _options(arguments)
         return COMMANDS[options.command].function(options)
     except ConfigError as error:
         return _failed(error, *error.problems)
     except Failure as error:
         return _failed(error, str(error))
-    except KeyboardInterrupt:
-        print("interrupted: finished work is kept; run the same command again to resume", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        say("interrupted: finished work is kept; run the same command again to resume")
+        return signals.exit_status(interrupt)
     except BrokenPipeError:  # the reader of our answer has gone, as `| head` does
-        sys.stderr.close()
         return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    top = parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        import argcomplete
+
+        argcomplete.autocomplete(top)
+    return top.parse_args(arguments)
 
 
 def _failed(error: Failure, *problems: str) -> int:
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        say(f"error: {problem}")
     return error.exit_code
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

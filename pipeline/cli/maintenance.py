@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ConfigError
+from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import print_json
 
@@ -19,7 +20,7 @@ def verify(options: Namespace) -> int:
     if options.json:
         print_json(rows)
     else:
-        print("\n".join([*damage, f"{len(rows)} artifacts read, {len(damage)} damaged"]))
+        answer("\n".join([*damage, f"{len(rows)} artifacts read, {len(damage)} damaged"]))
     return 1 if damage else 0
 
 
@@ -54,8 +55,7 @@ def gc(options: Namespace) -> int:
     if options.json:
         print_json({"artifacts": [f"{stage}/{key}" for stage, key in waste.artifacts], "bytes": waste.bytes})
         return 0
-    for stage, key in waste.artifacts:
-        print(f"{stage}/{key}")
     verb = "would free" if options.dry_run else "freed"
-    print(f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(waste.artifacts)} artifacts")
+    deleted = [f"{stage}/{key}" for stage, key in waste.artifacts]
+    answer("\n".join([*deleted, f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(deleted)} artifacts"]))
     return 0

@@ -1,5 +1,6 @@
 """What the commands print: tables and facts for people, JSON for programs."""
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -7,6 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from components.formatting import percent
+from components.public_text import public
+from components.system.streams import answer, write
 
 if TYPE_CHECKING:
     from pipeline.run_record import RunRecord
@@ -15,8 +18,7 @@ RUN_JSON = ("run", "state", "stages", "accuracy", "model", "report", "error")
 
 
 def print_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2)
-    print()
+    answer(json.dumps(public(value), indent=2))
 
 
 def run_json(record: "RunRecord") -> dict[str, object]:
@@ -27,21 +29,21 @@ def run_json(record: "RunRecord") -> dict[str, object]:
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     """A line for each fact that has a value."""
-    for name, value in facts:
-        if value:
-            print(f"{name:<12} {value}")
+    answer("\n".join(f"{name:<12} {value}" for name, value in facts if value))
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 200, soft_wrap=False, highlight=False)
-    console.print(table)
+        table.add_row(*(Text(public(cell)) for cell in row))  # a text, as "[red]" in a name is no markup
+    printed, terminal = io.StringIO(), sys.stdout.isatty()
+    Console(file=printed, force_terminal=terminal, width=None if terminal else 200, highlight=False).print(table)
+    write(printed.getvalue().removesuffix("\n"))
 
 
 def accuracy(share: float | None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
+from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import accuracy, print_json, print_table
 
@@ -111,7 +112,7 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
     with workspace.lock(f"registry-{name}"), registry.snapshot():
         facts = move(registry, name, workspace.promotions)
     before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
-    print(f"the champion of {facts['name']} is version {facts['version']} ({before})")
+    answer(f"the champion of {facts['name']} is version {facts['version']} ({before})")
     return 0
 
 

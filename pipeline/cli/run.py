@@ -1,13 +1,15 @@
 """Commands that run stages or show what a run would do: run, stage, explain, settings."""
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from components.errors import ConfigError, Failure
 from components.progress import say
+from components.system.streams import AnswerLost, answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params, stage_option
 from pipeline.cli.output import print_json, print_table, run_json
 from pipeline.graph import STAGES, ancestors
@@ -19,7 +21,7 @@ FORCE = stage_option("--force", action="append", default=[], help="run this stag
 @command("run every stage that has something to do", *SETTINGS, JSON, UNTIL, FORCE)
 def run(options: Namespace) -> int:
     from pipeline import execute, summary
-    from pipeline.run_record import load, new_run
+    from pipeline.run_record import new_run
     from pipeline.runner import PublishedElsewhere
 
     _refuse_idle_force(options.force, options.until)
@@ -27,15 +29,25 @@ def run(options: Namespace) -> int:
     say(f"{settings.ingest.source} -> {settings.register.name}, in {workspace.root}")
     try:
         runner = execute.run(settings, workspace, name, until=options.until, force=options.force)
-    except PublishedElsewhere as end:
-        print(end, file=sys.stderr)
+    except BaseException as end:
+        with suppress(AnswerLost):  # how the run ended says more
+            _print_record(options, workspace.runs / name)
+        if not isinstance(end, PublishedElsewhere):
+            raise
+        say(str(end))
         return 0
-    finally:
-        if options.json and (record := load(workspace.runs / name)):
-            print_json(run_json(record))
-    if not options.json:
-        print("\n" + summary.text(runner.record, runner))
+    if options.json:
+        _print_record(options, workspace.runs / name)
+    else:
+        answer("\n" + summary.text(runner.record, runner))
     return 0
+
+
+def _print_record(options: Namespace, folder: Path) -> None:
+    from pipeline.run_record import load
+
+    if options.json and (record := load(folder)):
+        print_json(run_json(record))
 
 
 def _refuse_idle_force(force: Sequence[str], until: str) -> None:
@@ -65,11 +77,12 @@ def stage(options: Namespace) -> int:
     try:
         done = execute.run_stage(params(options), home(), options.stage, options.run)
     except PublishedElsewhere as end:
-        print(end, file=sys.stderr)
+        say(str(end))
         return 0
     except Failure as failure:
         if options.json:
-            print_json(failure_message(failure))
+            with suppress(AnswerLost):
+                print_json(failure_message(failure))
         raise
     if options.json:
         print_json(done)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
 from components.formatting import duration
+from components.system.streams import answer
 from pipeline.cli import completion
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import accuracy, print_facts, print_json, print_table, run_json
@@ -61,7 +62,7 @@ def show(options: Namespace) -> int:
     facts += [("model sha256", _model_sha256(workspace, record)), ("report", record.report)]
     facts += [("commit", record.git_commit), ("error", record.error)]
     print_facts([*facts, *((name, str(value)) for name, value in record.chosen.items())])
-    print()
+    answer("")
     print_table(("stage", "key", "digest", "", "seconds"), [_stage_row(stage) for stage in record.stages])
     return 0
 
@@ -83,6 +84,6 @@ def report(options: Namespace) -> int:
 
     for record in records(home()):
         if record.report:
-            print(record.report)
+            answer(record.report)
             return 0
     raise ConfigError("no run has written a report yet; 'make pipeline' writes one")

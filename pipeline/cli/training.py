@@ -7,6 +7,8 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.progress import say
+from components.system.files import expanded
+from components.system.streams import answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params
 from pipeline.cli.output import print_facts, print_json, print_table
 
@@ -35,7 +37,7 @@ def find_lr(options: Namespace) -> int:
     if options.json:
         print_json({"suggestion": sweep.suggestion, "picture": str(picture), "command": next_run})
     else:
-        print(f"learning rate {sweep.suggestion:g}; the curve: {picture}\n\n  {next_run}")
+        answer(f"learning rate {sweep.suggestion:g}; the curve: {picture}\n\n  {next_run}")
     return 0
 
 
@@ -69,7 +71,7 @@ def tune(options: Namespace) -> int:
         raise ConfigError("TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG")
     chosen = {name: getattr(options, name) for name in ("trials", "parallel", "seconds", "study")}
     search_plan = plan.plan(file, options.set, chosen, lambda: params(options))
-    out = Path(options.out) if options.out else workspace.tuning / f"{search_plan.tune.study}.toml"
+    out = Path(expanded(options.out)) if options.out else workspace.tuning / f"{search_plan.tune.study}.toml"
     if options.out:
         best_settings.check(out, file)
     say(f"study {search_plan.tune.study}: {search_plan.params.ingest.source}, in {workspace.tuning}")

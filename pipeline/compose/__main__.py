@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 from components.errors import Failure
 from components.progress import say
+from components.system import signals, streams
 from pipeline.compose import lifecycle
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    streams.open_streams()
+    signals.raise_on_signals()
     parser = argparse.ArgumentParser("python -m pipeline.compose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="build, start, wait until all are healthy, print addresses and login")
@@ -25,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Failure as error:
         say("\n".join(f"error: {line}" for line in str(error).splitlines()))
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         say("containers that were started keep running; make down stops them")
-        return 130
+        return signals.exit_status(interrupt)
     return 0
 
 

@@ -21,6 +21,7 @@ from components.artifact_files import (
     TrainSummary,
 )
 from components.formatting import label, percent, plain, points, sentence, size, thousands
+from components.public_text import public
 from components.settings.sections import FORMATS, SECTIONS
 from pipeline.report.accuracy_axis import AccuracyAxis, accuracy_axis
 from pipeline.report.analysis import Analysis, alternative_texts, analysis
@@ -136,7 +137,7 @@ def render(report: Report, out: Path, cache: Path | None = None) -> None:
     """Write the page about *report* to the file *out*; *cache* keeps the compiled templates."""
     templates = environment(Path(__file__).parent / "templates", cache)
     templates.filters |= {f.__name__: f for f in (percent, points, thousands, size, plain, label, sentence)}
-    out.write_text(templates.get_template("run.html.j2").render(vars(page(report))), encoding="utf-8")
+    out.write_text(public(templates.get_template("run.html.j2").render(vars(page(report)))), encoding="utf-8")
 
 
 def page(report: Report) -> Page:

@@ -32,6 +32,7 @@ OUTSIDE = {
     "components.errors",
     "components.models.catalog",
     "components.progress",
+    "components.public_text",
     "components.settings.augmentation",
     "components.settings.fields",
     "components.settings.sections",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.public_text import printable
 from components.system.files import write_atomically
 from pipeline import config
 from pipeline.tuning.plan import Plan, Settings, Value
@@ -43,9 +44,10 @@ def _sections(settings: Mapping[str, Value]) -> Iterator[str]:
         sections.setdefault(section, {})[short] = value
     for section, values in sections.items():
         yield f"\n[{section}]"
-        yield from (f"{name} = {_toml(value)}" for name, value in values.items())
+        yield from (_line(name, value) for name, value in values.items())
 
 
-def _toml(value: Value) -> str:
-    """A setting in TOML, which writes truth values, numbers and texts as JSON does."""
-    return json.dumps(value, ensure_ascii=False)
+def _line(name: str, value: Value) -> str:
+    """A setting in TOML, which writes truth values, numbers and texts as JSON does; a comment where it cannot."""
+    line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    return line if printable(line) == line else f"# no UTF-8, to be given by --set: {printable(line)}"

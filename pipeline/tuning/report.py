@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from components.formatting import duration
+from components.public_text import public
 from components.system.files import write_atomically
 from pipeline.report.files import Picture, picture
 from pipeline.report.html import environment
@@ -17,7 +18,7 @@ from pipeline.tuning.summary import figure, plain, words
 def write(page: Path, plan: Plan, study: Study, best: Trial, profile: Path) -> None:
     """Write the page about *study*, whose best settings are in the file *profile*, to the file *page*."""
     text = environment(Path(__file__).parent).get_template("report.html.j2").render(view(plan, study, best, profile))
-    write_atomically(page, text)
+    write_atomically(page, public(text))
 
 
 def view(plan: Plan, study: Study, best: Trial, profile: Path) -> dict[str, object]:

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 from components.errors import ConfigError
-from pipeline.home import Home, is_locked
+from components.system.locks import is_locked
+from pipeline.home import Home
 from pipeline.store import recipe as keys
 from pipeline.store.disk_errors import storage_errors
 from pipeline.tuning.plan import Plan, Settings

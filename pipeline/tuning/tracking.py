@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components.errors import RegistryUnreachable
 from components.progress import say
+from components.public_text import public
 from components.registry.client import Registry, answering
 from pipeline.home import Home
 from pipeline.tracking import experiment_id, log_batch
@@ -89,7 +90,7 @@ class SearchTracking:
         """The value of every setting, the range of a searched one."""
         space = self._plan.space
         for name, value in self._plan.settings({}).items():
-            yield name, (words(space[name]) if name in space else str(value))[:MAX_PARAM]
+            yield name, (words(space[name]) if name in space else str(public(value)))[:MAX_PARAM]
 
     @cached_property
     def _trials(self) -> dict[int, tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Records of runs: what a reader sees while a run lasts, after it ended and after it was killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -94,7 +95,7 @@ recorder(Home(Path({str(home.root)!r})), "a")
         second = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert second.stderr
         line = second.stderr.readline()
-        assert line == "  another process of run a is still alive; waiting for it\n"
+        assert line == f"  waiting for run a, which process {os.getpid()} holds; Ctrl-C ends the waiting\n"
         assert second.poll() is None
     _, errors = second.communicate(timeout=60)
     assert (second.returncode, errors) == (0, "")

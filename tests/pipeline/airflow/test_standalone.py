@@ -21,7 +21,7 @@ Start = Callable[..., tuple[int, str]]
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Start]:
     """`python -m pipeline.airflow` in this process: exit status and standard error, once nothing was started."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     for name in os.environ.keys() - CLEAN.keys():
         monkeypatch.delenv(name)
 

@@ -1,0 +1,79 @@
+"""Locks between processes: who waits is told for whom."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from components.system import locks
+from components.system.locks import acquire, is_locked
+
+
+@contextmanager
+def held(file: Path) -> Iterator[int]:
+    handle = os.open(file, os.O_RDWR | os.O_CREAT)
+    try:
+        acquire(handle, "it")
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def wait_for(file: Path, lines: int, capfd: pytest.CaptureFixture[str]) -> str:
+    """What another holder of *file* prints while it waits, once it has printed so many lines."""
+    printed = ""
+    with held(file) as first:
+        waiting = threading.Thread(target=lambda: held(file).__enter__())
+        waiting.start()
+        end = time.monotonic() + 60
+        while printed.count("\n") < lines and time.monotonic() < end:
+            printed += capfd.readouterr().err
+            time.sleep(0.001)
+        fcntl.flock(first, fcntl.LOCK_UN)
+        waiting.join()
+    return printed
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(locks, "REPEATED_SECONDS", 0.001)
+
+
+def test_who_waits_says_for_what_and_for_whom_and_says_it_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A process that waits for hours must not do so without a word."""
+    line = f"  waiting for it, which process {os.getpid()} holds; Ctrl-C ends the waiting"
+    assert wait_for(tmp_path / "lock", 3, capfd).splitlines()[:3] == [line] * 3
+
+
+def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Once, twice, and after its holder has let go."""
+    for _ in range(2):
+        with held(tmp_path / "lock"):
+            assert is_locked(tmp_path / "lock")
+    assert not is_locked(tmp_path / "lock")
+    assert capfd.readouterr().err == ""
+
+
+def test_the_lock_of_another_user_is_taken_for_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may only read a workspace can list its runs."""
+    opened = os.open
+
+    def refused(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR or path.name == "private":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, mode)
+
+    (tmp_path / "readable").touch()
+    (tmp_path / "private").touch()
+    monkeypatch.setattr(os, "open", refused)
+    assert not is_locked(tmp_path / "readable")
+    assert is_locked(tmp_path / "private")
+    assert not is_locked(tmp_path / "missing")
