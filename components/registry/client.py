@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ArtifactCorrupt, Failure, RegistryUnreachable
-from components.progress import say
-from components.registry import readers
+from components.registry import database, readers
 from components.registry.model_version import ModelVersion
 from components.registry.readers import Unknown
 from components.system.fast_import import importing
@@ -108,23 +107,21 @@ class Registry:
         """MLflow's client (2 s); it creates the database where there is none yet (3 s more)."""
         for name, value in TIMEOUTS.items():
             os.environ.setdefault(name, value)
-        if path := readers.database(self.uri):
-            if path.exists():
-                self._open()
-            else:
-                say(f"  creating MLflow's database {path.name}; this takes some seconds, once")
-                path.parent.mkdir(parents=True, exist_ok=True)
-        with answering(self.uri), importing("mlflow"):
+        self._open()
+        with answering(self.uri), importing("mlflow"), database.no_stray_folders(self.uri):
             from mlflow import MlflowClient
 
             # it logs each table that it creates, and warns of a missing pip that it does not need
             logging.getLogger("mlflow").setLevel(logging.ERROR)
+            if path := database.path_of(self.uri):
+                database.prepare(path)
             return MlflowClient(self.uri, self.uri)
 
     def _open(self) -> None:
         """Read the database: one that cannot be opened is reported now, not after 100 s of MLflow's retries."""
         with answering(self.uri), suppress(Unknown):
-            readers.names(self.uri)
+            if database.path_of(self.uri):
+                readers.names(self.uri)
 
     def create_model(self, name: str, description: str) -> None:
         """Create the registered model *name* unless it exists."""

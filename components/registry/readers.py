@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from components.registry import database
 from components.registry.model_version import ModelVersion
 
 SECONDS = 5  # until a request is given up
@@ -41,7 +41,7 @@ class Unknown(Exception):
 
 def versions(uri: str, name: str) -> list[ModelVersion]:
     """Every version of the model *name*, the oldest first. Raises Unknown, sqlite3.Error or OSError."""
-    if path := database(uri):
+    if path := database.path_of(uri):
         return _by_database(path, name) if path.exists() else []
     _expect_server(uri)
     return _by_server(uri, name)
@@ -56,24 +56,22 @@ def _expect_server(uri: str) -> None:
 
 def names(uri: str) -> list[str]:
     """The registered models in alphabetical order. Raises as `versions` does."""
-    if path := database(uri):
+    if path := database.path_of(uri):
         return [name for (name,) in _rows(path, [MODELS])[0]] if path.exists() else []
     _expect_server(uri)
     models = _pages(uri, "registered-models/search", "registered_models")
     return sorted(model["name"] for model in models)
 
 
-def database(uri: str) -> Path | None:
-    """The file of a sqlite:/// address."""
-    prefix, scheme, path = uri.partition("sqlite:///")
-    return Path(unquote(path.partition("?")[0])) if scheme and not prefix else None
-
-
 def _rows(path: Path, queries: Sequence[str], *values: str) -> list[list[Any]]:
-    """The rows of each query, all over one connection."""
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as connection:
-        _expect_columns(connection)
+    """The rows of each query, all over one connection; none where MLflow has not finished making the database."""
+    with database.connected(path) as connection:
+        try:
+            _expect_columns(connection)
+        except Unknown:
+            if database.is_blank(connection):
+                return [[] for _ in queries]
+            raise
         return [connection.execute(query, values).fetchall() for query in queries]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from components.errors import RegistryUnreachable
 from components.register.stage import register
-from components.registry import readers
+from components.registry import database, readers
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.readers import Unknown
@@ -84,7 +84,7 @@ def test_a_missing_database_has_no_versions(tmp_path: Path) -> None:
 
 def test_a_schema_without_the_columns_is_left_to_mlflow(filled: Registry) -> None:
     """Another revision is read directly as long as it has the columns that are read."""
-    path = readers.database(filled.uri)
+    path = database.path_of(filled.uri)
     assert path is not None
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'of the future'")
