@@ -78,6 +78,12 @@ def _ingest(context: StageContext) -> Facts:
     return ingest(context.out, context.params.ingest, context.fingerprint())
 
 
+def _check_ingest(context: StageContext) -> Verdict:
+    from components.ingest.check import REJECTION, check
+
+    return Verdict(check(context.facts("ingest")), REJECTION)
+
+
 def _validate(context: StageContext) -> Facts:
     from components.validate.stage import validate
 
@@ -87,8 +93,9 @@ def _validate(context: StageContext) -> Facts:
 def _check_validate(context: StageContext) -> Verdict:
     from components.validate.check import REJECTION, check
 
-    findings = check(context.path("validate"), context.params.validate, context.champion_statistics())
-    return Verdict(findings, REJECTION)
+    params, champion = context.params.validate, context.champion_statistics()
+    drawn = context.facts("ingest").get("test_split")
+    return Verdict(check(context.path("validate"), params, champion, drawn), REJECTION)
 
 
 def _normalize(context: StageContext) -> Facts:
@@ -175,7 +182,7 @@ def _promote(context: StageContext) -> Facts:
 
 
 STAGES: dict[str, Stage] = {
-    "ingest": Stage(_ingest, runtime=("numpy", "pillow")),
+    "ingest": Stage(_ingest, check=_check_ingest, runtime=("numpy", "pillow")),
     "validate": Stage(
         _validate,
         check=_check_validate,

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from components.artifact_files import SourceFile
+from components.artifact_files import DrawnSplit, SourceFile
 from components.data.splits import SplitWriter
 from components.errors import DataRejected, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading.decoding import fit
 from components.ingest.reading.image_source import ImageSource, Shape, require_two_classes, target_shape
-from components.progress import progress, say
+from components.progress import progress
 from components.settings.sections import Ingest
 
 SPLITS = ("train", "test")
@@ -23,6 +23,7 @@ class Facts(TypedDict("Facts", {"from": str})):
 
     version: NotRequired[str]
     warnings: NotRequired[list[str]]
+    test_split: NotRequired[DrawnSplit]
     images: dict[str, int]
     seconds: float
 
@@ -46,7 +47,8 @@ def ingest(out: Path, params: Ingest, fingerprint: str) -> Facts:
     counts = _write(source, out, shape)
     for split in SPLITS:
         if not counts[split]:
-            raise DataRejected(f"{params.source} has no {split} images; expected some in each split")
+            hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""
+            raise DataRejected(f"{params.source} has no {split} images; expected some in each split{hint}")
     if source.fingerprint() != fingerprint:
         raise SourceUnreachable(f"{params.source} changed while it was being read; run it again")
     provenance: SourceFile = {
@@ -70,8 +72,8 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
         facts["version"] = source.version
     if source.warnings:
         facts["warnings"] = source.warnings
-        for warning in source.warnings:
-            say(f"  warning: {warning}")
+    if source.drawn:
+        facts["test_split"] = source.drawn.drawn()
     return facts
 
 

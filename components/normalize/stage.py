@@ -108,7 +108,8 @@ def assign(keys: Hashes, in_test: Hashes, labels: Labels, classes: list[str], pa
         if len(distinct) < 2:
             raise DataRejected(
                 f"class {name!r} has {len(distinct)} distinct training images that are not in the test split; expected "
-                "at least 2, one for training and one for validation. Add images of it or leave the class out"
+                "at least 2, one for training and one for validation. Add images of it or leave the class out; where "
+                "ingest drew the test split, a smaller ingest.test_share leaves more"
             )
         held_out = min(max(1, int(len(distinct) * params.validation_share + 0.5)), len(distinct) - 1)
         chosen = np.random.default_rng([params.seed, number]).permutation(len(distinct))[:held_out]

@@ -1,7 +1,10 @@
-"""Paths that begin with ~; files that are written atomically, and hashed."""
+"""Paths that begin with ~; files that are written atomically, opened only where they are regular, and hashed."""
 
+import errno
 import hashlib
+import io
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -28,7 +31,24 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         raise
 
 
+class NotRegular(OSError):
+    """A FIFO, a socket, a device or a folder, where a file was expected."""
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """*path* opened for reading; raises NotRegular, at once, where opening or reading it could wait for ever."""
+    return io.BufferedReader(io.FileIO(os.fspath(path), opener=_opened))
+
+
+def _opened(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise NotRegular(errno.EINVAL, "not a regular file", path)
+
+
 def sha256_of_file(path: Path) -> str:
     """The sha256 of the bytes of *path*, in hexadecimal digits, as `sha256sum` prints it. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,26 +15,45 @@
 (*) In the test split too: a class that is never tested would pass whatever the model predicts for it.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from components.artifact_files import Examples, OutsideLabels, Pairs, SchemaFile, SplitStatistics, Statistics
+from components.artifact_files import (
+    DrawnSplit,
+    Examples,
+    OutsideLabels,
+    Pairs,
+    SchemaFile,
+    SplitStatistics,
+    Statistics,
+)
 from components.data.drift import class_shares, jensen_shannon
 from components.findings import Finding
 from components.formatting import bound, percent, points
 from components.settings.sections import Validate
 
 LISTED = 5
+RISK = 0.1  # that a test split drawn at random lacks a class
 
 
 def anomalies(
-    statistics: Statistics, schema: SchemaFile, pinned: bool, params: Validate, champion: Statistics | None
+    statistics: Statistics,
+    schema: SchemaFile,
+    pinned: bool,
+    params: Validate,
+    champion: Statistics | None,
+    drawn: DrawnSplit | None = None,
 ) -> list[Finding]:
-    """Every anomaly of *statistics*, errors first."""
+    """Every anomaly of *statistics*, errors first; *drawn* describes the test split where ingest drew it."""
     classes = statistics["classes"]
+    images = sum(split["images"] for split in statistics["splits"].values())
+    cure = (
+        _other_split(drawn, images, len(classes), params) if drawn else "add some, or leave the class out of the data"
+    )
     findings = list(_classes(classes, schema))
     for name, split in statistics["splits"].items():
         findings += _arrays(name, split, schema)
-        findings += _labels(name, split, classes)
+        findings += _labels(name, split, classes, cure)
         findings += _too_few(name, split, schema, params)
         findings += _repeated(name, split, params)
         findings += _shares(name, split, classes, schema, pinned, params)
@@ -84,7 +103,7 @@ def _label_array(name: str, split: SplitStatistics) -> Iterator[Finding]:
         yield _error(f"{name}: {labels['shape'][0]:,} labels; expected {split['images']:,}, one for each image")
 
 
-def _labels(name: str, split: SplitStatistics, classes: list[str]) -> Iterator[Finding]:
+def _labels(name: str, split: SplitStatistics, classes: list[str], cure: str) -> Iterator[Finding]:
     outside, counts = split["outside"], split["histogram"]
     if outside["count"]:
         yield _error(
@@ -93,7 +112,7 @@ def _labels(name: str, split: SplitStatistics, classes: list[str]) -> Iterator[F
         )
     if counts is None or not sum(counts):
         return
-    yield from _missing_classes(name, counts, classes)
+    yield from _missing_classes(name, counts, classes, cure)
     if split["contradictions"]["count"]:
         yield _warning(
             f"{name}: {_affected(split['contradictions'], split)} that repeat another under a different label; "
@@ -101,17 +120,30 @@ def _labels(name: str, split: SplitStatistics, classes: list[str]) -> Iterator[F
         )
 
 
-def _missing_classes(name: str, counts: list[int], classes: list[str]) -> Iterator[Finding]:
+def _missing_classes(name: str, counts: list[int], classes: list[str], cure: str) -> Iterator[Finding]:
     missing = [label for label, count in zip(classes, counts, strict=True) if not count]
     if len(classes) - len(missing) == 1:
         yield _error(
-            f"{name}: every image is of class {classes[counts.index(max(counts))]!r}; expected at least two classes"
+            f"{name}: every image is of class {classes[counts.index(max(counts))]!r}; expected at least two classes: "
+            f"{cure}"
         )
     elif missing:
         yield _error(
             f"{name}: no image of class {_names(missing)}; expected images of each of the {len(classes)} classes: "
-            "add some, or leave the class out of the data"
+            f"{cure}"
         )
+
+
+def _other_split(drawn: DrawnSplit, images: int, classes: int, params: Validate) -> str:
+    """What to do where the split that ingest drew lacks a class."""
+    share, fits = drawn["share"], drawn["fits"]
+    enough = math.ceil(math.log(RISK / classes) / math.log(1 - share))
+    add = f"add images ({enough:,} a class are enough, most likely), or leave the class out of the data"
+    if fits is None or fits == share:
+        return add
+    training = int(0.95 * (1 - fits) * images)
+    bound = f" --set validate.min_images={training}" if training < params.min_images else ""
+    return f"choose another share of test images, --set ingest.test_share={fits:g}{bound}; or {add}"
 
 
 def _too_few(name: str, split: SplitStatistics, schema: SchemaFile, params: Validate) -> Iterator[Finding]:

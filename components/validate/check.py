@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from components.artifact_files import Statistics
+from components.artifact_files import DrawnSplit, Statistics
 from components.errors import DataRejected
 from components.findings import Finding
 from components.settings.sections import Validate
@@ -13,15 +13,17 @@ from components.validate.schema import infer
 REJECTION = DataRejected
 
 
-def check(validate: Path, params: Validate, champion: Statistics | None) -> list[Finding]:
+def check(
+    validate: Path, params: Validate, champion: Statistics | None, drawn: DrawnSplit | None = None
+) -> list[Finding]:
     """The anomalies of the statistics, against the pinned schema where there is one, else the inferred one.
 
-    *champion* holds the statistics of the images that the champion was trained on, where there is a champion. Raises
-    ConfigError where the pinned schema cannot be read.
+    *champion* holds the statistics of the images that the champion was trained on, where there is a champion; *drawn*
+    describes the test split where ingest drew it. Raises ConfigError where the pinned schema cannot be read.
     """
     statistics: Statistics = json.loads((validate / "statistics.json").read_text(encoding="utf-8"))
     if not params.schema:
-        return anomalies(statistics, infer(statistics), False, params, champion)
+        return anomalies(statistics, infer(statistics), False, params, champion, drawn)
     from components.validate.schema_file import read
 
-    return anomalies(statistics, read(Path(params.schema)), True, params, champion)
+    return anomalies(statistics, read(Path(params.schema)), True, params, champion, drawn)

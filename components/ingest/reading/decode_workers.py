@@ -1,7 +1,8 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
 parent -> child    {"paths": [...], "shape": null or [H, W, C]}
-child -> parent    {"shapes": [...], "sha256": [...], "bytes": n} and n bytes after it, or {"error", "text"}
+child -> parent    {"shapes": [...], "sha256": [...], "brightest": [...], "bytes": n} and n bytes after it,
+                   or {"error", "text"}
 """
 
 import os
@@ -32,11 +33,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """Of a survey the shapes; of decoding the pixels, one image after the other, and the sha256 of the files."""
+    """Of a survey the shapes; of decoding what decoding.Decoded holds."""
 
     shapes: "list[Shape]" = field(default_factory=list)
     pixels: bytes = b""
     sha256: list[str] = field(default_factory=list)
+    brightest: list[int] = field(default_factory=list)
 
 
 def cores() -> int:
@@ -75,7 +77,8 @@ def _delegate(idle: "queue.SimpleQueue[Child]", job: Job) -> Result:
             raise errors.Unavailable(
                 f"a process that decodes images {child.ending()}, most likely for lack of memory; run it again"
             )
-        return Result([(h, w, c) for h, w, c in message["shapes"]], pixels, message["sha256"])
+        shapes = [(h, w, c) for h, w, c in message["shapes"]]
+        return Result(shapes, pixels, message["sha256"], message["brightest"])
     finally:
         idle.put(child)
 
@@ -85,8 +88,7 @@ def _do(job: Job) -> Result:
 
     if job.shape is None:
         return Result(decoding.survey(job.paths))
-    pixels, sha256 = decoding.decode(job.paths, job.shape)
-    return Result([], pixels, sha256)
+    return Result([], *decoding.decode(job.paths, job.shape))
 
 
 def _serve() -> None:
@@ -99,8 +101,8 @@ def _serve() -> None:
         except errors.Failure as failure:
             parent.send(failure_message(failure))
         else:
-            header = {"shapes": result.shapes, "sha256": result.sha256, "bytes": len(result.pixels)}
-            parent.send(header, result.pixels)
+            header = {"shapes": result.shapes, "sha256": result.sha256, "brightest": result.brightest}
+            parent.send({**header, "bytes": len(result.pixels)}, result.pixels)
 
 
 if __name__ == "__main__":

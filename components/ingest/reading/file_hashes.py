@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from components.errors import SourceError, SourceUnreachable, StorageFailed
+from components.errors import StorageFailed
+from components.ingest.reading.read_errors import read_errors
 from components.system.files import sha256_of_file, write_atomically
 
 LARGE = 2**18  # bytes; threads hash larger files in parallel, for smaller ones they only contend for the GIL
@@ -62,12 +63,8 @@ def _compute(paths: list[Path], sha256: Callable[[Path], str], large: bool) -> l
 
 def _checked(path: Path, sha256: Callable[[Path], str]) -> str:
     """*sha256* of *path*, whose OSErrors become failures with a message."""
-    try:
+    with read_errors(path):
         return sha256(path)
-    except FileNotFoundError:
-        raise SourceUnreachable(f"{path} disappeared while it was being read; run it again") from None
-    except PermissionError:
-        raise SourceError(f"{path} cannot be read: permission denied; make it readable") from None
 
 
 def _write(store: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
 from components.ingest.reading import network
-from components.ingest.reading.image_source import ImageSource, Shape, is_test, target_shape
+from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, target_shape
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -50,14 +50,16 @@ def read(params: Ingest) -> ImageSource:
     if "train" not in splits:
         raise SourceError(f"tfds:{name} has no split train, only {', '.join(splits)}; choose another data set")
     own = [split for split in ("train", "test") if split in splits]
+    drawn = None if len(own) == 2 else SplitByContent(params.test_share)
     return ImageSource(
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
         images=sum(splits[split].num_examples for split in own),
-        blocks=_blocks(builder, own, shape, params),
+        blocks=_blocks(builder, own, shape, drawn),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
+        drawn=drawn,
     )
 
 
@@ -141,14 +143,14 @@ def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
     return target_shape((height or 0, width or 0, 1 if channels in (1, 2) else 3), params)
 
 
-def _blocks(builder: Builder, splits: list[str], shape: Shape, params: Ingest) -> "Iterator[Block]":
+def _blocks(builder: Builder, splits: list[str], shape: Shape, drawn: SplitByContent | None) -> "Iterator[Block]":
     import numpy as np
 
     for split in splits:
         images: dict[str, list[Images]] = {"train": [], "test": []}
         labels: dict[str, list[int]] = {"train": [], "test": []}
         for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
-            target = split if len(splits) == 2 else _split_of(image, params.test_share)
+            target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
             images[target].append(_resized(image, shape))
             labels[target].append(int(label))
             if len(labels[target]) == BLOCK_IMAGES:
@@ -157,10 +159,6 @@ def _blocks(builder: Builder, splits: list[str], shape: Shape, params: Ingest) -
         for remaining in ("train", "test"):
             if labels[remaining]:
                 yield remaining, np.concatenate(images[remaining]), np.array(labels[remaining], np.int64)
-
-
-def _split_of(image: "Images", share: float) -> str:
-    return "test" if is_test(hashlib.sha256(image.tobytes()).hexdigest(), share) else "train"
 
 
 def _resized(image: "Images", shape: Shape) -> "Images":

@@ -14,7 +14,9 @@ from PIL import Image
 
 from components.data.splits import Split
 from components.errors import DataRejected, SourceUnreachable
+from components.findings import Finding
 from components.ingest import select
+from components.ingest.check import check
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 
@@ -115,17 +117,17 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
     """Without a test split no model can be evaluated."""
-    with pytest.raises(DataRejected, match="has no test images"):
+    with pytest.raises(DataRejected, match=r"has no test images.*: add images, or change ingest\.test_share, 0\.01"):
         run(tmp_path / "out", source=str(image_folder(tmp_path / "pets", 1)), test_share=0.01)
 
 
-def test_other_files_in_class_folders_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The user sees what was left out, and the facts keep it."""
+def test_other_files_in_class_folders_are_a_warning(tmp_path: Path) -> None:
+    """The facts keep what was left out, and the check warns of it, of a reused artifact too."""
     root = image_folder(tmp_path / "pets")
     (root / "a" / "notes.txt").touch()
     facts = run(tmp_path / "out", source=str(root))
     assert "a/notes.txt" in facts["warnings"][0]
-    assert "a/notes.txt" in capsys.readouterr().err
+    assert check(facts) == [Finding("warning", facts["warnings"][0])]
 
 
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
@@ -134,7 +136,9 @@ def test_mnist_is_read_fast_and_in_little_memory(tmp_path: Path) -> None:
     code = """
 import json, re, sys, time
 from pathlib import Path
+from components.findings import Finding
 from components.ingest import select
+from components.ingest.check import check
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 params = Ingest(source="mnist", data_dir=sys.argv[1])

@@ -2,11 +2,13 @@
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from components.artifact_files import Statistics
 from components.data.splits import Images
 from components.errors import DataRejected
 from components.findings import errors, require, warnings
-from components.settings.sections import Validate
+from components.ingest import select
+from components.ingest.stage import ingest
+from components.settings.sections import Ingest, Validate
 from components.validate.check import REJECTION, check
 from tests.support.ingested_images import Part, checked, ingested, random_images, statistics_of, validated
 
@@ -62,6 +67,38 @@ def test_real_mnist_has_no_anomaly(tmp_path: Path) -> None:
     assert split["pixels"]
     assert (split["pixels"]["mean"] / 255, split["pixels"]["deviation"] / 255) == pytest.approx(
         (0.1307, 0.3081), abs=1e-4
+    )
+
+
+def test_a_split_that_lacks_a_class_names_the_share_that_does_not(tmp_path: Path) -> None:
+    """Ten classes of twelve images, drawn by content: the settings of the message, followed, leave no error."""
+    rng = np.random.default_rng(0)
+    for name in "abcdefghij":
+        (tmp_path / "small" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 256, (4, 4), np.uint8)).save(tmp_path / "small" / name / f"{i}.png")
+
+    def errors_with(ingest_params: Ingest, validate_params: Validate) -> list[str]:
+        out = tmp_path / str(ingest_params.test_share)
+        out.mkdir()
+        facts = ingest(out, ingest_params, select.fingerprint(ingest_params, tmp_path / "cache"))
+        return errors(check(validated(out / "v", out), validate_params, None, facts["test_split"]))
+
+    own = Ingest(source=str(tmp_path / "small"))
+    (error,) = errors_with(own, Validate())
+    assert re.match(r"test: no image of class .* choose another share .* or add images \(29 a class are enough", error)
+    share, images = re.findall(r"--set [a-z_.]+=([\d.]+)", error)
+    assert errors_with(replace(own, test_share=float(share)), Validate(min_images=int(images))) == []
+
+
+def test_without_a_share_that_fits_more_images_are_the_way(tmp_path: Path) -> None:
+    """Two images of a class cannot be in three splits."""
+    train, test = random_images(300), random_images(60, seed=1)
+    missing_in_test(train, test)
+    out = validated(tmp_path, ingested(tmp_path / "in", train, test))
+    (error, *_) = errors(check(out, Validate(), None, {"share": 0.15, "fits": None}))
+    assert error.endswith(
+        "classes: add images (21 a class are enough, most likely), or leave the class out of the data"
     )
 
 

@@ -1,5 +1,6 @@
 """A folder of images: which files are read, how they are decoded, and what is refused."""
 
+import re
 import struct
 import zlib
 from collections.abc import Generator, Iterator, Sequence
@@ -137,6 +138,36 @@ def test_every_image_mode_becomes_grey(tmp_path: Path) -> None:
             save(tmp_path / kind / f"{name}.png", int(name), (3, 2))
     assert pixels_of(tmp_path / "cat" / "wide.png", channels=1)[..., 0].tolist() == [[0, 1, 255], [128, 2, 0]]
     assert pixels_of(tmp_path / "cat" / "clear.png", channels=1)[..., 0].tolist() == [[0, 255, 255], [255, 255, 255]]
+
+
+def sixteen_bits(root: Path, scale: int, depth: str, count: int = 12) -> Path:
+    """Two classes of PNG files of 16 bits that hold the values 0 to 255, times *scale*."""
+    for number, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            values = np.random.default_rng(number * 100 + i).integers(0, 256, (5, 6)).astype(np.uint16) * scale
+            values[0, 0] = 255 * scale
+            Image.fromarray(values).save(root / name / f"{depth}{i}.png")
+    return root
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1, "255 of 65,535, as if they held 8"), (16, "4,080 .* held 12")])
+def test_few_bits_in_a_file_of_16_are_told(tmp_path: Path, scale: int, expected: str) -> None:
+    """Cameras and microscopes save 8 or 12 bits in 16, unscaled: the warning says by which factor to multiply them."""
+    source = folder.read(Ingest(source=str(sixteen_bits(tmp_path, scale, ""))))
+    assert source.warnings == []
+    list(source.blocks)
+    (warning,) = source.warnings
+    assert re.search(f"24 of 24 PNG files of 16 bits .* value is {expected}-bit .* by {256 // scale}", warning)
+
+
+def test_16_bits_of_full_range_are_no_warning(tmp_path: Path) -> None:
+    """Nor are a few dark images among them."""
+    root = sixteen_bits(tmp_path, 257, "full")
+    Image.fromarray(np.full((5, 6), 99, np.uint16)).save(root / "cat" / "dark.png")
+    source = folder.read(Ingest(source=str(root)))
+    list(source.blocks)
+    assert source.warnings == []
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

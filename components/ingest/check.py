@@ -1,0 +1,14 @@
+"""The check of ingest: what was left out and what looks wrong, told of a reused artifact too. Standard library only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.errors import DataRejected
+from components.findings import Finding
+
+REJECTION = DataRejected
+
+
+def check(facts: Mapping[str, Any]) -> list[Finding]:
+    """The warnings among the *facts* of the artifact of ingest."""
+    return [Finding("warning", text) for text in facts.get("warnings", ())]

@@ -1,0 +1,178 @@
+"""Folders as they are: what systems, programs and links leave beside the images, and what a folder must not do."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.ingest.reading.folder_listing import Listing, list_images
+
+SYSTEM = ("lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__pycache__", "@Recycle")
+HIDDEN = (".Trash-1000", ".Spotlight-V100", ".ipynb_checkpoints", ".snapshot", ".git", ".venv")
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes of two images each; a listing opens none of them."""
+    touch(*(tmp_path / "root" / name / f"{i}.png" for name in ("cat", "dog") for i in range(2)))
+    return tmp_path / "root"
+
+
+def names(listing: Listing) -> list[str]:
+    return [image.path for image in listing.images]
+
+
+@pytest.mark.parametrize("name", [*SYSTEM, *(name.swapcase() for name in SYSTEM), *HIDDEN])
+@pytest.mark.parametrize("beside", ["", "cat"])
+def test_what_systems_leave_behind_is_no_class(root: Path, name: str, beside: str) -> None:
+    """At every level and in any case of letters, with images or without; unless hidden, it is told."""
+    expected = names(list_images(root))
+    touch(root / beside / name / "thumbnail.jpg")
+    listing = list_images(root)
+    assert names(listing) == expected
+    assert listing.others == []
+    assert listing.left_out == ({} if name in HIDDEN else {f"{beside}/{name}".strip("/"): "a system folder"})
+
+
+def test_a_system_folder_is_not_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lost+found` belongs to root and is closed to others."""
+    (root / "lost+found").mkdir()
+    scandir = os.scandir
+
+    def closed(path: "Path | os.DirEntry[str]") -> object:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert list_images(root).classes == ["cat", "dog"]
+
+
+def test_a_system_folder_does_not_turn_a_class_into_a_split(root: Path) -> None:
+    """A class called train, in which a server keeps its thumbnails, holds images and no classes."""
+    touch(root / "train" / "0.png", root / "train" / "@eaDir" / "0.jpg")
+    assert list_images(root).classes == ["cat", "dog", "train"]
+
+
+@pytest.mark.parametrize(
+    "name", ["recycle", "snapshot", "$100", "@home", "#1", "trash", "icon", "cache", "work", "runs"]
+)
+def test_a_name_that_only_resembles_one_is_a_class(root: Path, name: str) -> None:
+    touch(root / name / "0.png")
+    assert name in list_images(root).classes
+
+
+def workspace(folder: Path) -> None:
+    for name in ("artifacts", "runs", "cache", "locks"):
+        (folder / name).mkdir(parents=True)
+
+
+def inside(root: Path) -> str:
+    workspace(root / "workspace")
+    touch(root / "workspace" / "mlflow.db")
+    return "workspace"
+
+
+def the_source_itself(root: Path) -> str:
+    workspace(root)
+    (root / "tensorboard").mkdir()
+    return "artifacts cache locks runs tensorboard"
+
+
+def mlflow(root: Path) -> str:
+    touch(root / "mlruns" / "0" / "meta.yaml")
+    return "mlruns"
+
+
+def environment(root: Path) -> str:
+    touch(root / "venv" / "pyvenv.cfg")
+    return "venv"
+
+
+@pytest.mark.parametrize("make", [inside, the_source_itself, mlflow, environment], ids=lambda make: make.__name__)
+def test_what_programs_write_beside_the_classes_is_no_class(root: Path, make: Callable[[Path], str]) -> None:
+    """The workspace, MLflow's folder and a Python environment are left out and told, as long as they hold no image."""
+    expected = names(list_images(root))
+    left_out = make(root).split()
+    listing = list_images(root)
+    assert sorted(listing.left_out) == left_out
+    assert names(listing) == expected
+    for name in left_out:
+        touch(root / name / "0.png")
+    assert set(left_out) < set(list_images(root).classes)
+
+
+def test_links_that_lead_nowhere_are_left_out(root: Path) -> None:
+    """To themselves, to each other or to nothing; the names are told."""
+    (root / "bird").symlink_to("bird")
+    (root / "cat" / "loop.png").symlink_to("loop.png")
+    (root / "cat" / "a.png").symlink_to("b.png")
+    (root / "cat" / "b.png").symlink_to("a.png")
+    (root / "dog" / "gone.png").symlink_to("nothing.png")
+    listing = list_images(root)
+    assert listing.images == list_images(root).images
+    assert len(listing.images) == 4
+    assert listing.left_out == dict.fromkeys(
+        ("bird", "cat/loop.png", "cat/a.png", "cat/b.png", "dog/gone.png"), "a link to nothing"
+    )
+
+
+def test_a_link_to_a_folder_above_is_not_walked(root: Path) -> None:
+    """The folder contains itself through it."""
+    (root / "cat" / "up").symlink_to("..")
+    assert list_images(root).others == ["cat/up"]
+
+
+def test_a_fifo_a_socket_and_a_folder_are_no_images(root: Path) -> None:
+    """Whatever their names say; nothing waits for the writer of the FIFO."""
+    os.mkfifo(root / "cat" / "pipe.png")
+    (root / "cat" / "folder.png").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(root / "cat" / "socket.png"))
+        listing = list_images(root)
+    special = "a FIFO, socket or device"
+    assert sorted(listing.others) == [
+        "cat/folder.png (a folder)",
+        f"cat/pipe.png ({special})",
+        f"cat/socket.png ({special})",
+    ]
+
+
+def test_a_huge_file_is_refused_before_it_is_read(root: Path) -> None:
+    """Ten sparse gigabytes."""
+    touch(root / "cat" / "huge.png")
+    os.truncate(root / "cat" / "huge.png", 10 * 2**30)
+    with pytest.raises(DataRejected, match=r"cat/huge\.png has 10,737,418,240 bytes; expected at most 536,870,912"):
+        list_images(root)
+
+
+FAILURES = {
+    PermissionError(13, "Permission denied"): (SourceError, "cat cannot be read: permission denied; make it readable"),
+    FileNotFoundError(2, "No such file"): (SourceUnreachable, "cat disappeared while it was being read; run it again"),
+    OSError(5, "Input/output error"): (SourceUnreachable, "cat cannot be read: Input/output error; check the disk"),
+}
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    """A closed folder, one that vanishes, and a broken disk."""
+    scandir = os.scandir
+
+    def broken(path: "Path | os.DirEntry[str]") -> object:
+        if Path(path).name == "cat":
+            raise error
+        return scandir(path)
+
+    failure, message = FAILURES[error]
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(failure, match=message):
+        list_images(root)
