@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
+from components.public_text import public
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import accuracy, print_json, print_table
@@ -88,7 +89,8 @@ def promote(options: Namespace) -> int:
             "a manual promotion bypasses every gate: write python -m pipeline promote VERSION --force --reason TEXT"
         )
     return _move_champion(
-        options.name, lambda registry, name, log: force(registry, name, options.version, options.reason, person(), log)
+        options.name,
+        lambda registry, name, log: force(registry, name, options.version, public(options.reason), person(), log),
     )
 
 
@@ -98,7 +100,7 @@ def rollback(options: Namespace) -> int:
     from components.registry.promotion_log import person
 
     return _move_champion(
-        options.name, lambda registry, name, log: rollback(registry, name, options.reason, person(), log)
+        options.name, lambda registry, name, log: rollback(registry, name, public(options.reason), person(), log)
     )
 
 

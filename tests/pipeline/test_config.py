@@ -9,6 +9,7 @@ from components.errors import ConfigError, SourceError
 from components.settings.sections import SECTIONS, Gate, Params, Train
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
+from pipeline.home import Home
 from tests.conftest import ROOT
 
 
@@ -191,3 +192,32 @@ def test_every_profile_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.Mon
     Path("fast").write_text("[train]\nepochs = 77\n")
     assert load(file="fast").train.epochs == 77
     assert "or a profile: " + ", ".join(config.profiles()) in problems(file="/nowhere.toml")[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["ingest.source", "ingest.data_dir", "ingest.tfds_dir", "validate.schema", "schedule.python"]
+)
+def test_a_path_may_begin_with_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dash, zsh after an equals sign, make and a TOML file leave ~ as it is; ./~ is a folder of that name."""
+    monkeypatch.setenv("HOME", "/home/ada")
+
+    section, _, short = name.partition(".")
+
+    def value(text: str) -> object:
+        return getattr(SECTIONS[section](**{short: text}), short)
+
+    assert value("~/images") == "/home/ada/images"
+    assert value("./~") == "./~"
+    assert value("~nobody-of-this-name/x") == "~nobody-of-this-name/x"
+
+
+def test_the_variables_of_paths_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MNIST_DIR, PIPELINE_CONFIG and PIPELINE_HOME; a user who does not exist is no error of the program."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "settings.toml").write_text("[train]\nepochs = 2\n")
+    assert load(MNIST_DIR="~/mnist").ingest.data_dir == f"{tmp_path}/mnist"
+    assert load(file="~/settings.toml").train.epochs == 2
+    monkeypatch.setenv("PIPELINE_HOME", "~/work")
+    assert Home.from_environment().root == tmp_path / "work"
+    monkeypatch.setenv("PIPELINE_HOME", "~nobody-of-this-name")
+    assert Home.from_environment().root.name == "~nobody-of-this-name"

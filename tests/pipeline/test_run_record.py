@@ -124,3 +124,19 @@ def test_runs_of_one_second_keep_their_order() -> None:
         names.append(new_run())
         time.sleep(1e-4)  # names differ after 15 microseconds; no two processes start that close
     assert names == sorted(set(names))
+
+
+def test_a_record_holds_neither_credentials_nor_what_no_reader_takes(home: Home) -> None:
+    """A name that is no UTF-8 would make the whole record unreadable, and the run would vanish from the list."""
+    with recorder(home, "a") as kept:
+        kept.record.source, kept.record.error = "photos-\udce9", "no answer from http://user:secret@host/"
+        kept.record.settings = {"ingest.mirror": "http://user:secret@host/", "train.epochs": 3}
+        kept.record.findings = {"validate": [Finding("warning", "notes-\udce9.txt is no image")]}
+        kept.save()
+    text = (home.runs / "a" / "run.json").read_text()
+    assert "secret" not in text
+    found = load(home.runs / "a")
+    assert found
+    assert (found.source, found.error) == ("photos-\\xe9", "no answer from http://***@host/")
+    assert found.settings == {"ingest.mirror": "http://***@host/", "train.epochs": 3}
+    assert found.findings["validate"][0].text == "notes-\\xe9.txt is no image"

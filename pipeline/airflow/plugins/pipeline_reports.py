@@ -1,10 +1,12 @@
-"""Airflow plugin: the links "Report" of the tasks lead to pages that the API server itself serves."""
+"""Airflow plugin: the API server serves the reports that the tasks' links lead to, and slows down password guessing."""
 
 from airflow.plugins_manager import AirflowPlugin
 
+from pipeline.airflow.login_throttle import LoginThrottle
 from pipeline.airflow.report_server import app
 
 
 class PipelineReports(AirflowPlugin):
     name = "pipeline_reports"
     fastapi_apps = [{"app": app, "url_prefix": "/pipeline", "name": "pipeline reports"}]  # noqa: RUF012 - Airflow's own form
+    fastapi_root_middlewares = [{"middleware": LoginThrottle, "name": "login throttle"}]  # noqa: RUF012

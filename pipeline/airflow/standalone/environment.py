@@ -1,12 +1,13 @@
 """The settings of a local Airflow: everything on loopback and below one folder, one login, LocalExecutor on SQLite.
 
-$PIPELINE_HOME/airflow/
+$PIPELINE_HOME/airflow/ open to its owner only
   airflow.db            its metadata
-  passwords.json        the login, readable by its owner only
+  passwords.json        the login
   secret                the key that signs its tokens
   logs/                 of the tasks; logs/parts/ of Airflow's own processes
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ USER = "admin"
 PARALLEL_TASKS = 4
 PATIENCE = 60  # seconds that Airflow's processes wait for each other
 SECONDS_TO_READ_A_DAG = 300  # Airflow removes a DAG that it did not read in time
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a value that HOST may have
 
 
@@ -52,15 +54,26 @@ class Local:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables for each of Airflow's processes; what the user has set wins over the defaults below."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self._keep_private()
         self.password()  # Airflow makes one of its own where there is none
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         return {**self._defaults(), **os.environ, **self._fixed(), "PYTHONPATH": path, **(extra or {})}
+
+    def _keep_private(self) -> None:
+        """Let nobody else read database and logs: they hold what tasks print, and the sessions of the login."""
+        logs, database = self.home / "logs", self.home / "airflow.db"
+        logs.mkdir(parents=True, exist_ok=True)
+        database.touch(PRIVATE_FILE)
+        with contextlib.suppress(PermissionError):  # they are another user's, who shares them
+            for path, mode in ((self.home, PRIVATE_FOLDER), (logs, PRIVATE_FOLDER), (database, PRIVATE_FILE)):
+                path.chmod(mode)
 
     def _defaults(self) -> dict[str, str]:
         """Patient timeouts: on a machine whose cores all train, every answer may take a while."""
         return {
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
+            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": f"0o{PRIVATE_FOLDER:o}",
+            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": f"0o{PRIVATE_FILE:o}",
             "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's message ends with what to do

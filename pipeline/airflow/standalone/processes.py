@@ -30,7 +30,7 @@ class Parts:
     def start(self, name: str, arguments: Sequence[str]) -> None:
         """Start `python -m ARGUMENTS`; its output goes to a log file of its own."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("wb") as log:
+        with open(self.logs / f"{name}.log", "wb", opener=_private) as log:
             self.started[name] = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -77,6 +77,10 @@ class Parts:
             except psutil.NoSuchProcess:
                 continue
         return family
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

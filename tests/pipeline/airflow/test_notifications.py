@@ -13,6 +13,7 @@ import pytest
 from airflow.sdk import Context
 
 from pipeline.airflow import notifications
+from pipeline.airflow.links import mlflow_ui
 
 Posted = list[dict[str, Any]]
 
@@ -138,3 +139,47 @@ def test_a_webhook_that_fails_costs_a_warning(
     notifications.failed(context("the disk is full"))
     assert len(lines(file)) == 1
     assert "the notification could not be delivered" in caplog.text
+
+
+def test_a_notification_holds_no_credentials(file: Path, posted: Posted, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the file nor in the log nor in a chat; a name that is no UTF-8 reaches them as letters."""
+    caplog.set_level("INFO")
+    notifications.failed(context("notes-\udce9.txt: no answer from http://user:secret@host/"))
+    [body] = posted
+    assert body["error"] == "notes-\\xe9.txt: no answer from http://***@host/"
+    assert "secret" not in json.dumps(body) + file.read_text() + caplog.text
+
+
+def test_an_error_with_credentials_is_reported_once_an_hour_too(file: Path) -> None:
+    """It is compared as it was written."""
+    for _ in range(2):
+        notifications.failed_repeatedly(context("no answer from http://user:secret@host/"))
+    assert len(lines(file)) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://user:secret@127.0.0.1:9/", "http://127.0.0.1:9/services/secret x", "services/secret", "http://[secret"],
+)
+def test_the_address_of_a_webhook_is_never_logged(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    """Whoever knows it can post there; a malformed one costs a warning as any other."""
+    monkeypatch.setenv("NOTIFY_WEBHOOK_URL", url)
+    notifications.failed(context("the disk is full"))
+    assert "the notification could not be delivered" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_full_disk_is_reported_to_the_webhook(posted: Posted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file cannot be written, nobody else would tell."""
+    monkeypatch.setattr(notifications, "_file", lambda: Path("/dev/full"))
+    notifications.failed(context("the disk is full"))
+    assert [body["error"] for body in posted] == ["the disk is full"]
+
+
+def test_the_links_hold_no_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are seen by everybody who sees the task."""
+    monkeypatch.delenv("PIPELINE_MLFLOW_UI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@mlflow.example.org/team/?token=secret")
+    assert mlflow_ui() == "https://mlflow.example.org/team"

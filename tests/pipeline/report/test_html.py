@@ -399,3 +399,18 @@ def test_sentences_begin_with_a_capital_and_names_do_not_change() -> None:
     assert sentence("model.tflite is right") == "model.tflite is right"
     assert sentence("train: image 3 is grey") == "Train: image 3 is grey"
     assert sentence("") == ""
+
+
+def test_a_page_holds_neither_credentials_nor_bytes_that_are_no_utf_8(tmp_path: Path) -> None:
+    """The name of a file that a warning quotes would otherwise end the run that promoted the model."""
+    report = replace(
+        full(tmp_path, DIGITS),
+        source="photos-\udce9",
+        warnings=["notes-\udce9.txt is no image; from http://user:secret@host/?token=secret"],
+        settings={"ingest.mirror": "http://user:sec&ret@host/"},
+    )
+    page = page_of(report, tmp_path)
+    text = page if isinstance(page, str) else str(page)
+    assert "photos-\\xe9" in text
+    assert "notes-\\xe9.txt is no image; from http://***@host/?token=***" in text
+    assert "ret@host" not in text

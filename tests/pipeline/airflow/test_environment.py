@@ -1,0 +1,38 @@
+"""The folder of a local Airflow: who may read it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.airflow.standalone.environment import Local
+from pipeline.airflow.standalone.processes import Parts
+
+
+@pytest.fixture(autouse=True)
+def _generous_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (folder, *folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_database_and_logs_are_their_owners_alone(tmp_path: Path, earlier: bool) -> None:
+    """Those of an earlier version too, which everybody could read."""
+    local = Local(tmp_path / "airflow")
+    if earlier:
+        local.logs.mkdir(parents=True)
+        (local.home / "airflow.db").touch(0o644)
+    environment = local.environment()
+    parts = Parts(local.logs, environment)
+    parts.start("part", ["this"])
+    parts.stop()
+    found = modes(local.home)
+    assert {found[name] for name in ("airflow", "logs")} == {"700"}
+    assert {found[name] for name in ("airflow.db", "passwords.json", "secret", "part.log")} == {"600"}
+    assert environment["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o600"
