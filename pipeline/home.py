@@ -6,7 +6,7 @@ $PIPELINE_HOME/              default ./workspace
   promotions.jsonl           history of the alias champion: who moved it, when, from, to, why
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
   tensorboard/KEY/           events of each training
-  tune/STUDY.*               searches (pipeline/tuning/)
+  tune/STUDY.*               searches (pipeline/tuning/); find-lr-RUN/ range tests of the learning rate
   work/STAGE-KEY/            checkpoints that a killed stage resumes from; removed when it finishes
   airflow/                   Airflow's database, logs and login, where `make airflow` runs it
   cache/  locks/             hashes of images and code, compiled templates; one lock per artifact being made

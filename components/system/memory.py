@@ -6,6 +6,7 @@ from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 STATUS = Path("/proc/self/status")
 LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}  # what each limit bounds
 
@@ -13,10 +14,10 @@ LIMITS = {"VmData": resource.RLIMIT_DATA, "VmSize": resource.RLIMIT_AS}  # what 
 def available() -> int:
     """Bytes that this process can still allocate without anything being swapped out or killed.
 
-    The minimum of what the machine has left, what the container (cgroup v2) may take and what `ulimit` allows; where
-    the system reports none of these, as on macOS, half of its memory.
+    The minimum of what the machine has left, what each control group (v2) around the process may take and what
+    `ulimit` allows; where the system reports none of these, as on macOS, half of its memory.
     """
-    return min([_machine(), *_container(), *_process()])
+    return min([_machine(), *_groups(), *_process()])
 
 
 def _machine() -> int:
@@ -36,12 +37,24 @@ def in_bytes(path: Path) -> dict[str, int]:
     return {row[0]: int(row[1]) * 1024 for row in rows if len(row) == 3 and row[2] == "kB"}
 
 
-def _container() -> list[int]:
-    """What the container's limit leaves. Its page cache is not counted, as the kernel frees that on demand."""
+def _groups() -> list[int]:
+    """What is left to the control group of this process and to those around it: container, pod, service, user's slice.
+
+    A container that has a namespace of its own sees its group as the root.
+    """
+    lines = MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.exists() else []
+    own = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
+    folder = CGROUP / own
+    around = [folder, *folder.parents]
+    return [left for group in around if group.is_relative_to(CGROUP) for left in _left(group)]
+
+
+def _left(group: Path) -> list[int]:
+    """What the limit of *group* leaves. Its page cache is not counted, as the kernel frees that on demand."""
     try:
-        limit = int((CGROUP / "memory.max").read_text())
-        used = int((CGROUP / "memory.current").read_text())
-        counted = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
         return [max(0, limit - used + int(counted.get("inactive_file", 0)))]
     except (OSError, ValueError):  # no limit ("max"), or another system
         return []

@@ -25,13 +25,13 @@ def find_lr(options: Namespace) -> int:
 
     settings, workspace = params(options), home()
     workspace.prepare()
-    folder = workspace.runs / new_run()
+    folder = workspace.tuning / f"find-lr-{new_run()}"
     runner = Runner(settings, workspace, RunRecord(folder.name, now()))
     for name in ancestors("train"):
         say(summary.line(runner.run_stage(name), runner.facts[name]))
     sweep = lr_finder.sweep(runner.artifact("normalize").path, settings.train)
     with storage_errors(workspace.root):
-        folder.mkdir()
+        folder.mkdir(parents=True)
         picture = lr_finder.write(sweep, settings.train, folder)
     next_run = _run_command(options, f"train.learning_rate={sweep.suggestion:g}")
     if options.json:

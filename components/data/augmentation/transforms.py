@@ -4,7 +4,7 @@
 amounts, uniformly from minus to plus the strength, and all kinds that move pixels are one step, so an image is
 interpolated once. Edge pixels are repeated outside the image, which suits dark and bright backgrounds alike.
 
-For 128 images of 28x28, all kinds take 7 ms of one core, without elastic 4 ms; Keras' layers for the same, 140 ms.
+For 128 images of 28x28, all kinds take 9 ms of one core, and rotate, shift and zoom 3 ms; Keras' layers, 61 and 6 ms.
 """
 
 import math

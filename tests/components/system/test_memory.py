@@ -91,6 +91,22 @@ def test_available_memory_is_bounded_by_the_container(tmp_path: Path, monkeypatc
     (tmp_path / "memory.current").write_text("5000000\n")
     (tmp_path / "memory.stat").write_text("anon 3000000\ninactive_file 1000000\n")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "none")
     assert memory.available() == 5_000_000
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.available() > 5_000_000
+
+
+def test_available_memory_is_bounded_by_each_group_around_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service of systemd, a slice, a pod: the root has no limit there, and the tightest one counts."""
+    for group, limit in (("", "max"), ("system.slice", "8000000"), ("system.slice/train.service", "9000000")):
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / group / "memory.current").write_text("5000000\n")
+        (tmp_path / group / "memory.stat").write_text("inactive_file 1000000\n")
+    (tmp_path / "membership").write_text("1:name=systemd:/\n0::/system.slice/train.service\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "MEMBERSHIP", tmp_path / "membership")
+    assert memory.available() == 4_000_000

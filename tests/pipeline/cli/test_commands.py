@@ -55,14 +55,15 @@ def test_the_summary_of_a_run_has_everything_that_a_user_looks_for(home: Path) -
 
 
 def test_find_lr_suggests_a_rate_and_leaves_runs_and_artifacts_alone(home: Path) -> None:
-    """The command that takes the rate, and the picture beside the runs; what was made already is reused."""
+    """The command that takes the rate, and the picture beside the searches; what was made already is reused."""
     before = answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))
     model = ("--set", "train.model=dense")
     result = answer(home, "find-lr", "--source", "digits", *model)
     assert 1e-5 < result["suggestion"] < 1
     rate = f"train.learning_rate={result['suggestion']:g}"
     assert result["command"] == f"python -m pipeline run --source digits --set train.model=dense --set {rate}"
-    assert Path(result["picture"]).is_relative_to(home / "runs")
+    assert Path(result["picture"]).is_relative_to(home / "tune")
+    assert not [folder for folder in (home / "runs").iterdir() if not (folder / "run.json").exists()]
     assert Path(result["picture"]).is_file()
     assert (answer(home, "runs"), sorted((home / "artifacts").glob("*/*"))) == before
 
