@@ -72,7 +72,7 @@ class LoginThrottle:
 
 
 def _is_login(scope: Message) -> bool:
-    return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith(LOGINS)
+    return scope["type"] == "http" and scope["method"] == "POST" and str(scope["path"]).rstrip("/").endswith(LOGINS)
 
 
 def _address(scope: Message) -> str:
