@@ -8,6 +8,7 @@ anything runs.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
@@ -17,6 +18,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.public_text import public
+from components.settings import cron
 from components.settings.fields import problem
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
@@ -39,7 +41,12 @@ VARIABLES = (
     "PIPELINE_WORKSPACE",  # set by Azure Pipelines
 )
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
+SCHEDULES = ("schedule.cron", "schedule.watch")
 PROFILES = Path(__file__).parent / "profiles"
+SERVICE_LINK = re.compile(
+    r"PIPELINE_(\w+?_)??(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?|(?P<port>PORT))"
+)
+ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 AUTO = "auto"
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -69,7 +76,7 @@ def read(
     values = [*layers(file, overrides, environment)]
     if source:
         values.append(("ingest.source", source))
-    if problems := [text for name, value in values if (text := _problem(name, value))]:
+    if problems := [text for name, value in values if (text := _problem(name, value) or _never(name, value))]:
         raise ConfigError(*problems)
     return dict(values)
 
@@ -94,9 +101,9 @@ def settle(values: Values) -> Params:
     if ingest.source == AUTO:
         ingest = replace(ingest, source="mnist")
     values = {**SOURCE_DEFAULTS.get(ingest.source, {}), **values, "ingest.source": ingest.source}
-    values.setdefault("register.name", f"{select.name(ingest)}-classifier")
-    values.setdefault("register.experiment", values["register.name"])
-    return complete(values)
+    name = values.get("register.name") or f"{select.name(ingest)}-classifier"
+    experiment = values.get("register.experiment") or name
+    return complete({**values, "register.name": name, "register.experiment": experiment})
 
 
 def ingest_section(values: Values) -> Ingest:
@@ -113,10 +120,13 @@ def complete(values: Values) -> Params:
             sections[name] = kind(**section(values, name))
         except ConfigError as error:
             problems += error.problems
+    for network in sections["train"].networks if "train" in sections else ():
+        try:
+            catalog.check(network, sections["train"])
+        except ConfigError as error:
+            problems += error.problems
     if problems:
-        raise ConfigError(*problems)
-    for name in sections["train"].networks:
-        catalog.check(name, sections["train"])
+        raise ConfigError(*dict.fromkeys(problems))
     return Params(**sections)
 
 
@@ -159,6 +169,16 @@ def _problem(name: str, value: object) -> str | None:
     return problem(name, SETTINGS[name], value) if name in SETTINGS else unknown(name)
 
 
+def _never(name: str, value: object) -> str | None:
+    """What is wrong with a schedule; not told by `written`, as the DAG file itself refuses it."""
+    if name in SCHEDULES:
+        try:
+            cron.check(str(value), usual=str(SETTINGS[name].default))
+        except ValueError as error:
+            return f"{name} is {value!r}; {error}"
+    return None
+
+
 def unknown(name: str) -> str:
     """That there is no setting *name*, and the one that was probably meant."""
     hint = did_you_mean(name, SETTINGS, cutoff=0.5) or "python -m pipeline settings lists them all"
@@ -187,18 +207,32 @@ def located(file: str) -> Path:
     return profile if file in profiles() and not Path(file).is_file() else Path(expanded(file))
 
 
+def check_variables(environment: Mapping[str, str] | None = None) -> None:
+    """Raise ConfigError with every variable whose name begins with PIPELINE_ and that sets nothing."""
+    names = [name for name, _ in _environment(os.environ if environment is None else environment)]
+    if problems := [_unknown_variable(name) for name in names if name.startswith("PIPELINE_")]:
+        raise ConfigError(*problems)
+
+
 def document(path: str) -> dict[str, dict[str, object]]:
     """The sections of the settings file *path*."""
     try:
-        with located(path).open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(located(path).read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"there is no settings file {path}; give --config a TOML file that exists, or a profile: "
             + ", ".join(profiles())
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the settings file {path} is not UTF-8 ({error.reason} at byte {error.start}); save it in that encoding"
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"the settings file {path} cannot be read: it is nested too deeply") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
+    except ValueError:
+        raise ConfigError(f"the settings file {path} cannot be read: a number in it has too many digits") from None
     for section, values in content.items():
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: '{section}' is outside a section; write it under one, such as [train]")
@@ -218,11 +252,17 @@ def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, object]]
         if environment.get(name):
             yield setting, environment[name]
     for name, text in sorted(environment.items()):
-        if not name.startswith("PIPELINE_") or name in (*VARIABLES, *FROM_ENVIRONMENT):
+        if not name.startswith("PIPELINE_") or name in (*VARIABLES, *FROM_ENVIRONMENT) or _is_service_link(name, text):
             continue
         section, _, rest = name.removeprefix("PIPELINE_").lower().partition("_")
         setting = f"{section}.{rest}" if section in SECTIONS and rest else name
         yield setting, parse(setting, text)
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    """Whether Kubernetes set the variable, for a service called pipeline or pipeline-..., in each pod beside it."""
+    link = SERVICE_LINK.fullmatch(name)
+    return link is not None and (link["port"] is None or ADDRESS.match(text) is not None)
 
 
 def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, object]]:

@@ -13,6 +13,7 @@ $PIPELINE_HOME/              default ./workspace
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from components.system import locks
 from components.system.files import expanded
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.local import Store
+
+LONGEST_FILE_NAME = 240  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Home:
         """
         with storage_errors(self.root):
             self.prepare()
-            handle = os.open(self.root / "locks" / name, os.O_RDWR | os.O_CREAT)
+            handle = os.open(self.root / "locks" / _file_name(name), os.O_RDWR | os.O_CREAT)
         try:
             locks.acquire(handle, name)
             yield
@@ -95,3 +98,11 @@ class Home:
 
     def clear_work(self, stage: str, key: str) -> None:
         shutil.rmtree(self.work(stage, key), ignore_errors=True)
+
+
+def _file_name(text: str) -> str:
+    """A file name of its own for any *text*; most are their own."""
+    name = text.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+    if len(os.fsencode(name)) <= LONGEST_FILE_NAME:
+        return name
+    return f"{text.partition('-')[0][:20]}-{hashlib.sha256(os.fsencode(text)).hexdigest()}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MODULES = Path(__file__).parent / "sources"
 FOLDER = "FOLDER"  # the SOURCE of the modules that read a user's own folder
 LAST = "folder"  # reads whatever folder no other module recognizes
+LONGEST_NAME = 200  # characters, of the 256 that a registered model's name may have
 SECONDS_TO_CHOOSE = 4.0
 NOTICE = """\
 {line}
@@ -97,8 +98,9 @@ def name(params: Ingest) -> str:
 def _safe(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     short = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
     # a name in another script leaves nothing: two such folders must not share one name
-    return short or f"images-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    return short if 0 < len(short) <= LONGEST_NAME else f"{short[:LONGEST_NAME] or 'images'}-{digest}"
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:

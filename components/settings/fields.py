@@ -27,6 +27,8 @@ def setting(
     return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
 
 
+LARGEST = 2**63 - 1  # of a whole number without a maximum of its own: JSON, NumPy and MLflow take no larger one
+SHOWN = 100  # characters
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -35,23 +37,38 @@ def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:
     kind: type = type(spec.default)
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (isinstance(value, kind) if kind in (bool, str) else whole or (kind is float and isinstance(value, float))):
-        return f"{name} is {value!r}; expected {KINDS[kind]}, such as {spec.default!r}"
-    bounds = spec.metadata
-    low, high, choices = bounds["minimum"], bounds["maximum"], bounds["choices"]
+        return f"{name} is {shown(value)}; expected {KINDS[kind]}, such as {spec.default!r}"
+    choices = spec.metadata["choices"]
     if choices and value not in choices:
-        return f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}"
-    if kind in (int, float) and not (
-        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
-    ):
-        span = f"at least {low}" if high is None else f"{low} to {high}"
-        hint = f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else ""
-        return f"{name} is {value!r}; expected {span}{hint}"
-    if spelling := bounds["spelling"]:
+        return f"{name} is {shown(value)}; expected one of {', '.join(map(str, choices))}"
+    if kind in (int, float) and (expected := _expected(spec, value)):
+        return f"{name} is {shown(value)}; expected {expected}"
+    if spelling := spec.metadata["spelling"]:
         try:
             spelling(value)
         except ValueError as error:
-            return f"{name} is {value!r}; {error}"
+            return f"{name} is {shown(value)}; {error}"
     return None
+
+
+def _expected(spec: "Field[Any]", value: float) -> str:
+    """The bounds that the number *value* is not within, "" where it is within them."""
+    low, high = spec.metadata["minimum"], spec.metadata["maximum"]
+    in_bounds = value <= (LARGEST if high is None else high) and (low is None or value >= low)
+    if in_bounds and (isinstance(value, int) or math.isfinite(value)):
+        return ""
+    largest = f" and at most {LARGEST}" if high is None and value > LARGEST and value != math.inf else ""
+    span = f"at least {low}{largest}" if high is None else f"{low} to {high}"
+    return span + (f" (did you mean {value / 100:g}?)" if high == 1 and 1 < value <= 100 else "")
+
+
+def shown(value: object) -> str:
+    """*value* as a message shows it, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return "too long to be shown"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 @dataclass(frozen=True)

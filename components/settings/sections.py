@@ -4,6 +4,7 @@ A setting is declared once, with its default, its help text and its bounds; the 
 Airflow UI are made from these declarations. Standard library only: a DAG file may import this.
 """
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ MODELS = tuple(sorted(path.stem for path in ARCHITECTURES.glob("[a-z]*.py")))
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+LARGEST_SEED = 2**32 - 1  # NumPy's
 LOSSES = ("sparse", "one_hot")
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
 FIRST_FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")  # then by name
@@ -28,6 +30,11 @@ FORMATS = tuple(
         key=lambda name: (FIRST_FORMATS.index(name) if name in FIRST_FORMATS else len(FIRST_FORMATS), name),
     )
 )
+
+NOT_IN_NAMES = re.compile(r"[/:?]")  # they have a meaning in models:/NAME/1, by which a model is loaded
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are no UTF-8
+LONGEST_NAME = 256  # characters: the width of the columns of MLflow's database
+EXPECTED_NAME = "expected a name"
 
 
 def words(text: str) -> list[str]:
@@ -78,6 +85,26 @@ def pod_template(file: str) -> str:
     if not file or file.startswith("/"):
         return file
     raise ValueError("expected the absolute path that the file has for Airflow's scheduler")
+
+
+def registered_name(name: str) -> str:
+    """*name*, of a registered model, or empty; raises ValueError where MLflow, its database or a URI cannot take it."""
+    if wrong := NOT_IN_NAMES.search(name):
+        raise ValueError(f"{EXPECTED_NAME}, such as pets-classifier, without {wrong[0]!r}")
+    if name in (".", ".."):
+        raise ValueError(f"{EXPECTED_NAME}, such as pets-classifier")
+    return experiment_name(name)
+
+
+def experiment_name(name: str) -> str:
+    """*name*, of an MLflow experiment, or empty; raises ValueError where MLflow or its database cannot take it."""
+    if name and not name.strip():
+        raise ValueError(f"{EXPECTED_NAME}; empty means the default")
+    if wrong := CONTROL.search(name):
+        raise ValueError(f"{EXPECTED_NAME} without {wrong[0]!r}")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{EXPECTED_NAME} of at most {LONGEST_NAME} characters; this has {len(name)}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -196,7 +223,9 @@ class Train(Section):
     precision: str = setting(
         "auto", "precision; auto: bfloat16 where the CPU computes faster with it", choices=PRECISIONS
     )
-    seed: int = setting(0, "seed of initial weights, shuffling, dropout and augmentation", minimum=0)
+    seed: int = setting(
+        0, "seed of initial weights, shuffling, dropout and augmentation", minimum=0, maximum=LARGEST_SEED
+    )
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -210,6 +239,11 @@ class Train(Section):
             problems.append(
                 f"train.member_models names {len(self.networks)} networks, and train.members is {self.members}; "
                 f"set train.members={len(self.networks)} or more"
+            )
+        if self.seed + self.members - 1 > LARGEST_SEED:
+            problems.append(
+                f"train.seed is {self.seed}, and the last of train.members={self.members} would have a seed above "
+                f"{LARGEST_SEED}; take a smaller one"
             )
         if self.workers > self.batch_size:
             problems.append(
@@ -287,8 +321,10 @@ class Gate(Section):
 
 @dataclass(frozen=True)
 class Register(Section):
-    name: str = setting("", "registered model; empty: SOURCE-classifier", in_key=False)
-    experiment: str = setting("", "MLflow experiment; empty: the registered model's name", in_key=False)
+    name: str = setting("", "registered model; empty: SOURCE-classifier", spelling=registered_name, in_key=False)
+    experiment: str = setting(
+        "", "MLflow experiment; empty: the registered model's name", spelling=experiment_name, in_key=False
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Read a schema file that a user wrote (layout: components/validate/schema.py). Loaded only where one is set."""
 
+import codecs
 import json
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -65,7 +66,7 @@ def read(path: Path) -> SchemaFile:
 
 def _load(path: Path) -> Content:
     try:
-        content = msgspec.json.decode(path.read_bytes())
+        content = msgspec.json.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise ConfigError(
             f"validate.schema is {str(path)!r}, which cannot be read ({error.strerror}); expected the path of a schema "

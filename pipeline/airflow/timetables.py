@@ -3,22 +3,21 @@
 from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable
-from croniter import croniter
 
 from components.errors import ConfigError
-
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+from components.settings import cron
 
 
 def at(setting: str, expression: str) -> CronTriggerTimetable | None:
-    """The timetable of a cron *expression* in UTC, None where it is empty; raises ConfigError where it is malformed.
+    """The timetable of a cron *expression* in UTC, None where it is empty.
 
-    A DAG that is new to Airflow waits for its next time and does not catch up on the last one.
+    Raises ConfigError where it is malformed, or never comes: of the latter Airflow would say nothing. A DAG that is new
+    to Airflow waits for its next time and does not catch up on the last one.
     """
     if not expression:
         return None
-    if expression not in PRESETS and not croniter.is_valid(expression):
-        raise ConfigError(
-            f"{setting} is {expression!r}; expected five fields such as '0 3 * * 1', or one of {', '.join(PRESETS)}"
-        )
+    try:
+        cron.check(expression)
+    except ValueError as error:
+        raise ConfigError(f"{setting} is {expression!r}; {error}") from None
     return CronTriggerTimetable(expression, timezone="UTC", run_immediately=timedelta(0))

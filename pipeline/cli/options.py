@@ -83,9 +83,11 @@ def stage_option(*names: str, **details: Any) -> Option:
 
 
 def home() -> "Home":
-    """The workspace that the environment names."""
+    """The workspace that the environment names; raises ConfigError where a variable is misspelt."""
+    from pipeline.config import check_variables
     from pipeline.home import Home
 
+    check_variables()
     return Home.from_environment()
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
 from components.public_text import public
+from components.settings.fields import shown
+from components.settings.sections import registered_name
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import accuracy, print_json, print_table
@@ -31,6 +33,7 @@ def _reason(default: str = "") -> Option:
 def models(options: Namespace) -> int:
     from components.registry.client import Registry
 
+    _check_name(options.name)
     registry = Registry(home().tracking_uri)
     names = [options.name] if options.name else registry.names()
     versions = [version for name in names for version in registry.versions(name)]
@@ -108,6 +111,7 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
     """Move the alias by *move* under the registry's lock and print the result."""
     from components.registry.client import Registry
 
+    _check_name(name)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     name = name or _only(registry.names())
@@ -116,6 +120,14 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
     before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
     answer(f"the champion of {facts['name']} is version {facts['version']} ({before})")
     return 0
+
+
+def _check_name(name: str) -> None:
+    """Raise ConfigError where no registered model can have this *name*."""
+    try:
+        registered_name(name)
+    except ValueError as error:
+        raise ConfigError(f"the model's name is {shown(name)}; {error}") from None
 
 
 def _only(names: list[str]) -> str:

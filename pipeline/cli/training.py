@@ -66,11 +66,12 @@ def tune(options: Namespace) -> int:
     from pipeline.tuning import best_settings, plan
     from pipeline.tuning.tune import tune as search
 
-    file, workspace = config.settings_file(options.config), home()
+    file = config.settings_file(options.config)
     if os.environ.get("TF_CONFIG"):
         raise ConfigError("TF_CONFIG is set, and a search trains on this machine alone; unset TF_CONFIG")
     chosen = {name: getattr(options, name) for name in ("trials", "parallel", "seconds", "study")}
     search_plan = plan.plan(file, options.set, chosen, lambda: params(options))
+    workspace = home()
     out = Path(expanded(options.out)) if options.out else workspace.tuning / f"{search_plan.tune.study}.toml"
     if options.out:
         best_settings.check(out, file)

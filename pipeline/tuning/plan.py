@@ -17,11 +17,12 @@ from typing import Any, cast
 
 from components.errors import ConfigError, SourceError
 from components.formatting import did_you_mean
-from components.settings.fields import Section, problem, setting
+from components.settings.fields import Section, problem, setting, shown
 from components.settings.sections import SECTIONS, Params
 from pipeline import config
 
 IMAGE_SETTINGS = ("ingest.image_size", "ingest.channels")
+LONGEST_STUDY = 200  # bytes: files are called by its name
 EXAMPLE = '"train.dropout" = {low = 0.1, high = 0.5}'
 EXPECTED = "{low = ..., high = ..., log = true} or {choices = [...]}"
 
@@ -146,8 +147,12 @@ def _tune(entries: Mapping[str, Any]) -> tuple[Tune, list[str]]:
     values = {name: value for name, value in entries.items() if name in known}
     wrong = {name: text for name, value in values.items() if (text := problem(f"tune.{name}", known[name], value))}
     valid = {name: value for name, value in values.items() if name not in wrong}
-    if not re.fullmatch(r"\w[\w.-]*", str(valid.get("study", "tune"))):
-        wrong["study"] = f"the study is called {valid['study']!r}; name it with letters, digits and _.- by --study NAME"
+    study = str(valid.get("study", "tune"))
+    if not re.fullmatch(r"\w[\w.-]*", study) or len(os.fsencode(study)) > LONGEST_STUDY:
+        wrong["study"] = (
+            f"the study is called {shown(study)}; name it with at most {LONGEST_STUDY} letters, digits and _.- by "
+            "--study NAME"
+        )
     return Tune(**valid), [*problems, *wrong.values()]
 
 

@@ -96,6 +96,17 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     ]
 
 
+def test_a_network_that_is_missing_hides_no_conflict() -> None:
+    """Each network of an ensemble, and what another section says."""
+    with pytest.raises(ConfigError) as raised:
+        config.complete({"train.members": 2, "train.member_models": "a:b,c:d", "gate.min_accuracy": 2})
+    assert [problem[:24] for problem in raised.value.problems] == [
+        "gate.min_accuracy is 2; ",
+        "train.member_models=a:b,",
+        "train.member_models=a:b,",
+    ]
+
+
 def test_conflicts_in_two_sections_are_reported_together() -> None:
     """Settings that do not go together: the first section does not hide the second."""
     with pytest.raises(ConfigError) as raised:
@@ -139,6 +150,114 @@ def test_a_settings_file_is_utf_8_whatever_the_locale(tmp_path: Path, monkeypatc
     file = tmp_path / "settings.toml"
     file.write_bytes("[register]\nexperiment = 'Größen'".encode())
     assert load(file=str(file)).register.experiment == "Größen"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_settings_file_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """Notepad and PowerShell write it."""
+    file = tmp_path / "settings.toml"
+    file.write_bytes("[train]\r\nepochs = 2\r\n".encode(encoding))
+    assert load(file=str(file)).train.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[train]\nepochs = 2\n".encode("utf-16"), "is not UTF-8 (invalid start byte at byte 0); save it in that"),
+        (b"[train]\nmodel = '\xe9'", "is not UTF-8 (invalid continuation byte at byte 17)"),
+        (b"[train]\nmodel = " + b"[" * 9999 + b"]" * 9999, "cannot be read: it is nested too deeply"),
+        (b"[train]\nepochs = " + b"9" * 5000, "cannot be read: a number in it has too many digits"),
+    ],
+    ids=["utf-16", "latin-1", "nested", "digits"],
+)
+def test_a_settings_file_that_python_cannot_read_is_one_sentence(tmp_path: Path, content: bytes, reason: str) -> None:
+    """However it was damaged: no traceback."""
+    file = tmp_path / "settings.toml"
+    file.write_bytes(content)
+    (message,) = problems(file=str(file))
+    assert message.startswith(f"the settings file {file} {reason}")
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "0x" + "f" * 9999], ids=["decimal", "hexadecimal"])
+def test_a_number_of_hundreds_of_digits_is_out_of_bounds(tmp_path: Path, number: str) -> None:
+    """TOML's integers have no limit in Python; floats, NumPy, JSON and our own messages do."""
+    file = tmp_path / "settings.toml"
+    names = ("train.epochs", "train.dropout", "train.seed", "train.model", "gate.max_latency_ms", "validate.min_images")
+    file.write_text("".join(f"{name} = {number}\n" for name in names))
+    reported = problems(file=str(file))
+    assert [message.partition(" ")[0] for message in reported] == list(names)
+    assert all("; expected " in message and len(message) < 400 for message in reported)
+
+
+@pytest.mark.parametrize(
+    "name", ["vision/pets", "pets:v2", "what?", "..", ".", "a\tb", "a\nb", "a\x7f", "a\udce9", "x" * 257]
+)
+def test_a_name_that_no_registry_takes_is_refused(name: str) -> None:
+    """Before anything runs: MLflow would refuse it after the training, or could never load the model by its URI."""
+    (message,) = problems(f"register.name={name}")
+    assert message.startswith("register.name is ")
+    assert "; expected a name" in message
+
+
+@pytest.mark.parametrize("name", ["pets%20v2", "o'brien", "my pets", "Größe", "猫", "x" * 256, "-", "a..b"])
+def test_a_name_that_a_registry_takes_is_kept(name: str) -> None:
+    """As it was written."""
+    assert load(f"register.name={name}").register.name == name
+
+
+def test_an_experiment_may_be_named_like_a_path() -> None:
+    """MLflow takes any text there; control characters, blanks alone and more than its column holds are refused."""
+    assert load("register.experiment=team/pets:v2").register.experiment == "team/pets:v2"
+    assert problems("register.experiment=a\x00b") == [
+        r"register.experiment is 'a\x00b'; expected a name without '\x00'"
+    ]
+    assert problems(f"register.experiment={'x' * 257}")[0].endswith("of at most 256 characters; this has 257")
+
+
+def test_an_empty_name_means_the_default(tmp_path: Path) -> None:
+    """As the table of settings says; blanks alone do not."""
+    register = load("register.name=", "register.experiment=").register
+    assert (register.name, register.experiment) == ("digits-classifier", "digits-classifier")
+    (tmp_path / "settings.toml").write_text("[register]\nname = '  '\nexperiment = ' '\n")
+    assert len(problems(file=str(tmp_path / "settings.toml"))) == 2
+
+
+@pytest.mark.parametrize("folder", ["a:b", "..c", "x" * 250, "写真", "what?", "tab\there", " "])
+def test_the_name_that_follows_from_a_folder_is_one_that_a_registry_takes(tmp_path: Path, folder: str) -> None:
+    """Whatever the folder is called."""
+    (tmp_path / folder).mkdir()
+    name = load(source=str(tmp_path / folder)).register.name
+    assert name.endswith("-classifier")
+    assert load(f"register.name={name}").register.name == name
+
+
+def test_seeds_are_those_of_numpy() -> None:
+    """A larger one would end in a traceback when training begins; so would that of an ensemble's last member."""
+    assert problems("train.seed=4294967296") == ["train.seed is 4294967296; expected 0 to 4294967295"]
+    assert "train.members=2 would have a seed above" in problems("train.seed=4294967295", "train.members=2")[0]
+
+
+@pytest.mark.parametrize("setting", ["schedule.cron", "schedule.watch"])
+def test_a_schedule_that_never_comes_is_refused(setting: str) -> None:
+    """Not by Airflow, which would list the DAG and never run it."""
+    (message,) = problems(f"{setting}=0 0 30 2 *")
+    assert message.startswith(f"{setting} is '0 0 30 2 *'; expected five fields such as '0 3 * * 1', or one of @hourly")
+
+
+def test_the_variables_of_a_kubernetes_service_are_left_alone() -> None:
+    """Each pod beside a service called pipeline, or pipeline-train, gets them."""
+    links = {
+        "PIPELINE_SERVICE_HOST": "10.0.0.1",
+        "PIPELINE_SERVICE_PORT": "80",
+        "PIPELINE_SERVICE_PORT_HTTP": "80",
+        "PIPELINE_PORT": "tcp://10.0.0.1:80",
+        "PIPELINE_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "PIPELINE_PORT_80_TCP_ADDR": "10.0.0.1",
+        "PIPELINE_TRAIN_SERVICE_HOST": "10.0.0.1",
+        "PIPELINE_TRAIN_PORT": "tcp://10.0.0.1:80",
+    }
+    assert load(**links) == load()
+    assert len(problems(PIPELINE_PORT="8080", PIPELINE_TRAIN_PORT="8080")) == 2
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def cluster(workers: int) -> Cluster:
         return Cluster(workers)
     try:
         addresses, number = _read(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         raise ConfigError(f"TF_CONFIG is {text!r} ({reason}); expected JSON such as {EXAMPLE}") from None
     if max(1, len(addresses)) != workers:

@@ -32,6 +32,14 @@ def test_inferred_schema_can_be_pinned(tmp_path: Path) -> None:
     assert checked(tmp_path, random_images(300), random_images(90, seed=1), params) == []
 
 
+def test_a_schema_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As editors on Windows save it."""
+    path = Path(pinned(tmp_path).schema)
+    schema = read(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(path) == schema
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -93,6 +93,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bag]:
         "folder": {"PIPELINE_CONFIG": str(settings)},
         "queues": {f"PIPELINE_SCHEDULE_{name}": value for name, value in queues.items()},
         "wrong cron": {"PIPELINE_CONFIG": str(wrong)},
+        "never": {"PIPELINE_SCHEDULE_CRON": "0 0 30 2 *", "PIPELINE_SCHEDULE_WATCH": "0 0 3 * * *"},
     }
     return dict(zip(environments, read(folder, *environments.values()), strict=True))
 
@@ -211,3 +212,10 @@ def test_a_wrong_schedule_is_an_import_error_in_one_sentence(bags: dict[str, Bag
     [text] = bags["wrong cron"]["errors"].values()
     assert "schedule.cron is 'on sundays'; expected five fields such as '0 3 * * 1'" in text.splitlines()[-1]
     assert set(bags["wrong cron"]["dags"]) == {"retrain_on_new_data", "watch_data"}
+
+
+def test_a_schedule_that_never_comes_fails_its_dag(bags: dict[str, Bag]) -> None:
+    """Airflow would list the DAG without a next run, and retraining would stop without a word."""
+    (text,) = bags["never"]["errors"].values()  # there is nothing to watch in the source "auto"
+    assert "schedule.cron is '0 0 30 2 *'; expected five fields" in text.splitlines()[-1]
+    assert text.splitlines()[-1].endswith("(this day never comes)")

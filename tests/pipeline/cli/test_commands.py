@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.cli.main import main
 from tests.conftest import CLEAN, QUICK, ROOT, command
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
@@ -232,3 +233,27 @@ def test_help_imports_declarations_alone() -> None:
     script = "import sys, pipeline.cli.main; print({'pipeline.config', 'pipeline.home'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["models", "a/b"], ["rollback", "--name", "a/b"], ["promote", "1", "--force", "--reason", "x", "--name", "a/b"]],
+)
+def test_a_model_name_that_cannot_be_is_the_same_sentence_everywhere(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """Not "make it writable": the slash would have been a folder of locks."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        "error: the model's name is 'a/b'; expected a name, such as pets-classifier, without '/'\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["models"], ["gc"], ["verify"], ["show"]])
+def test_a_misspelt_variable_ends_every_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """`gc` would otherwise clean another workspace than the one that was meant."""
+    monkeypatch.setenv("PIPELINE_HOEM", "/elsewhere")
+    assert main(arguments) == 2
+    assert "PIPELINE_HOEM sets nothing; did you mean 'PIPELINE_HOME'?" in capsys.readouterr().err

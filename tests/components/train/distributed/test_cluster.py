@@ -52,6 +52,7 @@ def test_a_service_that_always_sets_tf_config_does_no_harm(monkeypatch: pytest.M
     [
         ("nonsense", "TF_CONFIG is 'nonsense' .*; expected JSON such as"),
         ("[]", "expected JSON such as"),
+        ("[" * 99_999, "expected JSON such as"),
         (config({"worker": 2}), "expected JSON such as"),
         (config({"ps": ["10.0.0.1:1"], **TWO}), "the job 'ps' takes no part in this training"),
         (config({"worker": ["10.0.0.1", "10.0.0.2:2222"]}), "'10.0.0.1' is not HOST:PORT"),
