@@ -2,8 +2,12 @@
 """python -m pipeline COMMAND."""
 
 import sys
+import traceback
 
+from components.progress import say
 from pipeline.cli.main import main
 
 if __name__ == "__main__":
+    # the traceback of a bug is public too: libraries quote addresses with their logins
+    sys.excepthook = lambda *bug: say("".join(traceback.format_exception(*bug)).rstrip())
     sys.exit(main())

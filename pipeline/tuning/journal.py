@@ -8,7 +8,6 @@ What Optuna 5.0 does not do for it, by optuna/storages/journal/:
 * A last line that a full disk cut off would be joined with the next one, and the study lost.
 """
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import optuna
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 
 from components.errors import ConfigError, StorageFailed
+from components.system import locks
 from pipeline.home import Home
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # it announces each trial, and so does the search
@@ -29,7 +29,7 @@ class FileLock(JournalFileOpenLock):
 
     def acquire(self) -> bool:
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        locks.acquire(self._handle, self._path.name)
         return True
 
     def release(self) -> None:
