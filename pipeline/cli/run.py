@@ -113,6 +113,9 @@ def settings(options: Namespace) -> int:
     if options.json:
         print_json(values)
     else:
-        rows = [(name, json.dumps(value), config.SETTINGS[name].metadata["help"]) for name, value in values.items()]
+        rows = [
+            (name, json.dumps(value, ensure_ascii=False), config.SETTINGS[name].metadata["help"])
+            for name, value in values.items()
+        ]
         print_table(("setting", "value", "meaning"), rows)
     return 0

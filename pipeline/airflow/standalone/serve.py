@@ -61,8 +61,9 @@ def _preflight(host: str, port: int, mlflow_port: int) -> None:
 def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     """A healthy Airflow whose DAGs are read; all of its processes have ended when the block is left."""
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
+    store = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri}  # no argument: those are visible to all users
     with storage_errors(home.root):
-        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui})
+        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui, **store})
     parts = Parts(local.logs, environment)
     try:
         with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
@@ -91,7 +92,7 @@ def _mlflow(home: Home, local: Local, port: int) -> list[str]:
     return [
         *("mlflow", "server", "--host", local.host, "--port", str(port), "--workers", "1"),
         *("--allowed-hosts", ",".join(sorted(names))),
-        *("--backend-store-uri", home.tracking_uri, "--artifacts-destination", str(home.root / "mlartifacts")),
+        *("--artifacts-destination", str(home.root / "mlartifacts")),
     ]
 
 
