@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.artifact_files import Statistics
 from components.errors import PipelineError
-from components.findings import Finding
+from components.findings import Finding, require
 from components.settings.sections import Params
 
 if TYPE_CHECKING:
     from components.registry.client import Registry
+    from components.train.task import TeacherFile
+    from components.validate.class_changes import ChampionClasses
 
 TENSORFLOW = ("numpy", "tensorflow", "keras")
 
@@ -40,12 +42,13 @@ class StageContext:
     work: Callable[[], Path]  # scratch that outlives a killed process, for checkpoints
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
-    teacher: Callable[[], Path | None]  # model file to distil from
+    teacher: Callable[[], "TeacherFile | None"]  # the model to distil from
     watch: Callable[[list[dict[str, float]]], None] | None  # called with the history after each epoch
     registry: Callable[[], "Registry"]
     mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
     tags: Callable[[], dict[str, str]]  # of a new registered version
     champion_statistics: Callable[[], Statistics | None]  # of the images that the champion was trained on
+    champion_classes: Callable[[], list[str] | None]  # the names of the classes that the champion knows
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
     promotion_log: Path
 
@@ -74,8 +77,22 @@ class Stage:
 
 def _ingest(context: StageContext) -> Facts:
     from components.ingest.stage import ingest
+    from components.validate.check import REJECTION
+    from components.validate.class_changes import class_changes
 
-    return ingest(context.out, context.params.ingest, context.fingerprint())
+    def accept(classes: list[str]) -> None:
+        """Refuse another project's images before they are decoded; warnings are left to the check of validate."""
+        known = _champion_classes(context)
+        require(list(class_changes(classes, known)) if known else [], REJECTION)
+
+    return ingest(context.out, context.params.ingest, context.fingerprint(), accept)
+
+
+def _champion_classes(context: StageContext) -> "ChampionClasses | None":
+    from components.validate.class_changes import ChampionClasses
+
+    params, classes = context.params, context.champion_classes()
+    return ChampionClasses(classes, params.register.name, params.gate.allow_removed_classes) if classes else None
 
 
 def _check_ingest(context: StageContext) -> Verdict:
@@ -93,9 +110,9 @@ def _validate(context: StageContext) -> Facts:
 def _check_validate(context: StageContext) -> Verdict:
     from components.validate.check import REJECTION, check
 
-    params, champion = context.params.validate, context.champion_statistics()
+    champion, known = context.champion_statistics(), _champion_classes(context)
     drawn = context.facts("ingest").get("test_split")
-    return Verdict(check(context.path("validate"), params, champion, drawn), REJECTION)
+    return Verdict(check(context.path("validate"), context.params.validate, champion, drawn, known), REJECTION)
 
 
 def _normalize(context: StageContext) -> Facts:
@@ -177,6 +194,7 @@ def _promote(context: StageContext) -> Facts:
         log=context.promotion_log,
         who=person(),
         champion_evaluate=context.champion_evaluation(),
+        champion_classes=context.champion_classes(),
         params=context.params.promote,
     )
 

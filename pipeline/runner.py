@@ -17,6 +17,7 @@ from components.progress import say
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
 from components.train.distributed.cluster import cluster
+from components.train.task import TeacherFile
 from pipeline import teacher as teachers
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
 from pipeline.home import Home
@@ -75,7 +76,7 @@ class Runner:
         """The registered version that train.teacher names, the same throughout the run."""
         return teachers.find(self.params, self.tracking.registry)
 
-    def teacher_file(self) -> Path | None:
+    def teacher_file(self) -> TeacherFile | None:
         return teachers.file(self.teacher, self.home, self.tracking.registry) if self.teacher else None
 
     def recipe(self, stage: str) -> Recipe:
@@ -259,6 +260,7 @@ class Runner:
             mlflow_run=self.tracking.run_id,
             tags=self.tracking.tags,
             champion_statistics=self.tracking.champion_statistics,
+            champion_classes=self.tracking.champion_classes,
             champion_evaluation=self.tracking.champion_evaluate,
             promotion_log=self.home.promotions,
         )

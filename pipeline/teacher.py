@@ -10,6 +10,8 @@ from components.errors import ArtifactCorrupt, ConfigError
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
+from components.train.task import TeacherFile
+from pipeline import model_classes
 from pipeline.home import Home
 
 
@@ -33,8 +35,13 @@ def find(params: Params, registry: Registry, sha256: str = "") -> ModelVersion |
     )
 
 
-def file(version: ModelVersion, home: Home, registry: Registry) -> Path:
-    """The version's model.keras: that of the training that produced it, or a copy from the registry."""
+def file(version: ModelVersion, home: Home, registry: Registry) -> TeacherFile:
+    """The version's model.keras, with the names of its classes where they are known."""
+    return TeacherFile(_path(version, home, registry), tuple(model_classes.of_version(version, home.store) or ()))
+
+
+def _path(version: ModelVersion, home: Home, registry: Registry) -> Path:
+    """That of the training that produced the version, or a copy from the registry."""
     try:
         made = home.store.get("train", version.tags.get("train.key", "none"))
         if made and model_sha256(made.path) == version.model_sha256:

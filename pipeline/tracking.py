@@ -19,6 +19,7 @@ from components.progress import say
 from components.public_text import public
 from components.registry.client import CHAMPION, Registry, answering
 from components.settings.sections import Params
+from pipeline import model_classes
 from pipeline.home import Home
 from pipeline.run_record import Model, RunRecord
 from pipeline.store.artifact import Artifact, digest_of
@@ -74,6 +75,14 @@ class Tracking:
             return None
         artifact = self._of_champion("evaluate")
         return artifact.path if artifact else None
+
+    def champion_classes(self) -> list[str] | None:
+        """The names of the classes that the champion knows; None where there is no champion, or nothing tells them."""
+        try:
+            champion = self.registry.alias(self.params.register.name, CHAMPION)
+        except RegistryUnreachable:
+            return None
+        return model_classes.of_version(champion, self.home.store) if champion else None
 
     def _of_champion(self, stage: str) -> Artifact | None:
         champion = self.registry.alias(self.params.register.name, CHAMPION)

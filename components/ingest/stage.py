@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -28,7 +29,9 @@ class Facts(TypedDict("Facts", {"from": str})):
     seconds: float
 
 
-def ingest(out: Path, params: Ingest, fingerprint: str) -> Facts:
+def ingest(
+    out: Path, params: Ingest, fingerprint: str, accept: Callable[[list[str]], None] = lambda _classes: None
+) -> Facts:
     """Write both splits of the source that *params* names, and their provenance, to *out*.
 
         out/
@@ -37,12 +40,14 @@ def ingest(out: Path, params: Ingest, fingerprint: str) -> Facts:
           source.json  source, name, classes, shape, images per split, fingerprint, sha256 of the source's files
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
 
-    *fingerprint* is what `select.fingerprint` returned. Raises SourceUnreachable where something else was read, and
-    DataRejected where the images cannot be trained on: one class only, an empty split, a label outside the classes.
+    *fingerprint* is what `select.fingerprint` returned; *accept* may reject the classes before any image is decoded.
+    Raises SourceUnreachable where something else was read, and DataRejected where the images cannot be trained on: one
+    class only, an empty split, a label outside the classes.
     """
     started = time.perf_counter()
     source = select.read(params)
     require_two_classes(source.classes, params.source)
+    accept(source.classes)
     shape = target_shape(source.shape, params)
     counts = _write(source, out, shape)
     for split in SPLITS:

@@ -2,13 +2,15 @@
 
 model.keras   zip, entries sorted by name and dated 1980-01-01
   config.json         the layers, without optimizer and loss
-  metadata.json       the version of Keras that wrote it
+  metadata.json       the version of Keras that wrote it; the names of the classes, in the order of the probabilities
   model.weights.h5    the weights, batch normalisation's moving averages among them
 """
 
 import json
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from components.errors import ArtifactCorrupt
 from components.system.tensorflow import KerasModel, tensorflow
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip entry can hold
+METADATA = "metadata.json"
 
 
 def _canonical(name: str, content: bytes) -> bytes:
@@ -34,16 +37,36 @@ def _canonical(name: str, content: bytes) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def write_model(model: KerasModel, path: Path) -> None:
-    """Save *model*, which must not be compiled, to *path*, without anything that differs between processes."""
+def write_model(model: KerasModel, path: Path, classes: Sequence[str] = ()) -> None:
+    """Save *model*, which must not be compiled, to *path*, without anything that differs between processes.
+
+    With the names of its *classes* inside, equal weights that answer other questions are different models.
+    """
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder, "model.keras")
         model.save(draft)
         with zipfile.ZipFile(draft) as source:
             entries = {name: _canonical(name, source.read(name)) for name in sorted(source.namelist())}
+    if classes:
+        metadata = json.loads(entries[METADATA]) | {"classes": list(classes)}
+        entries[METADATA] = json.dumps(metadata, indent=2, sort_keys=True).encode() + b"\n"
     with zipfile.ZipFile(path, "w") as target:
         for name, content in entries.items():
             target.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_STORED)
+
+
+def read_classes(path: Path) -> list[str] | None:
+    """The class names in the model file *path*; None where it has none: an earlier version or another program wrote it.
+
+    Raises ArtifactCorrupt where the file is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ArtifactCorrupt(f"{path} cannot be read as a Keras model: {error}") from error
+    names = metadata.get("classes") if isinstance(metadata, dict) else None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 def read_model(path: Path) -> KerasModel:

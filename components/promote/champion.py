@@ -18,6 +18,7 @@ class Promoted(TypedDict):
     made: bool
     comparison: NotRequired[dict[str, Any] | None]
     reason: NotRequired[str]
+    warnings: NotRequired[list[str]]
 
 
 def make_champion(

@@ -1,22 +1,35 @@
-"""Challenger against champion on the same test images: compared image by image, judged by McNemar's counts."""
+"""Challenger against champion on the same test images: compared image by image, judged by McNemar's counts.
+
+Two models may know different classes, or number the same ones differently. So what each answers, the most probable of
+all classes that it knows, is compared by name, on the test images of the classes that both know. Images of new classes
+are counted apart: the champion cannot know them.
+"""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.artifact_files import Corruptions
+from components.data.classes import ClassChange, counted, quoted
 from components.findings import Finding
+from components.promote.predictions import Predictions, evaluated_classes
 from components.settings.sections import Gate
 
 if TYPE_CHECKING:  # a run with nothing to do compares nothing: it must not load NumPy
     from components.data.splits import Labels
-    from components.models.prediction import Probabilities
+
+FEW_IMAGES = 20  # on fewer, one image makes a difference of five points
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same *n* test images; only the challenger gets *gained* right, only the champion *lost*."""
+    """Two models on the same *n* test images, all of classes that both know.
+
+    Only the challenger gets *gained* right, only the champion *lost*. Beside them there are *added_n* test images of
+    classes that the champion does not know, of which the challenger gets *added_correct* right.
+    """
 
     n: int
     challenger_correct: int
@@ -24,45 +37,106 @@ class Comparison:
     gained: int
     lost: int
     p: float  # McNemar's exact test, two-sided
+    classes: ClassChange = field(default_factory=ClassChange)
+    added_n: int = 0
+    added_correct: int = 0
 
     def __str__(self) -> str:
         points = 100 * (self.gained - self.lost) / self.n
+        images = f"{self.n:,} test images of the {counted(len(self.classes.both))} that both know"
         return (
-            f"{self.challenger_correct:,} right against the champion's {self.champion_correct:,} of {self.n:,} "
+            f"{self.challenger_correct:,} right against the champion's {self.champion_correct:,} of "
+            f"{images if self.classes else f'{self.n:,}'} "
             f"({points:+.2f} points: {self.gained} gained, {self.lost} lost; McNemar's p {self.p:.3g})"
         )
 
+    def in_full(self) -> str:
+        """The comparison, and what there is beside it: classes that are new, classes that are no longer known."""
+        added, removed = self.classes.added, self.classes.removed
+        new = f"; new: {quoted(added)}, {self.added_correct:,} of {self.added_n:,} right" if added else ""
+        return f"{self}{new}{f'; no longer known: {quoted(removed)}' if removed else ''}"
 
-def compare(challenger: "Probabilities", champion: "Probabilities", labels: "Labels") -> Comparison:
-    """Compare the predictions image by image; probabilities are (N, classes), labels (N,)."""
+    def record(self) -> dict[str, Any]:
+        """The comparison as JSON, for the promotion log and the report."""
+        names = {f"{which}_classes": list(of) for which, of in asdict(self.classes).items()}
+        return asdict(self) | {"classes": len(self.classes.both)} | names
+
+
+def compare(challenger: Predictions, champion: Predictions, labels: "Labels") -> Comparison:
+    """Compare the predictions image by image; *labels* (N,) are positions in the challenger's classes."""
+    import numpy as np
+
     from components.metrics import discordant, mcnemar
 
-    first, second = challenger.argmax(axis=1), champion.argmax(axis=1)
-    gained, lost = discordant(labels, first, second)
-    correct = int((first == labels).sum()), int((second == labels).sum())
-    return Comparison(len(labels), *correct, gained, lost, mcnemar(gained, lost))
+    known = np.array([name in champion.classes for name in challenger.classes])[labels]
+    truth = labels[known]
+    first, second = (predictions.numbered_as(challenger.classes) for predictions in (challenger, champion))
+    gained, lost = discordant(truth, first[known], second[known])
+    return Comparison(
+        n=len(truth),
+        challenger_correct=int((first == labels)[known].sum()),
+        champion_correct=int((second == labels)[known].sum()),
+        gained=gained,
+        lost=lost,
+        p=mcnemar(gained, lost),
+        classes=ClassChange.between(champion.classes, challenger.classes),
+        added_n=int((~known).sum()),
+        added_correct=int((first == labels)[~known].sum()),
+    )
 
 
 def judge(comparison: Comparison, gate: Gate) -> list[Finding]:
-    """An error where the challenger is worse than the champion by more than gate.max_regression."""
+    """An error where the challenger is worse than the champion by more than gate.max_regression.
+
+    Where their classes differ, also where none of the new ones has been learned, and where one is no longer known
+    unless gate.allow_removed_classes is set.
+    """
+    return [*_regression(comparison, gate), *_class_change(comparison, gate)]
+
+
+def _regression(comparison: Comparison, gate: Gate) -> Iterator[Finding]:
     regression = (comparison.lost - comparison.gained) / comparison.n
-    if regression <= gate.max_regression:
-        return []
-    text = (
-        f"the challenger has {comparison}; a model that is more than {100 * gate.max_regression:.6g} points worse is "
-        "not promoted (gate.max_regression)"
-    )
-    return [Finding("error", text)]
+    if regression > gate.max_regression:
+        text = (
+            f"the challenger has {comparison}; a model that is more than {100 * gate.max_regression:.6g} points worse "
+            "is not promoted (gate.max_regression)"
+        )
+        yield Finding("error", text)
+
+
+def _class_change(comparison: Comparison, gate: Gate) -> Iterator[Finding]:
+    added, removed, n = comparison.classes.added, comparison.classes.removed, comparison.n
+    if comparison.classes and n < FEW_IMAGES:
+        yield Finding(
+            "warning",
+            f"champion and challenger are compared on {n:,} test images only, those of the "
+            f"{counted(len(comparison.classes.both))} that both know; a larger test split tells more",
+        )
+    if removed:
+        text = f"the challenger no longer knows {quoted(removed)}, which the champion knows"
+        how = "; add the images again, or accept the loss with --set gate.allow_removed_classes=true"
+        yield Finding("warning", text) if gate.allow_removed_classes else Finding("error", text + how)
+    if added and not comparison.added_n:
+        yield Finding("warning", f"no test image shows a new class: how well {quoted(added)} is known is not measured")
+    elif added and not comparison.added_correct:
+        text = (
+            f"the challenger has 0 of {comparison.added_n:,} test images of what is new ({quoted(added)}) right; train "
+            "longer, or on more images of it"
+        )
+        yield Finding("error", text)
 
 
 def compare_corruption(challenger: Path, champion: Path | None) -> dict[str, dict[str, object]]:
     """{"challenger", "champion"}: the mean error on corrupted images and that of each kind.
 
-    {} unless both evaluations, of which these are the folders, saw the same corrupted images.
+    {} unless both evaluations, of which these are the folders, saw the same corrupted images of the same classes.
     """
-    files = [folder / "corruptions.json" for folder in (challenger, champion) if folder]
+    folders = [folder for folder in (challenger, champion) if folder]
+    files = [folder / "corruptions.json" for folder in folders]
     measured: list[Corruptions] = [json.loads(file.read_bytes()) for file in files if file.is_file()]
     if len(measured) < 2 or measured[0]["digest"] != measured[1]["digest"]:
+        return {}
+    if evaluated_classes(folders[0]) != evaluated_classes(folders[1]):
         return {}
     errors = [
         {"mean": of_model["mean_error"], "kinds": {kind["name"]: kind["error"] for kind in of_model["kinds"]}}

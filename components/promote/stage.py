@@ -1,22 +1,19 @@
 """Promote: the alias `champion` moves to the challenger unless it is worse on the same test images."""
 
-import tempfile
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from components.data.classes import ClassChange, quoted
 from components.errors import ArtifactMissing, PromotionRejected
-from components.findings import Finding, require
+from components.findings import Finding, require, warnings
 from components.progress import say
 from components.promote.champion import Promoted, make_champion, recover
 from components.promote.comparison import Comparison, compare, compare_corruption, judge
+from components.promote.predictions import Predictions, incomparable, of_champion, of_evaluation
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
 from components.settings.sections import Gate, Promote
-
-if TYPE_CHECKING:  # a run with nothing to do compares nothing: it must not load NumPy
-    from components.models.prediction import Probabilities
 
 AUTOMATIC = Promote()
 
@@ -31,13 +28,16 @@ def promote(
     log: Path,
     who: str,
     champion_evaluate: Path | None = None,
+    champion_classes: Sequence[str] | None = None,
     params: Promote = AUTOMATIC,
 ) -> Promoted:
     """Make the registered version of *train* the champion, unless it is worse than the present one.
 
     *champion_evaluate* is the evaluation of the champion on the same test split, where it is available; otherwise the
-    champion is fetched from the registry to predict the split. Where params.automatic is false the alias does not move.
-    Raises PromotionRejected with the numbers, or with who rolled back from this model, when and why.
+    champion is fetched from the registry to predict the split. *champion_classes* are the names of its classes, for a
+    model whose file does not hold them. Where params.automatic is false the alias does not move. Raises
+    PromotionRejected with the numbers, or where the two cannot be compared, or with who rolled back from this model,
+    when and why.
     """
     recover(registry, name, log, who)
     challenger = registry.with_model(name, model_sha256(train))
@@ -51,18 +51,29 @@ def promote(
     if champion and champion.model_sha256 == challenger.model_sha256:
         return facts
     require(_rolled_back(challenger, log), PromotionRejected)
-    record, reason = None, "there was no champion before"
+    facts["reason"] = "there was no champion before"
     if champion:
-        comparison = _compare(champion, champion_evaluate, evaluate, normalize, registry)
-        require(judge(comparison, gate), PromotionRejected)
+        test = normalize / "test"
+        theirs = of_champion(registry, champion, test, champion_evaluate, champion_classes)
+        comparison = _compare(of_evaluation(evaluate), theirs, champion, test)
+        facts["warnings"] = _judged(comparison, gate)
         corruption = compare_corruption(evaluate, champion_evaluate)
-        record = asdict(comparison) | ({"corruption": corruption} if corruption else {})
-        reason = f"version {challenger.version} has {comparison}"
+        facts["comparison"] = comparison.record() | ({"corruption": corruption} if corruption else {})
+        facts["reason"] = f"version {challenger.version} has {comparison.in_full()}"
     if not params.automatic:
         say(f"  left to a user: python -m pipeline promote {challenger.version} --force --reason TEXT")
-        return {**facts, "comparison": record, "reason": "left to a user"}
-    make_champion(registry, challenger, log, "promote", reason, who, record)
-    return {**facts, "made": True, "comparison": record, "reason": reason}
+        return {**facts, "reason": "left to a user"}
+    make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
+    return {**facts, "made": True}
+
+
+def _judged(comparison: Comparison, gate: Gate) -> list[str]:
+    """The warnings about *comparison*, which are printed too; raises PromotionRejected with the errors."""
+    findings = judge(comparison, gate)
+    require(findings, PromotionRejected)
+    for text in warnings(findings):
+        say(f"  warning: {text}")
+    return warnings(findings)
 
 
 def _rolled_back(version: ModelVersion, log: Path) -> list[Finding]:
@@ -79,43 +90,15 @@ def _rolled_back(version: ModelVersion, log: Path) -> list[Finding]:
     return [Finding("error", text)]
 
 
-def _compare(
-    champion: ModelVersion, champion_evaluate: Path | None, evaluate: Path, normalize: Path, registry: Registry
-) -> Comparison:
+def _compare(mine: Predictions, theirs: Predictions, champion: ModelVersion, test: Path) -> Comparison:
+    """Raises PromotionRejected where there is no image that both could get right."""
     from components.data.splits import Split
 
-    test = normalize / "test"
-    theirs = _predictions(champion_evaluate) if champion_evaluate else _predict(registry, champion, test)
-    return compare(_predictions(evaluate), theirs, Split(test).labels)
-
-
-def _predictions(evaluate: Path) -> "Probabilities":
-    import numpy as np
-
-    predictions: Probabilities = np.load(evaluate / "predictions.npy", allow_pickle=False)
-    return predictions
-
-
-def _predict(registry: Registry, champion: ModelVersion, folder: Path) -> "Probabilities":
-    """The champion's probabilities for the test split in *folder*, from its file in the registry."""
-    from components.data.splits import Split
-    from components.models.prediction import keras_predictor, predict
-    from components.models.saving import read_model
-
-    say(f"  predicting the test images with the champion, version {champion.version}")
-    test = Split(folder)
-    with tempfile.TemporaryDirectory() as scratch:
-        file = registry.model_file(champion, Path(scratch))
-        model = read_model(file) if file else None
-    if model is None:
-        raise _incomparable(champion, "is no Keras archive")
-    if tuple(model.input_shape[1:]) != test.shape:
-        raise _incomparable(champion, f"takes images of {tuple(model.input_shape[1:])}, not of {test.shape}")
-    return predict(keras_predictor(model), test)
-
-
-def _incomparable(champion: ModelVersion, why: str) -> PromotionRejected:
-    return PromotionRejected(
-        f"the champion, version {champion.version} of {champion.name}, {why}: the two cannot be compared; decide "
-        "manually with python -m pipeline promote VERSION --force --reason TEXT"
-    )
+    both = ClassChange.between(theirs.classes, mine.classes).both
+    if not both:
+        known = f"knows {quoted(theirs.classes)}, and this model {quoted(mine.classes)}"
+        raise incomparable(champion, f"{known}, with no class in common")
+    comparison = compare(mine, theirs, Split(test).labels)
+    if not comparison.n:
+        raise incomparable(champion, f"has only {quoted(both)} in common with this model, and no test image shows it")
+    return comparison

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 from components.artifact_files import Metrics, NormalizedData
 from components.formatting import percent, points
 from components.progress import say
+from components.registry import class_names
 from components.registry.client import CHALLENGER, Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
@@ -46,8 +47,9 @@ def register(
     """Ensure that the model *name* has a version of the model in *train*, and that `challenger` points at it.
 
     *mlflow_run* returns the id of the MLflow run to log a new version to; it is called for a new version only, as to
-    find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model; of a version
-    that exists, those that name its artifacts follow where an artifact was made again under another key.
+    find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model and the names of
+    its classes; of a version that exists, those that name its artifacts follow where an artifact was made again under
+    another key.
     """
     sha256 = model_sha256(train)
     existing = registry.with_model(name, sha256)
@@ -68,8 +70,9 @@ def _create(
 ) -> ModelVersion:
     say(f"  logging the model to MLflow as a version of {name}")
     data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
-    registry.create_model(name, f"Classifier of {data['name']} images ({len(data['classes'])} classes).")
+    registry.create_model(name, f"Classifier of {data['name']} images.")
     logged = _log_model(normalize, train, data, registry, run_id)
+    tags = tags | class_names.tag(data["classes"])
     number = registry.create_version(name, logged, tags, _description(evaluate, data))
     return _oldest(registry, name, number, tags[MODEL_SHA256_TAG])
 
@@ -90,7 +93,7 @@ def _description(evaluate: Path, data: NormalizedData) -> str:
     return (
         f"{percent(metrics['accuracy'])} of {metrics['n']:,} test images right "
         f"(95 % interval {points(metrics['wilson_low'])} to {percent(metrics['wilson_high'])}). "
-        f"Takes uint8 pixels 0..255, (N, {shape}); returns float32 probabilities of {', '.join(data['classes'])}."
+        f"Takes uint8 pixels 0..255, (N, {shape}); {class_names.description(data['classes'])}"
     )
 
 
@@ -136,6 +139,7 @@ def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, descr
         signature=ModelSignature(inputs=Schema([pixels]), outputs=Schema([probabilities])),
         input_example=Split(normalize / "test").take(np.arange(1)),
         pip_requirements=requirements(),
+        metadata={class_names.TAG: data["classes"]},
     )
 
 

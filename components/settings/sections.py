@@ -317,6 +317,9 @@ class Gate(Section):
     max_regression: float = setting(
         0.001, "maximum loss of accuracy against the champion (0 to 1)", minimum=0, maximum=1, in_key=False
     )
+    allow_removed_classes: bool = setting(
+        False, "promote a model that no longer knows every class of the champion", in_key=False
+    )
 
 
 @dataclass(frozen=True)

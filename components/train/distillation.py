@@ -7,30 +7,41 @@ among the weights that are saved and restored.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from components.data.classes import ClassChange, quoted
 from components.data.input_pipeline import Teacher
 from components.errors import ConfigError
-from components.models.saving import read_model
+from components.models.saving import read_classes, read_model
 from components.system.tensorflow import Tensor, tensorflow
+from components.train.task import TeacherFile
 
+OTHER = "choose another train.teacher (python -m pipeline models)"
 EPSILON = 1e-7  # the smallest probability in a logarithm, as in Keras
 
 
-def read_teacher(file: Path, shape: Sequence[int], classes: int) -> Teacher:
+def read_teacher(file: TeacherFile, shape: Sequence[int], classes: Sequence[str]) -> Teacher:
     """A function from uint8 images (B, H, W, C) to the probabilities (B, classes) of the model in *file*.
 
-    Raises ConfigError where the model takes images of another *shape* or has another number of *classes*.
+    The probabilities are in the order of *classes*, whatever the order of the model's own. Raises ConfigError where the
+    model takes images of another *shape*, or does not know just these classes.
     """
-    model = read_model(file)
+    model = read_model(file.path)
     model.trainable = False
-    takes = tuple(model.input_shape[1:]), model.output_shape[-1]
-    if takes != (tuple(shape), classes):
-        raise ConfigError(
-            f"the teacher takes images of {takes[0]} and has {takes[1]} classes; expected {tuple(shape)} and "
-            f"{classes}, as the images have; choose another train.teacher (python -m pipeline models)"
-        )
-    return lambda images: model(images, training=False)
+    takes, known = tuple(model.input_shape[1:]), read_classes(file.path) or file.classes
+    if takes != tuple(shape):
+        raise ConfigError(f"the teacher takes images of {takes}, expected {tuple(shape)}; {OTHER}")
+    if not known or len(known) != model.output_shape[-1]:
+        raise ConfigError(f"nothing tells the names of the teacher's {model.output_shape[-1]} classes; {OTHER}")
+    if change := ClassChange.between(known, classes):
+        raise ConfigError(f"the teacher {_difference(change)}; {OTHER}")
+    columns = [list(known).index(name) for name in classes]
+    return lambda images: tensorflow().gather(model(images, training=False), columns, axis=1)
+
+
+def _difference(change: ClassChange) -> str:
+    """What the teacher's classes lack, and what they have too much."""
+    lacks = [f"does not know {quoted(change.added)}"] if change.added else []
+    return " and ".join(lacks + ([f"knows {quoted(change.removed)} too"] if change.removed else []))
 
 
 def soften(probabilities: Tensor, temperature: float) -> Tensor:

@@ -21,7 +21,7 @@ from components.train.distributed.cluster import cluster
 from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.loop import input_pipelines
 from components.train.network import resolve_precision
-from components.train.task import Task, Watch
+from components.train.task import Task, TeacherFile, Watch
 from components.train.trainer import LAUNCHER, TrainedNetwork, best_epoch, evaluate, train_network
 
 TRAIN_EVAL_IMAGES = 10_000  # training images used to estimate training accuracy: to 0.2 points, in a fifth of the time
@@ -33,7 +33,7 @@ def train(
     work: Path,
     logs: Path,
     params: Train,
-    teacher: Path | None = None,
+    teacher: TeacherFile | None = None,
     watch: Watch | None = None,
 ) -> dict[str, object]:
     """Write the best model and its history to *out*.
@@ -59,7 +59,7 @@ def train(
     task = Task(normalize, params, work, logs, teacher)
     trained = [train_network(part, watch if k == 0 else None) for k, part in enumerate(_member_tasks(task))]
     final = trained[0].model if len(trained) == 1 else ensemble([network.model for network in trained])
-    write_model(final, out / "model.keras")
+    write_model(final, out / "model.keras", task.data["classes"])
     history = _write_histories(trained, out)
     summary = _summary(final, trained, history, task)
     (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
@@ -75,7 +75,7 @@ def train(
     }
 
 
-def assist(normalize: Path, params: Train, teacher: Path | None = None) -> None:
+def assist(normalize: Path, params: Train, teacher: TeacherFile | None = None) -> None:
     """Be a worker of the training that the chief, on another machine named in TF_CONFIG, runs with `train`.
 
     Writes nothing. Raises the failure that ended the training there, and WorkerLost where another worker ended or never

@@ -1,11 +1,11 @@
 """One network to train: on what, how, and where its files go; as JSON for the workers of a distributed training."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from components.artifact_files import HistoryRow, NormalizedData
 from components.settings.sections import Train
@@ -13,12 +13,19 @@ from components.settings.sections import Train
 Watch = Callable[[list[HistoryRow]], None]  # called with the history after each epoch; ends the training by raising
 
 
+class TeacherFile(NamedTuple):
+    """The model.keras to distil from; *classes* are the names of its classes, for a file that does not hold them."""
+
+    path: Path
+    classes: tuple[str, ...] = ()
+
+
 class TaskMessage(TypedDict):
     normalize: str
     params: dict[str, Any]
     work: str
     logs: str
-    teacher: str | None
+    teacher: tuple[str, Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Task:
     params: Train
     work: Path  # folder for checkpoints
     logs: Path  # folder for TensorBoard's event files
-    teacher: Path | None = None  # the model.keras to distil from
+    teacher: TeacherFile | None = None
 
     @cached_property
     def data(self) -> NormalizedData:
@@ -41,11 +48,13 @@ class Task:
             "params": asdict(self.params),
             "work": str(self.work),
             "logs": str(self.logs),
-            "teacher": str(self.teacher) if self.teacher else None,
+            "teacher": (str(self.teacher.path), self.teacher.classes) if self.teacher else None,
         }
 
     @classmethod
     def from_message(cls, message: TaskMessage) -> "Task":
-        teacher = Path(message["teacher"]) if message["teacher"] else None
-        params = Train(**message["params"])
+        params, teacher = Train(**message["params"]), None
+        if message["teacher"]:
+            path, classes = message["teacher"]
+            teacher = TeacherFile(Path(path), tuple(classes))
         return cls(Path(message["normalize"]), params, Path(message["work"]), Path(message["logs"]), teacher)

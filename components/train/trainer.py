@@ -68,7 +68,7 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     model = untrained_network(task.data, params, resolve_precision(params))
     batch, free = min(params.batch_size, len(Split(task.normalize / "train"))), memory.available()
     memory_check.check(model, math.ceil(batch * len(workers.here) / workers.size), free)
-    teacher = read_teacher(task.teacher, task.data["shape"], len(task.data["classes"])) if task.teacher else None
+    teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
     inputs = input_pipelines(task, teacher)
     with memory_check.explained(model, batch, free):
         state = create_train_state(model, params, inputs.training.steps)

@@ -215,9 +215,11 @@ def _drift(statistics: Statistics, champion: Statistics, params: Validate) -> It
     elif now is not None:
         distance = jensen_shannon(now[0], then[0])
         if distance > params.max_class_drift:
+            once = "; the classes changed: accept that once with --set validate.max_class_drift=1"
             yield _error(
                 "train: class shares have drifted from the champion's data by a Jensen-Shannon distance of "
                 f"{distance:.3f}; expected at most {params.max_class_drift:g} (validate.max_class_drift)"
+                f"{'' if now[0].keys() == then[0].keys() else once}"
             )
         if abs(now[1] - then[1]) > params.max_brightness_drift:
             yield _error(

@@ -119,7 +119,22 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
         facts = move(registry, name, workspace.promotions)
     before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
     answer(f"the champion of {facts['name']} is version {facts['version']} ({before})")
+    print_class_change(*(registry.version(name, str(facts[which])) for which in ("before", "version")))
     return 0
+
+
+def print_class_change(before: "ModelVersion | None", after: "ModelVersion | None") -> None:
+    """Tell where the new champion knows other classes than the one before, as far as their names are known."""
+    from components.data.classes import ClassChange, quoted
+    from pipeline import model_classes
+
+    store = home().store
+    old, new = (model_classes.of_version(version, store) if version else None for version in (before, after))
+    change = ClassChange.between(old or (), new or ()) if old and new else ClassChange()
+    if change.added:
+        answer(f"it knows {quoted(change.added)}, which the champion before did not")
+    if change.removed:
+        answer(f"it does not know {quoted(change.removed)}, which the champion before did")
 
 
 def _check_name(name: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import DataRejected, ModelRejected, PromotionRejected
+from components.findings import warnings
 from components.system.distributions import version
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
@@ -62,7 +63,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         verdict=verdict(record, error),
         at=_ended_at(record, error),
         reasons=_reasons(runner, error),
-        warnings=[finding.text for finding in findings if finding.severity == "warning"],
+        warnings=[*warnings(findings), *runner.facts.get("promote", {}).get("warnings", [])],
         model_name=record.model.get("name"),
         model_version=record.model.get("version"),
         aliases=record.model.get("aliases", []),

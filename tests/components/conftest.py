@@ -22,7 +22,8 @@ for _name in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"):
     os.environ.setdefault(_name, "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 
-SHAPE, CLASSES = (8, 8, 1), 4
+SHAPE, NAMES = (8, 8, 1), list("abcd")
+CLASSES = len(NAMES)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def write_normalize(folder: Path) -> Path:
     for name, count, seed in (("train", 300, 0), ("validation", 40, 1), ("test", 90, 2)):
         with SplitWriter(folder / name, SHAPE) as split:
             split.add(*bars(count, seed))
-    data = {"source": "bars", "name": "bars", "classes": list("abcd"), "shape": list(SHAPE)}
+    data = {"source": "bars", "name": "bars", "classes": NAMES, "shape": list(SHAPE)}
     (folder / "data.json").write_text(json.dumps(data))
     return folder
 
@@ -70,7 +71,7 @@ def write_model(normalize: Path, folder: Path, seed: int, epochs: int = 12) -> P
     fresh = build.build("dense", ModelConfig(SHAPE, CLASSES), mean=[0.35], std=[0.2])
     fresh.set_weights(model.get_weights())
     folder.mkdir(parents=True)
-    saving.write_model(fresh, folder / "model.keras")
+    saving.write_model(fresh, folder / "model.keras", NAMES)
     return folder
 
 
@@ -82,7 +83,8 @@ def write_evaluate(normalize: Path, train: Path, folder: Path) -> Path:
     folder.mkdir()
     np.save(folder / "predictions.npy", predictions)
     accuracy = float((predictions.argmax(axis=1) == test.labels).mean())
-    metrics = {"accuracy": accuracy, "n": len(test), "wilson_low": accuracy - 0.02, "wilson_high": accuracy}
+    interval = {"wilson_low": accuracy - 0.02, "wilson_high": accuracy}
+    metrics = {"accuracy": accuracy, "n": len(test), **interval, "classes": NAMES}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 

@@ -1,5 +1,7 @@
 """Models defined by the test images that they misclassify, with a registry: the bench of the tests of promotion."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.promote.champion import Promoted
 from components.promote.stage import promote
-from components.registry import promotion_log
+from components.registry import class_names, promotion_log
 from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
 from components.settings.sections import Gate
@@ -34,15 +36,16 @@ class Bench:
     def log(self) -> Path:
         return self.folder / "promotions.jsonl"
 
-    def add(self, model: str, wrong: range) -> Path:
+    def add(self, model: str, wrong: range, classes: Sequence[str] = ("cat", "dog")) -> Path:
         """Register a version of *model*, which misclassifies the images *wrong*; its evaluation."""
         train, evaluate = self.folder / f"train-{model}", self.folder / f"evaluate-{model}"
         train.mkdir()
         evaluate.mkdir()
         (train / "model.keras").write_text(model)
         np.save(evaluate / "predictions.npy", predictions(np.array(wrong, np.int64)))
+        (evaluate / "metrics.json").write_text(json.dumps({"classes": classes}))
         self.registry.create_model(NAME, "")
-        tags = {MODEL_SHA256_TAG: model_sha256(train)}
+        tags = {MODEL_SHA256_TAG: model_sha256(train), **class_names.tag(classes)}
         self.registry.client.create_model_version(NAME, self.folder.as_uri(), tags=tags)
         return evaluate
 

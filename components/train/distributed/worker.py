@@ -132,7 +132,7 @@ def _run_epochs(collectives: "Collectives", task: Task, parent: Parent) -> list[
     keras.utils.set_random_seed(task.params.seed)
     network = untrained_network(task.data, task.params, resolve_precision(task.params))
     model = DistributedModel(network, collectives, task.params)
-    teacher = read_teacher(task.teacher, task.data["shape"], len(task.data["classes"])) if task.teacher else None
+    teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
     inputs = input_pipelines(task, teacher, Share(collectives.number, collectives.size))
     state = create_train_state(model, task.params, inputs.training.steps)
     local = checkpoint.restore(task.work, state.variables) if collectives.is_chief else checkpoint.no_progress()

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.data.classes import ClassChange
 from components.errors import ArtifactCorrupt, ArtifactMissing, PromotionRejected
 from components.findings import errors
 from components.promote.comparison import Comparison, compare, judge
+from components.promote.predictions import Predictions
 from components.promote.stage import promote
 from components.register.stage import register
 from components.registry import promotion_log
@@ -18,11 +20,14 @@ from components.settings.sections import Gate
 from tests.components.conftest import Trained, new_run
 from tests.support.registry_bench import IMAGES, NAME, WHO, Bench, predictions
 
+PETS = ["cat", "dog"]
+
 
 def test_models_are_compared_image_by_image() -> None:
     """Gained and lost images are counted separately: two models of equal accuracy can differ on many."""
-    comparison = compare(predictions(np.arange(0, 4)), predictions(np.arange(2, 12)), np.zeros(IMAGES, np.int64))
-    assert comparison == Comparison(IMAGES, 996, 990, gained=8, lost=2, p=comparison.p)
+    challenger, champion = (Predictions(predictions(np.arange(*wrong)), PETS) for wrong in ((0, 4), (2, 12)))
+    comparison = compare(challenger, champion, np.zeros(IMAGES, np.int64))
+    assert comparison == Comparison(IMAGES, 996, 990, 8, 2, comparison.p, ClassChange(both=("cat", "dog")))
     assert comparison.p == pytest.approx(0.109375)  # 2 * P(X <= 2), X ~ binomial(10, 1/2)
     assert str(comparison) == (
         "996 right against the champion's 990 of 1,000 (+0.60 points: 8 gained, 2 lost; McNemar's p 0.109)"

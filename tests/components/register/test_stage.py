@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from components.data.splits import Split
 from components.register.stage import Registered, register, requirements
@@ -59,10 +60,11 @@ def test_the_tags_of_a_version_follow_its_artifacts(registry: Registry, again: C
 def test_a_version_says_where_it_comes_from(
     registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
-    """The version has the sha256 of the model, its accuracy, its run and a description."""
+    """The version has the sha256 of the model, its accuracy, its run, the names of its classes and a description."""
     again()
     (version,) = registry.versions("m")
-    assert version.tags == {"accuracy": "0.99", MODEL_SHA256_TAG: model_sha256(trained(0).train)}
+    tags = {"accuracy": "0.99", "classes": '["a", "b", "c", "d"]'}
+    assert version.tags == tags | {MODEL_SHA256_TAG: model_sha256(trained(0).train)}
     described = registry.client.get_model_version("m", "1")
     assert "of 90 test images right" in described.description
     assert "uint8 pixels 0..255, (N, 8 x 8 x 1)" in described.description
@@ -169,3 +171,4 @@ def test_mlflow_predicts_from_raw_pixels(
     described = (Path(version.source.removeprefix("file://")) / "MLmodel").read_text()
     assert json.dumps([-1, *SHAPE]) in " ".join(described.split())
     assert json.dumps([-1, CLASSES]) in " ".join(described.split())
+    assert yaml.safe_load(described)["metadata"] == {"classes": ["a", "b", "c", "d"]}

@@ -11,13 +11,14 @@ import pytest
 from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import ConfigError
-from components.models.saving import read_model
+from components.models.saving import read_model, write_model
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
 from components.train import checkpoint, distillation, losses
 from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.network import ImageProperties, untrained_network
 from components.train.stage import train
+from components.train.task import TeacherFile
 from tests.components.train.test_checkpoint import interrupted
 from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
 
@@ -134,7 +135,7 @@ def test_a_student_learns_from_its_teacher_and_is_resumed_after_a_kill(
     file = trained / "out" / "model.keras"
 
     def learn(folder: Path) -> None:
-        train(normalized, *folders(folder), params, file)
+        train(normalized, *folders(folder), params, TeacherFile(file))
 
     learn(tmp_path / "undisturbed")
     with monkeypatch.context() as patch:
@@ -162,7 +163,47 @@ def test_the_teacher_sees_the_augmented_images_and_is_not_used_in_validation(nor
     assert next(iter(pipeline.measuring()))[1].shape == (96, 4)
 
 
+def teacher_file(trained: Path) -> TeacherFile:
+    return TeacherFile(trained / "out" / "model.keras")
+
+
 def test_a_teacher_for_other_images_is_rejected(trained: Path) -> None:
     """Before training, with the images that it takes and those that there are."""
-    with pytest.raises(ConfigError, match=r"takes images of \(8, 8, 1\) and has 4 classes; expected \(28, 28, 1\)"):
-        distillation.read_teacher(trained / "out" / "model.keras", (28, 28, 1), 10)
+    with pytest.raises(ConfigError, match=r"takes images of \(8, 8, 1\), expected \(28, 28, 1\)"):
+        distillation.read_teacher(teacher_file(trained), (28, 28, 1), list("abcd"))
+
+
+def test_a_teacher_answers_in_the_order_of_the_student_s_classes(trained: Path) -> None:
+    """Its probabilities are taken by the names of its classes, not by their numbers."""
+    images = np.random.default_rng(0).integers(0, 255, (5, 8, 8, 1), dtype=np.uint8)
+    same, turned = (
+        distillation.read_teacher(teacher_file(trained), (8, 8, 1), list(classes))(images).numpy()
+        for classes in ("abcd", "dcba")
+    )
+    np.testing.assert_array_equal(turned, same[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("classes", "why"),
+    [
+        ("abcx", r"the teacher does not know 'x' and knows 'd' too; choose another train\.teacher"),
+        ("abcde", "the teacher does not know 'e'; choose another"),
+        ("abc", "the teacher knows 'd' too; choose another"),
+    ],
+)
+def test_a_teacher_of_other_classes_is_rejected(trained: Path, classes: str, why: str) -> None:
+    """The sentence names the classes that it lacks or has too much, also where their number is the same."""
+    with pytest.raises(ConfigError, match=why):
+        distillation.read_teacher(teacher_file(trained), (8, 8, 1), list(classes))
+
+
+def test_a_teacher_file_without_class_names_takes_them_from_its_version(trained: Path, tmp_path: Path) -> None:
+    """Of an earlier version of the pipeline; where nothing tells them, it is rejected."""
+    file = tmp_path / "old.keras"
+    write_model(read_model(teacher_file(trained).path), file)
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    told = distillation.read_teacher(TeacherFile(file, tuple("dcba")), (8, 8, 1), list("abcd"))(images).numpy()
+    known = distillation.read_teacher(teacher_file(trained), (8, 8, 1), list("abcd"))(images).numpy()
+    np.testing.assert_array_equal(told, known[:, ::-1])
+    with pytest.raises(ConfigError, match="nothing tells the names of the teacher's 4 classes"):
+        distillation.read_teacher(TeacherFile(file), (8, 8, 1), list("abcd"))

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from components.registry import class_names
+from components.registry.model_version import ModelVersion
 from pipeline.cli.main import main
+from pipeline.cli.registry import print_class_change
 from tests.conftest import CLEAN, QUICK, ROOT, command
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
@@ -257,3 +260,22 @@ def test_a_misspelt_variable_ends_every_command(
     monkeypatch.setenv("PIPELINE_HOEM", "/elsewhere")
     assert main(arguments) == 2
     assert "PIPELINE_HOEM sets nothing; did you mean 'PIPELINE_HOME'?" in capsys.readouterr().err
+
+
+def test_a_champion_of_other_classes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After `promote --force` and `rollback`: the classes that only one of the two champions knows, by name."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    old, new, unknown = (
+        ModelVersion("zoo-classifier", "1", tags=tags)
+        for tags in (class_names.tag(["ant", "cat"]), class_names.tag(["cat", "dog"]), {})
+    )
+    for before, after in ((old, old), (unknown, new), (new, unknown), (None, new)):
+        print_class_change(before, after)
+    assert capsys.readouterr().out == ""
+    print_class_change(old, new)
+    assert capsys.readouterr().out.splitlines() == [
+        "it knows 'dog', which the champion before did not",
+        "it does not know 'ant', which the champion before did",
+    ]

@@ -219,6 +219,17 @@ def test_the_page_of_a_full_run_goes_from_the_verdict_to_the_lineage(tmp_path: P
         assert text in page.text
 
 
+def test_a_comparison_of_models_with_other_classes_says_on_which(tmp_path: Path) -> None:
+    """Which classes both know, which are new with the accuracy on them, and which are no longer known."""
+    report = full(tmp_path, DIGITS)
+    changed = {"both_classes": ["cat", "dog"], "added_classes": ["ant"], "removed_classes": ["<b>emu"]}
+    counts = {"added_n": 40, "added_correct": 30}
+    page = Page(page_of(replace(report, comparison={**(report.comparison or {}), **changed, **counts}), tmp_path))
+    assert "accuracy on classes that the champion does not know 75.00 %" in page.text
+    assert "on the same 10,000 test images of the classes that both models know: cat, dog. New: ant." in page.text
+    assert "No longer known: <b>emu." in page.text
+
+
 def test_the_analysis_is_shown_in_figures(tmp_path: Path) -> None:
     """Slices with counts and intervals, corruptions beside the champion's, label errors with index, the diagnosis."""
     report = full(tmp_path, DIGITS)

@@ -17,6 +17,7 @@ from components.settings.sections import Train
 from components.train.distributed import launcher
 from components.train.distributed.launcher import free_addresses
 from components.train.stage import assist, train
+from components.train.task import TeacherFile
 from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
 
 IMAGES = 97  # in batches of 16 the last one is a single image, which three workers cannot share
@@ -85,7 +86,7 @@ def test_every_technique_does_in_two_workers_what_it_does_in_one(normalized: Pat
     """An ensemble of two with class weights, label smoothing, one cycle and averaged weights, distilled: the history of
     two workers is that of one."""
     run(normalized, tmp_path / "teacher", epochs=1)
-    teacher = tmp_path / "teacher/out/model.keras"
+    teacher = TeacherFile(tmp_path / "teacher/out/model.keras")
     for workers in (1, 2):
         params = Train(**(SMALL | EVERYTHING | {"workers": workers}))
         train(normalized, *folders(tmp_path / str(workers)), params=params, teacher=teacher)
