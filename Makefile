@@ -31,9 +31,8 @@ SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11
 # Needs the standard library only, so it works without .venv too.
 CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipeline.compose
 
-# The workspace and the address of its own registry, as the pipeline reads PIPELINE_HOME.
+# The workspace, as the pipeline reads PIPELINE_HOME.
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
-REGISTRY := env -u MLFLOW_TRACKING_URI $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().tracking_uri)'
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow up down mlflow tensorboard bench \
@@ -96,8 +95,7 @@ down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 
 mlflow: setup ## the MLflow UI of the local registry (HOST, MLFLOW_PORT)
 	@echo "http://$(HOST):$(MLFLOW_PORT)"
-	@MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(VENV)/bin/mlflow server \
-	  --host $(HOST) --port $(MLFLOW_PORT) --backend-store-uri "$$($(REGISTRY))" --artifacts-destination "$$($(ROOT))/mlartifacts"
+	@env -u MLFLOW_TRACKING_URI $(PY) -m pipeline.mlflow_ui --host $(HOST) --port $(MLFLOW_PORT)
 
 tensorboard: setup ## TensorBoard with every training so far (HOST, TENSORBOARD_PORT)
 	@$(VENV)/bin/tensorboard --logdir "$$($(ROOT))/tensorboard" --host $(HOST) --port $(TENSORBOARD_PORT)

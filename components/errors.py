@@ -10,6 +10,7 @@
           PromotionRejected          4    the challenger may not become the champion
         ArtifactMissing              1    a stage was requested before the stage that it reads
         ArtifactCorrupt              1    a stored file differs from what was published
+        RegistryRefused              1    MLflow does not do what was asked: somebody changed something there
       Unavailable                    1    ... may succeed: retry
         SourceUnreachable            1    the network, or a file that changed while it was read
         RegistryUnreachable          1    the MLflow server or its database
@@ -80,6 +81,10 @@ class ArtifactMissing(PipelineError):
 
 class ArtifactCorrupt(PipelineError):
     """A stored file is missing, or its bytes differ from those that were published."""
+
+
+class RegistryRefused(PipelineError):
+    """MLflow answered that it cannot do what was asked."""
 
 
 class Unavailable(Failure):

@@ -72,7 +72,7 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
         runner = Runner(params, home, record, save=recorder.save)
         if earlier and (fingerprint := _fingerprint(runner, earlier)):
             runner.fingerprint = fingerprint
-        runner.teacher = teacher
+        runner.teacher, runner.before_making = teacher, runner.tracking.expect_usable
         before, start = record.seconds, time.monotonic()
         error: BaseException | None = None
         try:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.registry.database import address_of
 from components.system import locks
 from components.system.files import expanded
 from pipeline.store.disk_errors import storage_errors
@@ -59,7 +60,7 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
+        return os.environ.get("MLFLOW_TRACKING_URI") or address_of(self.root / "mlflow.db")
 
     @property
     def airflow(self) -> Path:

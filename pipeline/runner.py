@@ -54,6 +54,7 @@ class Runner:
     ) -> None:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
         self.watch = watch
+        self.before_making: Callable[[], None] = lambda: None
         self.store = home.store
         self.tracking = Tracking(params, home, record, self.artifact)
         self.facts: dict[str, Facts] = {}
@@ -203,6 +204,7 @@ class Runner:
         return artifact
 
     def _make(self, stage: str, recipe: Recipe, *, replace: bool = False) -> Artifact:
+        self.before_making()
         say(f"  {stage} ...")
         name, start = key(recipe), time.monotonic()
         if self._assists(stage):

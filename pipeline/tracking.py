@@ -9,15 +9,16 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from components.artifact_files import Metrics, Statistics
-from components.errors import ArtifactCorrupt, RegistryUnreachable
+from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
 from components.progress import say
 from components.public_text import public
-from components.registry.client import CHAMPION, Registry, answering
+from components.registry.client import CHAMPION, EXISTS, Registry, answering, deleted_experiment
 from components.settings.sections import Params
 from pipeline import model_classes
 from pipeline.home import Home
@@ -39,6 +40,11 @@ class Tracking:
     @cached_property
     def registry(self) -> Registry:
         return Registry(self.home.tracking_uri)
+
+    def expect_usable(self) -> None:
+        """Raise ConfigError where the run could not be logged or registered; an MLflow that is away may come back."""
+        with suppress(RegistryUnreachable):
+            self.registry.expect_usable(self.params.register.name, self.params.register.experiment)
 
     # Lineage: the tags of a version, and the artifacts that are found again by them
 
@@ -148,13 +154,25 @@ class Tracking:
 
 
 def experiment_id(registry: Registry, params: Params, home: Home) -> str:
-    """The MLflow experiment of these settings, created where it does not exist."""
+    """The MLflow experiment of these settings, created where there is none; raises ConfigError where it is deleted."""
     client, name = registry.client, params.register.experiment
-    if found := client.get_experiment_by_name(name):
-        return str(found.experiment_id)
+    found = client.get_experiment_by_name(name) or _created_experiment(client, name, home)
+    if found.lifecycle_stage == "deleted":
+        raise ConfigError(deleted_experiment(name))
+    return str(found.experiment_id)
+
+
+def _created_experiment(client: Any, name: str, home: Home) -> Any:
+    from mlflow.exceptions import MlflowException
+
     beside = (home.root / "mlartifacts").as_uri()
     location = beside if home.tracking_uri.startswith("sqlite:") else None
-    return str(client.create_experiment(name, artifact_location=location))
+    try:
+        client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code not in EXISTS:  # another run has just created it
+            raise
+    return client.get_experiment_by_name(name)
 
 
 def log_batch(

@@ -6,16 +6,27 @@ the database or the server directly (components.registry.readers); writes go thr
 
 import logging
 import os
+import re
+import shlex
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.errors import ArtifactCorrupt, Failure, RegistryUnreachable
-from components.registry import database, readers
+from components.errors import (
+    ArtifactCorrupt,
+    ConfigError,
+    Failure,
+    RegistryRefused,
+    RegistryUnreachable,
+    StorageFailed,
+)
+from components.registry import database, disk, readers
+from components.registry.address import expect_registry
+from components.registry.disk import causes
 from components.registry.model_version import ModelVersion
 from components.registry.readers import Unknown
 from components.system.fast_import import importing
@@ -31,6 +42,7 @@ TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
 }
+DENIED = re.compile(r"(HTTP status|error code) 40[13]\b")
 GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 EXISTS = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
 
@@ -41,9 +53,13 @@ def model_sha256(train: Path) -> str:
 
 
 class Registry:
-    """The registry at *uri*: sqlite:////absolute/mlflow.db, or the http address of an MLflow server."""
+    """The registry at *uri*: sqlite:////absolute/mlflow.db, or the http address of an MLflow server.
+
+    Raises ConfigError for an address that no registry can have.
+    """
 
     def __init__(self, uri: str) -> None:
+        expect_registry(uri)
         self.uri = uri
         self._snapshot: dict[str, list[ModelVersion]] | None = None
 
@@ -91,6 +107,17 @@ class Registry:
             except Unknown:
                 return readers.names_by_client(self.client)
 
+    def expect_usable(self, name: str, experiment: str) -> None:
+        """Raise ConfigError where nothing can be registered as *name* or logged to *experiment*.
+
+        It is asked as quickly as everything else is read; where that takes MLflow's client, nothing is asked.
+        """
+        with answering(self.uri), suppress(Unknown):
+            if readers.experiment_stage(self.uri, experiment) == "deleted":
+                raise ConfigError(deleted_experiment(experiment))
+            if readers.is_prompt(self.uri, name):
+                raise ConfigError(f"{name} is a prompt in MLflow at {self.uri}; set register.name to another name")
+
     def version(self, name: str, number: str) -> ModelVersion | None:
         return next((v for v in self.versions(name) if v.version == number), None)
 
@@ -115,6 +142,7 @@ class Registry:
             logging.getLogger("mlflow").setLevel(logging.ERROR)
             if path := database.path_of(self.uri):
                 database.prepare(path)
+                return _opened(path, MlflowClient, self.uri)
             return MlflowClient(self.uri, self.uri)
 
     def _open(self) -> None:
@@ -187,6 +215,28 @@ class Registry:
         return _verified(Path(file), version)
 
 
+def deleted_experiment(name: str) -> str:
+    return (
+        f"MLflow's experiment {name} is deleted, and its name stays taken: restore it (make mlflow) or set "
+        "register.experiment to another name"
+    )
+
+
+def _opened(path: Path, client: Callable[[str, str], Any], uri: str) -> Any:
+    """MLflow's client of the database *path*, opened now; raises RegistryRefused where MLflow does not take it."""
+    try:
+        opened = client(uri, uri)
+        opened.search_registered_models(max_results=1)
+    except Exception as error:
+        if disk.problem(error, path) or "locked" in str(error):
+            raise
+        raise RegistryRefused(
+            f"{path} cannot be opened by MLflow ({_reason(error)}); if an older MLflow made it: copy it, then "
+            f".venv/bin/mlflow db upgrade {shlex.quote(uri)}; otherwise restore a backup"
+        ) from error
+    return opened
+
+
 def _verified(file: Path, version: ModelVersion) -> Path:
     if version.model_sha256 and (actual := sha256_of_file(file)) != version.model_sha256:
         raise ArtifactCorrupt(
@@ -198,23 +248,52 @@ def _verified(file: Path, version: ModelVersion) -> Path:
 
 @contextmanager
 def answering(uri: str) -> Iterator[None]:
-    """Raise RegistryUnreachable for every error that means that MLflow cannot be reached."""
+    """Raise a Failure for every error that means that MLflow cannot be reached, or refuses what it is asked."""
     start = time.monotonic()
     try:
         yield
     except (Failure, Unknown):
         raise
     except Exception as error:
-        if not _unreachable(error):
-            raise
-        raise RegistryUnreachable(
-            f"MLflow at {uri} did not answer within {time.monotonic() - start:.0f} s ({_reason(error)}); everything "
-            "before register is kept: start it (make mlflow) or set MLFLOW_TRACKING_URI, and run `make pipeline` again"
-        ) from error
+        if failure := _failure(error, uri, time.monotonic() - start):
+            raise failure from error
+        raise
+
+
+def _failure(error: Exception, uri: str, seconds: float) -> Failure | None:
+    """What *error* means for a user; None for a bug. Errors of MLflow and SQLAlchemy are known by name: no import."""
+    file, reason = database.path_of(uri), _reason(error)
+    if problem := disk.problem(error, file):
+        return StorageFailed(problem)
+    if DENIED.search(reason):
+        return ConfigError(
+            f"MLflow at {uri} does not accept this login ({reason}); set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if _unreachable(error):
+        what = f"MLflow at {uri} did not answer within {seconds:.0f} s"
+        what = f"MLflow's database {file} cannot be used" if file else what
+        return RegistryUnreachable(f"{what} ({reason}); {_remedy(file, reason)}")
+    if type(error).__module__.startswith("mlflow."):
+        return RegistryRefused(f"MLflow at {uri} refused: {reason}; see what was changed there (make mlflow)")
+    return None
+
+
+def _remedy(file: Path | None, reason: str) -> str:
+    if file and "locked" in reason:
+        return "another process is writing to it: run `make pipeline` again, everything before register is kept"
+    if file:
+        return (
+            "everything before register is kept: restore a backup, or move it away; `make pipeline` then registers "
+            "the model again"
+        )
+    return (
+        "everything before register is kept: start it (make mlflow) or set MLFLOW_TRACKING_URI, and run "
+        "`make pipeline` again"
+    )
 
 
 def _unreachable(error: Exception) -> bool:
-    """By name for the errors of MLflow and SQLAlchemy, which would take 2 s to import."""
     return (
         isinstance(error, OSError | sqlite3.DatabaseError)
         or getattr(error, "error_code", None) in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
@@ -225,9 +304,4 @@ def _unreachable(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     """The innermost cause in a line: "Connection refused", not the three layers around it."""
-    while error.__cause__ or error.__context__:
-        inner = error.__cause__ or error.__context__
-        if not isinstance(inner, Exception):
-            break
-        error = inner
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return " ".join(str(list(causes(error))[-1]).split())[:200] or type(error).__name__

@@ -5,7 +5,6 @@ database that neither MLflow nor anything else can open. So it is made under ano
 """
 
 import errno
-import fcntl
 import os
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from components.errors import RegistryUnreachable
 from components.progress import say
+from components.system import locks
 
 SECONDS = 5  # until another process has finished its write
 SETTLED = 10.0  # seconds without a change, after which nobody is making a half-made database any more
@@ -124,11 +124,7 @@ def _latest_schema() -> str | None:
 def _lock(path: Path) -> Iterator[None]:
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"  another run is creating MLflow's database {path.name}; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.acquire(handle, f"MLflow's database {path.name}")
         yield
     finally:
         os.close(handle)

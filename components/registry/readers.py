@@ -10,7 +10,8 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -26,13 +27,20 @@ VERSIONS = (
     """SELECT alias, version FROM registered_model_aliases WHERE name = ? AND workspace = 'default' ORDER BY alias""",
     """SELECT version, key, value FROM model_version_tags WHERE name = ? AND workspace = 'default'""",
 )
+PROMPT_TAG = "mlflow.prompt.is_prompt"  # MLflow keeps prompts among the registered models
+PROMPTS = f"""SELECT name FROM registered_model_tags
+              WHERE workspace = 'default' AND key = '{PROMPT_TAG}' AND lower(value) = 'true'"""  # noqa: S608
+EXPERIMENT = "SELECT lifecycle_stage FROM experiments WHERE name = ? AND workspace = 'default'"
 COLUMNS = {  # of the tables that are read
     "model_versions": {"name", "version", "run_id", "source", "creation_time", "current_stage", "workspace"},
     "registered_model_aliases": {"name", "alias", "version", "workspace"},
     "model_version_tags": {"name", "version", "key", "value", "workspace"},
     "registered_models": {"name", "workspace"},
+    "registered_model_tags": {"name", "key", "value", "workspace"},
+    "experiments": {"name", "lifecycle_stage", "workspace"},
 }
-MODELS = "SELECT name FROM registered_models WHERE workspace = 'default' ORDER BY name"
+MODELS = f"SELECT name FROM registered_models WHERE workspace = 'default' AND name NOT IN ({PROMPTS}) ORDER BY name"  # noqa: S608
+WORKSPACES = ("MLFLOW_WORKSPACE", "MLFLOW_ENABLE_WORKSPACES")  # what is read here lies in the default one
 
 
 class Unknown(Exception):
@@ -41,29 +49,54 @@ class Unknown(Exception):
 
 def versions(uri: str, name: str) -> list[ModelVersion]:
     """Every version of the model *name*, the oldest first. Raises Unknown, sqlite3.Error or OSError."""
-    if path := database.path_of(uri):
+    if path := _file(uri):
         return _by_database(path, name) if path.exists() else []
-    _expect_server(uri)
     return _by_server(uri, name)
-
-
-def _expect_server(uri: str) -> None:
-    """Raise Unknown unless *uri* is a server that needs neither credentials nor certificates."""
-    extras = [key for key in os.environ if key.startswith("MLFLOW_TRACKING_") and key != "MLFLOW_TRACKING_URI"]
-    if extras or urlsplit(uri).scheme not in ("http", "https"):
-        raise Unknown(uri)
 
 
 def names(uri: str) -> list[str]:
     """The registered models in alphabetical order. Raises as `versions` does."""
-    if path := database.path_of(uri):
+    if path := _file(uri):
         return [name for (name,) in _rows(path, [MODELS])[0]] if path.exists() else []
-    _expect_server(uri)
-    models = _pages(uri, "registered-models/search", "registered_models")
-    return sorted(model["name"] for model in models)
+    with _expecting("registered-models/search"):
+        models = [m for m in _pages(uri, "registered-models/search", "registered_models") if not _is_prompt(m)]
+        return sorted(model["name"] for model in models)
 
 
-def _rows(path: Path, queries: Sequence[str], *values: str) -> list[list[Any]]:
+def is_prompt(uri: str, name: str) -> bool:
+    """Whether *name* is that of a prompt, which no model can have then. Raises as `versions` does."""
+    if path := _file(uri):
+        return path.exists() and (name,) in _rows(path, [PROMPTS])[0]
+    with _expecting("registered-models/get"):
+        model = _get(uri, "registered-models/get", name=name)
+        return model is not None and _is_prompt(model["registered_model"])
+
+
+def experiment_stage(uri: str, name: str) -> str:
+    """The life cycle's stage of the experiment *name*: active, deleted, or "" for none. Raises as `versions` does."""
+    if path := _file(uri):
+        rows = _rows(path, [EXPERIMENT], name)[0] if path.exists() else []
+        return str(rows[0][0]) if rows else ""
+    with _expecting("experiments/get-by-name"):
+        answer = _get(uri, "experiments/get-by-name", experiment_name=name)
+        return str(answer["experiment"]["lifecycle_stage"]) if answer else ""
+
+
+def _file(uri: str) -> Path | None:
+    """The registry's database, None where it is a server. Raises Unknown where only MLflow's client can read it.
+
+    It knows credentials, certificates and workspaces, which come with variables of their own.
+    """
+    path, parts = database.path_of(uri), urlsplit(uri)
+    extras = () if path else (k for k in os.environ if k.startswith("MLFLOW_TRACKING_") and k != "MLFLOW_TRACKING_URI")
+    if any(os.environ.get(name) for name in (*WORKSPACES, *extras)):
+        raise Unknown(uri)
+    if not path and (parts.scheme not in ("http", "https") or parts.username is not None):
+        raise Unknown(uri)
+    return path
+
+
+def _rows(path: Path, queries: Iterable[str], *values: str) -> list[list[Any]]:
     """The rows of each query, all over one connection; none where MLflow has not finished making the database."""
     with database.connected(path) as connection:
         try:
@@ -72,11 +105,13 @@ def _rows(path: Path, queries: Sequence[str], *values: str) -> list[list[Any]]:
             if database.is_blank(connection):
                 return [[] for _ in queries]
             raise
-        return [connection.execute(query, values).fetchall() for query in queries]
+        return [connection.execute(query, values if "?" in query else ()).fetchall() for query in queries]
 
 
 def _by_database(path: Path, name: str) -> list[ModelVersion]:
-    rows, aliases, tags = _rows(path, VERSIONS, name)
+    rows, aliases, tags, prompts = _rows(path, (*VERSIONS, PROMPTS), name)
+    if (name,) in prompts:
+        return []
     tags_of: dict[int, dict[str, str]] = defaultdict(dict)
     for number, key, value in tags:
         tags_of[number][key] = value
@@ -100,13 +135,27 @@ def _expect_columns(connection: sqlite3.Connection) -> None:
 
 
 def _by_server(uri: str, name: str) -> list[ModelVersion]:
-    model = _get(uri, "registered-models/get", name=name)
-    if model is None:
-        return []
-    aliases = [(a["alias"], str(a["version"])) for a in model["registered_model"].get("aliases", [])]
-    quoted = name.replace("'", "''")
-    pages = _pages(uri, "model-versions/search", "model_versions", filter=f"name='{quoted}'")
-    return _sorted(_from_json(version, aliases) for version in pages)
+    with _expecting("registered-models/get"):
+        answer = _get(uri, "registered-models/get", name=name)
+        if answer is None or _is_prompt(model := answer["registered_model"]):
+            return []
+        aliases = [(a["alias"], str(a["version"])) for a in model.get("aliases", [])]
+        quoted = name.replace("'", "''")
+        pages = _pages(uri, "model-versions/search", "model_versions", filter=f"name='{quoted}'")
+        return _sorted(_from_json(version, aliases) for version in pages)
+
+
+def _is_prompt(model: dict[str, Any]) -> bool:
+    return any(tag["key"] == PROMPT_TAG and tag.get("value", "").lower() == "true" for tag in model.get("tags", []))
+
+
+@contextmanager
+def _expecting(endpoint: str) -> Iterator[None]:
+    """Raise OSError where the response is of another kind than MLflow's: something else listens at the address."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError):
+        raise OSError(f"not a response of MLflow for {endpoint}") from None
 
 
 def _pages(uri: str, endpoint: str, of: str, **query: str) -> Iterator[dict[str, Any]]:
@@ -134,6 +183,7 @@ def _from_json(version: dict[str, Any], aliases: list[tuple[str, str]]) -> Model
 
 def _get(uri: str, endpoint: str, **query: str) -> dict[str, Any] | None:
     """The server's response; None where the model does not exist. Raises OSError where it does not respond."""
+    from http.client import HTTPException
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
@@ -147,8 +197,8 @@ def _get(uri: str, endpoint: str, **query: str) -> dict[str, Any] | None:
             if error.code == 404 and b"RESOURCE_DOES_NOT_EXIST" in error.read():
                 return None
             raise OSError(f"HTTP status {error.code} {error.reason} for {endpoint}") from None
-    except ValueError as error:
-        raise OSError(f"not a response of MLflow for {endpoint}: {error}") from error
+    except (HTTPException, ValueError) as error:
+        raise OSError(f"not a response of MLflow for {endpoint}: {error}") from None
 
 
 def by_client(client: Any, name: str) -> list[ModelVersion]:

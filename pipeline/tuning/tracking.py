@@ -5,6 +5,7 @@ is logged by the next call. Only the search imports MLflow; the processes that t
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -26,11 +27,16 @@ MAX_PARAM, MAX_TAG = 500, 4000  # characters
 
 
 class SearchTracking:
-    """The MLflow side of one search; an MLflow that does not answer is reported once and not asked again."""
+    """The MLflow side of one search; an MLflow that does not answer is reported once and not asked again.
+
+    Raises ConfigError where nothing can be logged to it.
+    """
 
     def __init__(self, home: Home, plan: Plan, study: Study) -> None:
         self._home, self._plan, self._study = home, plan, study
         self._registry = Registry(home.tracking_uri)
+        with suppress(RegistryUnreachable):
+            self._registry.expect_usable(plan.params.register.name, plan.params.register.experiment)
         self._away = False
 
     @property

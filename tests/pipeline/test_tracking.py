@@ -1,12 +1,19 @@
 """What MLflow gets: values that its database takes, and no credentials."""
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline.tracking import log_batch
+from components.errors import ConfigError
+from components.registry.client import Registry
+from components.settings.sections import Params
+from pipeline import config, execute
+from pipeline.home import Home
+from pipeline.tracking import experiment_id, log_batch
+from pipeline.tuning.tracking import SearchTracking
 
 
 @pytest.fixture
@@ -29,3 +36,74 @@ def test_parameters_and_tags_hold_no_credentials() -> None:
     assert (metric[0], metric[1], metric[3]) == ("loss", 0.5, 1)
     assert shown == [("ingest.mirror", "http://***@host/"), ("ingest.source", "photos-\\xe9")]
     assert tags == [("error", "no answer from http://***@host/")]
+
+
+@pytest.fixture
+def unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry to which nothing can be logged."""
+
+    def refuse(*_: object) -> None:
+        raise ConfigError("MLflow's experiment is deleted")
+
+    monkeypatch.setattr(Registry, "expect_usable", refuse)
+
+
+@pytest.mark.usefixtures("unusable")
+def test_a_registry_that_takes_nothing_is_reported_before_anything_is_made(tmp_path: Path) -> None:
+    """Also by a run that ends before register, whose measurements would go there."""
+    with pytest.raises(ConfigError, match="experiment is deleted"):
+        execute.run(config.load("", (), "digits", {}), Home(tmp_path), until="ingest")
+    assert list(Home(tmp_path).store.list()) == []
+
+
+@pytest.mark.usefixtures("unusable")
+def test_a_registry_that_takes_nothing_is_reported_before_a_search(tmp_path: Path) -> None:
+    """Not after its first trial."""
+    plan: Any = SimpleNamespace(params=Params())
+    with pytest.raises(ConfigError, match="experiment is deleted"):
+        SearchTracking(Home(tmp_path), plan, study=None)  # type: ignore[arg-type]
+
+
+def test_an_address_of_no_registry_is_reported_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLFLOW_TRACKING_URI=./mlruns: a sentence, no record of a run and no folder mlruns."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI is './mlruns'"):
+        execute.run(config.load("", (), "digits", {}), Home(tmp_path / "home"))
+    assert list((tmp_path / "home" / "runs").iterdir()) == []
+    assert not (tmp_path / "mlruns").exists()
+
+
+class Experiments:
+    """A registry with the experiments *known*; one that it lacks is created by another run at the same moment."""
+
+    def __init__(self, *known: SimpleNamespace) -> None:
+        self.client, self.known = self, list(known)
+
+    def get_experiment_by_name(self, name: str) -> SimpleNamespace | None:
+        return next((one for one in self.known if one.name == name), None)
+
+    def create_experiment(self, name: str, artifact_location: str | None) -> None:
+        from mlflow.exceptions import MlflowException
+
+        self.known.append(SimpleNamespace(name=name, experiment_id="7", lifecycle_stage="active"))
+        raise MlflowException(name, error_code=EXISTS)
+
+
+EXISTS = 3001  # RESOURCE_ALREADY_EXISTS
+
+
+def test_an_experiment_that_another_run_has_just_created_is_found(tmp_path: Path) -> None:
+    """First runs at once: the one that comes second takes the experiment of the first."""
+    registry: Any = Experiments()
+    assert experiment_id(registry, Params(), Home(tmp_path)) == "7"
+
+
+def test_an_experiment_that_is_deleted_while_a_run_trains_is_reported(tmp_path: Path) -> None:
+    """Where the question before the run did not find it."""
+    name = Params().register.experiment
+    registry: Any = Experiments(SimpleNamespace(name=name, experiment_id="1", lifecycle_stage="deleted"))
+    with pytest.raises(ConfigError, match=r"is deleted.*set register\.experiment"):
+        experiment_id(registry, Params(), Home(tmp_path))

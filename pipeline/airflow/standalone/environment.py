@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.registry.database import address_of
+
 ROOT = Path(__file__).parents[3]
 USER = "admin"
 PARALLEL_TASKS = 4
@@ -93,7 +95,7 @@ class Local:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parents[1] / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}?timeout={PATIENCE}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{address_of(self.home / 'airflow.db')}?timeout={PATIENCE}",
             "AIRFLOW__API__HOST": self.host,
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,

@@ -61,9 +61,8 @@ def _preflight(host: str, port: int, mlflow_port: int) -> None:
 def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     """A healthy Airflow whose DAGs are read; all of its processes have ended when the block is left."""
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
-    store = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri}  # no argument: those are visible to all users
     with storage_errors(home.root):
-        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui, **store})
+        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui})
     parts = Parts(local.logs, environment)
     try:
         with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
@@ -73,7 +72,7 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
         for name, arguments in PARTS.items():
             parts.start(name, arguments)
         if mlflow_port:
-            parts.start("mlflow", _mlflow(home, local, mlflow_port))
+            parts.start("mlflow", _mlflow(local, mlflow_port))
         _wait_until_ready(parts, local, mlflow_port)
         yield parts
     finally:
@@ -86,14 +85,11 @@ def _settings_file() -> dict[str, str]:
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 
-def _mlflow(home: Home, local: Local, port: int) -> list[str]:
+def _mlflow(local: Local, port: int) -> list[str]:
     """MLflow's UI, which answers to the host names of the links and to no other."""
     names = [name for host in {local.name, local.connect_host, "localhost"} for name in (host, f"{host}:{port}")]
-    return [
-        *("mlflow", "server", "--host", local.host, "--port", str(port), "--workers", "1"),
-        *("--allowed-hosts", ",".join(sorted(names))),
-        *("--artifacts-destination", str(home.root / "mlartifacts")),
-    ]
+    options = ("--host", local.host, "--port", str(port), "--workers", "1")
+    return ["pipeline.mlflow_ui", *options, "--allowed-hosts", ",".join(sorted(names))]
 
 
 def _migrate(environment: Mapping[str, str]) -> None:

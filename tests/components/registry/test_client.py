@@ -1,5 +1,6 @@
 """The registry: read without MLflow, one sentence where it cannot be reached."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,15 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from components.errors import RegistryUnreachable
+from components.errors import ConfigError, RegistryRefused, RegistryUnreachable, StorageFailed
 from components.register.stage import register
 from components.registry import database, readers
-from components.registry.client import Registry, model_sha256
+from components.registry.client import Registry, answering, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.readers import Unknown
 from tests.components.conftest import Trained, new_run
@@ -122,7 +124,7 @@ def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     """A damaged mlflow.db is named with what to do, for reads and writes alike."""
     (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
     registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(RegistryUnreachable, match=r"mlflow\.db did not answer .*not a database.*make pipeline"):
+    with pytest.raises(RegistryUnreachable, match=r"mlflow\.db cannot be used .*not a database.*make pipeline"):
         registry.versions("m")
     with pytest.raises(RegistryUnreachable, match="not a database"):
         registry.set_alias("m", "champion", "1")
@@ -215,3 +217,132 @@ def test_a_server_is_read_as_the_database_is(server: str, trained: Callable[[int
     assert file.read_bytes() == (made.train / "model.keras").read_bytes()
     assert version.model_sha256 == model_sha256(made.train)
     assert json.loads(json.dumps(version.tags))["accuracy"] == "1.0"
+
+
+@pytest.fixture
+def impostor() -> Iterator[Callable[[bytes], str]]:
+    """The address of a server whose only response is the given one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+
+        def serve(response: bytes) -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(response)
+
+        def start(response: bytes) -> str:
+            thread.submit(serve, response)
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield start
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.0 200 OK\r\n\r\n<html>Airflow</html>",
+        b'HTTP/1.0 200 OK\r\n\r\n{"other": 1}',
+        b"HTTP/1.0 200 OK\r\n\r\n[]",
+        b'HTTP/1.0 200 OK\r\n\r\n{"registered_model": null}',
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ],
+)
+def test_a_server_that_is_not_mlflow_is_reported(impostor: Callable[[bytes], str], response: bytes) -> None:
+    """Whatever listens at the address, it is a sentence."""
+    with pytest.raises(RegistryUnreachable, match="not a response of MLflow"):
+        Registry(impostor(response)).versions("m")
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_a_login_that_is_not_accepted_is_reported(impostor: Callable[[bytes], str], status: str) -> None:
+    """It is a wrong setting, no server that is away; the sentence names the variables of the login."""
+    uri = impostor(f"HTTP/1.0 {status}\r\n\r\n".encode())
+    with pytest.raises(ConfigError, match=r"does not accept this login \(HTTP status 40.*MLFLOW_TRACKING_USERNAME"):
+        Registry(uri).versions("m")
+
+
+def test_a_login_in_the_address_is_left_to_mlflow() -> None:
+    """http://user:password@host: MLflow's client knows how to log in."""
+    with pytest.raises(Unknown):
+        readers.versions("http://ada:secret@127.0.0.1:9", "m")
+
+
+def test_a_workspace_of_mlflow_is_left_to_mlflow(filled: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read directly is the default workspace."""
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team")
+    with pytest.raises(Unknown):
+        readers.versions(filled.uri, "m")
+
+
+def test_prompts_are_no_models(filled: Registry) -> None:
+    """MLflow keeps prompts among the registered models; they are neither listed nor have versions."""
+    filled.client.register_prompt("greeting", "Hello {{name}}")
+    assert filled.names() == readers.names_by_client(filled.client) == ["it's empty", "m"]
+    assert filled.versions("greeting") == []
+
+
+def test_a_model_cannot_have_the_name_of_a_prompt(filled: Registry) -> None:
+    """It is said before anything is trained, with the setting to change."""
+    filled.client.register_prompt("greeting", "Hello {{name}}")
+    filled.expect_usable("m", "experiment")
+    with pytest.raises(ConfigError, match=r"greeting is a prompt in MLflow .*set register\.name"):
+        filled.expect_usable("greeting", "experiment")
+
+
+def test_a_deleted_experiment_is_reported(filled: Registry) -> None:
+    """Its name stays taken in MLflow; restored, it is usable again."""
+    number = filled.client.create_experiment("bars")
+    filled.expect_usable("m", "bars")
+    filled.client.delete_experiment(number)
+    with pytest.raises(ConfigError, match=r"experiment bars is deleted.*restore it .*set register\.experiment"):
+        filled.expect_usable("m", "bars")
+    filled.client.restore_experiment(number)
+    filled.expect_usable("m", "bars")
+
+
+def test_what_mlflow_refuses_is_a_sentence(filled: Registry) -> None:
+    """A version that somebody deleted between its look-up and its use: MLflow's own words, and where to look."""
+    filled.client.delete_model_version("m", "1")
+    acts: list[Callable[[], None]] = [
+        lambda: filled.set_tag("m", "1", "key", "value"),
+        lambda: filled.set_alias("m", "champion", "1"),
+        lambda: filled.delete_version("m", "1"),
+    ]
+    for act in acts:
+        with pytest.raises(RegistryRefused, match=r"refused: .*not found.*see what was changed there"):
+            act()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk of .* is full; free some space"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/data/x"), "the disk of /data/x is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), r"cannot write to /data/x .*Permission denied"),
+    ],
+)
+def test_a_full_or_read_only_disk_is_no_mlflow_that_is_away(error: OSError, sentence: str) -> None:
+    """The disk is named, not a server that has to be started."""
+    with pytest.raises(StorageFailed, match=sentence), answering("sqlite:////home/mlflow.db"):
+        raise error
+
+
+def test_a_database_that_cannot_grow_is_a_full_disk(registry: Registry) -> None:
+    """Also where SQLite noticed it, below SQLAlchemy and MLflow."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def fill() -> None:
+        for number in range(200):
+            registry.create_model("m" * 200 + str(number), "d" * 4000)
+
+    listener = (Engine, "before_cursor_execute", lambda _, cursor, *__: cursor.execute("PRAGMA max_page_count = 1"))
+    event.listen(*listener)
+    try:
+        with pytest.raises(StorageFailed, match=r"the disk of .* is full; free some space"):
+            fill()
+    finally:
+        event.remove(*listener)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import RegistryUnreachable
+from components.errors import RegistryRefused, RegistryUnreachable
 from components.registry import database
 from components.registry.client import Registry
+from components.system import locks
 
 NOBODY = 65534
 INTERRUPTED = """
@@ -122,13 +123,26 @@ def test_a_half_made_database_without_content_is_set_aside_and_made_again(
 
 
 def test_a_half_made_database_with_content_is_never_set_aside(path: Path) -> None:
-    """MLflow judges it, as it does a database of an older version."""
+    """MLflow is asked to open it, and what it says is told with what to do."""
     half_made(path)
     change(path, "INSERT INTO experiments (experiment_id, name, workspace) VALUES (7, 'mine', 'default')")
-    before = path.read_bytes()
-    database.prepare(path)
-    assert path.read_bytes() == before
+    with pytest.raises(RegistryRefused, match=r"mlflow\.db.* cannot be opened by MLflow \(.*; .*db upgrade .*backup"):
+        Registry(f"sqlite:///{path}").create_model("m", "")
     assert not path.with_name("mlflow.db.broken").exists()
+
+
+@pytest.mark.parametrize("name", ["job%2Fnight", "100% %20", "home?x=1", "home%41", "a#b;c'd\"e", "naïve ☂"])
+def test_the_registry_lies_in_its_folder_whatever_the_folder_is_called(
+    name: str, tmp_path: Path, empty_database: Path
+) -> None:
+    """SQLAlchemy decodes an address and cuts it at a question mark; MLflow makes folders of it undecoded."""
+    folder = tmp_path / name
+    folder.mkdir()
+    shutil.copy(empty_database, folder / "mlflow.db")
+    registry = Registry(database.address_of(folder / "mlflow.db"))
+    registry.create_model("m", "")
+    assert registry.names() == ["m"]
+    assert [file.name for file in tmp_path.rglob("*")] == [name, "mlflow.db"]
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -139,15 +153,20 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["other.db"]
 
 
-def test_a_database_is_made_once_and_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_database_is_made_once_and_whole(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of three that need it at once one makes it and the others wait, whatever a killed process left beside it."""
+    monkeypatch.setattr(locks, "FIRST_SECONDS", 0.01)
     path = tmp_path / "mlflow.db"
     for name in ("mlflow.db-journal", ".mlflow.db.draft", ".mlflow.db.draft-journal"):
         (tmp_path / name).write_bytes(b"left by a killed process" * 100)
     with (tmp_path / ".mlflow.db.lock").open("w") as lock, ThreadPoolExecutor(3) as threads:
         fcntl.flock(lock, fcntl.LOCK_EX)
         waiting = [threads.submit(database.prepare, path) for _ in range(3)]
-        while capfd.readouterr().err.count("another run is creating MLflow's database mlflow.db; waiting for it") < 3:
+        said = ""
+        while said.count("waiting for MLflow's database mlflow.db, which") < 3:
+            said += capfd.readouterr().err
             assert not any(waiter.done() for waiter in waiting)
         fcntl.flock(lock, fcntl.LOCK_UN)
         for waiter in waiting:
