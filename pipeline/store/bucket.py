@@ -19,23 +19,25 @@ copy again.
 """
 
 import contextlib
-import errno
 import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from components.errors import ArtifactCorrupt, ConfigError, Failure, Unavailable
+from components.progress import say
 from components.system.files import sha256_of_file
 from pipeline.graph import Facts
 from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of
 from pipeline.store.disk_errors import storage_errors
+from pipeline.store.file_lock import locked
 from pipeline.store.local import Store
+from pipeline.store.names import is_artifact, strange, through_link, unsafe
 from pipeline.store.recipe import Recipe, key
 
 URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s?#]+)*/?")
@@ -43,13 +45,20 @@ TRIES = 3  # a download during which another machine replaces the artifact start
 SECONDS = 20  # for a server to answer
 UPLOAD_DIED = timedelta(days=1)
 YOUNG = timedelta(days=7)
-UNSPECIFIC = (errno.EIO, errno.EBUSY)  # how s3fs raises an answer that it has no better error for
+LARGEST = 2**26  # bytes of a manifest: 500,000 files
+EXISTS = ("PreconditionFailed", "412")  # how servers answer a conditional put
+EMPTY = ("InvalidRange", "416")  # how servers answer where not even the first byte is there
+BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
+LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
+
+
+UPLOAD = re.compile(r"[0-9a-f]{16}")
 
 
 class Shared(msgspec.Struct, frozen=True):
     """The manifest in the bucket: that of the artifact, and the folder of its files."""
 
-    upload: str
+    upload: Annotated[str, msgspec.Meta(pattern=f"^{UPLOAD.pattern}$")]
     manifest: Manifest
 
 
@@ -79,7 +88,12 @@ class SharedStore(Store):
 
     def get(self, stage: str, key: str, *, files: bool = True) -> Artifact | None:
         """As the local store's. Missing files are downloaded; an artifact that only this machine has is uploaded."""
-        shared = self._shared(stage, key)
+        if not is_artifact(stage, key):
+            return None
+        try:
+            shared = self._shared(stage, key)
+        except ArtifactCorrupt as damage:
+            return self._restored(stage, key, damage, files)
         if shared:
             artifact = self._artifact(stage, key, shared)
             return self._copy(artifact, shared) if files else artifact
@@ -88,6 +102,15 @@ class SharedStore(Store):
             return mine
         super().verify(mine)
         return self._share(mine, replace=False)
+
+    def _restored(self, stage: str, key: str, damage: ArtifactCorrupt, files: bool) -> Artifact:
+        """The copy on this machine, which replaces the artifact whose manifest is damaged; raises *damage* without."""
+        mine = super().get(stage, key) if files else None
+        if mine is None:
+            raise damage
+        super().verify(mine)
+        say(f"  {str(damage).partition(';')[0]}; uploading the copy on this machine")
+        return self._share(mine, replace=True)
 
     def _copy(self, artifact: Artifact, shared: Shared) -> Artifact | None:
         """The copy of *artifact* on this machine; downloaded where there is none, or another one."""
@@ -98,9 +121,28 @@ class SharedStore(Store):
         return self._fetch(artifact, shared)
 
     def _fetch(self, artifact: Artifact, shared: Shared) -> Artifact | None:
+        """Download *artifact*, one process of this machine at a time: those that waited use the copy of the first."""
+        name = f"{artifact.stage}/{artifact.key}"
+        waiting = f"  another process is downloading {name}; waiting for it"
+        with storage_errors(self.root), locked(self.root / ".fetching" / name.replace("/", "-"), waiting):
+            return self._intact(artifact) or self._downloaded(artifact, shared)
+
+    def _intact(self, artifact: Artifact) -> Artifact | None:
+        """The copy on this machine where every byte is as published, so that nothing may take it from its readers.
+
+        One of an artifact that another machine has replaced since counts while a live process here reads it.
+        """
+        with contextlib.suppress(ArtifactCorrupt):
+            mine = super().get(artifact.stage, artifact.key)
+            if mine and (mine.digest == artifact.digest or (mine.stage, mine.key) in self.leases.others()):
+                super().verify(mine)
+                return mine
+        return None
+
+    def _downloaded(self, artifact: Artifact, shared: Shared) -> Artifact | None:
         for _ in range(TRIES):
             try:
-                with storage_errors(self.root), self.draft(artifact.stage, artifact.key) as draft:
+                with self.draft(artifact.stage, artifact.key) as draft:
                     self._download(artifact, shared.upload, draft)
                     return super().publish(draft, artifact.recipe, artifact.facts, artifact.made, replace=True)
             except FileNotFoundError:  # replaced or deleted meanwhile: its manifest says which
@@ -112,6 +154,8 @@ class SharedStore(Store):
 
     def _download(self, artifact: Artifact, upload: str, draft: Path) -> None:
         """Fill *draft* with the files of *artifact*; raises ArtifactCorrupt where one is not what was uploaded."""
+        if key(artifact.recipe) != artifact.key or digest_of(artifact.files) != artifact.digest:
+            raise self._damaged(artifact, "was changed", MANIFEST)
         base = self._place(artifact.stage, artifact.key, upload)
         targets = {name: draft / name for name in artifact.files}
         for target in targets.values():
@@ -123,8 +167,6 @@ class SharedStore(Store):
                 raise FileNotFoundError(name)
             if sha256_of_file(target) != artifact.files[name]:
                 raise self._damaged(artifact, "was changed", upload, name)
-        if digest_of(artifact.files) != artifact.digest or key(artifact.recipe) != artifact.key:
-            raise self._damaged(artifact, "was changed", MANIFEST)
 
     def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
         """As the local store's: where another machine was first, its artifact is downloaded and returned."""
@@ -133,7 +175,7 @@ class SharedStore(Store):
     def _share(self, artifact: Artifact, *, replace: bool) -> Artifact:
         """Upload *artifact*; unless *replace*, one that another machine has uploaded wins and is returned."""
         stage, name = artifact.stage, artifact.key
-        before = self._shared(stage, name)
+        before = self._replaceable(stage, name) if replace else self._shared(stage, name)
         if before and not replace:
             return self._copy(self._artifact(stage, name, before), before) or artifact
         winner = self._upload(artifact, replace=replace)
@@ -143,26 +185,43 @@ class SharedStore(Store):
             self._remove(self._place(stage, name, before.upload))
         return artifact
 
+    def _replaceable(self, stage: str, key: str) -> Shared | None:
+        """The manifest that is about to be replaced; None where there is none, or it is damaged."""
+        with contextlib.suppress(ArtifactCorrupt):
+            return self._shared(stage, key)
+        return None
+
     def _upload(self, artifact: Artifact, *, replace: bool) -> Shared | None:
         """Upload files and manifest; returns the manifest of a machine that was first, None where this one was."""
         stage, name = artifact.stage, artifact.key
+        for file in artifact.files:
+            if through_link(artifact.path, file):  # whose target may be anything that this user can read
+                raise ArtifactCorrupt(corrupt(artifact.path / file, "became a link", stage))
         manifest = msgspec.json.decode((artifact.path / MANIFEST).read_bytes(), type=Manifest)
         mine = Shared(secrets.token_hex(8), manifest)
         base = self._place(stage, name, mine.upload)
         content = msgspec.json.format(msgspec.json.encode(mine, order="deterministic"))
-        with self._answering():
+        with self._answering(may_miss=False):
             self._fs.put(
                 [str(artifact.path / file) for file in artifact.files], [f"{base}/{f}" for f in artifact.files]
             )
-            mode = "overwrite" if replace else "create"
-            try:
-                self._fs.pipe_file(self._place(stage, name, MANIFEST), content, mode=mode)
-            except FileExistsError:
-                shared = self._shared(stage, name)
-                if shared and shared.upload != mine.upload:  # not that of its own lost request
-                    self._remove(base)
-                    return shared
+            if self._put_manifest(stage, name, content, replace=replace):
+                return None
+        shared = self._shared(stage, name)
+        if shared and shared.upload != mine.upload:  # not that of its own lost request
+            self._remove(base)
+            return shared
         return None
+
+    def _put_manifest(self, stage: str, key: str, content: bytes, *, replace: bool) -> bool:
+        """Put the manifest in its place; False where one was there already."""
+        try:
+            self._fs.pipe_file(self._place(stage, key, MANIFEST), content, mode="overwrite" if replace else "create")
+        except OSError as error:
+            if not isinstance(error, FileExistsError) and _code(error) not in EXISTS:
+                raise
+            return False
+        return True
 
     def verify(self, artifact: Artifact) -> None:
         """Read every byte of the copy here; a damaged copy is downloaded again."""
@@ -176,16 +235,26 @@ class SharedStore(Store):
 
     def list(self) -> Iterator[tuple[str, str]]:
         """(stage, key) of everything published, here or in the bucket."""
-        with self._answering():
-            paths = [path.split("/")[self._depth :] for path in self._fs.find(self._root)]
-        shared = {(stage, name) for stage, name, *rest in paths if rest == [MANIFEST]}
+        shared = {(stage, name) for stage, name, *rest in self._objects() if rest == [MANIFEST]}
         yield from sorted(shared | set(super().list()))
 
-    def delete(self, stage: str, key: str) -> None:
-        """Remove an artifact here and in the bucket: its manifest first, so that no reader sees half of it."""
-        self._remove(self._place(stage, key, MANIFEST))
-        self._remove(self._place(stage, key))
-        super().delete(stage, key)
+    def _objects(self) -> dict[tuple[str, ...], Any]:
+        """The status of each object of an artifact, by the parts of its name; others keep theirs in the bucket too."""
+        with self._answering(may_miss=False):
+            found = self._fs.find(self._root, detail=True)
+        parts = {tuple(path.split("/")[self._depth :]): status for path, status in found.items()}
+        return {name: status for name, status in parts.items() if len(name) > 2 and is_artifact(*name[:2])}
+
+    def delete(self, stage: str, key: str) -> bool:
+        """Remove an artifact here and in the bucket, unless another live process of this machine leases it."""
+        deleted = super().delete(stage, key)
+        if deleted:
+            self._remove(self._place(stage, key))
+        return deleted
+
+    def _withdraw(self, stage: str, key: str) -> Path | None:
+        self._remove(self._place(stage, key, MANIFEST))  # first, so that no reader sees half of it
+        return super()._withdraw(stage, key)
 
     def is_young(self, stage: str, key: str) -> bool:
         """Whether a run of another machine, unknown to this one, may need it."""
@@ -199,17 +268,17 @@ class SharedStore(Store):
 
     def _old_uploads(self) -> Iterator[tuple[str, str, str]]:
         """(stage, key, upload) of those whose last file is older than any live maker needs."""
-        with self._answering():
-            files = self._fs.find(self._root, detail=True)
         old: dict[tuple[str, str, str], bool] = {}
-        for path, status in files.items():
-            stage, name, upload, *rest = path.split("/")[self._depth :]
-            if rest:
+        for (stage, name, upload, *file), status in self._objects().items():
+            if file and UPLOAD.fullmatch(upload):
                 old[stage, name, upload] = old.get((stage, name, upload), True) and _age(status) > UPLOAD_DIED
         yield from (upload for upload, is_old in old.items() if is_old)
 
     def _sweep(self, stage: str, key: str, upload: str) -> bool:
-        shared = self._shared(stage, key)
+        try:
+            shared = self._shared(stage, key)
+        except ArtifactCorrupt:  # nobody knows which upload it named
+            return False
         if shared and shared.upload == upload:
             return False
         self._remove(self._place(stage, key, upload))
@@ -217,18 +286,41 @@ class SharedStore(Store):
 
     def _shared(self, stage: str, key: str) -> Shared | None:
         """The manifest in the bucket; None where the artifact was never shared."""
+        content = self._manifest(stage, key)
+        if content is None:
+            return None
+        try:
+            shared = msgspec.json.decode(content, type=Shared)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise self._unreadable(stage, key, "is not what was written") from None
+        if name := unsafe(shared.manifest["files"]):
+            raise self._unreadable(stage, key, strange(name))
+        return shared
+
+    def _manifest(self, stage: str, key: str) -> bytes | None:
+        """The content of the manifest in the bucket, None where there is none."""
         with self._answering():
             try:
-                content = self._fs.cat_file(self._place(stage, key, MANIFEST))
+                content: bytes = self._fs.cat_file(self._place(stage, key, MANIFEST), start=0, end=LARGEST + 1)
             except FileNotFoundError as error:
                 if _code(error) == "NoSuchBucket":
                     raise
                 return None
-        try:
-            return msgspec.json.decode(content, type=Shared)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            place = f"s3://{self._place(stage, key, MANIFEST)}"
-            raise ArtifactCorrupt(corrupt(place, "is not what was written", stage)) from None
+            except OSError as error:
+                if _code(error) not in EMPTY:
+                    raise
+                return b""
+        if content.lstrip()[:1] == b"<":
+            raise Unavailable(
+                f"{self.url} (PIPELINE_STORE) did not answer like an object store ({content[:40]!r}); check the "
+                f"network and AWS_ENDPOINT_URL, or delete {self._place(stage, key, MANIFEST)} if that is its content"
+            )
+        if len(content) > LARGEST:
+            raise self._unreadable(stage, key, f"is larger than {LARGEST >> 20} MB")
+        return content
+
+    def _unreadable(self, stage: str, key: str, happened: str) -> ArtifactCorrupt:
+        return ArtifactCorrupt(corrupt(f"s3://{self._place(stage, key, MANIFEST)}", happened, stage))
 
     def _artifact(self, stage: str, key: str, shared: Shared) -> Artifact:
         return Artifact(stage=stage, key=key, path=self.path(stage, key), **shared.manifest)
@@ -242,17 +334,22 @@ class SharedStore(Store):
         return ArtifactCorrupt(corrupt(f"s3://{place}", happened, artifact.stage))
 
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Raise what the server or the network refuses as a Failure; a missing file stays a FileNotFoundError."""
+    def _answering(self, *, may_miss: bool = True) -> Iterator[None]:
+        """Raise what the server or the network refuses as a Failure; a missing object stays a FileNotFoundError.
+
+        Where none *may_miss*, as when one is written, it means that this is no bucket.
+        """
         try:
             yield
         except Exception as error:
-            if failure := self._failure(error):
+            missing = isinstance(error, FileNotFoundError) and (may_miss or not _response(error))
+            if failure := None if missing and _code(error) != "NoSuchBucket" else self._failure(error):
                 raise failure from error
             raise
 
     def _failure(self, error: Exception) -> Failure | None:
-        from botocore.exceptions import BotoCoreError, NoCredentialsError, PartialCredentialsError
+        """What *error* means for a user; None for one of this machine's disk, and for a bug."""
+        from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return ConfigError(
@@ -262,25 +359,51 @@ class SharedStore(Store):
         if _code(error) == "NoSuchBucket":
             bucket = self.url.split("/")[2]
             return ConfigError(f"there is no bucket {bucket} (PIPELINE_STORE); create it, or name another")
-        if isinstance(error, PermissionError) and error.errno is None:  # with a number: this machine's disk
-            return ConfigError(f"{self.url} (PIPELINE_STORE) refuses: {error}; check the credentials and their rights")
+        if isinstance(error, FileExistsError):
+            return None
+        if _is_refusal(error):
+            return ConfigError(
+                f"{self.url} (PIPELINE_STORE) refuses: {_text(error)}; check the credentials and their rights, "
+                "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
+            )
         if isinstance(error, ValueError):
-            return ConfigError(f"{self.url} (PIPELINE_STORE) cannot be reached: {error}; check AWS_ENDPOINT_URL")
-        unspecific = isinstance(error, OSError) and error.errno in UNSPECIFIC
-        if unspecific or isinstance(error, BotoCoreError | ConnectionError | TimeoutError):
+            return ConfigError(f"{self.url} (PIPELINE_STORE) cannot be reached: {_text(error)}; check AWS_ENDPOINT_URL")
+        if _is_no_answer(error):
             return Unavailable(
-                f"{self.url} (PIPELINE_STORE) did not answer ({str(error) or type(error).__name__}); check the network "
+                f"{self.url} (PIPELINE_STORE) did not answer ({_text(error)}); check the network "
                 "and AWS_ENDPOINT_URL and run it again: what was finished is kept"
             )
         return None
 
 
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _response(error: BaseException) -> dict[str, Any]:
+    """The server's answer that *error* stands for, {} where it came from elsewhere."""
+    return getattr(error.__cause__, "response", None) or {}
+
+
 def _code(error: BaseException) -> str:
     """The server's error code."""
-    response = getattr(error.__cause__, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
+    return str(_response(error).get("Error", {}).get("Code", ""))
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server would answer a retry in the same way."""
+    status = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return 300 <= status < 500 and status not in BUSY
+
+
+def _is_no_answer(error: Exception) -> bool:
+    """Whether the server answered nothing, something else than S3, or that it is busy."""
+    if isinstance(error, ConnectionError | TimeoutError) or _response(error):
+        return True
+    return type(error).__module__.partition(".")[0] in LIBRARIES
 
 
 def _age(status: dict[str, Any]) -> timedelta:
-    modified: datetime = status["LastModified"]
-    return datetime.now(UTC) - modified
+    """How long ago an object was written; where the server does not say it, it counts as new."""
+    modified = status.get("LastModified")
+    return datetime.now(UTC) - modified if isinstance(modified, datetime) else timedelta(0)

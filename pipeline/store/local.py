@@ -1,6 +1,7 @@
 """Artifacts on disk: a directory that exists is complete, and it never changes.
 
     artifacts/
+      .leases/                   what live processes use (pipeline/store/leases.py)
       train/
         .draft-5f0c...-M-k3v9/   filled by a process of machine M, or left by a killed one: never read, swept later
         5f0c2d9a41b7e836/        named by the key: the hash of the recipe
@@ -17,22 +18,22 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, StorageFailed
 from pipeline.graph import Facts
 from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, hash_files
-from pipeline.store.canonical import sha256
 from pipeline.store.disk_errors import storage_errors
+from pipeline.store.leases import MACHINE, Leases, is_elsewhere
+from pipeline.store.names import is_artifact, strange, unsafe
 from pipeline.store.recipe import Recipe, key
 
 DRAFT = ".draft-"
-MACHINE = sha256(os.uname().nodename)[:8]
-DAYS_TO_DIE = 7  # of a draft of another machine, whose locks may not be visible here
+IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # how a rename fails where its target exists
 
 
 class Store:
@@ -41,6 +42,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.leases = Leases(root / ".leases")
 
     def path(self, stage: str, key: str) -> Path:
         return self.root / stage / key
@@ -48,11 +50,16 @@ class Store:
     def get(self, stage: str, key: str, *, files: bool = True) -> Artifact | None:
         """The artifact, or None where it was never published; raises ArtifactCorrupt where its manifest is damaged.
 
-        With *files* false only the manifest is wanted, and the files need not be on this machine.
+        With *files* false only the manifest is wanted, and the files need not be on this machine; else this process
+        leases them.
         """
         path = self.path(stage, key)
         try:
-            return Artifact(stage=stage, key=key, path=path, **json.loads((path / MANIFEST).read_bytes()))
+            if not is_artifact(stage, key) or not path.exists():
+                return None
+            if files:
+                self.leases.take(stage, key)
+            return _safe(Artifact(stage=stage, key=key, path=path, **json.loads((path / MANIFEST).read_bytes())))
         except FileNotFoundError:
             if not path.exists():
                 return None
@@ -66,6 +73,7 @@ class Store:
         with storage_errors(self.root):
             folder = self.root / stage
             folder.mkdir(parents=True, exist_ok=True)
+            self.leases.take(stage, key)
             path, lock = self._locked(folder, _prefix(key))
         try:
             yield path
@@ -116,24 +124,22 @@ class Store:
         return published
 
     def _rename(self, draft: Path, target: Path, replace: bool) -> None:
-        if replace and target.exists():
-            # rename does not replace a folder that has content, so the old one is renamed first, to the name of a draft
-            aside = Path(tempfile.mkdtemp(prefix=_prefix(target.name), dir=target.parent))
-            target.rename(aside)
-            draft.rename(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
+        while True:  # rename does not replace a folder that has content, so the old one is renamed first
             try:
                 draft.rename(target)
+                break
             except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                if error.errno not in IN_THE_WAY:
                     raise
+            if not replace:
+                break
+            _discard(_set_aside(target))
         flush(target.parent)
 
     def list(self) -> Iterator[tuple[str, str]]:
         """(stage, key) of everything published."""
         for folder in sorted(self.root.glob("*/*")):
-            if not folder.name.startswith(".") and folder.is_dir():
+            if is_artifact(folder.parent.name, folder.name) and folder.is_dir():
                 yield folder.parent.name, folder.name
 
     def verify(self, artifact: Artifact) -> None:
@@ -147,14 +153,19 @@ class Store:
         if digest_of(artifact.files) != artifact.digest or key(artifact.recipe) != artifact.key:
             raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, "was changed", artifact.stage))
 
-    def delete(self, stage: str, key: str) -> None:
-        """Remove an artifact: it is renamed first, so that no reader sees half of it."""
-        path = self.path(stage, key)
-        if path.exists():
-            aside = Path(tempfile.mkdtemp(prefix=_prefix(key), dir=path.parent))
-            with contextlib.suppress(FileNotFoundError):
-                path.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+    def delete(self, stage: str, key: str) -> bool:
+        """Remove an artifact: it is renamed first, so that no reader sees half of it.
+
+        False where another live process leases it, and it stays.
+        """
+        with self.leases.withdrawing(stage, key) as free:
+            aside = self._withdraw(stage, key) if free else None
+        _discard(aside)
+        return free
+
+    def _withdraw(self, stage: str, key: str) -> Path | None:
+        """Take an artifact out of its place; returns where it is now, for it to be removed."""
+        return _set_aside(self.path(stage, key))
 
     def is_young(self, stage: str, key: str) -> bool:
         """Whether a run that is unknown to this workspace may need it."""
@@ -166,6 +177,7 @@ class Store:
 
     def sweep(self) -> int:
         """Remove the drafts that killed processes left; returns how many. A live process holds a lock on its draft."""
+        self.leases.sweep()
         drafts = self.root.glob(f"*/{DRAFT}*")
         return sum(_sweep(path) for path in drafts if not _is_elsewhere(path))
 
@@ -176,12 +188,33 @@ def _prefix(key: str) -> str:
 
 
 def _is_elsewhere(draft: Path) -> bool:
-    """Whether another machine may still fill *draft*: its lock may not be visible on this one."""
-    if f"-{MACHINE}-" in draft.name:
-        return False
-    with contextlib.suppress(FileNotFoundError):  # published or removed since it was listed
-        return time.time() - draft.stat().st_mtime < DAYS_TO_DIE * 86_400
-    return True
+    """Whether another machine may still fill *draft*."""
+    return is_elsewhere(draft, MACHINE if f"-{MACHINE}-" in draft.name else "")
+
+
+def _set_aside(path: Path) -> Path | None:
+    """Rename *path* to the name of a draft, under which a sweep finds it; None where it is gone."""
+    aside = path.with_name(_prefix(path.name) + secrets.token_hex(4))
+    try:
+        return path.rename(aside)
+    except FileNotFoundError:
+        return None
+
+
+def _discard(aside: Path | None) -> None:
+    if aside is None:
+        return
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:  # a link to an artifact that is kept on another disk, or damage
+        aside.unlink(missing_ok=True)
+
+
+def _safe(artifact: Artifact) -> Artifact:
+    """*artifact*; raises ArtifactCorrupt where its manifest names what is no file of an artifact."""
+    if name := unsafe(artifact.files):
+        raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, strange(name), artifact.stage))
+    return artifact
 
 
 def _sweep(draft: Path) -> bool:
@@ -192,7 +225,7 @@ def _sweep(draft: Path) -> bool:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(draft, ignore_errors=True)
+        _discard(draft)
         return True
     except BlockingIOError:
         return False

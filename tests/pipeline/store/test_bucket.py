@@ -1,19 +1,25 @@
 """The store in a bucket, used by several machines: each has its own folder, and the bucket is shared."""
 
+import hashlib
+import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.errors import ArtifactCorrupt, ConfigError, Unavailable
 from pipeline.store import bucket as shared
-from pipeline.store.artifact import Artifact
+from pipeline.store.artifact import Artifact, digest_of
 from pipeline.store.bucket import SharedStore
 from pipeline.store.local import Store
 from pipeline.store.recipe import Recipe, key
@@ -154,7 +160,7 @@ def test_a_file_changed_in_the_bucket_is_reported_and_never_used(
     s3fs.S3FileSystem().pipe_file(model, b"1" * 100)
     with pytest.raises(ArtifactCorrupt, match=rf"s3://{model} was changed .*python -m pipeline stage train"):
         there.get("train", key(recipe()))
-    assert list(there.root.glob("*/*")) == []
+    assert list(there.root.glob("train/*")) == []
     again = publish(here, recipe(), FILES, replace=True)
     assert verified(there, recipe()).digest == again.digest
     assert len([path for path in in_bucket(prefix) if path.endswith("sub/model")]) == 1
@@ -188,7 +194,11 @@ def test_a_malformed_address_is_refused(tmp_path: Path, url: str) -> None:
 def test_a_missing_bucket_is_reported(tmp_path: Path, bucket: dict[str, str]) -> None:
     """On reading, listing and writing."""
     store = SharedStore(tmp_path, "s3://nowhere/models")
-    for ask in (lambda: store.get("train", "k"), lambda: list(store.list()), lambda: publish(store, recipe(), FILES)):
+    for ask in (
+        lambda: store.get("train", "0" * 16),
+        lambda: list(store.list()),
+        lambda: publish(store, recipe(), FILES),
+    ):
         with pytest.raises(ConfigError, match="there is no bucket nowhere"):
             ask()
 
@@ -203,7 +213,7 @@ def test_a_server_that_does_not_answer_is_worth_a_retry(
     s3fs.S3FileSystem.clear_instance_cache()
     try:
         with pytest.raises(Unavailable, match=r"s3://models/x .*did not answer.*AWS_ENDPOINT_URL"):
-            SharedStore(tmp_path, "s3://models/x").get("train", "k")
+            SharedStore(tmp_path, "s3://models/x").get("train", "0" * 16)
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
 
@@ -229,3 +239,209 @@ def test_a_second_machine_reuses_every_artifact(
     shutil.rmtree(tmp_path / "second" / "artifacts")
     third = quick_run(tmp_path / "second", **bucket, PIPELINE_STORE=prefix)
     assert [stage["stage"] for stage in third["stages"] if stage["made"]] == []
+
+
+def manifest_in_bucket(prefix: str, content: bytes | None = None) -> dict[str, Any]:
+    """The document of the one manifest; replaced by *content* where that is given."""
+    import s3fs
+
+    [path] = [path for path in in_bucket(prefix) if path.endswith("manifest.json")]
+    if content is not None:
+        s3fs.S3FileSystem().pipe_file(path, content)
+        return {}
+    document: dict[str, Any] = json.loads(s3fs.S3FileSystem().cat_file(path))
+    return document
+
+
+@pytest.mark.parametrize("name", ["../../../code.py", "/{outside}/code.py", "sub/../../../../code.py", "manifest.json"])
+def test_no_name_in_the_bucket_leads_out_of_the_artifact(
+    here: SharedStore, there: SharedStore, prefix: str, name: str, tmp_path: Path
+) -> None:
+    """A manifest that names another place is damage: nothing is written, and making the stage again replaces it."""
+    import s3fs
+
+    publish(here, recipe(), FILES)
+    name = name.replace("/{outside}", str(tmp_path))
+    document = manifest_in_bucket(prefix)
+    files = {name: hashlib.sha256(b"evil").hexdigest()}
+    document["manifest"] |= {"files": files, "digest": digest_of(files)}
+    manifest_in_bucket(prefix, json.dumps(document).encode())
+    base = f"{prefix}/train/{key(recipe())}/{document['upload']}"
+    s3fs.S3FileSystem().pipe_file(f"{base}/{name}", b"evil")
+    for files in (True, False):
+        with pytest.raises(ArtifactCorrupt, match=r"s3://.*manifest\.json names '.*', which is no file of an artifact"):
+            there.get("train", key(recipe()), files=files)
+    assert not [path for path in tmp_path.rglob("*") if path.name == "code.py"]
+    publish(there, recipe(), FILES, replace=True)
+    assert verified(SharedStore(tmp_path / "third", prefix), recipe()).files.keys() == FILES.keys()
+
+
+DEEP = (
+    b'{"upload": "0123456789abcdef", "manifest": {"recipe": {"stage": "train", "code": {}, "params": {}, "inputs": {}, '
+    b'"runtime": {}}, "files": {}, "digest": "", "made": {}, "facts": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}}"
+)
+GARBAGE = {
+    "empty": b"",
+    "half": b'{"upload": "01',
+    "another type": b"[]",
+    "not text": b"\xff\xfe\x00",
+    "deep": DEEP,
+    "another upload": b'{"upload": "../../x", "manifest": {}}',
+    "large": b" " * 5000 + b"{}",
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE.keys())
+def test_a_manifest_that_is_garbage_is_damage_that_the_stage_repairs(
+    here: SharedStore, there: SharedStore, prefix: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence with the object's name, for a machine without a copy; the artifact that is made again replaces it."""
+    monkeypatch.setattr(shared, "LARGEST", 4096)
+    publish(here, recipe(), {"a": b"1"})
+    manifest_in_bucket(prefix, content)
+    with pytest.raises(ArtifactCorrupt, match=r"s3://.*manifest\.json is .*; run 'python -m pipeline stage train'"):
+        there.get("train", key(recipe()))
+    assert there.sweep_uploads() == 0
+    made = publish(there, recipe(), {"a": b"2"}, replace=True)
+    assert verified(here, recipe()).digest == made.digest
+
+
+def test_a_damaged_manifest_is_replaced_by_an_intact_copy(here: SharedStore, there: SharedStore, prefix: str) -> None:
+    """What this machine has need not be made again."""
+    made = publish(here, recipe(), FILES)
+    manifest_in_bucket(prefix, b"{")
+    assert verified(here, recipe()).digest == made.digest
+    assert verified(there, recipe()).digest == made.digest
+
+
+def test_what_others_keep_in_the_bucket_is_no_artifact(
+    here: SharedStore, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither listed nor swept nor deleted: MLflow's files beside the artifacts, a web page's manifest, two dots."""
+    import s3fs
+
+    monkeypatch.setattr(shared, "UPLOAD_DIED", timedelta(0))
+    made = publish(here, recipe(), FILES)
+    others = ("README.md", "app/v1/manifest.json", "1/0a1b/artifacts/model", "../../manifest.json", "train/x/y/z")
+    for name in (*others, f"train/{made.key}/notes/today"):
+        s3fs.S3FileSystem().pipe_file(f"{prefix}/{name}", b"{}")
+    before = in_bucket(prefix)
+    assert list(here.list()) == [("train", made.key)]
+    assert here.sweep_uploads() == 0
+    assert in_bucket(prefix) == before
+    assert here.get("..", "..") is None
+
+
+FETCHER = """
+import sys; from pathlib import Path; from pipeline.store.bucket import SharedStore
+download = SharedStore._download
+def waiting(*arguments):
+    print("downloading", flush=True); sys.stdin.readline(); download(*arguments)
+SharedStore._download = waiting
+artifact = SharedStore(Path(sys.argv[1]), sys.argv[2]).get("train", sys.argv[3])
+print(artifact.path.stat().st_ino, flush=True)
+sys.stdin.readline(); print((artifact.path / "other").read_text())
+"""
+
+
+def fetcher(store: SharedStore, name: str) -> "subprocess.Popen[str]":
+    """A process that fetches an artifact, a line of input before it downloads, another before it reads a file."""
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCHER, str(store.root), store.url, name],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_processes_of_one_machine_do_not_take_a_copy_from_each_other(here: SharedStore, there: SharedStore) -> None:
+    """The second waits for the download of the first and uses the same folder, which the first is reading."""
+    name = publish(here, recipe(), FILES).key
+    first, second = fetcher(there, name), None
+    assert first.stdout
+    assert first.stdin
+    assert first.stdout.readline() == "downloading\n"
+    second = fetcher(there, name)
+    assert second.stdout
+    assert f"train/{name}" in second.stdout.readline()  # what it waits for
+    print(file=first.stdin, flush=True)
+    folder = first.stdout.readline()
+    assert second.stdout.readline() == folder
+    (rest, _), (first_rest, _) = second.communicate("\n"), first.communicate("\n")
+    assert (rest, first_rest) == ("1\n", "1\n")
+
+
+def test_a_copy_that_a_live_process_reads_is_not_replaced_by_another(here: SharedStore, there: SharedStore) -> None:
+    """Another machine has made the artifact again, with other bytes: they are fetched once the reader has ended."""
+    old = publish(here, recipe(), FILES)
+    there.get("train", old.key)
+    reader = fetcher(there, old.key)
+    assert reader.stdout
+    assert reader.stdout.readline().strip().isdigit()
+    new = publish(here, recipe(), {"other": b"2"}, replace=True)
+    assert verified(there, recipe()).digest == old.digest
+    assert reader.communicate("\n")[0] == "1\n"
+    assert verified(there, recipe()).digest == new.digest
+
+
+def test_a_link_is_not_uploaded(here: SharedStore, tmp_path: Path, prefix: str) -> None:
+    """It could lead to any file that this user can read."""
+    (tmp_path / "private").write_bytes(b"1")
+    made = publish(Store(here.root), recipe(), {"a": b"1"})
+    (made.path / "a").unlink()
+    (made.path / "a").symlink_to(tmp_path / "private")
+    with pytest.raises(ArtifactCorrupt, match="python -m pipeline stage train"):
+        here.get("train", made.key)
+    assert in_bucket(prefix) == []
+
+
+class Garbage(BaseHTTPRequestHandler):
+    """Answers every request with the status and the body that the first part of its path names."""
+
+    def do_GET(self) -> None:
+        status, body = ANSWERS[self.path.split("/")[1]]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_PUT = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+ANSWERS = {
+    "page": (200, b"<html>Please log in</html>"),
+    "bad-request": (400, b"<html>"),
+    "no-such-method": (405, b""),
+    "not-implemented": (501, b""),
+    "busy": (503, b"busy"),
+}
+
+
+@pytest.fixture(scope="module")
+def garbage_server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Garbage)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_server_that_is_no_object_store_is_told_in_a_sentence(
+    tmp_path: Path, bucket: dict[str, str], garbage_server: str, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """A page to log in does not make a stage run again, and no status is a traceback."""
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", garbage_server)
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises((ConfigError, Unavailable), match=rf"s3://{answer}/x .*AWS_ENDPOINT_URL"):
+            SharedStore(tmp_path, f"s3://{answer}/x").get("train", "0" * 16)
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()

@@ -21,7 +21,8 @@ from components.errors import ArtifactCorrupt, StorageFailed
 from pipeline.store.artifact import MANIFEST, Artifact, digest_of, hash_files
 from pipeline.store.bucket import SharedStore
 from pipeline.store.disk_errors import storage_errors
-from pipeline.store.local import DAYS_TO_DIE, DRAFT, Store
+from pipeline.store.leases import DAYS_TO_DIE
+from pipeline.store.local import DRAFT, Store
 from pipeline.store.recipe import Recipe, key
 from tests.support.small_disk import disk
 
