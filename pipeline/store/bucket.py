@@ -19,6 +19,7 @@ copy again.
 """
 
 import contextlib
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -31,11 +32,11 @@ import msgspec
 
 from components.errors import ArtifactCorrupt, ConfigError, Failure, Unavailable
 from components.progress import say
+from components.system import locks
 from components.system.files import sha256_of_file
 from pipeline.graph import Facts
 from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of
 from pipeline.store.disk_errors import storage_errors
-from pipeline.store.file_lock import locked
 from pipeline.store.local import Store
 from pipeline.store.names import is_artifact, strange, through_link, unsafe
 from pipeline.store.recipe import Recipe, key
@@ -122,10 +123,19 @@ class SharedStore(Store):
 
     def _fetch(self, artifact: Artifact, shared: Shared) -> Artifact | None:
         """Download *artifact*, one process of this machine at a time: those that waited use the copy of the first."""
-        name = f"{artifact.stage}/{artifact.key}"
-        waiting = f"  another process is downloading {name}; waiting for it"
-        with storage_errors(self.root), locked(self.root / ".fetching" / name.replace("/", "-"), waiting):
+        with storage_errors(self.root), self._fetching(f"{artifact.stage}/{artifact.key}"):
             return self._intact(artifact) or self._downloaded(artifact, shared)
+
+    @contextlib.contextmanager
+    def _fetching(self, name: str) -> Iterator[None]:
+        path = self.root / ".fetching" / name.replace("/", "-")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            locks.acquire(handle, f"the download of {name}")
+            yield
+        finally:
+            os.close(handle)
 
     def _intact(self, artifact: Artifact) -> Artifact | None:
         """The copy on this machine where every byte is as published, so that nothing may take it from its readers.

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.system.locks import is_locked
 from pipeline.store.canonical import sha256
 
 MACHINE = sha256(os.uname().nodename)[:8]
@@ -118,26 +119,15 @@ def is_elsewhere(path: Path, machine: str) -> bool:
     """Whether a live process of another machine than this one may hold *path*, whose lock may not be visible here."""
     if machine == MACHINE:
         return False
-    with contextlib.suppress(FileNotFoundError):  # published or removed since it was listed
+    try:
         return time.time() - path.stat().st_mtime < DAYS_TO_DIE * 86_400
-    return True
+    except FileNotFoundError:  # published or removed since it was listed
+        return True
 
 
 def _is_held(path: Path) -> bool:
     """Whether the process that wrote the lease *path* lives."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return is_elsewhere(path, path.name.partition("-")[0])
+    return is_locked(path) or is_elsewhere(path, path.name.partition("-")[0])
 
 
 def _items(path: Path) -> Iterator[Item]:

@@ -268,9 +268,9 @@ def test_no_name_in_the_bucket_leads_out_of_the_artifact(
     manifest_in_bucket(prefix, json.dumps(document).encode())
     base = f"{prefix}/train/{key(recipe())}/{document['upload']}"
     s3fs.S3FileSystem().pipe_file(f"{base}/{name}", b"evil")
-    for files in (True, False):
+    for with_files in (True, False):
         with pytest.raises(ArtifactCorrupt, match=r"s3://.*manifest\.json names '.*', which is no file of an artifact"):
-            there.get("train", key(recipe()), files=files)
+            there.get("train", key(recipe()), files=with_files)
     assert not [path for path in tmp_path.rglob("*") if path.name == "code.py"]
     publish(there, recipe(), FILES, replace=True)
     assert verified(SharedStore(tmp_path / "third", prefix), recipe()).files.keys() == FILES.keys()
