@@ -8,7 +8,8 @@ Standard library only: every failure and every line of progress goes through `pu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -52,6 +53,14 @@ def redacted(text: str) -> str:
     if "://" in text:
         text = LOGIN.sub(f"://{HIDDEN}@", text)
     return PARAMETER.sub(rf"\1{HIDDEN}", text) if "=" in text else text
+
+
+def passwords(addresses: Iterable[str]) -> Iterator[str]:
+    """The passwords in *addresses*, as they are written there; what is no address has none."""
+    for address in addresses:
+        with suppress(ValueError):
+            if password := urlsplit(address).password:
+                yield password
 
 
 def link(address: str) -> str:

@@ -2,16 +2,18 @@
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.log import mask_secret
 
 from components.errors import Failure, PipelineError, Unavailable
 from components.ingest import select
-from components.public_text import public
+from components.public_text import passwords, public
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import overrides, read_settings, schedule
@@ -56,6 +58,8 @@ class StageTask(BaseOperator):
 
     def execute(self, context: Context) -> StageResult:
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
+        for password in passwords(os.environ.values()):
+            mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
         with failures(), _time_limit(self):
             result = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
         return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigError, DataRejected
-from components.public_text import link, printable, public, redacted
+from components.public_text import link, passwords, printable, public, redacted
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,19 @@ def test_the_text_of_a_failure_is_public() -> None:
     """A message, a record, a log and a notification quote it."""
     assert str(DataRejected("notes-\udce9.txt of http://u:s@h")) == "notes-\\xe9.txt of http://***@h"
     assert ConfigError("a\udce9\nb", "http://u:s@h").problems == ("a\\xe9", "b", "http://***@h")
+
+
+def test_the_passwords_of_addresses_are_found() -> None:
+    """For the mask of Airflow's logs; what is no address, or a broken one, is passed over."""
+    values = [
+        "postgresql://user:secret@host/db",
+        "http://[broken",
+        "C:/x",
+        "",
+        "http://host:5000",
+        "https://token@host",
+    ]
+    assert list(passwords(values)) == ["secret"]
 
 
 def test_a_link_has_no_login() -> None:
