@@ -1,0 +1,54 @@
+"""What a stage's task takes from Airflow and gives to it, without a running Airflow."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from airflow.sdk import Context
+
+from pipeline.airflow import task
+from pipeline.airflow.task import StageResult, StageTask
+
+
+class Recorded(StageTask):
+    """Answers as a stage would, and remembers its settings."""
+
+    def perform(self, settings: Sequence[str], run: str) -> dict[str, str]:
+        self.settings = settings
+        return dict.fromkeys(StageResult.__annotations__, "") | {"source": "/data/photos-\udce9", "run": run}
+
+
+def execute(stage: str, ingested: str = "") -> tuple[StageResult, Sequence[str]]:
+    """The result of the task of *stage*, and its settings; *ingested* is the source of the run's first task."""
+    pulled = {"source": ingested} if ingested else None
+    ti = SimpleNamespace(dag_id="retrain", run_id="manual", xcom_pull=lambda **_: pulled)
+    recorded = Recorded(stage=stage, task_id=stage)
+    return recorded.execute(cast("Context", {"ti": ti, "params": {}})), recorded.settings
+
+
+@pytest.fixture
+def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    secrets: list[str] = []
+    monkeypatch.setattr(task, "mask_secret", secrets.append)
+    return secrets
+
+
+def test_passwords_of_the_environment_are_masked(masked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that quotes the registry's address in a traceback shows no login in Airflow's log."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:very-secret@host/")
+    execute("train")
+    assert "very-secret" in masked
+
+
+@pytest.mark.usefixtures("masked")
+def test_what_a_task_pushes_can_be_stored() -> None:
+    """Airflow's database takes no name that is no UTF-8."""
+    assert execute("ingest")[0]["source"] == "/data/photos-\\xe9"
+
+
+@pytest.mark.usefixtures("masked")
+@pytest.mark.parametrize(("ingested", "settings"), [("digits", ["ingest.source=digits"]), ("/data/photos-\\xe9", [])])
+def test_later_tasks_take_the_data_set_on_which_the_first_settled(ingested: str, settings: list[str]) -> None:
+    """A folder is left to the settings, which hold each of its bytes."""
+    assert execute("train", ingested)[1] == settings
