@@ -13,7 +13,7 @@ class Terminated(KeyboardInterrupt):
     """The signal *number* asked this process to end."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
-        super().__init__(number)
+        super().__init__(f"ended by {signal.Signals(number).name}")
         self.number = number
 
 

@@ -18,14 +18,16 @@ def _handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_ends_a_command_with_its_own_status(number: int, status: int) -> None:
-    """A supervisor tells a stopped service from one that a user interrupted."""
+@pytest.mark.parametrize(
+    ("number", "status", "text"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGHUP, 129, "ended by SIGHUP")]
+)
+def test_a_signal_ends_a_command_with_its_own_status(number: int, status: int, text: str) -> None:
+    """A supervisor tells a stopped service from one that a user interrupted, and so does the run's record."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     raise_on_signals()
     with pytest.raises(Terminated) as raised:
         os.kill(os.getpid(), number)
-    assert exit_status(raised.value) == status
+    assert (exit_status(raised.value), str(raised.value)) == (status, text)
 
 
 def test_ctrl_c_keeps_its_status() -> None:
