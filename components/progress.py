@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import IO, Any, Protocol, TextIO, cast
 
 from components.public_text import public
 
@@ -25,6 +25,25 @@ def say(text: str) -> None:
             print(public(text), file=sys.stderr, flush=True)
 
 
+class Terminal:
+    """A terminal that may be closed while the work goes on, as after `disown`: what it does not take is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Advance]:
     """Show the progress of *label*: call the yielded function with the amount done so far and a short note."""
@@ -36,7 +55,7 @@ def progress(label: str, total: int) -> Iterator[Advance]:
 
     text, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
     columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=Console(file=cast("IO[str]", Terminal(sys.stderr))), transient=True) as bars:
         task = bars.add_task(label, total=total, note="")
         yield lambda done, note="": bars.update(task, completed=done, note=note)
 
