@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from components.errors import Failure, PipelineError
+from components.errors import ArtifactCorrupt, Failure, PipelineError, StorageFailed
 from components.progress import say
 from components.public_text import public
 from components.registry.client import Registry
@@ -31,8 +31,8 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     report and its MLflow run were written.
     """
     home.prepare()
-    home.store.sweep()
-    with recorded(params, home, name or new_run()) as runner:
+    with storage_errors(home.root), recorded(params, home, name or new_run()) as runner:
+        home.store.sweep()
         for stage in STAGES:
             done = runner.run_stage(stage, force=stage in force)
             say(summary.line(done, runner.facts[stage]))
@@ -47,7 +47,7 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str
     Returns its outcome (Done), its headline and metrics, and the state of the run; raises as `run` does.
     """
     home.prepare()
-    with recorded(params, home, run or new_run(), part=stage) as runner:
+    with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
         done = runner.run_stage(stage)
         say(summary.line(done, runner.facts[stage]))
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
@@ -64,27 +64,24 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
     """
     record = RunRecord(run=run, started=now(), source=public(params.ingest.source))
     record.settings, record.chosen, record.git_commit = public(flat(params)), public(chosen(params)), git_commit()
-    earlier = load(home.runs / run) if part else None
+    recorder = RunRecorder(home, record)
+    earlier = load(recorder.folder) if part else None
     if earlier:
         _continue(record, earlier, part)
-    teacher = teachers.find(params, Registry(home.tracking_uri), _teacher(record, earlier, home))
-    with RunRecorder(home, record) as recorder:
+    with recorder:
         runner = Runner(params, home, record, save=recorder.save)
-        if earlier and (fingerprint := _fingerprint(runner, earlier)):
-            runner.fingerprint = fingerprint
-        runner.teacher, runner.before_making = teacher, runner.tracking.expect_usable
+        runner.before_making = runner.tracking.expect_usable
         before, start = record.seconds, time.monotonic()
         error: BaseException | None = None
         try:
+            _fix_inputs(runner, earlier)
             yield runner
         except BaseException as raised:
             error = raised
             raise
         finally:
-            record.state, record.error = _state(error, part), str(error or "")
-            record.finished, record.seconds = now(), round(before + time.monotonic() - start, 3)
-            _finish(runner, recorder.folder / "report.html", error)
-            recorder.save()
+            record.seconds = round(before + time.monotonic() - start, 3)
+            _end(runner, recorder, part, error)
 
 
 def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
@@ -95,6 +92,14 @@ def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
     record.mlflow_run = earlier.mlflow_run
     if record.stages:
         record.started, record.seconds, record.model = earlier.started, earlier.seconds, earlier.model
+
+
+def _fix_inputs(runner: Runner, earlier: RunRecord | None) -> None:
+    """Settle on the images and the teacher of the whole run; raises ConfigError where there is no such teacher."""
+    if earlier and (fingerprint := _fingerprint(runner, earlier)):
+        runner.fingerprint = fingerprint
+    sha256 = _teacher(runner.record, earlier, runner.home)
+    runner.teacher = teachers.find(runner.params, Registry(runner.home.tracking_uri), sha256)
 
 
 def _fingerprint(runner: Runner, earlier: RunRecord) -> str:
@@ -113,7 +118,10 @@ def _teacher(record: RunRecord, earlier: RunRecord | None, home: Home) -> str:
 def _input(record: RunRecord, home: Home, stage: str, name: str) -> str:
     """The input *name* of the artifact of *stage* in *record*, "" where there is none."""
     done = record.done(stage)
-    artifact = home.store.get(stage, done.key) if done else None
+    try:
+        artifact = home.store.get(stage, done.key) if done else None
+    except ArtifactCorrupt:  # reported when the run comes to it
+        return ""
     return artifact.recipe["inputs"].get(name, "") if artifact else ""
 
 
@@ -127,19 +135,44 @@ def _state(error: BaseException | None, part: str) -> str:
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"
 
 
-def _finish(runner: Runner, page: Path, error: BaseException | None) -> None:
-    """Write the report and log the run; a failure here must not hide how the run itself ended."""
+def _end(runner: Runner, recorder: RunRecorder, part: str, error: BaseException | None) -> None:
+    """Record how the run ended, then write its report and log it.
+
+    A failure in that is told, and is how the run ended only where it had succeeded: it must not replace *error*.
+    """
     record = runner.record
+    record.state, record.error, record.finished = _state(error, part), _text(error), now()
     try:
-        measured = summary.metrics(runner)
-        record.accuracy = measured["accuracy"] if measured else None
-        with storage_errors(runner.home.root):
-            report = report_of(record, runner, error)
-            html.render(report, page, runner.home.cache / "templates")
-        record.report = str(page)
-        if record.state != "unfinished":
-            runner.tracking.finish(runner.artifacts(), report.pictures)
-    except Failure as failure:
+        recorder.save()  # before anything else, or a run that is killed in its report would have ended in no way
+        _publish(runner, recorder.folder / "report.html", error)
+        recorder.save()
+    except BaseException as failure:
+        if error is not None and isinstance(failure, Exception):
+            say(f"  warning: the record or report of this run is incomplete: {_text(failure)}")
+            return
         if error is None:
-            raise
-        say(f"  warning: {failure}")
+            record.state = _state(failure, part)
+            record.error = f"every stage ended, but not the record or report of the run: {_text(failure)}"
+        with suppress(StorageFailed):
+            recorder.save()
+        raise
+
+
+def _text(error: BaseException | None) -> str:
+    """What *error* says; a bug is named, as many say nothing without their name."""
+    if isinstance(error, Failure) or not isinstance(error, Exception):
+        return str(error or "")
+    return f"{type(error).__name__}: {error}"
+
+
+def _publish(runner: Runner, page: Path, error: BaseException | None) -> None:
+    """Write the report of the run, and log it to MLflow."""
+    record = runner.record
+    measured = summary.metrics(runner)
+    record.accuracy = measured["accuracy"] if measured else None
+    with storage_errors(runner.home.root):
+        report = report_of(record, runner, error)
+        html.render(report, page, runner.home.cache / "templates")
+    record.report = str(page)
+    if record.state != "unfinished":
+        runner.tracking.finish(runner.artifacts(), report.pictures)

@@ -1,7 +1,7 @@
 """The record of each run: its settings, what each stage did, how it ended.
 
 runs/20261122-040553-1a2b3c/
-  run.json      RunRecord, rewritten whole after each stage
+  run.json      RunRecord and its checksum, rewritten whole after each stage
   report.html   the report
   .alive        locked while the run's process lives: a record that says "running" without it was killed
 """
@@ -11,14 +11,17 @@ import os
 import secrets
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypedDict
 
 from components.errors import ConfigError
 from components.findings import Finding
+from components.progress import say
 from components.public_text import public
 from components.system import locks
+from components.system.canonical import checked, with_checksum
 from components.system.files import write_atomically
 from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
@@ -95,7 +98,7 @@ def git_commit() -> str:
 
 
 class RunRecorder:
-    """Keeps one run's record on disk while the run lasts."""
+    """Keeps one run's record on disk while the run lasts; no other process of the run lives meanwhile."""
 
     def __init__(self, home: Home, record: RunRecord) -> None:
         self.record = record
@@ -104,16 +107,17 @@ class RunRecorder:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._alive = os.open(self.folder / ".alive", os.O_RDWR | os.O_CREAT)
             locks.acquire(self._alive, f"run {record.run}")
-        self.save()
 
     def save(self) -> None:
         with storage_errors(self.folder):
             # indenting takes json's slow encoder, and asdict would copy every value first
             indent = None if self.record.state == "running" else 2
-            content = json.dumps(public(vars(self.record)), default=lambda part: public(vars(part)), indent=indent)
+            text = json.dumps(public(vars(self.record)), default=lambda part: public(vars(part)))
+            content = json.dumps(with_checksum(json.loads(text, parse_constant=str)), indent=indent)
             write_atomically(self.folder / "run.json", content + "\n")
 
     def __enter__(self) -> Self:
+        self.save()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,18 +127,29 @@ class RunRecorder:
 def load(folder: Path) -> RunRecord | None:
     """The record in *folder*, None where none can be read; a dead run that says "running" is "killed"."""
     try:
-        content = (folder / "run.json").read_bytes()
+        document = checked((folder / "run.json").read_bytes())
     except OSError:
+        return None
+    except ValueError as error:
+        _set_aside(folder / "run.json", error)
         return None
     import msgspec  # takes longer to import than a run with nothing to do may: it loads no record
 
     try:
-        record = msgspec.json.decode(content, type=RunRecord)
-    except ValueError:
+        record = msgspec.convert(document, RunRecord)
+    except msgspec.ValidationError:  # of another version
         return None
     if record.state == "running" and not locks.is_locked(folder / ".alive"):
         record.state = "killed"
     return record
+
+
+def _set_aside(file: Path, error: ValueError) -> None:
+    """Rename a damaged record, so that it is reported once."""
+    aside = file.with_name(file.name + ".damaged")
+    say(f"  warning: the record of run {file.parent.name} is damaged ({error}) and left out; it is kept as {aside}")
+    with suppress(OSError):
+        file.replace(aside)
 
 
 def records(home: Home) -> list[RunRecord]:

@@ -6,7 +6,7 @@ so they share artifacts, and a retry, a clear or two runs at once are harmless.
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,7 @@ class Runner:
         self.facts: dict[str, Facts] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._artifacts: dict[str, Artifact] = {}
+        self._outdated: set[str] = set()
         self._verified = set(verified)
 
     # Artifacts that exist
@@ -102,10 +103,10 @@ class Runner:
         )
 
     def find(self, stage: str) -> Artifact | None:
-        """The artifact of *stage*, None where it has not been made; one with a damaged manifest is made again."""
+        """The artifact of *stage*, None where it has not been made; a damaged one is made again."""
         if stage not in self._artifacts:
             try:
-                artifact = self.store.get(stage, key(self.recipe(stage)))
+                artifact = self._stored(stage, self.recipe(stage))
             except ArtifactCorrupt as error:
                 if not self.heal:
                     raise
@@ -114,6 +115,13 @@ class Runner:
                 return None
             self._keep(artifact)
         return self._artifacts[stage]
+
+    def _stored(self, stage: str, recipe: Recipe) -> Artifact | None:
+        """What the store has for *recipe*; raises ArtifactCorrupt where it is damaged, as far as a look shows it."""
+        artifact = self.store.get(stage, key(recipe))
+        if artifact:
+            self.store.check(artifact, self.home.cache)
+        return artifact
 
     def _keep(self, artifact: Artifact) -> None:
         self._artifacts[artifact.stage] = artifact
@@ -131,17 +139,60 @@ class Runner:
             self._heal(stage, error)
 
     def _heal(self, stage: str, error: ArtifactCorrupt) -> Artifact:
+        """Make the damaged artifact of *stage* again; what was derived from it is outdated if its bytes differ."""
         say(f"  {str(error).partition(';')[0]}; making {stage} again")
-        self._artifacts.pop(stage, None)
-        recipe = self._verified_recipe(stage)
+        before = self._artifacts.pop(stage, None)
+        recipe = self._settle(stage)
         with self._turn(stage, recipe):
-            return self._make(stage, recipe, replace=True)
+            artifact = self._made_meanwhile(stage, recipe) or self._make(stage, recipe, replace=True)
+        if before is None or before.digest != artifact.digest:
+            self._outdate(stage)
+        if done := self.record.done(stage):
+            self._record(replace(_done(artifact, made=True), seconds=done.seconds))
+        return artifact
 
-    def _verified_recipe(self, stage: str) -> Recipe:
-        """The recipe of *stage*, after every byte that the stage will read has been verified."""
-        for name in STAGES[stage].reads:
-            self.verify(name)
-        return self.recipe(stage)
+    def _made_meanwhile(self, stage: str, recipe: Recipe) -> Artifact | None:
+        """The artifact that another process has made while this one waited for its turn."""
+        with suppress(ArtifactCorrupt):
+            if artifact := self.store.get(stage, key(recipe)):
+                self.store.verify(artifact)
+                self._keep(artifact)
+                return artifact
+        return None
+
+    def _outdate(self, stage: str) -> None:
+        """Forget what was derived from the former output of *stage*, and have it run again before anything acts.
+
+        Training again on another processor may come to another model, of which the evaluation, the findings and the
+        registered version that are known would be those of the old one.
+        """
+        for name in STAGES:
+            if stage in ancestors(name):
+                self._outdated.add(name)
+                for known in (self._artifacts, self.facts, self._verdicts, self.record.findings):
+                    known.pop(name, None)
+                self.record.stages = [done for done in self.record.stages if done.stage != name]
+
+    def _prepare(self, stage: str) -> None:
+        """Have all that comes before *stage* whole, up to date and passed by its check; raises its rejection."""
+        for name in ancestors(stage):
+            if not STAGES[name].effect:
+                self.find(name)
+            if name in self._outdated:
+                self.run_stage(name)
+            else:
+                self.judge(name)
+
+    def _settle(self, stage: str) -> Recipe:
+        """The recipe of *stage*, after every byte that it will read has been verified, and all before it prepared."""
+        while True:
+            self._prepare(stage)
+            for name in STAGES[stage].reads:
+                self.verify(name)
+                if self._outdated.intersection(ancestors(stage)):
+                    break
+            else:
+                return self.recipe(stage)
 
     def artifacts(self) -> dict[str, Artifact]:
         """The artifacts that this run made or reused so far, by stage."""
@@ -152,27 +203,30 @@ class Runner:
     def run_stage(self, stage: str, *, force: bool = False) -> Done:
         """Run *stage*: pass its guards, reuse or make its result, judge it. Raises the rejection of its check."""
         start = time.monotonic()
-        for name in ancestors(stage):
-            self.judge(name)
+        self._prepare(stage)
         with storage_errors(self.home.root):
             done = self._act(stage) if STAGES[stage].effect else self._obtain(stage, force)
-        done = replace(done, seconds=round(time.monotonic() - start, 3))
-        self.record.stages = [other for other in self.record.stages if other.stage != stage] + [done]
-        try:
-            self.judge(stage)
-        finally:
-            self.save()
+        self._outdated.discard(stage)
+        self._record(replace(done, seconds=round(time.monotonic() - start, 3)))
+        self.judge(stage)
+        self.save()
         return done
+
+    def _record(self, done: Done) -> None:
+        """Put *done* into the record, in the order of the stages."""
+        rows = {other.stage: other for other in self.record.stages} | {done.stage: done}
+        self.record.stages = [rows[stage] for stage in STAGES if stage in rows]
 
     def _obtain(self, stage: str, force: bool) -> Done:
         before = self.find(stage)
         if before and not force:
             return _done(before, made=False)
-        recipe = self._verified_recipe(stage)
+        recipe = self._settle(stage)
         with self._turn(stage, recipe):
             # another run may have made it while this one waited for the lock
-            existing = None if force else self.store.get(stage, key(recipe))
-            artifact = existing or self._make(stage, recipe, replace=force)
+            existing = None if force else self._made_meanwhile(stage, recipe)
+            damaged = self.store.path(stage, key(recipe)).exists()
+            artifact = existing or self._make(stage, recipe, replace=force or damaged)
         self._keep(artifact)
         if before:
             same = before.digest == artifact.digest
@@ -224,7 +278,7 @@ class Runner:
 
         Its inputs are verified even where it has nothing to do: a damaged model would be another model.
         """
-        recipe = self._verified_recipe(stage)
+        recipe = self._settle(stage)
         with self.home.lock(f"registry-{self.params.register.name}"), self.tracking.registry.snapshot():
             facts = STAGES[stage].run(self._context(stage))
             self.record.model = self.tracking.model(facts["name"], facts["version"])

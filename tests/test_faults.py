@@ -172,5 +172,5 @@ def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Pat
     (tmp_path / "file").write_text("")
     done = command(tmp_path / "file" / "home", "run", "--source", "digits")
     assert done.returncode == 1
-    assert re.fullmatch(r"(?s).*error: cannot write to .*PIPELINE_HOME[^\n]*\n", done.stderr)
+    assert re.fullmatch(r"(?s).*error: cannot use .*PIPELINE_HOME[^\n]*\n", done.stderr)
     assert "Traceback" not in done.stderr

@@ -1,9 +1,13 @@
 """The promotion log: who made which version champion, when and why. MLflow keeps no history of aliases; this does.
 
-One JSON object a line, only ever appended:
+One JSON object a line, each with a checksum of its own, only ever appended:
 
-    {"action": "promote", "comparison": {...}, "digest": "9f86d0...", "from": "1", "from_digest": "...",
-     "name": "mnist-classifier", "reason": "...", "time": "2026-11-22T04:22:42+00:00", "to": "2", "who": "ada@desk"}
+    {"action": "promote", "checksum": "...", "comparison": {...}, "digest": "9f86d0...", "from": "1",
+     "from_digest": "...", "name": "mnist-classifier", "reason": "...", "time": "2026-11-22T04:22:42+00:00", "to": "2",
+     "who": "ada@desk"}
+
+A damaged line is moved to promotions.jsonl.damaged and reported; the log goes on without it. What it recorded is
+detected again where it matters: the alias is in the registry, and so is the tag of a version that was rolled back.
 
 action: promote (by the pipeline), force and rollback (by a user), recovered (the alias pointed to another version than
 the log: a process died between moving the alias and writing here, or somebody moved it in MLflow).
@@ -13,16 +17,20 @@ registry is wiped, the sha256 stays. The alias is moved first, the line is writt
 
 import fcntl
 import getpass
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from components.errors import ArtifactCorrupt
+from components.progress import say
 from components.registry.model_version import ModelVersion
+from components.system.canonical import checked, with_checksum
+from components.system.files import write_atomically
 
 Action = Literal["promote", "force", "rollback", "recovered"]
 
@@ -91,14 +99,16 @@ def promotion(
 
 
 def read(log: Path, name: str | None = None) -> list[Promotion]:
-    """The promotions of the model *name* (of all models), the oldest first.
+    """The promotions of the model *name* (of all models), the oldest first; damaged lines are set aside.
 
     A last line without its newline was being written when the machine went down; it is skipped, since what it recorded
-    is detected again (`recovered`). Raises ArtifactCorrupt for any other line that is no promotion.
+    is detected again (`recovered`).
     """
-    complete, _ = _parts(log)
-    promotions = [_decode(log, number, line) for number, line in enumerate(complete.splitlines(), 1)]
-    return [promotion for promotion in promotions if name in (None, promotion.name)]
+    lines = _parts(log)[0].splitlines()
+    promotions = [_decode(line) for line in lines]
+    if None in promotions:
+        _set_aside_damaged_lines(log)
+    return [promotion for promotion in promotions if promotion and name in (None, promotion.name)]
 
 
 def _parts(log: Path) -> tuple[bytes, bytes]:
@@ -108,27 +118,58 @@ def _parts(log: Path) -> tuple[bytes, bytes]:
     return content[:end], content[end:]
 
 
-def _decode(log: Path, number: int, line: bytes) -> Promotion:
+def _decode(line: bytes) -> Promotion | None:
+    """The promotion in *line*; None where it is damaged."""
     try:
-        return msgspec.json.decode(line, type=Promotion)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ArtifactCorrupt(
-            f"line {number} of the promotion log {log} is {line[:60]!r}, expected a JSON object with action, name, to "
-            f"and digest ({error}); fix or remove that line by hand"
-        ) from error
+        return msgspec.convert(checked(line), Promotion)
+    except ValueError:  # msgspec.ValidationError is one
+        return None
+
+
+def _set_aside_damaged_lines(log: Path) -> None:
+    """Move the damaged lines of *log* to a file beside it; where that is impossible they stay, and are skipped."""
+    aside = log.with_name(log.name + ".damaged")
+    say(f"  warning: a line of the promotion log {log} is damaged; it is moved to {aside.name}, the others are used")
+    try:
+        with _locked(log):
+            complete, torn = _parts(log)
+            lines = [(line, _decode(line)) for line in complete.splitlines(keepends=True)]
+            with aside.open("ab") as file:
+                file.writelines(line for line, promotion in lines if promotion is None)
+                file.flush()
+                os.fsync(file.fileno())
+            write_atomically(log, b"".join(line for line, promotion in lines if promotion) + torn, flush=True)
+    except OSError as error:
+        say(f"  warning: {log} cannot be repaired ({error.strerror})")
 
 
 def append(log: Path, promotion: Promotion) -> None:
     """Add a line and flush it to the disk."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)  # or a line that another process is writing would look torn
+    line = json.dumps(with_checksum(_document(promotion)), sort_keys=True) + "\n"
+    with _locked(log) as file:
         _drop_torn_line(log)
-        os.write(file, msgspec.json.encode(promotion, order="sorted") + b"\n")
+        os.write(file, line.encode())
         os.fsync(file)
-    finally:
-        os.close(file)
+
+
+def _document(promotion: Promotion) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.to_builtins(promotion)
+    return document
+
+
+@contextmanager
+def _locked(log: Path) -> Iterator[int]:
+    """The log, open for appending and locked: a line that another process is writing would look torn."""
+    while True:
+        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if log.exists() and os.fstat(file).st_ino == log.stat().st_ino:  # else it was replaced meanwhile
+                yield file
+                return
+        finally:
+            os.close(file)
 
 
 def _drop_torn_line(log: Path) -> None:

@@ -14,16 +14,20 @@ def expanded(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises where there is no such user
 
 
-def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644, flush: bool = False) -> None:
     """Write *path* whole or not at all: two processes may do so at once, and a killed one leaves the old file.
 
-    The content goes to a sibling, which is renamed into place. Raises OSError.
+    The content goes to a sibling, which is renamed into place. With *flush* it is on the disk before that, as a machine
+    that loses power may have renamed the file and not yet written it. Raises OSError.
     """
     data = content.encode() if isinstance(content, str) else content
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         Path(draft).chmod(mode)
         Path(draft).replace(path)
     except BaseException:

@@ -35,7 +35,7 @@ from components.progress import say
 from components.system import locks
 from components.system.files import sha256_of_file
 from pipeline.graph import Facts
-from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of
+from pipeline.store.artifact import CHANGED, MANIFEST, Artifact, Made, Manifest, corrupt, digest_of
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.local import Store
 from pipeline.store.names import is_artifact, strange, through_link, unsafe
@@ -165,7 +165,7 @@ class SharedStore(Store):
     def _download(self, artifact: Artifact, upload: str, draft: Path) -> None:
         """Fill *draft* with the files of *artifact*; raises ArtifactCorrupt where one is not what was uploaded."""
         if key(artifact.recipe) != artifact.key or digest_of(artifact.files) != artifact.digest:
-            raise self._damaged(artifact, "was changed", MANIFEST)
+            raise self._damaged(artifact, CHANGED, MANIFEST)
         base = self._place(artifact.stage, artifact.key, upload)
         targets = {name: draft / name for name in artifact.files}
         for target in targets.values():
@@ -176,7 +176,7 @@ class SharedStore(Store):
             if not target.exists():
                 raise FileNotFoundError(name)
             if sha256_of_file(target) != artifact.files[name]:
-                raise self._damaged(artifact, "was changed", upload, name)
+                raise self._damaged(artifact, CHANGED, upload, name)
 
     def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
         """As the local store's: where another machine was first, its artifact is downloaded and returned."""
@@ -233,10 +233,21 @@ class SharedStore(Store):
             return False
         return True
 
+    def check(self, artifact: Artifact, cache: Path) -> None:
+        """Look at the copy here; a damaged copy is downloaded again."""
+        with self._repair(artifact):
+            super().check(artifact, cache)
+
     def verify(self, artifact: Artifact) -> None:
         """Read every byte of the copy here; a damaged copy is downloaded again."""
-        try:
+        with self._repair(artifact):
             super().verify(artifact)
+
+    @contextlib.contextmanager
+    def _repair(self, artifact: Artifact) -> Iterator[None]:
+        """Download *artifact* again where the block finds it damaged."""
+        try:
+            yield
         except ArtifactCorrupt:
             shared = self._shared(artifact.stage, artifact.key)
             if shared is None or shared.manifest["digest"] != artifact.digest:
@@ -302,7 +313,7 @@ class SharedStore(Store):
         try:
             shared = msgspec.json.decode(content, type=Shared)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._unreadable(stage, key, "is not what was written") from None
+            raise self._unreadable(stage, key, CHANGED) from None
         if name := unsafe(shared.manifest["files"]):
             raise self._unreadable(stage, key, strange(name))
         return shared

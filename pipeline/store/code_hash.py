@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import ConfigError
+from components.system.canonical import sha256
 from components.system.files import sha256_of_file, write_atomically
 from components.system.source_code import find_module, is_installed, parse, submodules
-from pipeline.store.canonical import sha256
 
 # Carry nothing into the bytes: settings reach the recipe by value; the others hold types, sentences and refusals.
 # Verdicts need no place here, as no stage imports its check; formatting has none, as figures are drawn with it.

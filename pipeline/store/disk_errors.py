@@ -1,48 +1,72 @@
-"""A full or unwritable disk as a StorageFailed that says what to do."""
+"""A full, failing or unusable disk as a StorageFailed that says what to do."""
 
 import contextlib
 import errno
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import StorageFailed
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+NOT_USABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+FAILING = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EUCLEAN, errno.EBADMSG, errno.EREMOTEIO}
 
 
 @contextlib.contextmanager
 def storage_errors(root: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk below *root* into a StorageFailed that names the folder and what to do.
+    """Turn the error of a full, failing or unusable disk below *root* into a StorageFailed that says what to do.
 
-    An error at a path elsewhere is not the workspace's, and a file that is missing (ENOENT) or in the way (EEXIST,
-    EISDIR) is a bug: both stay what they are.
+    An error at a path elsewhere is not the workspace's, unless a disk fails, and a file that is missing (ENOENT) or in
+    the way (EEXIST, EISDIR) is a bug: both stay what they are. An error without a path is that of a write or a read.
     """
     try:
         yield
     except OSError as error:
-        if not _concerns(error, root):
-            raise
-        if error.errno in FULL or _cut_off(error) or (error.errno not in NOT_WRITABLE and _is_full(root)):
-            raise StorageFailed(
-                f"the disk of {root} is full; free some space (python -m pipeline gc) or set PIPELINE_HOME to another "
-                "disk, then run it again: what was finished is kept"
-            ) from error
-        if error.errno in NOT_WRITABLE:
-            raise StorageFailed(
-                f"cannot write to {error.filename or root} ({error.strerror}); "
-                "make it writable or set PIPELINE_HOME to a folder that is"
-            ) from error
+        if sentence := _sentence(error, root):
+            raise StorageFailed(sentence) from error
         raise
 
 
-def _concerns(error: OSError, root: Path) -> bool:
-    """Whether *error* happened below *root* or at a folder that holds it; a failed write names no file."""
-    if not isinstance(error.filename, str):
-        return True
-    path = Path(error.filename)
+def _sentence(error: OSError, root: Path) -> str:
+    """What happened and what to do; "" where *error* is not the workspace's."""
+    named = isinstance(error.filename, str)
+    place = error.filename if named else root
+    if named and not _concerns(Path(error.filename), root):
+        failed = f"the disk failed at {place} ({error.strerror}); check it (dmesg), then run it again"
+        return failed if error.errno in FAILING else ""
+    if error.errno in FULL or _cut_off(error) or (named and error.errno not in NOT_USABLE and _is_full(root)):
+        return _full(root)
+    if error.errno in FAILING:
+        return (
+            f"the disk failed at {place} ({error.strerror}); check it (dmesg) or set PIPELINE_HOME to another disk, "
+            "then run it again: what was finished is kept"
+        )
+    if named and error.errno in NOT_USABLE:
+        return (
+            f"cannot use {place} ({error.strerror}); make it readable and writable for this user, or set PIPELINE_HOME "
+            "to a folder that is"
+        )
+    return ""
+
+
+def _concerns(path: Path, root: Path) -> bool:
     return path.is_relative_to(root) or root.is_relative_to(path)
+
+
+def _full(root: Path) -> str:
+    """Which disk is full: that of the workspace, or that of temporary files, which a write without a path may be on."""
+    temporary = Path(tempfile.gettempdir())
+    if not _is_full(root) and _is_full(temporary):
+        return (
+            f"the disk of {temporary} is full; free some space or set TMPDIR to a folder on another disk, then run it "
+            "again: what was finished is kept"
+        )
+    return (
+        f"the disk of {root} is full; free some space (python -m pipeline gc) or set PIPELINE_HOME to another disk, "
+        "then run it again: what was finished is kept"
+    )
 
 
 def _cut_off(error: OSError) -> bool:
@@ -50,5 +74,5 @@ def _cut_off(error: OSError) -> bool:
     return error.errno is None and str(error).endswith("written")
 
 
-def _is_full(root: Path) -> bool:
-    return any(shutil.disk_usage(p).free < 2**20 for p in (root, *root.parents) if p.exists())
+def _is_full(folder: Path) -> bool:
+    return any(shutil.disk_usage(p).free < 2**20 for p in (folder, *folder.parents) if p.exists())

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.system.canonical import sha256
 from components.system.locks import is_locked
-from pipeline.store.canonical import sha256
 
 MACHINE = sha256(os.uname().nodename)[:8]
 DAYS_TO_DIE = 7  # of a process of another machine, whose locks may not be visible here

@@ -5,7 +5,7 @@
       train/
         .draft-5f0c...-M-k3v9/   filled by a process of machine M, or left by a killed one: never read, swept later
         5f0c2d9a41b7e836/        named by the key: the hash of the recipe
-          manifest.json          {"recipe", "files": {name: sha256}, "digest", "facts", "made"}; written last
+          manifest.json          {recipe, files: {name: sha256}, digest, facts, made, checksum}; written last
           model.keras ...        the files
 
 Publication fills a sibling draft, flushes every file, writes the manifest, flushes, and renames the draft into its
@@ -16,24 +16,41 @@ second maker's work is dropped in favour of it.
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from components.errors import ArtifactCorrupt, StorageFailed
+from components.errors import ArtifactCorrupt, Failure, StorageFailed
+from components.system.stat_cache import StatCache
 from pipeline.graph import Facts
-from pipeline.store.artifact import MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, hash_files
+from pipeline.store.artifact import (
+    CHANGED,
+    MANIFEST,
+    MISSING,
+    Artifact,
+    Made,
+    Manifest,
+    corrupt,
+    difference,
+    digest_of,
+    files_of,
+    hash_files,
+    manifest_text,
+    read_manifest,
+)
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.leases import MACHINE, Leases, is_elsewhere
 from pipeline.store.names import is_artifact, strange, unsafe
-from pipeline.store.recipe import Recipe, key
+from pipeline.store.recipe import Recipe
+from pipeline.store.recipe import key as recipe_key
 
 DRAFT = ".draft-"
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # how a rename fails where its target exists
+LOST = (errno.EIO, errno.ENOENT, errno.EUCLEAN, errno.EBADMSG)  # read errors of a disk, and damaged file systems
+SMALL = 2**16  # bytes: cheaper to hash each time than to be wrong about
 
 
 class Store:
@@ -59,13 +76,20 @@ class Store:
                 return None
             if files:
                 self.leases.take(stage, key)
-            return _safe(Artifact(stage=stage, key=key, path=path, **json.loads((path / MANIFEST).read_bytes())))
+            manifest = read_manifest((path / MANIFEST).read_bytes())
+            if (manifest["recipe"]["stage"], recipe_key(manifest["recipe"])) != (stage, key):
+                raise ValueError("the manifest of another artifact")
+            return _safe(Artifact(stage=stage, key=key, path=path, **manifest))
         except FileNotFoundError:
             if not path.exists():
                 return None
-            raise ArtifactCorrupt(corrupt(path / MANIFEST, "is missing", stage)) from None
-        except (ValueError, TypeError):
-            raise ArtifactCorrupt(corrupt(path / MANIFEST, "is not what was written", stage)) from None
+            raise ArtifactCorrupt(corrupt(path / MANIFEST, MISSING, stage)) from None
+        except (ValueError, TypeError, LookupError, AttributeError):
+            raise ArtifactCorrupt(corrupt(path / MANIFEST, CHANGED, stage)) from None
+        except (NotADirectoryError, IsADirectoryError):
+            raise ArtifactCorrupt(corrupt(path, "is no folder any more", stage)) from None
+        except OSError as error:
+            raise unreadable(error, path / MANIFEST, stage) from error
 
     @contextlib.contextmanager
     def draft(self, stage: str, key: str) -> Iterator[Path]:
@@ -101,7 +125,7 @@ class Store:
         *facts* and *made* go into the manifest, outside the digest. *replace* puts the draft in the place of an
         artifact that is damaged, or whose stage is forced to run again.
         """
-        stage, name = recipe["stage"], key(recipe)
+        stage, name = recipe["stage"], recipe_key(recipe)
         files = hash_files(draft)
         manifest: Manifest = {
             "recipe": recipe,
@@ -111,8 +135,7 @@ class Store:
             "made": made,
         }
         with storage_errors(self.root):
-            text = json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False)
-            (draft / MANIFEST).write_text(text + "\n")
+            (draft / MANIFEST).write_text(manifest_text(manifest))
             for folder, _, names in os.walk(draft):
                 for file in (folder, *(os.path.join(folder, n) for n in names)):  # noqa: PTH118 (70,000 files: no Path each)
                     flush(file)
@@ -142,16 +165,54 @@ class Store:
             if is_artifact(folder.parent.name, folder.name) and folder.is_dir():
                 yield folder.parent.name, folder.name
 
+    def check(self, artifact: Artifact, cache: Path) -> None:
+        """Raise ArtifactCorrupt that names the first file that is not as it was published, as far as `stat` shows it.
+
+        A file that keeps the status under which its hash was computed is trusted, unless it is SMALL: then it is read
+        again, as what checks judge is small. The statuses are kept in the folder *cache*.
+        """
+        statuses = self._present(artifact)
+        known = StatCache(cache / "artifacts" / f"{artifact.stage}-{artifact.key}.json")
+        read = self._hashed(
+            artifact,
+            [
+                name
+                for name, status in statuses.items()
+                if status.st_size <= SMALL or known.get(name, status) != artifact.files[name]
+            ],
+        )
+        self._compare(artifact, read)
+        with contextlib.suppress(OSError):  # a full or read-only disk: they are read again the next time
+            known.update(statuses, read)
+
     def verify(self, artifact: Artifact) -> None:
         """Read every byte; raises ArtifactCorrupt that names the first file that is not as it was published."""
-        present = hash_files(artifact.path)
-        for name in sorted(present.keys() | artifact.files.keys()):
-            if present.get(name) != artifact.files.get(name):
-                changed = "was changed" if name in artifact.files else "was added"
-                happened = changed if name in present else "is missing"
-                raise ArtifactCorrupt(corrupt(artifact.path / name, happened, artifact.stage))
-        if digest_of(artifact.files) != artifact.digest or key(artifact.recipe) != artifact.key:
-            raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, "was changed", artifact.stage))
+        self._compare(artifact, self._hashed(artifact, self._present(artifact)))
+
+    @staticmethod
+    def _present(artifact: Artifact) -> dict[str, os.stat_result]:
+        """The status of each published file of *artifact*; raises ArtifactCorrupt where the files differ."""
+        try:
+            present = dict(files_of(artifact.path))
+        except OSError as error:
+            raise unreadable(error, artifact.path, artifact.stage) from error
+        if found := difference(artifact.files, present):
+            name, happened = found
+            raise ArtifactCorrupt(corrupt(artifact.path / name, happened, artifact.stage))
+        return {name: present[name] for name in artifact.files}
+
+    @staticmethod
+    def _hashed(artifact: Artifact, names: Iterable[str]) -> dict[str, str]:
+        try:
+            return hash_files(artifact.path, names)
+        except OSError as error:
+            raise unreadable(error, artifact.path, artifact.stage) from error
+
+    @staticmethod
+    def _compare(artifact: Artifact, hashes: dict[str, str]) -> None:
+        for name in sorted(hashes):
+            if hashes[name] != artifact.files[name]:
+                raise ArtifactCorrupt(corrupt(artifact.path / name, CHANGED, artifact.stage))
 
     def delete(self, stage: str, key: str) -> bool:
         """Remove an artifact: it is renamed first, so that no reader sees half of it.
@@ -180,6 +241,16 @@ class Store:
         self.leases.sweep()
         drafts = self.root.glob(f"*/{DRAFT}*")
         return sum(_sweep(path) for path in drafts if not _is_elsewhere(path))
+
+
+def unreadable(error: OSError, path: Path, stage: str) -> Failure:
+    """An artifact whose file cannot be read: damage where the disk has lost it, else what the workspace must allow."""
+    if error.errno in LOST:
+        return ArtifactCorrupt(corrupt(error.filename or path, f"can no longer be read ({error.strerror})", stage))
+    return StorageFailed(
+        f"{error.filename or path} cannot be read ({error.strerror}); make the workspace readable for this user, "
+        "and run it again"
+    )
 
 
 def _prefix(key: str) -> str:

@@ -25,7 +25,7 @@ def unsafe(names: Iterable[str]) -> str | None:
 
 def strange(name: str) -> str:
     """What an error says of a manifest with the unsafe *name*."""
-    return f"names {name[:60]!r}, which is no file of an artifact,"
+    return f"names {name[:60]!r}, which is no file of an artifact"
 
 
 def _is_safe(name: str) -> bool:

@@ -22,9 +22,9 @@ from typing import TypedDict
 from components.models import catalog
 from components.settings.fields import Section
 from components.settings.sections import Params, words
+from components.system.canonical import canonical, sha256
 from components.system.distributions import distribution_of, version
 from pipeline.graph import STAGES
-from pipeline.store.canonical import canonical, sha256
 from pipeline.store.code_hash import code_hashes
 
 

@@ -72,7 +72,8 @@ def test_a_run_whose_process_was_killed_says_so(home: Home) -> None:
     script = f"""
 import time; from pathlib import Path; from pipeline.home import Home
 from tests.pipeline.test_run_record import recorder
-kept = recorder(Home(Path({str(home.root)!r})), "a"); print("ready", flush=True); time.sleep(60)
+with recorder(Home(Path({str(home.root)!r})), "a"):
+    print("ready", flush=True); time.sleep(60)
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout
@@ -109,12 +110,38 @@ def test_a_record_of_an_earlier_version_is_read(home: Home) -> None:
     assert (found.run, found.stages, found.state) == ("a", [], "killed")
 
 
-def test_a_folder_without_a_readable_record_is_ignored(home: Home) -> None:
-    """A run killed before its first record, or a damaged file, does not break the list."""
+def test_a_folder_without_a_record_is_ignored(home: Home) -> None:
+    """A run killed before its first record does not break the list."""
     (home.runs / "empty").mkdir(parents=True)
-    (home.runs / "broken").mkdir()
-    (home.runs / "broken" / "run.json").write_text("{")
     assert records(home) == []
+
+
+@pytest.mark.parametrize("damage", ["half", "flip", "[" * 100_000, "", "[]", "\ufffd"], ids=lambda text: text[:5])
+def test_a_damaged_record_is_reported_once_and_set_aside(
+    home: Home, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One flipped letter is found by the checksum; the other runs are listed, the damaged file is kept beside."""
+    for run in "ab":
+        with recorder(home, run) as kept:
+            kept.record.state, kept.record.accuracy = "succeeded", 0.95
+            kept.save()
+    file = home.runs / "a" / "run.json"
+    text = file.read_text()
+    damaged = {"half": text[: len(text) // 2], "flip": text.replace("0.95", "0.99")}.get(damage, damage)
+    file.write_text(damaged)
+    assert [record.run for record in records(home)] == ["b"]
+    assert "the record of run a is damaged" in capsys.readouterr().err
+    assert file.with_name("run.json.damaged").read_text() == damaged
+    assert [record.run for record in records(home)] == ["b"]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_infinite_setting_does_not_make_a_record_unreadable(home: Home) -> None:
+    """JSON has no infinity; the record says so in a word."""
+    with recorder(home, "a") as kept:
+        kept.record.settings = {"gate.max_latency_ms": float("inf")}
+        kept.save()
+    assert find(home).settings == {"gate.max_latency_ms": "Infinity"}
 
 
 def test_runs_of_one_second_keep_their_order() -> None:

@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from components.errors import ArtifactCorrupt
 from components.registry.promotion_log import (
     Action,
     Champion,
@@ -35,6 +35,7 @@ def test_a_line_says_who_when_from_to_and_why(tmp_path: Path) -> None:
     append(log, written)
     assert read(log) == [written]
     line = json.loads(log.read_text())
+    assert len(line.pop("checksum")) == 64
     assert datetime.fromisoformat(line.pop("time")).utcoffset() is not None
     assert line == {
         "who": person(),
@@ -77,17 +78,59 @@ def test_a_torn_last_line_is_skipped_and_removed(tmp_path: Path, cut: int) -> No
     assert log.read_bytes().startswith(whole)
 
 
-def test_a_damaged_line_is_named(tmp_path: Path) -> None:
-    """A line in the middle that is no promotion is an error with its number and text."""
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "not JSON": lambda line: b"rubbish",
+    "another JSON value": lambda line: b"[1]",
+    "a missing key": lambda line: b'{"action": "promote", "name": "m"}',
+    "a changed value": lambda line: line.replace(b'"to": "2"', b'"to": "3"'),
+    "a changed reason": lambda line: line.replace(b"because", b"becauze"),
+    "no UTF-8": lambda line: line.replace(b"because", b"becaus\xe9"),
+    "nested deeply": lambda line: b"[" * 100_000,
+    "a huge number": lambda line: b'{"to": ' + b"9" * 5000 + b"}",
+    "nothing": lambda line: b"",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_line_is_reported_set_aside_and_blocks_nothing(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is moved to a file beside the log, once; the lines around it are read, and lines can be added."""
+    log = tmp_path / "promotions.jsonl"
+    for before, after in ((None, "1"), ("1", "2"), ("2", "4")):
+        make_champion(log, "promote", before, after)
+    lines = log.read_bytes().splitlines()
+    lines[1] = DAMAGE[kind](lines[1])
+    log.write_bytes(b"\n".join(lines) + b"\n")
+    assert [line.version for line in read(log)] == ["1", "4"]
+    assert "promotions.jsonl is damaged; it is moved to promotions.jsonl.damaged" in capsys.readouterr().err
+    assert (tmp_path / "promotions.jsonl.damaged").read_bytes() == lines[1] + b"\n"
+    make_champion(log, "promote", "4", "5")
+    assert [line.version for line in read(log)] == ["1", "4", "5"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_line_of_an_earlier_version_has_no_checksum(tmp_path: Path) -> None:
+    """It is read as it is."""
+    log = tmp_path / "log"
+    log.write_text('{"action": "promote", "name": "m", "to": "1", "digest": "d1"}\n')
+    assert [line.champion for line in read(log)] == [Champion("1", "d1")]
+
+
+def test_a_damaged_line_of_a_log_that_cannot_be_written_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user who may only read the workspace sees the lines that are whole."""
     log = tmp_path / "log"
     make_champion(log, "promote", None, "1")
     log.write_text(log.read_text() + "rubbish\n")
-    make_champion(log, "promote", "1", "2")
-    with pytest.raises(ArtifactCorrupt, match=r"line 2 of the promotion log .*rubbish"):
-        read(log)
-    log.write_text("[1]\n")
-    with pytest.raises(ArtifactCorrupt, match="line 1"):
-        read(log)
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied", str(log))
+
+    monkeypatch.setattr("components.registry.promotion_log.os.open", refuse)
+    assert [line.version for line in read(log)] == ["1"]
+    assert "cannot be repaired (Permission denied)" in capsys.readouterr().err
 
 
 def test_several_processes_append_whole_lines(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ What any store promises is tested with each: the local one, and the one in a buc
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.errors import ArtifactCorrupt, StorageFailed
-from pipeline.store.artifact import MANIFEST, Artifact, digest_of, hash_files
+from pipeline.store.artifact import MANIFEST, Artifact, digest_of, files_of, hash_files
 from pipeline.store.bucket import SharedStore
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.leases import DAYS_TO_DIE
-from pipeline.store.local import DRAFT, Store
+from pipeline.store.local import DRAFT, SMALL, Store
 from pipeline.store.recipe import Recipe, key
 from tests.support.small_disk import disk
 
@@ -35,12 +36,19 @@ def recipe(stage: str = "train", **params: object) -> Recipe:
     return {"stage": stage, "code": {}, "params": params, "inputs": {}, "runtime": {}}
 
 
-def publish(store: Store, made_by: Recipe, files: dict[str, bytes], *, replace: bool = False) -> Artifact:
+def publish(
+    store: Store,
+    made_by: Recipe,
+    files: dict[str, bytes],
+    *,
+    facts: dict[str, object] | None = None,
+    replace: bool = False,
+) -> Artifact:
     with store.draft(made_by["stage"], key(made_by)) as draft:
         for name, content in files.items():
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).write_bytes(content)
-        return store.publish(draft, made_by, {}, {}, replace=replace)
+        return store.publish(draft, made_by, facts or {}, {}, replace=replace)
 
 
 def drafts(store: Store) -> list[Path]:
@@ -147,10 +155,19 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def as_link(path: Path) -> None:
+    """Put a symbolic link to the same bytes in the place of *path*."""
+    elsewhere = path.parents[3] / f"elsewhere-{path.name}"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "was changed": lambda folder: flip(folder / "sub" / "model"),
-    "is missing": lambda folder: (folder / "sub" / "model").unlink(),
+    "was deleted": lambda folder: (folder / "sub" / "model").unlink(),
     "was added": lambda folder: (folder / "sub" / "new").write_bytes(b"1"),
+    "is no regular file": lambda folder: as_link(folder / "sub" / "model"),
+    "was added after": lambda folder: (folder / "sub" / "linked").symlink_to(folder.parent),
 }
 
 
@@ -162,16 +179,85 @@ def test_a_damaged_artifact_is_not_used(store: Store, happened: str) -> None:
     with contextlib.suppress(ArtifactCorrupt):
         store.verify(artifact)
         assert hash_files(artifact.path) == artifact.files
+        assert not any(path.is_symlink() for path in artifact.path.rglob("*"))
 
 
 @pytest.mark.parametrize("happened", DAMAGES)
-def test_damage_is_detected_and_the_file_named(local: Store, happened: str) -> None:
-    """A flipped bit, a lost file and an added file are each reported with the path and the command that repairs it."""
+def test_damage_is_detected_and_the_file_named(local: Store, happened: str, tmp_path: Path) -> None:
+    """Each is reported with the path and the command that repairs it, by the quick check too."""
     store = local
     artifact = publish(store, recipe(), {"sub/model": b"0" * 100, "other": b"1"})
+    store.check(artifact, tmp_path / "cache")
     DAMAGES[happened](artifact.path)
-    with pytest.raises(ArtifactCorrupt, match=rf"sub/\w+ {happened}.*python -m pipeline stage train"):
+    sentence = rf"sub/\w+ {happened}.*python -m pipeline stage train"
+    with pytest.raises(ArtifactCorrupt, match=sentence):
         store.verify(artifact)
+    with pytest.raises(ArtifactCorrupt, match=sentence):
+        store.check(artifact, tmp_path / "cache")
+
+
+def test_what_file_managers_leave_is_no_damage(local: Store, tmp_path: Path) -> None:
+    """Somebody who opens the folder of a model in a file manager does not have it trained again."""
+    artifact = publish(local, recipe(), {"model": b"1"})
+    for name in (".DS_Store", "._model", "Thumbs.db", ".nfs00000001"):
+        (artifact.path / name).write_bytes(b"1")
+    local.verify(artifact)
+    local.check(artifact, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "size", "older"),
+    [(True, SMALL, True), (True, SMALL + 1, False), (False, SMALL + 1, True)],
+    ids=["small and dated back", "large", "large and unchanged for stat"],
+)
+def test_the_quick_check_reads_what_is_small_and_what_changed(
+    local: Store, wanted: bool, size: int, older: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file is always read; a large one only when its status changed. The full check reads every byte."""
+    artifact = publish(local, recipe(), {"model": b"0" * size})
+    file, later = artifact.path / "model", time.time_ns() + 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later)  # written long ago
+    status = file.stat()
+    local.check(artifact, tmp_path)
+    flip(file)
+    if older:  # as a disk that loses a bit does: no time changes
+        same = lambda path: [(name, status) for name, _ in files_of(path)]  # noqa: E731
+        monkeypatch.setattr("pipeline.store.local.files_of", same)
+    with pytest.raises(ArtifactCorrupt) if wanted else contextlib.nullcontext():
+        local.check(artifact, tmp_path)
+    with pytest.raises(ArtifactCorrupt):
+        local.verify(artifact)
+
+
+def test_a_damaged_cache_of_the_quick_check_costs_time_alone(local: Store, tmp_path: Path) -> None:
+    """Whatever stands in it, an artifact that is whole passes."""
+    artifact = publish(local, recipe(), {"model": b"0" * (SMALL + 1)})
+    local.check(artifact, tmp_path / "cache")
+    cache = tmp_path / "cache" / "artifacts" / f"train-{artifact.key}.json"
+    status = (artifact.path / "model").stat()
+    lie = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, "f" * 64]
+    for content in (b"", b"[]", b"\xff", b"[" * 100_000, json.dumps({"model": lie}).encode()):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_bytes(content)
+        local.check(artifact, tmp_path / "cache")
+
+
+def test_changed_facts_are_detected(local: Store) -> None:
+    """The latency and size that a gate judges lie in the manifest, and its checksum covers them."""
+    artifact = publish(local, recipe(), {"model": b"1"}, facts={"bytes": 1000})
+    manifest = artifact.path / MANIFEST
+    manifest.write_text(manifest.read_text().replace("1000", "1001"))
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json was changed"):
+        local.get("train", artifact.key)
+
+
+def test_a_manifest_of_an_earlier_version_has_no_checksum(local: Store) -> None:
+    """The champion of an old workspace is read."""
+    artifact = publish(local, recipe(), {"model": b"1"})
+    content = json.loads((artifact.path / MANIFEST).read_bytes())
+    del content["checksum"]
+    (artifact.path / MANIFEST).write_text(json.dumps(content))
+    assert local.get("train", artifact.key) == artifact
 
 
 def test_a_truncated_file_is_detected(local: Store) -> None:
@@ -187,7 +273,7 @@ def test_a_damaged_manifest_is_detected_when_it_is_read(local: Store, content: b
     """Half a manifest is not taken for an artifact."""
     artifact = publish(local, recipe(), {"a": b"1"})
     (artifact.path / MANIFEST).write_bytes(content)
-    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json is not what was written"):
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json was changed"):
         local.get("train", artifact.key)
 
 
@@ -196,10 +282,8 @@ def test_a_manifest_with_another_recipe_is_detected(local: Store) -> None:
     artifact = publish(local, recipe(epochs=1), {"a": b"1"})
     text = (artifact.path / MANIFEST).read_text()
     (artifact.path / MANIFEST).write_text(text.replace('"epochs": 1', '"epochs": 2'))
-    found = local.get("train", artifact.key)
-    assert found
     with pytest.raises(ArtifactCorrupt, match=r"manifest\.json was changed"):
-        local.verify(found)
+        local.get("train", artifact.key)
 
 
 def test_the_draft_of_a_killed_process_is_swept_and_that_of_a_live_one_is_not(store: Store) -> None:
@@ -268,7 +352,7 @@ def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path: Pat
     """A file where the folder should be: the sentence names it and the way out."""
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(StorageFailed, match=r"cannot write to .*file.*PIPELINE_HOME"),
+        pytest.raises(StorageFailed, match=r"cannot use .*file.*PIPELINE_HOME"),
         Store(tmp_path / "file" / "artifacts").draft("train", "k"),
     ):
         pass

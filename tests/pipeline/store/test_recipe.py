@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.settings.sections import Gate, Params, Train, Validate
+from components.system.canonical import canonical
 from components.system.source_code import find_module
-from pipeline.store.canonical import canonical
 from pipeline.store.code_hash import code_hashes
 from pipeline.store.recipe import differences, key, recipe_of
 
