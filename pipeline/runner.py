@@ -61,6 +61,7 @@ class Runner:
         self._verdicts: dict[str, Verdict] = {}
         self._artifacts: dict[str, Artifact] = {}
         self._outdated: set[str] = set()
+        self._made: set[str] = set()
         self._verified = set(verified)
 
     # Artifacts that exist
@@ -220,7 +221,7 @@ class Runner:
     def _obtain(self, stage: str, force: bool) -> Done:
         before = self.find(stage)
         if before and not force:
-            return _done(before, made=False)
+            return _done(before, made=stage in self._made)
         recipe = self._settle(stage)
         with self._turn(stage, recipe):
             # another run may have made it while this one waited for the lock
@@ -269,6 +270,7 @@ class Runner:
             made: Made = {"at": now(), "run": self.record.run, "seconds": round(time.monotonic() - start, 3)}
             artifact = self.store.publish(out, recipe, facts, made, replace=replace)
         self.home.clear_work(stage, name)
+        self._made.add(stage)
         self._keep(artifact)
         self._verified.add(artifact.digest)
         return artifact
