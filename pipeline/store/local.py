@@ -76,10 +76,7 @@ class Store:
                 return None
             if files:
                 self.leases.take(stage, key)
-            manifest = read_manifest((path / MANIFEST).read_bytes())
-            if (manifest["recipe"]["stage"], recipe_key(manifest["recipe"])) != (stage, key):
-                raise ValueError("the manifest of another artifact")
-            return _safe(Artifact(stage=stage, key=key, path=path, **manifest))
+            return _artifact(stage, key, path)
         except FileNotFoundError:
             if not path.exists():
                 return None
@@ -281,11 +278,17 @@ def _discard(aside: Path | None) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _safe(artifact: Artifact) -> Artifact:
-    """*artifact*; raises ArtifactCorrupt where its manifest names what is no file of an artifact."""
-    if name := unsafe(artifact.files):
-        raise ArtifactCorrupt(corrupt(artifact.path / MANIFEST, strange(name), artifact.stage))
-    return artifact
+def _artifact(stage: str, key: str, path: Path) -> Artifact:
+    """The artifact in *path*; raises ValueError where its manifest is that of another one or not what was written.
+
+    Raises ArtifactCorrupt where the manifest names what is no file of an artifact.
+    """
+    manifest = read_manifest((path / MANIFEST).read_bytes())
+    if (manifest["recipe"]["stage"], recipe_key(manifest["recipe"])) != (stage, key):
+        raise ValueError("the manifest of another artifact")
+    if name := unsafe(manifest["files"]):
+        raise ArtifactCorrupt(corrupt(path / MANIFEST, strange(name), stage))
+    return Artifact(stage=stage, key=key, path=path, **manifest)
 
 
 def _sweep(draft: Path) -> bool:

@@ -299,7 +299,7 @@ def test_a_manifest_that_is_garbage_is_damage_that_the_stage_repairs(
     monkeypatch.setattr(shared, "LARGEST", 4096)
     publish(here, recipe(), {"a": b"1"})
     manifest_in_bucket(prefix, content)
-    with pytest.raises(ArtifactCorrupt, match=r"s3://.*manifest\.json is .*; run 'python -m pipeline stage train'"):
+    with pytest.raises(ArtifactCorrupt, match=r"s3://.*manifest\.json .*; run 'python -m pipeline stage train'"):
         there.get("train", key(recipe()))
     assert there.sweep_uploads() == 0
     made = publish(there, recipe(), {"a": b"2"}, replace=True)
