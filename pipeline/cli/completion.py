@@ -39,4 +39,4 @@ def settings(prefix: str) -> Iterable[str]:
 def runs(prefix: str) -> Iterable[str]:
     from pipeline.home import Home
 
-    return [folder.name for folder in Home.from_environment().runs.glob(f"{prefix}*")]
+    return [folder.name for folder in Home.from_environment().runs.glob("*") if folder.name.startswith(prefix)]

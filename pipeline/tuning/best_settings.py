@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
-from components.public_text import printable
+from components.public_text import public
 from components.system.files import write_atomically
 from pipeline import config
 from pipeline.tuning.plan import Plan, Settings, Value
@@ -34,7 +34,7 @@ def write(path: Path, plan: Plan, study: Study, best: Trial) -> None:
         f"# validation {plan.tune.objective} {best.value:.6g}. The model is trained already; the rest of the run:",
         f"#   python -m pipeline run --config {shlex.quote(str(path))}",
     ]
-    write_atomically(path, "\n".join([*head, *_sections({**plan.written, **best.chosen})]) + "\n")
+    write_atomically(path, "\n".join([*map(public, head), *_sections({**plan.written, **best.chosen})]) + "\n")
 
 
 def _sections(settings: Mapping[str, Value]) -> Iterator[str]:
@@ -48,6 +48,9 @@ def _sections(settings: Mapping[str, Value]) -> Iterator[str]:
 
 
 def _line(name: str, value: Value) -> str:
-    """A setting in TOML, which writes truth values, numbers and texts as JSON does; a comment where it cannot."""
+    """A setting in TOML, which writes truth values, numbers and texts as JSON does.
+
+    A comment where the file cannot hold it, a name that is no UTF-8, or had better not, an address with its login.
+    """
     line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-    return line if printable(line) == line else f"# no UTF-8, to be given by --set: {printable(line)}"
+    return line if public(line) == line else f"# to be given by --set: {public(line)}"
