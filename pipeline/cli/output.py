@@ -41,9 +41,11 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(public(cell)) for cell in row))  # a text, as "[red]" in a name is no markup
-    printed, terminal = io.StringIO(), sys.stdout.isatty()
+    terminal, encoding = sys.stdout.isatty(), sys.stdout.encoding  # in ASCII, Rich draws with ASCII
+    printed = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
     Console(file=printed, force_terminal=terminal, width=None if terminal else 200, highlight=False).print(table)
-    write(printed.getvalue().removesuffix("\n"))
+    printed.seek(0)
+    write(printed.read().removesuffix("\n"))
 
 
 def accuracy(share: float | None) -> str:

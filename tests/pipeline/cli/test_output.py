@@ -1,5 +1,6 @@
 """What commands print: names as they are, answers that programs can read, and one sentence where nobody can."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -64,3 +65,14 @@ def test_the_settings_hide_credentials(
         assert main([*arguments, *mirror]) == 0
         printed = capsys.readouterr()
         assert "secret" not in printed.out + printed.err
+
+
+def test_a_table_is_drawn_with_what_the_encoding_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines in ASCII where standard output takes nothing else; names in letters."""
+    answer = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(answer, "ascii", errors="backslashreplace"))
+    print_table(("name",), [("Hähne",)])
+    printed = answer.getvalue().decode("ascii")
+    monkeypatch.undo()
+    assert "u2500" not in printed
+    assert "H\\xe4hne" in printed
