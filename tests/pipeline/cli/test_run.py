@@ -1,0 +1,18 @@
+"""The names that users give to runs."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import main
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "..", ".", "a\nb", "caf\udce9", "n" * 300])  # noqa: S108
+def test_a_run_whose_name_no_folder_can_have_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is written: neither outside the workspace nor what MLflow refuses after the training."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
+    assert main(["stage", "ingest", "--source", "digits", "--run", name]) == 2
+    assert "expected a name of at most 255 bytes" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
