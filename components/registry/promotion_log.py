@@ -15,7 +15,6 @@ the log: a process died between moving the alias and writing here, or somebody m
 registry is wiped, the sha256 stays. The alias is moved first, the line is written second.
 """
 
-import fcntl
 import getpass
 import json
 import os
@@ -29,6 +28,7 @@ import msgspec
 
 from components.progress import say
 from components.registry.model_version import ModelVersion
+from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import write_atomically
 
@@ -164,7 +164,7 @@ def _locked(log: Path) -> Iterator[int]:
     while True:
         file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            locks.wait(file, "the promotion log")
             if log.exists() and os.fstat(file).st_ino == log.stat().st_ino:  # else it was replaced meanwhile
                 yield file
                 return

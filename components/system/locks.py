@@ -14,19 +14,23 @@ MACHINE = os.uname().nodename
 
 
 def acquire(handle: int, what: str) -> None:
-    """Lock the open file *handle* for this process alone, waiting while another has it.
-
-    A line says that *what*, such as "run 2026", is awaited, and which process holds it, after a second and each minute.
-    The holder's identity is the content of the file.
-    """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with _announced(handle, what):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    """Lock the open file *handle* for this process alone, as `wait` does; its content becomes the holder's identity."""
+    wait(handle, what)
     with contextlib.suppress(OSError):  # on a full disk the lock holds, and its holder stays unnamed
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()} {MACHINE}\n".encode(), 0)
+
+
+def wait(handle: int, what: str, operation: int = fcntl.LOCK_EX) -> None:
+    """Lock the open file *handle*, whatever it holds, waiting while another process has it.
+
+    A line says that *what*, such as "run 2026", is awaited, and which process holds it, after a second and each minute.
+    """
+    try:
+        fcntl.flock(handle, operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with _announced(handle, what):
+            fcntl.flock(handle, operation)
 
 
 @contextlib.contextmanager
@@ -50,7 +54,10 @@ def _announced(handle: int, what: str) -> Iterator[None]:
 
 
 def _holder(handle: int) -> str:
-    pid, _, machine = os.pread(handle, 300, 0).decode(errors="replace").strip().partition(" ")
+    try:
+        pid, _, machine = os.pread(handle, 300, 0).decode(errors="replace").strip().partition(" ")
+    except OSError:  # opened for writing alone
+        return "another process"
     if not pid.isdigit():
         return "another process"
     return f"process {pid}" if machine == MACHINE else f"process {pid} on {machine}"

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.system import locks
 from components.system.canonical import sha256
-from components.system.locks import is_locked
 
 MACHINE = sha256(os.uname().nodename)[:8]
 DAYS_TO_DIE = 7  # of a process of another machine, whose locks may not be visible here
@@ -109,7 +109,7 @@ class Leases:
         access = os.O_RDWR if operation == fcntl.LOCK_EX else os.O_RDONLY  # as NFS requires
         handle = os.open(self.folder / "gate", access | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(handle, operation)
+            locks.wait(handle, "the leases of artifacts", operation)
             yield
         finally:
             os.close(handle)
@@ -127,7 +127,7 @@ def is_elsewhere(path: Path, machine: str) -> bool:
 
 def _is_held(path: Path) -> bool:
     """Whether the process that wrote the lease *path* lives."""
-    return is_locked(path) or is_elsewhere(path, path.name.partition("-")[0])
+    return locks.is_locked(path) or is_elsewhere(path, path.name.partition("-")[0])
 
 
 def _items(path: Path) -> Iterator[Item]:

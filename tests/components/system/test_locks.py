@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.system import locks
-from components.system.locks import acquire, is_locked
+from components.system.locks import acquire, is_locked, wait
 
 
 @contextmanager
@@ -77,3 +77,22 @@ def test_the_lock_of_another_user_is_taken_for_held(tmp_path: Path, monkeypatch:
     assert not is_locked(tmp_path / "readable")
     assert is_locked(tmp_path / "private")
     assert not is_locked(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("flags", [os.O_RDWR, os.O_WRONLY | os.O_APPEND])
+def test_a_locked_log_keeps_its_content(tmp_path: Path, flags: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """A file that holds something else names no holder."""
+    log = tmp_path / "log"
+    log.write_text('{"a": 1}\n')
+    handles = [os.open(log, flags) for _ in range(2)]
+    wait(handles[0], "the log")
+    waiting = threading.Thread(target=wait, args=(handles[1], "the log"))
+    waiting.start()
+    said = ""
+    while "waiting for the log, which another process holds" not in said:
+        said += capfd.readouterr().err
+    fcntl.flock(handles[0], fcntl.LOCK_UN)
+    waiting.join()
+    for handle in handles:
+        os.close(handle)
+    assert log.read_text() == '{"a": 1}\n'
