@@ -1,13 +1,20 @@
-"""MNIST's four files from the network: check quickly that they are there, then let tensorflow-datasets fetch them."""
+"""MNIST's four files from the network, kept where tensorflow-datasets keeps its downloads and as it describes them.
+
+TFDS_DATA_DIR/downloads/.../*train-images-idx3-ubyte*.gz
+                            *train-images-idx3-ubyte*.gz.INFO    {"dataset_names": ["mnist"], "urls": [...], ...}
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.errors import DataRejected, SourceError, SourceUnreachable, StorageFailed
 from components.ingest.reading import network
 from components.progress import say
 from components.settings.sections import Ingest
+from components.system.files import write_atomically
 
 ADDRESS = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # MNIST.URL of tensorflow_datasets
 FILES = {
@@ -16,6 +23,8 @@ FILES = {
     "test-images": "t10k-images-idx3-ubyte.gz",
     "test-labels": "t10k-labels-idx1-ubyte.gz",
 }
+MOST_BYTES = 64 * 2**20  # of one file; the largest has 10 MB, and 47 MB where a server unpacks it
+ATTEMPTS = 3
 WAYS_OUT = (
     "set MNIST_DIR to a folder with its four IDX files, or ingest.mirror to an address that serves them"
     " (--set ingest.mirror=http://HOST/FOLDER/), or use the digits of scikit-learn (SOURCE=digits)"
@@ -46,42 +55,96 @@ def probe(base: str, seconds: float) -> None:
 
 
 def kept(home: Path) -> dict[str, Path]:
-    """The four files that tensorflow-datasets downloaded before, by role; empty where one is missing."""
+    """The four files that were downloaded before, by role, whoever did it; empty where one is missing."""
     files: dict[str, Path] = {}
     for note in sorted(home.glob("downloads/**/*ubyte*.gz.INFO")):
-        about = json.loads(note.read_bytes())
         path = note.with_name(note.stem)
-        if "mnist" in about.get("dataset_names", []) and path.is_file():
-            files.update({role: path for role, name in FILES.items() if about["urls"][0].endswith(f"/{name}")})
+        if (url := _described(note)) and path.is_file():
+            files.update({role: path for role, name in FILES.items() if url.endswith(f"/{name}")})
     return files if len(files) == len(FILES) else {}
 
 
+def _described(note: Path) -> str:
+    """Where *note* says that its file of MNIST came from; "" where it says something else, or was cut off."""
+    try:
+        about: Any = json.loads(note.read_bytes())
+        return str(about["urls"][0]) if "mnist" in about["dataset_names"] else ""
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def intact(files: dict[str, Path], accept: Callable[[str, Path], None]) -> bool:
+    """Whether *accept* raises for none of *files*; those that it rejects are deleted, and downloaded again then."""
+    complete = True
+    for role, path in files.items():
+        try:
+            accept(role, path)
+        except DataRejected as error:
+            say(f"  {str(error).partition(';')[0]}; downloading it again")
+            _delete(path)
+            complete = False
+    return complete
+
+
 def fetch(base: str, home: Path, accept: Callable[[str, Path], None]) -> dict[str, Path]:
-    """Download the four files to tensorflow-datasets' cache below *home*, by role.
+    """Download the four files to the folder of downloads below *home*, by role.
 
     *accept* raises DataRejected for a wrong file: then none is kept, so that the next attempt downloads them again.
     """
-    import requests
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
-
     say(f"downloading MNIST, 11 MB, from {base}")
-    tfds.disable_progress_bar()
-    downloader.MAX_RETRIES = 3  # its 10 retries wait for 200 s in all, and `probe` had an answer a moment ago
-    manager = tfds.download.DownloadManager(download_dir=home / "downloads", dataset_name="mnist")
-    try:
-        paths: dict[str, Path] = manager.download({role: base + name for role, name in FILES.items()})
-    except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise SourceUnreachable(f"MNIST cannot be downloaded from {base} ({error}); {WAYS_OUT}") from None
-    except tfds.download.NonMatchingChecksumError:
-        raise DataRejected(f"{base} serves files that are not MNIST's; {WAYS_OUT}") from None
-    paths = {role: Path(path) for role, path in paths.items()}
+    paths = {role: home / "downloads" / "mnist" / name for role, name in FILES.items()}
+    for path in paths.values():
+        _keep(base + path.name, _content(base, path.name), path)
     try:
         for role, path in paths.items():
             accept(role, path)
     except DataRejected as error:
         for path in paths.values():
-            path.unlink()
-            path.with_name(f"{path.name}.INFO").unlink(missing_ok=True)
+            _delete(path)
         raise DataRejected(f"{base} serves files that are not MNIST's: {error}") from None
     return paths
+
+
+def _content(base: str, name: str) -> bytes:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return network.download(base + name, MOST_BYTES)
+        except OSError as error:
+            problem = error
+            if attempt == ATTEMPTS or not _passing(error):
+                break
+    raise SourceUnreachable(f"MNIST cannot be downloaded from {base} ({name}: {network.reason(problem)}); {WAYS_OUT}")
+
+
+def _passing(error: OSError) -> bool:
+    """Whether another attempt may succeed at once: the connection broke, or the server was busy."""
+    code = getattr(error, "code", 0)  # HTTP status
+    return code >= 500 or not (code or isinstance(error, network.Refused))
+
+
+def _keep(url: str, content: bytes, path: Path) -> None:
+    note = json.dumps({"dataset_names": ["mnist"], "original_fname": path.name, "urls": [url]})
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        write_atomically(_note(path), note)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.INFO")
+
+
+def _delete(path: Path) -> None:
+    with _writing(path):
+        _note(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} cannot be written ({error.strerror}); free space, or set TFDS_DATA_DIR to a folder to write to"
+        ) from None

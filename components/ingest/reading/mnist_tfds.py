@@ -7,6 +7,8 @@ TFDS_DATA_DIR/mnist/3.0.1/dataset_info.json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.errors import SourceError
+from components.ingest.reading.tfds_library import library_errors, require_records
 from components.settings.sections import Ingest
 from components.system.files import expanded
 
@@ -26,8 +28,10 @@ def prepared_folder(params: Ingest) -> Path | None:
     return max(prepared, key=lambda folder: [int(n) for n in folder.name.split(".") if n.isdigit()], default=None)
 
 
-def arrays(folder: Path, split: str) -> "tuple[Images, Labels]":
-    """The images (N, H, W, C) and labels (N,) of *split*, in the order of the original files.
+def arrays(folder: Path, split: str, count: int) -> "tuple[Images, Labels]":
+    """The *count* images (N, H, W, C) and labels (N,) of *split*, in the order of the original files.
+
+    Raises SourceError where the folder is damaged, or holds another number of images.
 
     The key of an example is its original index. tensorflow-datasets sorts examples by a hash of their key, salted with
     the split's name (core/hashing.py, core/shuffle.py), so the same hash restores the order.
@@ -39,10 +43,16 @@ def arrays(folder: Path, split: str) -> "tuple[Images, Labels]":
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.hashing import Hasher
 
-    stored = tfds.builder_from_directory(folder).as_dataset(split=split, as_supervised=True, batch_size=4096)
-    blocks = list(tfds.as_numpy(stored))
-    images = np.concatenate([block[0] for block in blocks])
-    labels = np.concatenate([block[1] for block in blocks]).astype(np.int64)
+    require_records(folder)
+    with library_errors("MNIST as tensorflow-datasets prepared it", folder):
+        builder = tfds.builder_from_directory(folder)
+        if (stored := builder.info.splits[split].num_examples) != count:
+            raise SourceError(
+                f"{folder} holds {stored:,} {split} images, expected {count:,}; remove it to have MNIST prepared again"
+            )
+        blocks = list(tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True, batch_size=4096)))
+        images = np.concatenate([block[0] for block in blocks])
+        labels = np.concatenate([block[1] for block in blocks]).astype(np.int64)
     hasher = Hasher(split)
     original_index = sorted(range(len(labels)), key=hasher.hash_key)
     order = np.empty(len(labels), np.int64)

@@ -53,7 +53,7 @@ def read(params: Ingest) -> ImageSource:
     if folder := mnist_tfds.prepared_folder(params):
         return _from_prepared(folder)
     home = mnist_tfds.home(params)
-    if paths := mnist_download.kept(home):
+    if (paths := mnist_download.kept(home)) and mnist_download.intact(paths, _accept):
         return _from_files(paths, f"{home}, downloaded before")
     base = mnist_download.address(params)
     mnist_download.probe(base, SECONDS_TO_ANSWER)
@@ -114,7 +114,7 @@ def _from_prepared(folder: Path) -> ImageSource:
 def _prepared_blocks(folder: Path) -> "Iterator[Block]":
     """Both splits from tensorflow-datasets' records, hashed as the IDX files that they were made from."""
     for split in SHAPES:
-        images, labels = mnist_tfds.arrays(folder, split)
+        images, labels = mnist_tfds.arrays(folder, split, SHAPES[split][0])
         header = struct.pack(">4I", 0x803, *images.shape[:3])
         _compare(f"{split}-images", hashlib.sha256(header + images.tobytes()).hexdigest(), f"{split} in {folder}")
         header = struct.pack(">2I", 0x801, len(labels))

@@ -12,6 +12,7 @@ from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
 from components.ingest.reading import network
 from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, target_shape
+from components.ingest.reading.tfds_library import MESSAGE_LENGTH, library_errors, paced_downloads, require_records
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import Block
 
 SOURCE = "tfds:NAME"
-NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\w.*]+)?")
+# tensorflow-datasets would take "huggingface:x" for the set x of another collection; a version has three parts
+NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\d*]+(?:\.[\d*]+){2})?")
 BLOCK_IMAGES = 256
 SECONDS_TO_ANSWER = 8.0
-MESSAGE_LENGTH, LISTED = 300, 10
+LISTED = 10
 
 Builder = Any  # tensorflow_datasets.core.DatasetBuilder, which is published without types
 
@@ -30,7 +32,10 @@ Builder = Any  # tensorflow_datasets.core.DatasetBuilder, which is published wit
 def serves(source: str) -> bool:
     """Whether *source* is tfds:NAME; raises SourceError where NAME cannot be the name of a data set."""
     if source.startswith("tfds:") and not NAME.fullmatch(source):
-        raise SourceError(f"'{source}' does not name a data set; expected {SOURCE}, such as tfds:fashion_mnist")
+        raise SourceError(
+            f"'{source}' does not name a data set of tensorflow-datasets;"
+            f" expected {SOURCE}, such as tfds:fashion_mnist or tfds:mnist:3.0.1"
+        )
     return source.startswith("tfds:")
 
 
@@ -43,10 +48,15 @@ def read(params: Ingest) -> ImageSource:
     """Prepare the data set and open it; the test split is its own, or chosen by the hash of each image."""
     name = params.source.removeprefix("tfds:")
     builder = _builder(name, params)
-    image, label = _features(name, builder)
-    _prepare(name, builder)
+    folder = Path(builder.data_dir)
+    with library_errors(f"tfds:{name}", folder):
+        image, label = _features(name, builder)
+        _prepare(name, builder)
+        require_records(folder)
+        splits = builder.info.splits
+    if not splits:
+        raise SourceError(f"{folder} is damaged: it names no split; remove it to have tfds:{name} prepared again")
     shape = _shape(name, image.shape, params)
-    splits = builder.info.splits
     if "train" not in splits:
         raise SourceError(f"tfds:{name} has no split train, only {', '.join(splits)}; choose another data set")
     own = [split for split in ("train", "test") if split in splits]
@@ -55,7 +65,7 @@ def read(params: Ingest) -> ImageSource:
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
         images=sum(splits[split].num_examples for split in own),
-        blocks=_blocks(builder, own, shape, drawn),
+        blocks=_blocks(name, builder, own, shape, drawn),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
@@ -71,16 +81,22 @@ def _builder(name: str, params: Ingest) -> Builder:
     import tensorflow_datasets as tfds
 
     absl.logging.set_verbosity(absl.logging.ERROR)  # it warns of a missing folder before it creates it
-    try:
-        return tfds.builder(name, data_dir=params.tfds_dir or None)
-    except tfds.core.DatasetNotFoundError:
-        known = tfds.list_builders(with_community_datasets=False)
-        hint = did_you_mean(f"tfds:{name}", (f"tfds:{known_name}" for known_name in known))
-        hint = hint or "https://www.tensorflow.org/datasets/catalog lists all"
-        raise SourceError(f"tensorflow-datasets has no data set '{name}'; {hint}") from None
-    except (ValueError, AssertionError) as error:  # a configuration or version that the data set does not have
-        reason = " ".join(str(error).rpartition('}": ')[2].partition(" Here are ")[0].split())
-        raise SourceError(f"tfds:{name} cannot be opened: {reason[:MESSAGE_LENGTH]}{_configurations(name)}") from None
+    set_name = re.split("[/:]", name)[0]
+    with library_errors(f"tfds:{name}", Path(params.tfds_dir or "~/tensorflow_datasets", set_name)):
+        try:
+            return tfds.builder(name, data_dir=params.tfds_dir or None)
+        except tfds.core.DatasetNotFoundError:
+            known = tfds.list_builders(with_community_datasets=False)
+            hint = did_you_mean(f"tfds:{name}", (f"tfds:{known_name}" for known_name in known))
+            hint = hint or "https://www.tensorflow.org/datasets/catalog lists all"
+            raise SourceError(f"tensorflow-datasets has no data set '{name}'; {hint}") from None
+        except (ValueError, AssertionError) as error:  # a configuration or version that the data set does not have
+            reason = " ".join(str(error).rpartition('}": ')[2].partition(" Here are ")[0].split())
+            if "JSON" in reason:
+                raise
+            raise SourceError(
+                f"tfds:{name} cannot be opened: {reason[:MESSAGE_LENGTH]}{_configurations(name)}"
+            ) from None
 
 
 def _configurations(name: str) -> str:
@@ -116,7 +132,6 @@ def _prepare(name: str, builder: Builder) -> None:
         )
     import requests
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import downloader
 
     way_out = "set TFDS_DATA_DIR to a folder where it is prepared, or use the digits of scikit-learn (SOURCE=digits)"
     for url in list(builder.url_infos or {})[:1]:
@@ -126,9 +141,10 @@ def _prepare(name: str, builder: Builder) -> None:
                 f"tfds:{name} cannot be downloaded: {url} does not answer ({network.reason(problem)}); {way_out}"
             )
     tfds.disable_progress_bar()
-    downloader.MAX_RETRIES = 3  # its default, 10, waits for 200 s in all
+    sizes = {url: info.size for url, info in (builder.url_infos or {}).items() if info}
     try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        with paced_downloads(sizes):
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except (requests.RequestException, tfds.download.DownloadError) as error:
         raise SourceUnreachable(f"tfds:{name} cannot be downloaded ({error}); {way_out}") from None
 
@@ -143,22 +159,29 @@ def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
     return target_shape((height or 0, width or 0, 1 if channels in (1, 2) else 3), params)
 
 
-def _blocks(builder: Builder, splits: list[str], shape: Shape, drawn: SplitByContent | None) -> "Iterator[Block]":
+def _blocks(
+    name: str, builder: Builder, splits: list[str], shape: Shape, drawn: SplitByContent | None
+) -> "Iterator[Block]":
+    with library_errors(f"tfds:{name}", Path(builder.data_dir)):
+        for split in splits:
+            yield from _of_split(builder, split, shape, drawn)
+
+
+def _of_split(builder: Builder, split: str, shape: Shape, drawn: SplitByContent | None) -> "Iterator[Block]":
     import numpy as np
 
-    for split in splits:
-        images: dict[str, list[Images]] = {"train": [], "test": []}
-        labels: dict[str, list[int]] = {"train": [], "test": []}
-        for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
-            target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
-            images[target].append(_resized(image, shape))
-            labels[target].append(int(label))
-            if len(labels[target]) == BLOCK_IMAGES:
-                yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)
-                images[target], labels[target] = [], []
-        for remaining in ("train", "test"):
-            if labels[remaining]:
-                yield remaining, np.concatenate(images[remaining]), np.array(labels[remaining], np.int64)
+    images: dict[str, list[Images]] = {"train": [], "test": []}
+    labels: dict[str, list[int]] = {"train": [], "test": []}
+    for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
+        target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
+        images[target].append(_resized(image, shape))
+        labels[target].append(int(label))
+        if len(labels[target]) == BLOCK_IMAGES:
+            yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)
+            images[target], labels[target] = [], []
+    for remaining in ("train", "test"):
+        if labels[remaining]:
+            yield remaining, np.concatenate(images[remaining]), np.array(labels[remaining], np.int64)
 
 
 def _resized(image: "Images", shape: Shape) -> "Images":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.errors import DataRejected, SourceError, SourceUnreachable, StorageFailed
 from components.ingest.reading import mnist_download
 from components.ingest.reading.idx_files import content_sha256, find
 from components.ingest.sources import mnist
@@ -114,6 +114,53 @@ def test_downloads_are_cached_for_times_without_a_network(tmp_path: Path, served
     mnist.look(Ingest(source="mnist", mirror=NOBODY, tfds_dir=str(tmp_path)))
     fetched["train-images"].unlink()
     assert mnist_download.kept(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        b'{"dataset_names": ["mnist"], "ur',
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"dataset_names": null, "urls": null}',
+        b'{"dataset_names": ["mnist"], "urls": []}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_torn_note_of_a_download_is_a_file_that_is_not_there(
+    tmp_path: Path, served: tuple[str, Path], note: bytes
+) -> None:
+    """tensorflow-datasets writes the .INFO last: a kill can leave it empty, and MNIST is fetched again."""
+    idx_files.write(served[1])
+    fetched = mnist_download.fetch(f"{served[0]}/", tmp_path, lambda role, path: None)
+    path = fetched["test-images"]
+    path.with_name(f"{path.name}.INFO").write_bytes(note)
+    assert mnist_download.kept(tmp_path) == {}
+    assert mnist_download.fetch(f"{served[0]}/", tmp_path, lambda role, path: None) == mnist_download.kept(tmp_path)
+
+
+def test_a_damaged_download_is_downloaded_again(tmp_path: Path, served: tuple[str, Path]) -> None:
+    """The damaged file is deleted and told; before, every run asked for a download that it never tried."""
+    idx_files.write(served[1])
+    fetched = mnist_download.fetch(f"{served[0]}/", tmp_path, lambda role, path: None)
+    fetched["test-images"].write_bytes(b"torn")
+
+    def accept(role: str, path: Path) -> None:
+        content_sha256(path, role)
+
+    assert not mnist_download.intact(mnist_download.kept(tmp_path), accept)
+    assert mnist_download.kept(tmp_path) == {}
+    assert mnist_download.intact(mnist_download.fetch(f"{served[0]}/", tmp_path, accept), accept)
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, served: tuple[str, Path]) -> None:
+    """The folder of tensorflow-datasets is a file."""
+    idx_files.write(served[1])
+    (tmp_path / "tfds").touch()
+    with pytest.raises(StorageFailed, match=r"tfds/downloads/mnist/.* cannot be written .*set TFDS_DATA_DIR"):
+        mnist_download.fetch(f"{served[0]}/", tmp_path / "tfds", lambda role, path: None)
 
 
 def test_no_network_is_an_error_at_once_with_alternatives(tmp_path: Path) -> None:

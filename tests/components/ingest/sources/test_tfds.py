@@ -1,18 +1,23 @@
 """Data sets of tensorflow-datasets: small ones, prepared by the library itself."""
 
-from collections.abc import Iterator
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.ingest import select
-from components.ingest.reading import mnist_tfds
+from components.ingest.reading import mnist_tfds, network, tfds_library
 from components.ingest.sources import tfds
 from components.settings.sections import Ingest
 from components.system.tensorflow import tensorflow
+from tests.support.unkind_servers import dripping, huge, serving
 
 NAMES = ("disc", "square")
 
@@ -136,6 +141,93 @@ def test_an_unknown_name_is_refused_with_a_hint(folder: Path, name: str, expecte
         tfds.read(params(name, folder))
 
 
+@pytest.mark.parametrize("name", ["huggingface:x", "kaggle:titanic", "mnist:", "mnist:3", "mnist:latest", "../x"])
+def test_what_names_no_data_set_of_the_library_is_refused(name: str) -> None:
+    """The library would take the part before a colon for another collection, and import what is not there."""
+    with pytest.raises(SourceError, match=f"'tfds:{name}' does not name a data set of tensorflow-datasets"):
+        select.kind(f"tfds:{name}")
+    assert select.kind("tfds:mnist/all:3.*.*") == "tfds"
+
+
+def records(prepared: Path) -> Path:
+    return next(prepared.glob("*train.tfrecord*"))
+
+
+def rewritten(name: str, content: str) -> Callable[[Path], object]:
+    return lambda prepared: (prepared / name).write_text(content)
+
+
+def truncated(prepared: Path) -> None:
+    records(prepared).write_bytes(records(prepared).read_bytes()[:300])
+
+
+def flipped(prepared: Path) -> None:
+    content = bytearray(records(prepared).read_bytes())
+    content[302] ^= 1
+    records(prepared).write_bytes(content)
+
+
+def gone(prepared: Path) -> None:
+    records(prepared).unlink()
+
+
+def fifo(prepared: Path) -> None:
+    path = records(prepared)
+    path.unlink()
+    os.mkfifo(path)
+
+
+def undescribed(prepared: Path) -> None:
+    (prepared / "dataset_info.json").unlink()
+
+
+def lying(prepared: Path) -> None:
+    path = prepared / "dataset_info.json"
+    path.write_text(re.sub(r'"40"', '"40000000"', path.read_text()))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "empty description": rewritten("dataset_info.json", ""),
+    "torn description": rewritten("dataset_info.json", '{"name": "tiny_'),
+    "another description": rewritten("dataset_info.json", "[]"),
+    "no description": undescribed,
+    "lying description": lying,
+    "truncated records": truncated,
+    "damaged records": flipped,
+    "no records": gone,
+    "a FIFO for records": fifo,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_folder_is_named(folder: Path, tmp_path: Path, damage: str) -> None:
+    """Whatever is wrong with what the library prepared, one sentence says which folder to remove."""
+    read("tiny_split", folder)
+    shutil.copytree(folder / "tiny_split", tmp_path / "tiny_split")
+    prepared = tmp_path / "tiny_split" / "1.0.0"
+    DAMAGE[damage](prepared)
+    for attempt in (lambda: read("tiny_split", tmp_path), lambda: mnist_tfds.arrays(prepared, "train", 40)):
+        with pytest.raises(SourceError, match=f"{tmp_path}/tiny_split.* remove ") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+        assert "function_node" not in str(caught.value)
+
+
+def test_a_download_that_drips_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library has no time-out at all; a server that sends a byte now and then would be waited for until it ends."""
+    import tensorflow_datasets as library
+    from tensorflow_datasets.core.download import downloader
+
+    monkeypatch.setattr(tfds_library, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(network, "SILENCE_SECONDS", 0.3)
+    for answer, message in ((dripping, "only .* bytes in"), (huge, "more than the expected 100,000 bytes")):
+        with serving(answer) as url, tfds_library.paced_downloads({url: 100_000}):
+            manager = library.download.DownloadManager(download_dir=folder / "d", dataset_name="x")
+            with pytest.raises(requests.ConnectionError, match=message):
+                manager.download(url)
+    assert downloader._open_url.__name__ == "_open_url"
+
+
 def test_no_network_is_an_error_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library alone would try for 200 seconds; the data set's address is tried once before."""
     monkeypatch.setenv("no_proxy", "*")
@@ -157,7 +249,7 @@ def test_prepared_records_are_restored_to_the_order_of_the_files(folder: Path) -
     read("tiny_split", folder)
     prepared = folder / "tiny_split" / "1.0.0"
     for split, start, count in (("train", 0, 40), ("test", 100, 10)):
-        images, labels = mnist_tfds.arrays(prepared, split)
+        images, labels = mnist_tfds.arrays(prepared, split, count)
         assert (images == np.stack([image_of(start + i) for i in range(count)])).all()
         assert labels.tolist() == [i % 2 for i in range(count)]
 
