@@ -9,12 +9,13 @@ model.keras   zip, entries sorted by name and dated 1980-01-01
 import json
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.errors import ArtifactCorrupt
+from components.errors import ArtifactCorrupt, Unavailable
+from components.models.file_bounds import require_sound, require_stored_weights
 from components.system.tensorflow import KerasModel, tensorflow
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip entry can hold
@@ -60,11 +61,10 @@ def read_classes(path: Path) -> list[str] | None:
 
     Raises ArtifactCorrupt where the file is missing or damaged.
     """
-    try:
+    with _reading(path):
+        require_sound(path)
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ArtifactCorrupt(f"{path} cannot be read as a Keras model: {error}") from error
     names = metadata.get("classes") if isinstance(metadata, dict) else None
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
@@ -77,8 +77,21 @@ def read_model(path: Path) -> KerasModel:
     tensorflow()
     import keras
 
-    try:
+    with _reading(path):
+        require_sound(path)
+        require_stored_weights(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever reading *path* may raise into a failure that names it."""
+    try:
+        yield
+    except MemoryError:
+        raise Unavailable(f"there is too little memory to read {path}; free some, and run it again") from None
+    except Exception as error:  # of zipfile, zlib, h5py, TensorFlow: damaged bytes can make them raise anything
+        if type(error).__name__ == "ResourceExhaustedError":
+            raise Unavailable(f"there is too little memory to read {path}; free some, and run it again") from None
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ArtifactCorrupt(f"{path} cannot be read as a Keras model: {reason[0]}") from error

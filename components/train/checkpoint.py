@@ -16,12 +16,14 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import TypedDict
 
 import numpy as np
 
 from components.artifact_files import HistoryRow
 from components.progress import say
+from components.system.archives import require_bounded
 from components.system.tensorflow import Callback, Variable
 
 SAVED_ATTRIBUTES = {
@@ -29,7 +31,11 @@ SAVED_ATTRIBUTES = {
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
     "ModelCheckpoint": ("best",),
 }
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, TokenError, OverflowError, MemoryError, RuntimeError),  # of a header or a description
+)
+PROGRESS_BYTES = 64 * 2**20
 
 
 class Progress(TypedDict):
@@ -70,6 +76,7 @@ def read_progress(work: Path) -> Progress:
     if not (path.exists() and best_weights(work).exists()):
         return no_progress()
     try:
+        require_bounded(path, fine=PROGRESS_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
             progress: Progress = json.loads(str(arrays["progress"]))
             return progress
@@ -103,6 +110,7 @@ def restore_callbacks(callbacks: Sequence[Callback], progress: Progress) -> None
 
 def _restore(path: Path, variables: Sequence[Variable]) -> Progress:
     """Read everything before any variable is changed: a file that is corrupted half-way leaves them as they were."""
+    require_bounded(path, fine=PROGRESS_BYTES)
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         progress: Progress = json.loads(str(arrays["progress"]))
         values = [arrays[f"variable-{i:04}"] for i in range(len(variables))]

@@ -139,10 +139,7 @@ def _orientation(image: Image.Image) -> int:
 @contextmanager
 def _opened(path: str, source: IO[bytes]) -> Iterator[Image.Image]:
     """The image in *source*, its header read and its size checked."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow warns from 89 million pixels on
-        image = Image.open(source, formats=("PNG", "JPEG"))
-    with image:
+    with Image.open(source, formats=("PNG", "JPEG")) as image:
         if image.width * image.height > MAX_PIXELS:
             raise DataRejected(f"{path} would decode to {image.width:,} x {image.height:,} pixels; {_limit()}")
         yield image
@@ -152,7 +149,9 @@ def _opened(path: str, source: IO[bytes]) -> Iterator[Image.Image]:
 def _failures(path: str) -> Iterator[None]:
     """Turn whatever reading *path* may raise into a failure with a message."""
     try:
-        with read_errors(path):
+        with read_errors(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of Pillow, of damaged metadata
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # from 89 million pixels on
             yield
     except Failure:
         raise

@@ -137,9 +137,11 @@ def _entries(listing: Listing, folder: "Path | os.DirEntry[str]") -> "Iterator[o
     """The entries of *folder* but hidden ones and system files; what is left out else is added to the listing."""
     with read_errors(folder), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
+            name = entry.name.lower()
+            if name.startswith(".") or name in SYSTEM_FILES:
                 continue
-            if reason := _no_input(listing.root, entry):
+            special = name in SYSTEM_FOLDERS or entry.is_symlink()
+            if special and (reason := _no_input(listing.root, entry)):
                 listing.left_out[_inside(listing, entry)] = reason
             else:
                 yield entry
@@ -150,11 +152,9 @@ def _inside(listing: Listing, entry: "os.DirEntry[str]") -> str:
 
 
 def _no_input(root: Path, entry: "os.DirEntry[str]") -> str:
-    """Why *entry* is left out, "" where it is not; raises DataRejected for a link out of *root*."""
+    """Why *entry*, a system folder or a link, is left out, "" where it is not; raises DataRejected for a link out."""
     if entry.name.lower() in SYSTEM_FOLDERS:
         return "a system folder"
-    if not entry.is_symlink():
-        return ""
     if not Path(os.path.realpath(entry.path)).is_relative_to(root):
         raise DataRejected(f"{entry.path} is a link out of {root}; put the file itself there")
     return "" if _status(entry) else "a link to nothing"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.errors import SourceError
 from components.ingest.reading.idx_format import IdxFile
+from components.ingest.reading.read_errors import read_errors
 
 NAME = re.compile(r"(?:.+[-_])?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
@@ -13,15 +14,19 @@ ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 def find(folder: Path) -> dict[str, Path]:
     """The IDX files in *folder* by role ("train-images"); a raw file is preferred to its gzip. Some may be missing.
 
-    Raises SourceError where two different files could have one role.
+    Raises SourceError where two different files could have one role, or one of them is no file.
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):  # NAME sorts before NAME.gz
+    with read_errors(folder):
+        paths = sorted(folder.iterdir())  # NAME sorts before NAME.gz
+    for path in paths:
         if not (match := NAME.fullmatch(path.name)):
             continue
         role = f"{'train' if match['split'] == 'train' else 'test'}-{match['kind']}"
         if role in files and not path.name.startswith(files[role].name):
             raise SourceError(f"{folder} has both {files[role].name} and {path.name}; expected one file for {role}")
+        if not path.is_file():
+            raise SourceError(f"{path} is not a regular file, or a link to nothing; remove it")
         files.setdefault(role, path)
     return files
 

@@ -9,14 +9,19 @@ Format: https://web.archive.org/web/2022/http://yann.lecun.com/exdb/mnist/
 
 import gzip
 import hashlib
+import io
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.errors import DataRejected
+from components.ingest.reading.read_errors import read_errors
+from components.system.files import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +33,8 @@ KINDS = {3: "images", 1: "labels"}
 BLOCK_BYTES = 4 * 2**20
 MAX_SIDE = 4096
 # gzip shrinks drawings and photographs by a factor of 2 to 30, and can reach 1,032: far above 30 is a bomb.
-MAX_RATIO, ALWAYS_FINE = 200, 2**30
+MAX_RATIO, ALWAYS_FINE = 200, 2**28
+GZIP = b"\x1f\x8b"  # by content: browsers unpack a download and keep its name
 
 
 class IdxFile:
@@ -39,6 +45,8 @@ class IdxFile:
         self.path = path
         self._header_bytes = 4 + 4 * dimensions
         self._hash = hashlib.sha256()
+        with read_errors(path), open_regular(path) as file:
+            packed, size = _is_gzip(file), os.fstat(file.fileno()).st_size
         with self._open() as stream:
             header = self._read(stream, self._header_bytes)
         if header[:4] != bytes([0, 0, 8, dimensions]):
@@ -47,14 +55,14 @@ class IdxFile:
                 f"begins with {header[:4].hex(' ')}; expected 00 00 08 0{dimensions}, the magic number of IDX {kind}"
             )
         self.shape: tuple[int, ...] = struct.unpack(f">{dimensions}I", header[4:])
-        self._check()
+        self._check(size, packed)
 
-    def _check(self) -> None:
-        promised, size = math.prod(self.shape), self.path.stat().st_size
+    def _check(self, size: int, packed: bool) -> None:
+        promised = math.prod(self.shape)
         text = " x ".join(map(str, self.shape))
         if not promised or any(side > MAX_SIDE for side in self.shape[1:]):
             self._reject(f"says in its header that it holds {text} bytes; expected sides of 1 to {MAX_SIDE} pixels")
-        if not _is_gzip(self.path) and size != promised + self._header_bytes:
+        if not packed and size != promised + self._header_bytes:
             self._reject(f"holds {size - self._header_bytes:,} bytes after its header, which promises {text}")
         if promised > max(ALWAYS_FINE, MAX_RATIO * size):
             self._reject(f"would unpack from {size:,} to {promised:,} bytes, a decompression bomb; refused")
@@ -81,8 +89,14 @@ class IdxFile:
         """The hash of the decompressed bytes, once the blocks are exhausted."""
         return self._hash.hexdigest()
 
-    def _open(self) -> IO[bytes]:
-        return gzip.open(self.path, "rb") if _is_gzip(self.path) else self.path.open("rb")  # type: ignore[return-value]
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        with read_errors(self.path), open_regular(self.path) as file:
+            if _is_gzip(file):
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield unpacked  # type: ignore[misc] # typeshed: not an IO
+            else:
+                yield file
 
     def _read(self, stream: IO[bytes], count: int) -> bytes:
         try:
@@ -106,15 +120,8 @@ class IdxFile:
         raise DataRejected(f"{self.path} {problem}")
 
 
-def _is_gzip(path: Path) -> bool:
-    """By content: browsers unpack a download and keep its name."""
-    try:
-        with path.open("rb") as file:
-            return file.read(2) == b"\x1f\x8b"
-    except FileNotFoundError:
-        raise SourceUnreachable(f"{path} disappeared while it was being read; run it again") from None
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+def _is_gzip(file: io.BufferedReader) -> bool:
+    return file.peek(len(GZIP))[: len(GZIP)] == GZIP
 
 
 def open_pair(images: Path, labels: Path) -> tuple[IdxFile, IdxFile]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from components.artifact_files import DrawnSplit
-from components.errors import DataRejected
+from components.errors import DataRejected, SourceError
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ class SourceModule(Protocol):
 
     def read(self, params: Ingest) -> ImageSource:
         """Open the source."""
+
+
+def is_folder(source: str) -> bool:
+    """Whether *source* is a folder; raises SourceError where that cannot be known."""
+    try:
+        return bool(source) and Path(source).is_dir()
+    except OSError as error:  # a name that is too long, a closed folder on the way
+        raise SourceError(f"the source {source[:100]} cannot be read: {error.strerror}; expected a folder") from None
 
 
 def combined(name: str, hashes: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from components.errors import DataRejected
 from components.ingest.reading import decode_workers
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import Listing, list_images
-from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, combined, target_shape
+from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, combined, is_folder, target_shape
 from components.progress import progress
 from components.settings.sections import Ingest
 
@@ -38,7 +38,7 @@ class Contents:
 
 
 def serves(source: str) -> bool:
-    return bool(source) and Path(source).is_dir()
+    return is_folder(source)
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:

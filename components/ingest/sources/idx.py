@@ -8,7 +8,8 @@ from components.errors import DataRejected, SourceError
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.idx_files import ROLES, content_sha256, find, usual_name
 from components.ingest.reading.idx_format import IdxFile, open_pair, pair_blocks
-from components.ingest.reading.image_source import ImageSource, combined
+from components.ingest.reading.image_source import ImageSource, combined, is_folder
+from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SOURCE = "FOLDER"
 
 def serves(source: str) -> bool:
     """Whether *source* is a folder with IDX files."""
-    return bool(source) and Path(source).is_dir() and bool(find(Path(source)))
+    return is_folder(source) and bool(find(Path(source)))
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
@@ -31,7 +32,9 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     def sha256(path: Path) -> str:
         return content_sha256(path, roles[path.name])
 
-    hashes = file_hashes(folder, {path.name: path.stat() for path in files.values()}, cache, sha256)
+    with read_errors(folder):
+        statuses = {path.name: path.stat() for path in files.values()}
+    hashes = file_hashes(folder, statuses, cache, sha256)
     return combined(folder.name, {roles[name]: digest for name, digest in hashes.items()})
 
 

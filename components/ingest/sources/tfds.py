@@ -25,6 +25,7 @@ NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\d*]+(?:\.[\d*]+){2})?")
 BLOCK_IMAGES = 256
 SECONDS_TO_ANSWER = 8.0
 LISTED = 10
+DAMAGED = re.compile("JSON|proto ")  # in what the library says of a description that it cannot read
 
 Builder = Any  # tensorflow_datasets.core.DatasetBuilder, which is published without types
 
@@ -33,8 +34,8 @@ def serves(source: str) -> bool:
     """Whether *source* is tfds:NAME; raises SourceError where NAME cannot be the name of a data set."""
     if source.startswith("tfds:") and not NAME.fullmatch(source):
         raise SourceError(
-            f"'{source}' does not name a data set of tensorflow-datasets;"
-            f" expected {SOURCE}, such as tfds:fashion_mnist or tfds:mnist:3.0.1"
+            f"'{source}' does not name a data set; expected {SOURCE}, such as tfds:fashion_mnist or tfds:mnist:3.0.1,"
+            " of tensorflow-datasets' own collection"
         )
     return source.startswith("tfds:")
 
@@ -92,7 +93,7 @@ def _builder(name: str, params: Ingest) -> Builder:
             raise SourceError(f"tensorflow-datasets has no data set '{name}'; {hint}") from None
         except (ValueError, AssertionError) as error:  # a configuration or version that the data set does not have
             reason = " ".join(str(error).rpartition('}": ')[2].partition(" Here are ")[0].split())
-            if "JSON" in reason:
+            if DAMAGED.search(reason):
                 raise
             raise SourceError(
                 f"tfds:{name} cannot be opened: {reason[:MESSAGE_LENGTH]}{_configurations(name)}"

@@ -159,3 +159,10 @@ def test_the_drawn_split_knows_the_share_that_fits_every_class() -> None:
     assert drawn.drawn() == {"share": 0.15, "fits": 0.23}
     drawn.split("3" * 64, "bird")  # 0.2: its only image is in one split or in the other
     assert drawn.drawn() == {"share": 0.15, "fits": None}
+
+
+@pytest.mark.parametrize("source", ["x" * 300, "/" + "x" * 300, "a/" * 3000])
+def test_a_name_that_no_file_can_have_is_no_source(source: str) -> None:
+    """A list of files, or a whole text, in the place of the folder."""
+    with pytest.raises(SourceError, match="cannot be read: File name too long; expected a folder"):
+        select.kind(source)

@@ -1,12 +1,15 @@
 """Checkpoints: wherever a training is killed, the next one completes it with the bytes of an undisturbed one."""
 
+import io
 import json
 import os
 import pkgutil
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +160,43 @@ def test_a_corrupted_checkpoint_is_reported_and_training_restarts(
 
 
 @pytest.mark.parametrize("kind", ["foreign", "truncated"])
+def packed(name: str, content: bytes) -> bytes:
+    with zipfile.ZipFile(target := io.BytesIO(), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(name, content)
+    return target.getvalue()
+
+
+def array(kind: str, shape: str, content: bytes = b"") -> bytes:
+    """An archive of one array, *content*, whose header says what it likes."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return packed("progress.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content)
+
+
+HOSTILE = {
+    "a bomb": packed("progress.npy", bytes(65 * 2**20)),
+    "terabytes": array("<f8", "(1000000000000,)"),
+    "no shape": array("<f8", "(10**12,)"),
+    "a pickle": array("|O", "(1,)", b"cos\nsystem\n."),
+    "no header": packed("progress.npy", b"\x93NUMPY\x01\x00\xff\xff{'descr'"),
+    "deep JSON": array("<U100000", "()", ("[" * 10**5).encode("utf-32-le")),
+    "no progress": packed("other.npy", b""),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE)
+def test_whatever_a_checkpoint_holds_training_restarts(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bombs, pickles and damage are told, and nothing of them is unpacked or run."""
+    (tmp_path / "state.npz").write_bytes(HOSTILE[content])
+    checkpoint.best_weights(tmp_path).touch()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert checkpoint.read_progress(tmp_path) == checkpoint.restore(tmp_path, []) == checkpoint.no_progress()
+    assert "state.npz cannot be read (" in capsys.readouterr().err
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 2**10  # KiB
+
+
 def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
     normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_a_fifo_in_the_place_of_an_image_is_refused_at_once(tmp_path: Path) -> N
     for read in (decoding.survey, lambda paths: decoding.decode(paths, (1, 1, 1))):
         with pytest.raises(SourceError, match=r"pipe\.png is not a regular file; remove it"):
             read([str(tmp_path / "pipe.png")])
+
+
+def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
+    """Cameras and editors write such EXIF; Pillow's warning of it would stand on the screen without a name."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x64\0"  # promises a hundred entries
+    Image.new("L", (4, 2), 90).save(tmp_path / "x.jpg", exif=exif)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert decoding.decode([str(tmp_path / "x.jpg")], (2, 4, 1)).pixels == bytes([90] * 8)
+    assert caught == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.errors import DataRejected, Failure, SourceError
+from components.errors import DataRejected, Failure, SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading.idx_files import find
 from components.ingest.reading.idx_format import IdxFile
@@ -85,6 +85,11 @@ def rewrite(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], Non
     return apply
 
 
+def append(folder: Path) -> None:
+    path = folder / f"{IMAGES}.gz"
+    path.write_bytes(path.read_bytes() + b"garbage")
+
+
 BAD = {
     "gzip cut off": (truncate, "truncated"),
     "gzip damaged": (damage, "damaged"),
@@ -98,6 +103,13 @@ BAD = {
     "no pixels": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 0, 3)), "20 x 0 x 3"),
     "huge sides": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 2**31, 3)), "x 2147483648 x"),
     "bomb": (rewrite(IMAGES, lambda data: data[:4] + struct.pack(">III", 2**31, 28, 28)), "decompression bomb"),
+    "bomb of labels": (rewrite(LABELS, lambda data: data[:4] + struct.pack(">I", 2**29)), "decompression bomb"),
+    "more than all memory": (
+        rewrite(IMAGES, lambda data: data[:4] + struct.pack(">III", 2**32 - 1, 4096, 4096)),
+        "bomb",
+    ),
+    "no images": (rewrite(IMAGES, lambda data: data[:4] + struct.pack(">III", 0, 4, 3)), "0 x 4 x 3 bytes"),
+    "garbage after gzip": (append, "damaged"),
     "another size": (rewrite(IMAGES, lambda data: data[:8] + struct.pack(">II", 3, 4) + data[16:]), "3 x 4"),
 }
 
@@ -131,6 +143,52 @@ def test_a_raw_file_of_another_length_is_refused_before_it_is_read(tmp_path: Pat
     path.write_bytes(idx_files.idx(np.zeros((3, 4, 3), np.uint8)) + b"?")
     with pytest.raises(DataRejected, match="holds 37 bytes after its header, which promises 3 x 4 x 3"):
         IdxFile(path, 3)
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("replace", [fifo, loop, dangling, Path.mkdir], ids=lambda replace: replace.__name__)
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, replace: Callable[[Path], None]) -> None:
+    """Nothing waits for the writer of a FIFO; MNIST_DIR is read in the same way."""
+    folder = idx_files.write(tmp_path / "idx")
+    (folder / f"{IMAGES}.gz").unlink()
+    replace(folder / f"{IMAGES}.gz")
+    for attempt in (
+        lambda: select.kind(str(folder)),
+        lambda: read_all(folder),
+        lambda: select.read(Ingest(source="mnist", data_dir=str(folder))),
+    ):
+        with pytest.raises(SourceError, match=rf"{IMAGES}\.gz is not a regular file, or a link to nothing; remove it"):
+            attempt()
+
+
+def test_a_fifo_that_appears_later_is_refused_at_once(tmp_path: Path) -> None:
+    """Between looking for a file and reading it."""
+    fifo(tmp_path / IMAGES)
+    with pytest.raises(SourceError, match="is not a regular file"):
+        IdxFile(tmp_path / IMAGES, 3)
+
+
+def test_a_broken_disk_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EIO half-way may be gone at the next attempt."""
+
+    def broken(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    file = IdxFile(idx_files.write(tmp_path / "idx") / f"{IMAGES}.gz", 3)
+    monkeypatch.setattr(gzip.GzipFile, "read", broken)
+    with pytest.raises(SourceUnreachable, match=rf"{IMAGES}\.gz cannot be read: Input/output error; check the disk"):
+        list(file.raw_blocks())
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
