@@ -18,8 +18,8 @@ from components.system.tensorflow import tensorflow
 def model_file(path: Path, weights: bytes, config: bytes = b"{}") -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("config.json", config)
-        archive.writestr("metadata.json", b"{}")
         archive.writestr("model.weights.h5", weights)
+        archive.writestr("metadata.json", b"{}")
     return path
 
 
@@ -63,7 +63,7 @@ def test_what_stores_what_it_declares_is_sound(tmp_path: Path) -> None:
 def test_a_damaged_directory_is_a_damaged_file(tmp_path: Path) -> None:
     """An encrypted member and an unknown method of compression raise errors of their own."""
     path = model_file(tmp_path / "model.keras", hdf5((3, 4)))
-    for offset, value in ((8, 1), (10, 99)):  # flags and method, in the directory at the end
+    for offset, value in ((8, 1), (10, 99)):  # flags and method of the last member
         content = bytearray(path.read_bytes())
         entry = content.rindex(b"PK\x01\x02")
         content[entry + offset] = value
