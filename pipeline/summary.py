@@ -9,7 +9,7 @@ from pipeline.graph import STAGES, Facts
 from pipeline.run_record import Done, Model, RunRecord
 from pipeline.runner import Runner
 
-NOT_EXPORTS = ("manifest.json", "parity.json")  # the other files of export's artifact
+NOT_EXPORTS = ("manifest.json", "parity.json", "labels.txt")  # the other files of export's artifact
 
 
 def line(done: Done, facts: Facts) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from components.artifact_files import Correct, FormatParity, Parity
+from components.artifact_files import Correct, FormatParity, NormalizedData, Parity
 from components.data.splits import Labels, Split
 from components.errors import ExportRejected
 from components.export.benchmark import Measurement, benchmark
@@ -29,6 +29,7 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
     """Write each of `params.formats` and measure it on the whole test split; to *out*
 
         saved_model/ model.tflite ...   the files, see components.export.writers
+        labels.txt                      the class names in the order of the probabilities, a line each
         parity.json                     n, keras {correct, accuracy}, formats {name: {path, bytes, gzip_bytes, correct,
                                         accuracy, agree (images of the same class as by Keras), max_difference (in
                                         probability), zeros (of pruned: share of the weights that are 0)}}
@@ -38,6 +39,7 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
     """
     model = read_model(train / "model.keras")
     _expect_float32(model)
+    _write_labels(normalize, out)
     test, names = Split(normalize / "test"), words(params.formats)
     with TemporaryDirectory() as scratch:
         extras = _write(names, Source(model, train / "model.keras", normalize, Path(scratch), params), out)
@@ -61,6 +63,13 @@ def _write(names: Sequence[str], source: Source, out: Path) -> dict[str, Facts]:
         say(f"  writing {form.path}")
         extras[name] = form.write(source, out / form.path) or {}
     return extras
+
+
+def _write_labels(normalize: Path, out: Path) -> None:
+    """The file that the samples of TensorFlow Lite and others read beside a model."""
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+    lines = [" ".join(name.splitlines()) for name in data["classes"]]
+    (out / "labels.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _expect_float32(model: Any) -> None:

@@ -29,10 +29,12 @@ class Predictions(NamedTuple):
         """The most probable classes, (N,), as positions in *classes*; -1 for a class that is not among them."""
         import numpy as np
 
+        predicted: Labels = self.probabilities.argmax(axis=1)
+        if list(self.classes) == list(classes):  # where two classes have one name, too
+            return predicted
         number_of = {name: number for number, name in enumerate(classes)}
-        renumbered = np.array([number_of.get(name, -1) for name in self.classes], np.int64)
-        predicted: Labels = renumbered[self.probabilities.argmax(axis=1)]
-        return predicted
+        renumbered: Labels = np.array([number_of.get(name, -1) for name in self.classes], np.int64)[predicted]
+        return renumbered
 
 
 def of_evaluation(evaluate: Path) -> Predictions:

@@ -22,7 +22,8 @@ from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
 from components.system.tensorflow import tensorflow
 
-LINEAGE = (".key", ".digest")  # ends of the tags that name artifacts: train.key, train.digest
+# ends of the tags that are kept right: those that name artifacts (train.key, train.digest), and the class names
+FOLLOWING = (".key", ".digest", class_names.TAG)
 PINNED = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -49,15 +50,14 @@ def register(
     *mlflow_run* returns the id of the MLflow run to log a new version to; it is called for a new version only, as to
     find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model and the names of
     its classes; of a version that exists, those that name its artifacts follow where an artifact was made again under
-    another key.
+    another key, and the class names are what they were.
     """
     sha256 = model_sha256(train)
+    tags = tags | class_names.tag(_read_data(normalize)["classes"]) | {MODEL_SHA256_TAG: sha256}
     existing = registry.with_model(name, sha256)
-    version = existing or _create(
-        normalize, train, evaluate, registry, name, mlflow_run(), tags | {MODEL_SHA256_TAG: sha256}
-    )
+    version = existing or _create(normalize, train, evaluate, registry, name, mlflow_run(), tags)
     for tag, value in tags.items():
-        if tag.endswith(LINEAGE) and version.tags.get(tag) != value:
+        if tag.endswith(FOLLOWING) and version.tags.get(tag) != value:
             registry.set_tag(name, version.version, tag, value)
     if CHALLENGER not in version.aliases:
         registry.set_alias(name, CHALLENGER, version.version)
@@ -69,12 +69,16 @@ def _create(
     normalize: Path, train: Path, evaluate: Path, registry: Registry, name: str, run_id: str, tags: dict[str, str]
 ) -> ModelVersion:
     say(f"  logging the model to MLflow as a version of {name}")
-    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+    data = _read_data(normalize)
     registry.create_model(name, f"Classifier of {data['name']} images.")
     logged = _log_model(normalize, train, data, registry, run_id)
-    tags = tags | class_names.tag(data["classes"])
     number = registry.create_version(name, logged, tags, _description(evaluate, data))
     return _oldest(registry, name, number, tags[MODEL_SHA256_TAG])
+
+
+def _read_data(normalize: Path) -> NormalizedData:
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+    return data
 
 
 def _oldest(registry: Registry, name: str, number: str, sha256: str) -> ModelVersion:

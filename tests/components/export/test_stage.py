@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SPARSITY = 0.6
 PARAMS = Export(formats=",".join(FORMATS), sparsity=SPARSITY, finetune_epochs=4, calibration_images=50)
 EXACT = [name for name in FORMATS if format_of(name).exact]
+BESIDE = ("labels.txt", "parity.json")  # written whatever the formats
 TFLITE = [format_of(name).path for name in FORMATS if format_of(name).runtime == "litert"]
 
 Facts = dict[str, dict[str, float]]
@@ -76,6 +77,11 @@ def test_each_format_is_measured_in_bytes_and_milliseconds(made: tuple[Path, Fac
     assert "median_ms" not in (out / "parity.json").read_text()
 
 
+def test_the_class_names_lie_beside_the_files(exported: Path) -> None:
+    """In the order of the probabilities, one a line: an exported file says nothing about them."""
+    assert (exported / "labels.txt").read_text().splitlines() == ["a", "b", "c", "d"]
+
+
 def test_two_processes_write_the_same_bytes(exported: Path, trained: Callable[[int], Trained], tmp_path: Path) -> None:
     """Neither the history of the process nor its random state nor its hash seed reaches any file."""
     code = (
@@ -88,7 +94,7 @@ def test_two_processes_write_the_same_bytes(exported: Path, trained: Callable[[i
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     again, before = contents(tmp_path), contents(exported)
     assert {name for name in before if again.get(name) != before[name]} == set()
-    assert {name.partition("/")[0] for name in again} == {"parity.json", *(format_of(name).path for name in FORMATS)}
+    assert {name.partition("/")[0] for name in again} == {*BESIDE, *(format_of(name).path for name in FORMATS)}
     assert [line for line in done.stderr.splitlines() if not line.startswith("  ")] == []
 
 
@@ -240,7 +246,7 @@ def test_an_operation_that_a_format_lacks_is_named(name: str, message: str, tmp_
 def test_only_the_chosen_formats_are_written(trained: Callable[[int], Trained], tmp_path: Path) -> None:
     """int8 is converted from a SavedModel, which is not exported itself."""
     facts = export(trained(0).normalize, trained(0).train, tmp_path, Export(formats="int8", calibration_images=10))
-    assert set(contents(tmp_path)) == {"model-int8.tflite", "parity.json"}
+    assert set(contents(tmp_path)) == {"model-int8.tflite", *BESIDE}
     assert list(facts) == ["int8"]
 
 

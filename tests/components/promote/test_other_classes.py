@@ -43,6 +43,14 @@ def test_the_same_answers_in_another_order_of_the_classes_are_equally_good() -> 
     assert not comparison.classes
 
 
+def test_two_classes_of_one_name_stay_two() -> None:
+    """ImageNet has two kinds of crane: as long as the list is the same, numbers say what names do not."""
+    cranes = ["crane", "crane"]
+    model = Predictions(np.eye(2, dtype=np.float32), cranes)
+    comparison = compare(model, model, np.array([0, 1]))
+    assert (comparison.challenger_correct, comparison.champion_correct, comparison.n) == (2, 2, 2)
+
+
 def test_only_images_of_classes_that_both_know_are_compared() -> None:
     """An old image that the challenger takes for a new class is wrong; the new class is counted by itself."""
     comparison = compared(

@@ -57,6 +57,18 @@ def test_the_tags_of_a_version_follow_its_artifacts(registry: Registry, again: C
     assert (version.tags["train.key"], version.tags["source"]) == ("new", "first")
 
 
+def test_class_names_that_somebody_changed_or_deleted_come_back(
+    registry: Registry, again: Callable[..., Registered]
+) -> None:
+    """They are those of the model's file; MLflow's UI lets everybody write anything into a tag."""
+    again()
+    registry.set_tag("m", "1", "classes", '["w", "x", "y", "z"]')
+    for _ in range(2):
+        again(run=unwanted)
+        assert registry.versions("m")[0].tags["classes"] == '["a", "b", "c", "d"]'
+        registry.delete_tag("m", "1", "classes")
+
+
 def test_a_version_says_where_it_comes_from(
     registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
