@@ -10,6 +10,8 @@ from components.progress import say
 from components.system import signals, streams
 from pipeline.cli import maintenance, registry, run, runs, training
 from pipeline.cli.options import Command
+from pipeline.home import Home
+from pipeline.store.disk_errors import storage_errors
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -60,7 +62,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     signals.raise_on_signals()
     try:
         options = _options(arguments)
-        return COMMANDS[options.command].function(options)
+        with storage_errors(Home.from_environment().root):
+            return COMMANDS[options.command].function(options)
     except ConfigError as error:
         return _failed(error, *error.problems)
     except Failure as error:

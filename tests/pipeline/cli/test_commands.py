@@ -1,5 +1,7 @@
 """The command line: answers on standard output, exit statuses, and no needless import."""
 
+import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 
 from components.registry import class_names
 from components.registry.model_version import ModelVersion
-from pipeline.cli.main import main
+from pipeline.cli.main import COMMANDS, main
 from pipeline.cli.registry import print_class_change
 from tests.conftest import CLEAN, QUICK, ROOT, command
 
@@ -279,3 +281,19 @@ def test_a_champion_of_other_classes_is_told(
         "it knows 'dog', which the champion before did not",
         "it does not know 'ant', which the champion before did",
     ]
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["gc", "--dry-run"], ["runs"], ["settings"]])
+def test_a_disk_that_cannot_be_read_is_a_sentence_in_every_command(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback: the path, what the system says, and exit status 1."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+
+    def fail(_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path / "runs"))
+
+    name = arguments[0]
+    monkeypatch.setitem(COMMANDS, name, dataclasses.replace(COMMANDS[name], function=fail))
+    assert main(arguments) == 1
+    assert f"error: the disk failed at {tmp_path}/runs (Input/output error); check it" in capsys.readouterr().err
