@@ -10,8 +10,6 @@ from components.progress import say
 from components.system import signals, streams
 from pipeline.cli import maintenance, registry, run, runs, training
 from pipeline.cli.options import Command
-from pipeline.home import Home
-from pipeline.store.disk_errors import storage_errors
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -61,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     signals.raise_on_signals()
     try:
-        options = _options(arguments)
-        with storage_errors(Home.from_environment().root):
-            return COMMANDS[options.command].function(options)
+        return _perform(_options(arguments))
     except ConfigError as error:
         return _failed(error, *error.problems)
     except Failure as error:
@@ -82,6 +78,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
         argcomplete.autocomplete(top)
     return top.parse_args(arguments)
+
+
+def _perform(options: argparse.Namespace) -> int:
+    from pipeline.home import Home
+    from pipeline.store.disk_errors import storage_errors
+
+    with storage_errors(Home.from_environment().root):
+        return COMMANDS[options.command].function(options)
 
 
 def _failed(error: Failure, *problems: str) -> int:
