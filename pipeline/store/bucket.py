@@ -19,6 +19,7 @@ copy again.
 """
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -33,9 +34,10 @@ import msgspec
 from components.errors import ArtifactCorrupt, ConfigError, Failure, Unavailable
 from components.progress import say
 from components.system import locks
+from components.system.canonical import checked, with_checksum
 from components.system.files import sha256_of_file
 from pipeline.graph import Facts
-from pipeline.store.artifact import CHANGED, MANIFEST, Artifact, Made, Manifest, corrupt, digest_of
+from pipeline.store.artifact import CHANGED, MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, read_manifest
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.local import Store
 from pipeline.store.names import is_artifact, strange, through_link, unsafe
@@ -57,7 +59,7 @@ UPLOAD = re.compile(r"[0-9a-f]{16}")
 
 
 class Shared(msgspec.Struct, frozen=True):
-    """The manifest in the bucket: that of the artifact, and the folder of its files."""
+    """The manifest in the bucket: that of the artifact, and the folder of its files. It carries its own checksum."""
 
     upload: Annotated[str, msgspec.Meta(pattern=f"^{UPLOAD.pattern}$")]
     manifest: Manifest
@@ -207,10 +209,10 @@ class SharedStore(Store):
         for file in artifact.files:
             if through_link(artifact.path, file):  # whose target may be anything that this user can read
                 raise ArtifactCorrupt(corrupt(artifact.path / file, "became a link", stage))
-        manifest = msgspec.json.decode((artifact.path / MANIFEST).read_bytes(), type=Manifest)
+        manifest = read_manifest((artifact.path / MANIFEST).read_bytes())
         mine = Shared(secrets.token_hex(8), manifest)
         base = self._place(stage, name, mine.upload)
-        content = msgspec.json.format(msgspec.json.encode(mine, order="deterministic"))
+        content = json.dumps(with_checksum(msgspec.to_builtins(mine)), indent=2, sort_keys=True).encode()
         with self._answering(may_miss=False):
             self._fs.put(
                 [str(artifact.path / file) for file in artifact.files], [f"{base}/{f}" for f in artifact.files]
@@ -311,8 +313,8 @@ class SharedStore(Store):
         if content is None:
             return None
         try:
-            shared = msgspec.json.decode(content, type=Shared)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            shared = msgspec.convert(checked(content), Shared)
+        except ValueError:  # msgspec.ValidationError is one
             raise self._unreadable(stage, key, CHANGED) from None
         if name := unsafe(shared.manifest["files"]):
             raise self._unreadable(stage, key, strange(name))
