@@ -303,5 +303,9 @@ def _unreachable(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause in a line: "Connection refused", not the three layers around it."""
-    return " ".join(str(list(causes(error))[-1]).split())[:200] or type(error).__name__
+    """The innermost cause in a line: "Connection refused", not the three layers around it.
+
+    That an address is left to MLflow's client (Unknown) is no cause.
+    """
+    told = [cause for cause in causes(error) if not isinstance(cause, Unknown)]
+    return " ".join(str(told[-1]).split())[:200] or type(error).__name__

@@ -149,6 +149,13 @@ def test_an_unreachable_server_is_reported_at_once(closed: str) -> None:
     assert time.monotonic() - start < 10
 
 
+def test_a_server_with_a_login_is_reported_without_it(closed: str) -> None:
+    """The cause is told, the password is not."""
+    with pytest.raises(RegistryUnreachable, match=r"http://\*\*\*@127.* did not answer .*refused") as raised:
+        Registry(closed.replace("//", "//user:secret@")).versions("m")
+    assert "secret" not in str(raised.value)
+
+
 def test_a_server_that_never_responds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without a response is an unreachable server as well."""
     monkeypatch.setattr(readers, "SECONDS", 0.2)
