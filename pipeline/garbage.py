@@ -1,9 +1,20 @@
-"""Garbage collection: keep what the champion, the challenger, the last runs and the best trials were made from."""
+"""Garbage collection: what nothing needs any more, and its deletion.
+
+Kept, with everything that it was made from:
+  what an alias points to (champion, challenger), what the last runs and the searches made, runs that may still go on
+Kept for itself:
+  what a rollback can restore: models, exports, evaluations and statistics, but not the images
+  what a live process uses (pipeline/store/leases.py)
+"""
 
 import contextlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,80 +24,114 @@ from pipeline.graph import STAGES
 from pipeline.home import Home
 from pipeline.run_record import records
 from pipeline.store.artifact import Artifact
+from pipeline.store.leases import Item
 
 KEEP_RUNS = 5
+DAY = 86_400
+ENDED = ("succeeded", "refused")  # runs that do not go on; the others may, by a retry or their next stage
+SERVED = ("validate", "train", "evaluate")  # what a champion is compared by; what it is served from is its export
+ASIDE = ".gone-"  # prefix of a folder that is being deleted
+TRIAL = re.compile(rb'"key":\s*"([0-9a-f]{16})"')
 
-Item = tuple[str, str]  # (stage, key)
+Role = tuple[str, str]  # (stage, content)
 
 
 @dataclass(frozen=True)
 class Garbage:
     artifacts: list[Item]
-    folders: list[Path]  # scratch of killed stages, events of deleted trainings, figures of deleted evaluations
+    folders: list[Path]  # events and figures of deleted artifacts, old checkpoints, find-lr's curves
     bytes: int
+    in_use: int = 0  # artifacts that stay because a live process uses them
 
 
-def find(home: Home, protected: Iterable[dict[str, str]], keep_runs: int = KEEP_RUNS) -> Garbage:
-    """What can be deleted; *protected* are the tags of the versions that an alias points to (stage.key -> key)."""
-    kept = {(stage, tags.get(f"{stage}.key", "")) for tags in protected for stage in STAGES}
-    for record in records(home)[:keep_runs]:
-        kept |= {(done.stage, done.key) for done in record.stages}
-    kept = _with_relatives(home, kept | set(_best_of_searches(home)))
-    store = home.store
-    artifacts = [item for item in store.list() if item not in kept and not store.is_young(*item)]
-    trained = {key for stage, key in kept if stage == "train"}
-    folders = [path for path in (home.root / "tensorboard").glob("*") if path.name not in trained]
-    folders += list((home.root / "work").glob("*"))
-    evaluated = {key for stage, key in kept if stage == "evaluate"}
-    drawn = (home.cache / "figures").glob("[!.]*")  # a hidden one is being drawn
-    folders += [path for path in drawn if path.name.partition("-")[0] not in evaluated]
-    size = sum(_bytes(store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
-    return Garbage(artifacts, folders, size)
+def find(
+    home: Home,
+    protected: Iterable[dict[str, str]],
+    keep_runs: int = KEEP_RUNS,
+    restorable: Iterable[dict[str, str]] = (),
+) -> Garbage:
+    """What can be deleted.
+
+    *protected* are the tags of the versions that an alias points to (stage.key -> key), *restorable* those of the
+    versions that a rollback can restore.
+    """
+    known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
+    roots = {item for tags in protected for item in _tagged(tags, STAGES)}
+    kept = _completed(known, roots | set(_of_runs(home, keep_runs)) | set(_of_searches(home)), _needs)
+    kept |= _completed(known, {item for tags in restorable for item in _tagged(tags, SERVED)}, _export)
+    unneeded = [item for item in home.store.list() if item not in kept and not home.store.is_young(*item)]
+    leased = home.store.leases.others()
+    artifacts = [item for item in unneeded if item not in leased]
+    folders = list(_folders(home, kept | leased))
+    size = sum(_bytes(home.store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
+    return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts))
 
 
-def collect(home: Home, garbage: Garbage) -> None:
-    """Delete *garbage*, except scratch that a live stage uses, and the drafts of killed processes."""
-    for stage, key in garbage.artifacts:
-        home.store.delete(stage, key)
-    for folder in garbage.folders:
-        if not is_locked(home.root / "locks" / folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
+def collect(home: Home, garbage: Garbage) -> Garbage:
+    """Delete *garbage*, except what a live process uses by now, and what killed processes left; returns what went."""
+    sizes = {item: _bytes(home.store.path(*item)) for item in garbage.artifacts}
+    deleted = [item for item in garbage.artifacts if home.store.delete(*item)]
+    folders = {folder: _bytes(folder) for folder in garbage.folders}
+    removed = [folder for folder in folders if _remove(home, folder)]
     home.store.sweep()
     home.store.sweep_uploads()
+    size = sum(sizes[item] for item in deleted) + sum(folders[folder] for folder in removed)
+    return Garbage(deleted, removed, size, garbage.in_use + len(garbage.artifacts) - len(deleted))
 
 
-def _best_of_searches(home: Home) -> Iterator[Item]:
-    """The best training of each search, which the profile of the search relies on."""
+# What is kept
+
+
+def _tagged(tags: dict[str, str], stages: Iterable[str]) -> Iterator[Item]:
+    return ((stage, tags[f"{stage}.key"]) for stage in stages if f"{stage}.key" in tags)
+
+
+def _of_runs(home: Home, keep_runs: int) -> Iterator[Item]:
+    """What the last runs made or reused, and those of the last day that may go on."""
+    for number, record in enumerate(records(home)):
+        going_on = record.state not in ENDED and _age(home.runs / record.run / "run.json") < DAY
+        if number < keep_runs or record.state == "running" or going_on:
+            yield from ((done.stage, done.key) for done in record.stages)
+
+
+def _of_searches(home: Home) -> Iterator[Item]:
+    """The best training of each search, on which its profile relies; every one of a search that may be resumed."""
     for file in home.tuning.glob("*.json"):
-        with contextlib.suppress(ValueError, LookupError):
-            yield "train", json.loads(file.read_bytes())["best"]["key"]
+        with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError, OSError):
+            yield "train", str(json.loads(file.read_bytes())["best"]["key"])
+    for journal in home.tuning.glob("*.journal"):
+        if _age(journal) < min(7 * DAY, _age(journal.with_suffix(".json"))):
+            yield from (("train", key.decode()) for key in TRIAL.findall(journal.read_bytes()))
 
 
-def _with_relatives(home: Home, kept: set[Item]) -> set[Item]:
-    """*kept*, the artifacts that these were made from, and an export of each model among them.
+def _completed(known: dict[Item, Artifact], kept: set[Item], needs: Callable[[Artifact], Iterable[Role]]) -> set[Item]:
+    """*kept* with what they need of the *known* artifacts, which are sorted by age.
 
     Of artifacts with the same content, as after a change of code that changed no byte, one is enough: one that is kept
     already, else the newest.
     """
-    known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
     newest = {_role(artifact): item for item, artifact in known.items()}
     while True:
         present = [known[item] for item in kept if item in known]
-        needed = {need for artifact in present for need in _needs(artifact)} - {_role(artifact) for artifact in present}
+        needed = {need for artifact in present for need in needs(artifact)} - {_role(artifact) for artifact in present}
         more = {newest[role] for role in needed if role in newest}
         if not more:
             return kept
         kept = kept | more
 
 
-def _needs(artifact: Artifact) -> Iterator[tuple[str, str]]:
+def _needs(artifact: Artifact) -> Iterator[Role]:
     """The roles of the artifacts that *artifact* was made from; for a model also that of its export."""
     yield from artifact.recipe["inputs"].items()
+    yield from _export(artifact)
+
+
+def _export(artifact: Artifact) -> Iterator[Role]:
     if artifact.stage == "train":
         yield "export", artifact.digest
 
 
-def _role(artifact: Artifact) -> tuple[str, str]:
+def _role(artifact: Artifact) -> Role:
     """Stage and content; for an export the content of the model."""
     return artifact.stage, artifact.recipe["inputs"].get("train", "") if artifact.stage == "export" else artifact.digest
 
@@ -98,5 +143,58 @@ def _known(home: Home) -> Iterator[tuple[Item, Artifact]]:
                 yield (stage, key), artifact
 
 
+# Folders beside the artifacts
+
+
+def _folders(home: Home, kept: set[Item]) -> Iterator[Path]:
+    """The folders that belong to no artifact of *kept*, nor to a run that may go on."""
+    events = (home.root / "tensorboard").glob("*")
+    figures = (folder for folder in (home.cache / "figures").glob("*") if not _is_being_drawn(folder))
+    checkpoints = (folder for folder in (home.root / "work").glob("*") if _age(folder) > 7 * DAY)
+    yield from (folder for folder in (*events, *figures, *checkpoints) if _owner(folder) not in kept)
+    for folder in home.runs.glob("*"):
+        recorded = (folder / "run.json").exists() or is_locked(folder / ".alive")
+        if folder.is_dir() and not recorded and _age(folder) > DAY:
+            yield folder
+
+
+def _is_being_drawn(folder: Path) -> bool:
+    return folder.name.startswith(".") and not folder.name.startswith(ASIDE)
+
+
+def _owner(folder: Path) -> Item:
+    """The artifact that *folder* belongs to; for a folder of a run one that there never is."""
+    name = folder.name.removeprefix(ASIDE)
+    if folder.parent.name == "work":
+        stage, _, key = name.rpartition("-")
+        return stage, key
+    stage = {"tensorboard": "train", "figures": "evaluate"}.get(folder.parent.name, "")
+    return stage, name.partition("-")[0]
+
+
+def _remove(home: Home, folder: Path) -> bool:
+    """Delete *folder*, renamed first, unless a live process uses its artifact."""
+    with home.store.leases.withdrawing(*_owner(folder)) as free, contextlib.suppress(FileNotFoundError):
+        if free and not folder.name.startswith(ASIDE):
+            folder = folder.rename(folder.with_name(ASIDE + folder.name))
+    if free:
+        shutil.rmtree(folder, ignore_errors=True)
+    return free
+
+
+def _age(path: Path) -> float:
+    """Seconds since *path* was last written, or anything below it; infinite where there is nothing."""
+    times = [status.st_mtime for part in (path, *path.rglob("*")) if (status := _status(part))]
+    return time.time() - max(times) if times else float("inf")
+
+
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    statuses = (_status(path) for path in folder.rglob("*"))
+    return sum(status.st_size for status in statuses if status and stat.S_ISREG(status.st_mode))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None where *path* has gone: another process may be deleting too."""
+    with contextlib.suppress(OSError):
+        return path.lstat()
+    return None

@@ -1,14 +1,18 @@
 """Commands that look after the workspace: verify, gc."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ConfigError
+from components.progress import say
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
+    from components.registry.model_version import ModelVersion
+    from pipeline.home import Home
     from pipeline.store.local import Store
 
 
@@ -49,9 +53,12 @@ def gc(options: Namespace) -> int:
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     versions = [version for name in registry.names() for version in registry.versions(name)]
-    waste = garbage.find(workspace, [version.tags for version in versions if version.aliases], options.keep)
+    aliased = [version.tags for version in versions if version.aliases]
+    waste = garbage.find(workspace, aliased, options.keep, _restorable(workspace, versions))
     if not options.dry_run:
-        garbage.collect(workspace, waste)
+        waste = garbage.collect(workspace, waste)
+    if waste.in_use:
+        say(f"  {waste.in_use} more artifacts stay: live processes use them")
     if options.json:
         print_json({"artifacts": [f"{stage}/{key}" for stage, key in waste.artifacts], "bytes": waste.bytes})
         return 0
@@ -59,3 +66,12 @@ def gc(options: Namespace) -> int:
     deleted = [f"{stage}/{key}" for stage, key in waste.artifacts]
     answer("\n".join([*deleted, f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(deleted)} artifacts"]))
     return 0
+
+
+def _restorable(workspace: "Home", versions: "Sequence[ModelVersion]") -> list[dict[str, str]]:
+    """The tags of the *versions* that `rollback` can restore."""
+    from components.registry.promotion_log import Champion, champion_history, read
+
+    names = {version.name for version in versions}
+    champions = {(n, c) for n in names for c in champion_history(read(workspace.promotions, n))}
+    return [version.tags for version in versions if (version.name, Champion.of(version)) in champions]

@@ -1,14 +1,19 @@
 """Garbage collection: what is kept because something else was made from it, and what is not."""
 
+import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from pipeline import garbage
+from pipeline.garbage import Garbage
 from pipeline.home import Home
 from pipeline.run_record import Done, RunRecord, RunRecorder
 from pipeline.store.artifact import Artifact
 from pipeline.store.recipe import Recipe, key
+from tests.pipeline.store.test_leases import another_process
 
 
 @pytest.fixture
@@ -73,3 +78,153 @@ def test_an_artifact_of_other_content_is_collected(home: Home) -> None:
     """Nothing that is kept was made from it."""
     kept, other = trained(home, "kept", 2025), publish(home, "normalize", "other data", "other", 2026)
     assert garbage.find(home, [tags(kept)]).artifacts == [("normalize", other.key)]
+
+
+def recorded(home: Home, name: str, state: str, artifacts: dict[str, Artifact], *, hours: float = 0) -> None:
+    """The record of a run that ended with *state* so many *hours* ago."""
+    done = [Done(stage, a.key, a.digest, str(a.path), made=True, seconds=0.0) for stage, a in artifacts.items()]
+    with RunRecorder(home, RunRecord(name, f"2026-01-{name}T00:00:00Z", state=state, stages=done)) as recorder:
+        file = recorder.folder / "run.json"
+    aged(file, hours)
+
+
+def aged(path: Path, hours: float) -> None:
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "kept"),
+    [
+        ("unfinished", 1, True),  # Airflow, between two tasks
+        ("failed", 1, True),  # Airflow, before a retry
+        ("interrupted", 1, True),
+        ("unfinished", 30, False),
+        ("succeeded", 1, False),
+        ("refused", 1, False),
+    ],
+)
+def test_what_a_run_has_made_that_may_go_on_is_kept(home: Home, state: str, hours: float, kept: bool) -> None:
+    """For a day, however many runs began since; a run that has ended is one of the last runs or none."""
+    artifacts = trained(home, "code", 2026)
+    recorded(home, "01", state, artifacts, hours=hours)
+    for day in ("02", "03"):
+        recorded(home, day, "succeeded", {})
+    assert set(garbage.find(home, [], keep_runs=2).artifacts) == (set() if kept else items(artifacts))
+
+
+def test_what_a_live_process_uses_stays_though_no_run_names_it(home: Home) -> None:
+    """A training reads its images for hours, while other runs come and go: `gc` says how much it leaves."""
+    artifacts = trained(home, "code", 2026)
+    images = artifacts["normalize"]
+    with another_process(home.store, f"store.get('normalize', {images.key!r})"):
+        found = garbage.find(home, [])
+        assert set(found.artifacts) == items(artifacts) - {("normalize", images.key)}
+        assert found.in_use == 1
+    assert set(garbage.find(home, []).artifacts) == items(artifacts)
+
+
+def test_what_a_process_has_begun_to_use_meanwhile_stays(home: Home) -> None:
+    """Between the look and the deletion: the answer names what is really gone."""
+    artifacts = trained(home, "code", 2026)
+    images = artifacts["normalize"]
+    found = garbage.find(home, [])
+    with another_process(home.store, f"store.get('normalize', {images.key!r})"):
+        deleted = garbage.collect(home, found)
+    assert set(deleted.artifacts) == items(artifacts) - {("normalize", images.key)}
+    assert (deleted.in_use, list(home.store.list())) == (1, [("normalize", images.key)])
+    assert deleted.bytes < found.bytes
+
+
+def test_the_events_of_a_live_training_stay(home: Home) -> None:
+    """Its artifact is not there yet, and its events are; those of a training that nothing needs go."""
+    key = "0" * 16
+    for name in (key, "1" * 16):
+        home.logs(name).mkdir(parents=True)
+    with another_process(home.store, f"draft = store.draft('train', {key!r}); draft.__enter__()"):
+        assert garbage.find(home, []).folders == [home.logs("1" * 16)]
+        garbage.collect(home, Garbage([], [home.logs(key), home.logs("1" * 16)], 0))
+        assert list((home.root / "tensorboard").iterdir()) == [home.logs(key)]
+
+
+def test_a_checkpoint_is_kept_for_a_week(home: Home) -> None:
+    """A training that was killed resumes from it."""
+    new, old = home.work("train", "0" * 16), home.work("train", "1" * 16)
+    for folder in (new, old):
+        folder.mkdir(parents=True)
+        (folder / "state.npz").write_bytes(b"1")
+    for path in (old, old / "state.npz"):
+        aged(path, 8 * 24)
+    found = garbage.find(home, [])
+    assert found.folders == [old]
+    garbage.collect(home, found)
+    assert list((home.root / "work").iterdir()) == [new]
+
+
+def test_what_a_rollback_restores_can_be_served(home: Home) -> None:
+    """Model, export, evaluation and statistics of an earlier champion; its images are not needed any more."""
+    old = trained(home, "old", 2025)
+    old |= {stage: publish(home, stage, "old", "old", 2025, **made_from(old)) for stage in ("validate", "evaluate")}
+    images = publish(home, "normalize", "other", "other", 2024)
+    restorable = {f"{stage}.key": artifact.key for stage, artifact in old.items() if stage != "export"}
+    found = garbage.find(home, [], restorable=[restorable])
+    assert set(found.artifacts) == {("normalize", images.key), ("normalize", old["normalize"].key)}
+    assert set(garbage.find(home, []).artifacts) == items(old) | {("normalize", images.key)}
+
+
+def made_from(artifacts: dict[str, Artifact]) -> dict[str, Artifact]:
+    return {stage: artifact for stage, artifact in artifacts.items() if stage in ("normalize", "train")}
+
+
+def test_the_trainings_of_a_search_that_may_be_resumed_are_kept(home: Home) -> None:
+    """Its journal names them; once the search has ended, its best training alone is needed."""
+    first, best = (publish(home, "train", name, name, 2026) for name in ("first", "best"))
+    home.tuning.mkdir()
+    journal, result = home.tuning / "study.journal", home.tuning / "study.json"
+    trials = [{"user_attr": {"outcome": {"key": artifact.key}}} for artifact in (first, best)]
+    journal.write_text("\n".join(map(json.dumps, trials)))
+    assert garbage.find(home, []).artifacts == []
+    result.write_text(json.dumps({"best": {"key": best.key}}))
+    aged(journal, 1)
+    assert garbage.find(home, []).artifacts == [("train", first.key)]
+    journal.touch()
+    aged(result, 1)
+    assert garbage.find(home, []).artifacts == []
+    aged(journal, 8 * 24)
+    aged(result, 9 * 24)
+    assert garbage.find(home, []).artifacts == [("train", first.key)]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b'{"best": null}', b'{"best": {"key": [1]}}', b"[" * 100_000])
+def test_a_damaged_result_of_a_search_is_passed_over(home: Home, content: bytes) -> None:
+    """It says nothing of what is needed."""
+    home.tuning.mkdir()
+    (home.tuning / "study.json").write_bytes(content)
+    assert garbage.find(home, []).artifacts == []
+
+
+def test_a_folder_of_runs_without_a_record_goes_after_a_day(home: Home) -> None:
+    """As find-lr leaves one with its curve; a run that begins has no record for a moment."""
+    old, new = home.runs / "20260101-000000-aaaa", home.runs / "20260102-000000-bbbb"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "find-lr.png").write_bytes(b"1")
+    for path in (old, old / "find-lr.png"):
+        aged(path, 30)
+    recorded(home, "01", "succeeded", {}, hours=1000)
+    aged(home.runs / "01", 1000)
+    found = garbage.find(home, [], keep_runs=0)
+    assert found.folders == [old]
+    garbage.collect(home, found)
+    assert sorted(path.name for path in home.runs.iterdir()) == ["01", new.name]
+
+
+def test_two_collections_at_once_do_no_harm(home: Home) -> None:
+    """The second finds nothing left to delete of what it was about to."""
+    trained(home, "code", 2026)
+    home.logs("0" * 16).mkdir(parents=True)
+    found = garbage.find(home, [])
+    for _ in range(2):
+        garbage.collect(home, found)
+    assert list(home.store.list()) == []
+    assert garbage.find(home, []) == Garbage([], [], 0)

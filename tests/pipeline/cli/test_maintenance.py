@@ -1,0 +1,21 @@
+"""gc: which versions of the registry it protects."""
+
+from pathlib import Path
+
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
+from components.registry.promotion_log import Champion, append, promotion
+from pipeline.cli.maintenance import _restorable
+from pipeline.home import Home
+
+
+def test_gc_protects_every_version_that_a_rollback_can_restore(tmp_path: Path) -> None:
+    """The champions so far, but not one that was rolled back from, nor a version that never was champion."""
+    versions = [ModelVersion("pets", str(n), tags={MODEL_SHA256_TAG: f"sha{n}"}) for n in range(1, 6)]
+    other = ModelVersion("beasts", "1", tags={MODEL_SHA256_TAG: "sha1"})
+    home, before = Home(tmp_path), Champion(None, "")
+    for action, number in (("promote", 1), ("promote", 3), ("promote", 4), ("rollback", 3)):
+        after = Champion.of(versions[number - 1])
+        append(home.promotions, promotion("pets", action, before, after, "", "ada"))  # type: ignore[arg-type]
+        before = after
+    assert _restorable(home, [*versions, other]) == [versions[0].tags, versions[2].tags]
+    assert _restorable(Home(tmp_path / "empty"), versions) == []
