@@ -150,12 +150,17 @@ def _folders(home: Home, kept: set[Item]) -> Iterator[Path]:
     """The folders that belong to no artifact of *kept*, nor to a run that may go on."""
     events = (home.root / "tensorboard").glob("*")
     figures = (folder for folder in (home.cache / "figures").glob("*") if not _is_being_drawn(folder))
-    checkpoints = (folder for folder in (home.root / "work").glob("*") if _age(folder) > 7 * DAY)
+    checkpoints = (folder for folder in (home.root / "work").glob("*") if _is_left(folder, 7 * DAY))
     yield from (folder for folder in (*events, *figures, *checkpoints) if _owner(folder) not in kept)
     for folder in home.runs.glob("*"):
         recorded = (folder / "run.json").exists() or is_locked(folder / ".alive")
-        if folder.is_dir() and not recorded and _age(folder) > DAY:
+        if folder.is_dir() and not recorded and _is_left(folder, DAY):
             yield folder
+
+
+def _is_left(folder: Path, seconds: float) -> bool:
+    """Whether nothing was written to *folder* for so many *seconds*, or a killed `gc` left it."""
+    return folder.name.startswith(ASIDE) or _age(folder) > seconds
 
 
 def _is_being_drawn(folder: Path) -> bool:

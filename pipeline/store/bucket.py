@@ -15,7 +15,9 @@ is killed, at whatever moment, leaves an upload that no manifest names. No lock 
 
 Stages read and write files, so the files that they need lie below $PIPELINE_HOME/artifacts too, laid out as in the
 local store. A copy is valid while its digest is the one in the bucket; `verify` reads each byte and downloads a damaged
-copy again.
+copy again. An intact copy that a live process reads stays, and `artifacts/.fetching/` holds a lock for each download.
+
+What the bucket holds is not trusted: it may be shared with others, damaged, or no bucket at all.
 """
 
 import contextlib
@@ -53,8 +55,6 @@ EXISTS = ("PreconditionFailed", "412")  # how servers answer a conditional put
 EMPTY = ("InvalidRange", "416")  # how servers answer where not even the first byte is there
 BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
 LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
-
-
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 
 

@@ -228,3 +228,14 @@ def test_two_collections_at_once_do_no_harm(home: Home) -> None:
         garbage.collect(home, found)
     assert list(home.store.list()) == []
     assert garbage.find(home, []) == Garbage([], [], 0)
+
+
+def test_what_a_killed_collection_left_goes_with_the_next(home: Home) -> None:
+    """A folder that is being deleted has another name, however young it is."""
+    for parent in (home.root / "work", home.runs, home.root / "tensorboard", home.cache / "figures"):
+        folder = parent / f"{garbage.ASIDE}train-0000000000000000"
+        folder.mkdir(parents=True)
+    found = garbage.find(home, [])
+    assert len(found.folders) == 4
+    garbage.collect(home, found)
+    assert not [folder for folder in found.folders if folder.exists()]
