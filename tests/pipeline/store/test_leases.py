@@ -127,7 +127,11 @@ def test_own_leases_do_not_count(store: Store) -> None:
 def test_a_fork_writes_a_lease_of_its_own(store: Store) -> None:
     """It would otherwise write into that of its parent."""
     publish(store, recipe(), {"a": b"1"})
-    body = "store.leases.take('a', 'parent')\nif not os.fork():\n    store.leases.take('a', 'child')"
+    body = (
+        "store.leases.take('a', 'parent')\n"
+        "if not os.fork():\n"
+        "    store.leases.take('a', 'child'); sys.stdin.readline(); os._exit(0)"
+    )
     with another_process(store, body):
         until(lambda: store.leases.others() == {("a", "parent"), ("a", "child")})
         assert len(list((store.root / ".leases").glob("*-*"))) == 3
