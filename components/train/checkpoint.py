@@ -31,10 +31,9 @@ SAVED_ATTRIBUTES = {
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
     "ModelCheckpoint": ("best",),
 }
-UNREADABLE = (
-    *(OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, TokenError, OverflowError, MemoryError, RuntimeError),  # of a header or a description
-)
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+# what NumPy and the parsers of a header or of JSON raise besides, over a file that is hostile
+HOSTILE = (*UNREADABLE, IndexError, MemoryError, OverflowError, RuntimeError, SyntaxError, TokenError, TypeError)
 PROGRESS_BYTES = 64 * 2**20
 
 
@@ -80,7 +79,7 @@ def read_progress(work: Path) -> Progress:
         with np.load(path, allow_pickle=False) as arrays:
             progress: Progress = json.loads(str(arrays["progress"]))
             return progress
-    except UNREADABLE:
+    except HOSTILE:
         return no_progress()
 
 
@@ -91,7 +90,7 @@ def restore(work: Path, variables: Sequence[Variable]) -> Progress:
         return no_progress()
     try:
         return _restore(path, variables)
-    except UNREADABLE as error:
+    except HOSTILE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         say(f"  {path} cannot be read ({reason}): training restarts from the first epoch")
         return no_progress()

@@ -65,12 +65,12 @@ class SourceModule(Protocol):
         """Open the source."""
 
 
-def is_folder(source: str) -> bool:
-    """Whether *source* is a folder; raises SourceError where that cannot be known."""
+def is_folder(path: str) -> bool:
+    """Whether *path* is a folder; raises SourceError where that cannot be known."""
     try:
-        return bool(source) and Path(source).is_dir()
+        return bool(path) and Path(path).is_dir()
     except OSError as error:  # a name that is too long, a closed folder on the way
-        raise SourceError(f"the source {source[:100]} cannot be read: {error.strerror}; expected a folder") from None
+        raise SourceError(f"{path[:100]} cannot be read: {error.strerror}; expected a folder") from None
 
 
 def combined(name: str, hashes: Mapping[str, str]) -> str:

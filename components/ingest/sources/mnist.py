@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from components.errors import DataRejected, SourceError
 from components.ingest.reading import idx_files, mnist_download, mnist_tfds
 from components.ingest.reading.idx_format import IdxFile, open_pair, pair_blocks
-from components.ingest.reading.image_source import ImageSource, combined
+from components.ingest.reading.image_source import ImageSource, combined, is_folder
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def _own_files(params: Ingest) -> dict[str, Path]:
     if not params.data_dir:
         return {}
     folder = Path(params.data_dir)
-    paths = idx_files.find(folder) if folder.is_dir() else {}
+    exists = is_folder(params.data_dir)
+    paths = idx_files.find(folder) if exists else {}
     if missing := [idx_files.usual_name(role) for role in SHA256 if role not in paths]:
-        lack = f"has no {missing[0]}" if folder.is_dir() else "does not exist"
+        lack = f"has no {missing[0]}" if exists else "does not exist"
         raise SourceError(
             f"{folder}, from MNIST_DIR or ingest.data_dir, {lack}; expected a folder with MNIST's four IDX files,"
             " gzip or raw"

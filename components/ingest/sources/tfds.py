@@ -171,11 +171,15 @@ def _blocks(
 def _of_split(builder: Builder, split: str, shape: Shape, drawn: SplitByContent | None) -> "Iterator[Block]":
     import numpy as np
 
+    from components.ingest.reading.decoding import fit
+
     images: dict[str, list[Images]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
         target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
-        images[target].append(_resized(image, shape))
+        if image.dtype != "uint8":
+            raise DataRejected(f"tfds:{builder.name} has images with values of type {image.dtype}; expected uint8")
+        images[target].append(fit(image[None], shape))
         labels[target].append(int(label))
         if len(labels[target]) == BLOCK_IMAGES:
             yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)
@@ -183,12 +187,3 @@ def _of_split(builder: Builder, split: str, shape: Shape, drawn: SplitByContent 
     for remaining in ("train", "test"):
         if labels[remaining]:
             yield remaining, np.concatenate(images[remaining]), np.array(labels[remaining], np.int64)
-
-
-def _resized(image: "Images", shape: Shape) -> "Images":
-    """*image* (H, W, C) as (1, *shape)."""
-    from components.ingest.reading.decoding import fit
-
-    if image.dtype != "uint8":
-        raise DataRejected(f"an image has values of type {image.dtype}; expected uint8")
-    return fit(image[None], shape)

@@ -17,6 +17,7 @@ from components.errors import DataRejected, SourceUnreachable
 from components.findings import Finding
 from components.ingest import select
 from components.ingest.check import check
+from components.ingest.reading.image_source import ImageSource
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 
@@ -121,6 +122,25 @@ def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "out", source=str(image_folder(tmp_path / "pets", 1)), test_share=0.01)
 
 
+@pytest.mark.parametrize("label", [-1, 2])
+def test_a_label_outside_the_classes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: int) -> None:
+    """Some published data sets have -1 for the labels of their test split."""
+    images = np.zeros((3, 4, 5, 1), np.uint8)
+    source = ImageSource(
+        classes=["a", "b"],
+        shape=(4, 5, 1),
+        images=3,
+        blocks=iter([("test", images, np.array([0, label, 1]))]),
+        fingerprint=lambda: "",
+        origin="",
+    )
+    monkeypatch.setattr(select, "read", lambda _: source)
+    with pytest.raises(
+        DataRejected, match=rf"test split has labels {min(0, label)} to {max(1, label)}; expected 0 to 1"
+    ):
+        run(tmp_path / "out", source="digits")
+
+
 def test_other_files_in_class_folders_are_a_warning(tmp_path: Path) -> None:
     """The facts keep what was left out, and the check warns of it, of a reused artifact too."""
     root = image_folder(tmp_path / "pets")
@@ -139,6 +159,7 @@ from pathlib import Path
 from components.findings import Finding
 from components.ingest import select
 from components.ingest.check import check
+from components.ingest.reading.image_source import ImageSource
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 params = Ingest(source="mnist", data_dir=sys.argv[1])

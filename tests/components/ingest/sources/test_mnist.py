@@ -69,6 +69,8 @@ def test_a_folder_that_lacks_a_file_is_an_error(tmp_path: Path) -> None:
         mnist.read(Ingest(source="mnist", data_dir=str(folder), mirror=NOBODY))
     with pytest.raises(SourceError, match="does not exist"):
         mnist.read(Ingest(source="mnist", data_dir=str(tmp_path / "missing")))
+    with pytest.raises(SourceError, match="cannot be read: File name too long; expected a folder"):
+        mnist.read(Ingest(source="mnist", data_dir="x" * 300))
 
 
 def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
@@ -100,6 +102,13 @@ def test_a_mirror_without_the_files_is_a_wrong_setting(tmp_path: Path, served: t
         mnist.read(Ingest(source="mnist", mirror=served[0], tfds_dir=str(tmp_path)))
     with pytest.raises(SourceError, match="'ftp://host/'; expected an address such as http"):
         mnist.read(Ingest(source="mnist", mirror="ftp://host/", tfds_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("mirror", ["http://", "http://[", "http://a b/", "http://x:port/", "http://x\0/", "http://é/"])
+def test_an_address_that_is_none_is_told(tmp_path: Path, mirror: str) -> None:
+    """One sentence that names it and the other ways, not what an address is made of."""
+    with pytest.raises(SourceUnreachable, match=r"MNIST cannot be downloaded from .*; set MNIST_DIR to a folder"):
+        mnist.read(Ingest(source="mnist", mirror=mirror, tfds_dir=str(tmp_path)))
 
 
 def test_downloads_are_cached_for_times_without_a_network(tmp_path: Path, served: tuple[str, Path]) -> None:
