@@ -47,6 +47,7 @@ class StageContext:
     registry: Callable[[], "Registry"]
     mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
     tags: Callable[[], dict[str, str]]  # of a new registered version
+    heal_versions: Callable[[], None]  # writes files that are gone from the registry again
     champion_statistics: Callable[[], Statistics | None]  # of the images that the champion was trained on
     champion_classes: Callable[[], list[str] | None]  # the names of the classes that the champion knows
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
@@ -157,7 +158,7 @@ def _check_evaluate(context: StageContext) -> Verdict:
 def _register(context: StageContext) -> Facts:
     from components.register.stage import register
 
-    return register(
+    facts = register(
         context.path("normalize"),
         context.path("train"),
         context.path("evaluate"),
@@ -166,6 +167,8 @@ def _register(context: StageContext) -> Facts:
         mlflow_run=context.mlflow_run,
         tags=context.tags(),
     )
+    context.heal_versions()
+    return facts
 
 
 def _export(context: StageContext) -> Facts:

@@ -60,7 +60,7 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        return os.environ.get("MLFLOW_TRACKING_URI") or address_of(self.root / "mlflow.db")
+        return os.environ.get("MLFLOW_TRACKING_URI", "").strip() or address_of(self.root / "mlflow.db")
 
     @property
     def airflow(self) -> Path:

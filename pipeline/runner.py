@@ -21,6 +21,7 @@ from components.train.task import TeacherFile
 from pipeline import teacher as teachers
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
 from pipeline.home import Home
+from pipeline.registered_files import heal
 from pipeline.run_record import Done, RunRecord, now
 from pipeline.store.artifact import Artifact, Made
 from pipeline.store.disk_errors import storage_errors
@@ -317,6 +318,7 @@ class Runner:
             registry=lambda: self.tracking.registry,
             mlflow_run=self.tracking.run_id,
             tags=self.tracking.tags,
+            heal_versions=lambda: heal(self.home, self.tracking.registry, self.params.register.name),
             champion_statistics=self.tracking.champion_statistics,
             champion_classes=self.tracking.champion_classes,
             champion_evaluation=self.tracking.champion_evaluate,

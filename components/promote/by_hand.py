@@ -30,7 +30,10 @@ def rollback(registry: Registry, name: str, reason: str, who: str, log: Path) ->
     recover(registry, name, log, who)
     champion = registry.alias(name, CHAMPION)
     if champion is None:
-        raise ConfigError(f"{name} has no champion to roll back from; see python -m pipeline models")
+        raise ConfigError(
+            f"{name} has no champion to roll back from; python -m pipeline models lists its versions, and python -m "
+            "pipeline promote VERSION --force --reason TEXT makes one champion"
+        )
     previous = previous_champion(registry, champion, log)
     if previous is None:
         raise ConfigError(

@@ -49,6 +49,19 @@ def recover(registry: Registry, name: str, log: Path, who: str) -> bool:
     return True
 
 
+def last_champion(registry: Registry, name: str, log: Path) -> ModelVersion | Champion | None:
+    """What a challenger is measured by: the champion; where it has lost its alias, the one that the log ends with.
+
+    Somebody removed the alias in MLflow then, which makes no worse model acceptable. A Champion is gone from the
+    registry; None: there has been none.
+    """
+    if champion := registry.alias(name, CHAMPION):
+        return champion
+    history = promotion_log.champion_history(promotion_log.read(log, name))
+    there = {Champion.of(version): version for version in registry.versions(name)}
+    return there.get(history[-1], history[-1]) if history else None
+
+
 def previous_champion(registry: Registry, champion: ModelVersion, log: Path) -> ModelVersion | None:
     """The latest champion before *champion* that the registry still has, the same model under the same number."""
     versions = {Champion.of(version): version for version in registry.versions(champion.name)}

@@ -7,12 +7,13 @@ from components.data.classes import ClassChange, quoted
 from components.errors import ArtifactMissing, PromotionRejected
 from components.findings import Finding, require, warnings
 from components.progress import say
-from components.promote.champion import Promoted, make_champion, recover
+from components.promote.champion import Promoted, last_champion, make_champion, recover
 from components.promote.comparison import Comparison, compare, compare_corruption, judge
 from components.promote.predictions import Predictions, incomparable, of_champion, of_evaluation
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
+from components.registry.promotion_log import Champion
 from components.settings.sections import Gate, Promote
 
 AUTOMATIC = Promote()
@@ -45,14 +46,15 @@ def promote(
         raise ArtifactMissing(
             f"{name} has no version of this model; register it first: python -m pipeline stage register"
         )
-    champion = registry.alias(name, CHAMPION)
+    last = last_champion(registry, name, log)
+    champion = last if isinstance(last, ModelVersion) else None
     before = champion.version if champion else None
     facts: Promoted = {"name": name, "version": challenger.version, "before": before, "made": False, "comparison": None}
-    if champion and champion.model_sha256 == challenger.model_sha256:
+    if champion and champion.model_sha256 == challenger.model_sha256 and CHAMPION in champion.aliases:
         return facts
     require(_rolled_back(challenger, log), PromotionRejected)
-    facts["reason"] = "there was no champion before"
-    if champion:
+    facts["reason"] = _uncompared(last)
+    if champion and champion.model_sha256 != challenger.model_sha256:
         test = normalize / "test"
         theirs = of_champion(registry, champion, test, champion_evaluate, champion_classes)
         comparison = _compare(of_evaluation(evaluate), theirs, champion, test)
@@ -65,6 +67,14 @@ def promote(
         return {**facts, "reason": "left to a user"}
     make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
     return {**facts, "made": True}
+
+
+def _uncompared(last: ModelVersion | Champion | None) -> str:
+    """Why a model becomes champion that is compared with none."""
+    if isinstance(last, ModelVersion):
+        return f"the alias {CHAMPION} had been removed from it"
+    gone = f"the last champion, version {last.version}, is gone from the registry" if last else ""
+    return gone or "there was no champion before"
 
 
 def _judged(comparison: Comparison, gate: Gate) -> list[str]:

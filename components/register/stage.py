@@ -16,10 +16,11 @@ from typing import Any, TypedDict
 from components.artifact_files import Metrics, NormalizedData
 from components.formatting import percent, points
 from components.progress import say
-from components.registry import class_names
+from components.registry import class_names, model_files
 from components.registry.client import CHALLENGER, Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
+from components.system.files import flush
 from components.system.tensorflow import tensorflow
 
 # ends of the tags that are kept right: those that name artifacts (train.key, train.digest), and the class names
@@ -113,8 +114,28 @@ def _log_model(normalize: Path, train: Path, data: NormalizedData, registry: Reg
         described = Model(run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id)
         _save(normalize, train, data, folder, described)
         client.log_model_artifacts(logged.model_id, folder)
+    if kept := model_files.folder_of(logged.artifact_location):
+        model_files.flush_all(kept)  # before a version points there
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return client.finalize_logged_model(logged.model_id, "READY")
+
+
+def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -> None:
+    """Write the files of *version* again, where MLflow expects them: *folder*, of which some are missing or damaged."""
+    from mlflow.models import Model
+
+    identity = folder.parent.name  # MLflow names the folder of a model's artifacts by the model
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
+        fresh = Path(draft) / folder.name
+        fresh.mkdir()
+        described = Model(run_id=version.run_id, model_uuid=identity, model_id=identity)
+        _save(normalize, train, data, str(fresh), described)
+        model_files.flush_all(fresh)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    flush(folder.parent)
 
 
 def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, description: Any) -> None:

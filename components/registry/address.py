@@ -8,6 +8,7 @@ from components.registry import database
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
 SERVERS = ("http", "https")
+PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # of these modules
 PLUGINS = "mlflow.tracking_store"  # packages that add kinds of addresses to MLflow
 MEMORY = ("", ":memory:")
 EXPECTED = "expected sqlite:////FOLDER/mlflow.db or http://HOST:PORT; without it, the registry lies in the workspace"
@@ -61,8 +62,9 @@ def _driver_problems(kind: str, driver: str) -> Iterator[str]:
     except NoSuchModuleError:
         yield f"SQLAlchemy knows no driver {driver!r} for {kind}"
     except ImportError as error:
-        package = error.name or driver or kind
-        yield f"it takes the package {package}, which is missing: .venv/bin/python -m pip install {package}"
+        module = error.name or driver or kind
+        package = PACKAGES.get(module, module)
+        yield f"it takes the Python package {package}, which is missing: .venv/bin/python -m pip install '{package}'"
 
 
 def _unknown(uri: str, scheme: str) -> str:

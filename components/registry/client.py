@@ -25,15 +25,15 @@ from components.errors import (
     StorageFailed,
 )
 from components.registry import database, disk, readers
-from components.registry.address import expect_registry
+from components.registry.address import DATABASES, expect_registry
 from components.registry.disk import causes
+from components.registry.model_files import MODEL_FILE
 from components.registry.model_version import ModelVersion
 from components.registry.readers import Unknown
 from components.system.fast_import import importing
 from components.system.files import sha256_of_file
 
 CHALLENGER, CHAMPION = "challenger", "champion"
-MODEL_FILE = "data/model.keras"  # inside a version's artifacts, where MLflow's Keras flavour puts it
 
 # Three tries of five seconds: an unreachable server is reported within 15 s, not after the four minutes of MLflow.
 TIMEOUTS = {
@@ -94,18 +94,16 @@ class Registry:
 
     def _read(self, name: str) -> list[ModelVersion]:
         with answering(self.uri):
-            try:
+            with suppress(Unknown):  # a database or a login that only MLflow itself knows
                 return readers.versions(self.uri, name)
-            except Unknown:  # a database or a login that only MLflow itself knows
-                return readers.by_client(self.client, name)
+            return readers.by_client(self.client, name)
 
     def names(self) -> list[str]:
         """Every registered model, in alphabetical order."""
         with answering(self.uri):
-            try:
+            with suppress(Unknown):
                 return readers.names(self.uri)
-            except Unknown:
-                return readers.names_by_client(self.client)
+            return readers.names_by_client(self.client)
 
     def expect_usable(self, name: str, experiment: str) -> None:
         """Raise ConfigError where nothing can be registered as *name* or logged to *experiment*.
@@ -138,18 +136,24 @@ class Registry:
         with answering(self.uri), importing("mlflow"), database.no_stray_folders(self.uri):
             from mlflow import MlflowClient
 
-            # it logs each table that it creates, and warns of a missing pip that it does not need
+            # it logs each table that it creates, warns of a missing pip that it does not need, and prints the traceback
+            # of every error that a database raises before it raises that itself
             logging.getLogger("mlflow").setLevel(logging.ERROR)
+            logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
             if path := database.path_of(self.uri):
                 database.prepare(path)
                 return _opened(path, MlflowClient, self.uri)
             return MlflowClient(self.uri, self.uri)
 
     def _open(self) -> None:
-        """Read the database: one that cannot be opened is reported now, not after 100 s of MLflow's retries."""
+        """Open the database: one that cannot be opened is reported now, not after 100 s of MLflow's retries."""
         with answering(self.uri), suppress(Unknown):
             if database.path_of(self.uri):
                 readers.names(self.uri)
+            elif self.uri.startswith(DATABASES):
+                from sqlalchemy import create_engine
+
+                create_engine(self.uri).connect().close()
 
     def create_model(self, name: str, description: str) -> None:
         """Create the registered model *name* unless it exists."""

@@ -4,7 +4,6 @@ MLflow makes its tables in some 70 steps, each a transaction of its own: killed 
 database that neither MLflow nor anything else can open. So it is made under another name, and renamed when it is whole.
 """
 
-import errno
 import os
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote
 from components.errors import RegistryUnreachable
 from components.progress import say
 from components.system import locks
+from components.system.files import flush
 
 SECONDS = 5  # until another process has finished its write
 SETTLED = 10.0  # seconds without a change, after which nobody is making a half-made database any more
@@ -160,18 +160,7 @@ def _make(path: Path) -> None:
     with no_stray_folders(uri):
         SqlAlchemyStore(uri, (path.parent / "mlartifacts").as_uri()).engine.dispose()
     draft.replace(path)
-    _flush(path.parent)
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that cannot flush a folder
-            raise
-    finally:
-        os.close(handle)
+    flush(path.parent)
 
 
 @contextmanager

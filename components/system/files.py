@@ -56,3 +56,15 @@ def sha256_of_file(path: Path) -> str:
     """The sha256 of the bytes of *path*, in hexadecimal digits, as `sha256sum` prints it. Raises OSError."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Write the file or folder *path* to the disk, so that it is there after a power failure. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot flush a folder
+            raise
+    finally:
+        os.close(handle)

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.errors import ArtifactCorrupt, ConfigError
+from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
 from components.progress import say
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
@@ -18,14 +18,31 @@ if TYPE_CHECKING:
 
 @command("read every stored byte again; exit status 1 where a file is damaged", JSON)
 def verify(options: Namespace) -> int:
-    store = home().store
-    rows = [{"stage": stage, "key": key, "problem": _damage(store, stage, key)} for stage, key in store.list()]
+    workspace = home()
+    store = workspace.store
+    artifacts = [{"stage": stage, "key": key, "problem": _damage(store, stage, key)} for stage, key in store.list()]
+    rows = [*artifacts, *_registered(workspace)]
     damage = [row["problem"] for row in rows if row["problem"]]
     if options.json:
         print_json(rows)
     else:
-        answer("\n".join([*damage, f"{len(rows)} artifacts read, {len(damage)} damaged"]))
+        models = f" and {count} registered models" if (count := len(rows) - len(artifacts)) else ""
+        answer("\n".join([*damage, f"{len(artifacts)} artifacts{models} read, {len(damage)} damaged"]))
     return 1 if damage else 0
+
+
+def _registered(workspace: "Home") -> list[dict[str, str]]:
+    """A row for each version in the registry; none where MLflow does not answer, which is no damage."""
+    from components.registry.client import Registry
+    from pipeline.registered_files import damages
+
+    rows: list[dict[str, str]] = []
+    try:
+        for version, problem in damages(Registry(workspace.tracking_uri)):
+            rows.append({"stage": "register", "key": f"{version.name}/{version.version}", "problem": problem})
+    except RegistryUnreachable as error:
+        say(f"warning: the registry is not verified: {error}")
+    return rows
 
 
 def _damage(store: "Store", stage: str, key: str) -> str:

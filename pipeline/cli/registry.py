@@ -66,7 +66,11 @@ def _version_row(version: "ModelVersion") -> tuple[str, ...]:
 
 
 def _accuracy(version: "ModelVersion") -> float | None:
-    return float(version.tags["accuracy"]) if "accuracy" in version.tags else None
+    """The share in the version's tag; None where there is none, or somebody wrote something else there."""
+    try:
+        return float(version.tags["accuracy"])
+    except (LookupError, ValueError):
+        return None
 
 
 def _run(version: "ModelVersion") -> str:

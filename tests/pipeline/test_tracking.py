@@ -67,12 +67,12 @@ def test_a_registry_that_takes_nothing_is_reported_before_a_search(tmp_path: Pat
 def test_an_address_of_no_registry_is_reported_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLFLOW_TRACKING_URI=./mlruns: a sentence, no record of a run and no folder mlruns."""
+    """MLFLOW_TRACKING_URI=./mlruns: a sentence, no artifact and no folder mlruns."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI is './mlruns'"):
         execute.run(config.load("", (), "digits", {}), Home(tmp_path / "home"))
-    assert list((tmp_path / "home" / "runs").iterdir()) == []
+    assert list(Home(tmp_path / "home").store.list()) == []
     assert not (tmp_path / "mlruns").exists()
 
 

@@ -8,7 +8,7 @@ from components.errors import ConfigError, PromotionRejected
 from components.promote.by_hand import force, rollback
 from components.promote.champion import recover
 from components.registry import promotion_log
-from components.registry.client import Registry, model_sha256
+from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import ROLLED_BACK_TAG
 from tests.support.registry_bench import NAME, WHO, Bench
 
@@ -67,6 +67,36 @@ def test_a_rollback_skips_versions_that_are_gone(bench: Bench) -> None:
         bench.promote(model, bench.folder / "evaluate-a")
     bench.registry.delete_version(NAME, "2")
     assert rollback(bench.registry, NAME, "no", WHO, bench.log)["version"] == "1"
+
+
+def test_a_champion_without_its_alias_still_has_to_be_matched(bench: Bench) -> None:
+    """Somebody removed the alias in MLflow: a worse model is refused, and the model itself gets its alias back."""
+    champion = bench.add("a", range(20))
+    bench.promote("a")
+    bench.registry.client.delete_registered_model_alias(NAME, CHAMPION)
+    bench.add("b", range(50))
+    with pytest.raises(PromotionRejected, match="champion's 980"):
+        bench.promote("b", champion)
+    assert bench.champion() is None
+    facts = bench.promote("a")
+    assert (facts["made"], facts["reason"]) == (True, "the alias champion had been removed from it")
+    assert bench.champion() == "1"
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_champion_that_is_gone_from_the_registry_is_named(bench: Bench, renamed: bool) -> None:
+    """Its version was deleted in MLflow, or the registered model has another name: nothing is left to compare with."""
+    bench.add("a", range(20))
+    bench.promote("a")
+    if renamed:
+        bench.registry.client.rename_registered_model(NAME, "renamed")
+    else:
+        bench.registry.delete_version(NAME, "1")
+    with pytest.raises(ConfigError, match=r"no champion to roll back from.*promote VERSION --force"):
+        rollback(bench.registry, NAME, "no", WHO, bench.log)
+    bench.add("b", range(50))
+    facts = bench.promote("b")
+    assert (facts["before"], facts["reason"]) == (None, "the last champion, version 1, is gone from the registry")
 
 
 def test_without_a_champion_there_is_nothing_to_roll_back(bench: Bench) -> None:

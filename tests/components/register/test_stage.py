@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from components.data.splits import Split
-from components.register.stage import Registered, register, requirements
+from components.register.stage import Registered, register, requirements, restore
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
 from tests.components.conftest import CLASSES, SHAPE, Trained, new_run
@@ -108,6 +108,44 @@ def test_the_registry_holds_the_evaluated_file_and_no_pickle(
     assert hashlib.sha256((folder / "data" / "model.keras").read_bytes()).hexdigest() == version.model_sha256
     assert set(requirements()) < set((folder / "requirements.txt").read_text().split())
     assert {pin.partition("==")[0] for pin in requirements()} >= {"keras", "numpy"}
+
+
+def test_what_is_gone_from_the_registry_is_written_again(
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained], tmp_path: Path
+) -> None:
+    """With every file of MLflow's around it, so that MLflow loads the model; a part that is there is replaced too."""
+    again()
+    (version,) = registry.versions("m")
+    folder = Path(version.source.removeprefix("file://"))
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for gone in (folder / "data", folder, tmp_path / "mlartifacts" / "models"):
+        shutil.rmtree(gone)
+        restore(trained(0).normalize, trained(0).train, version, folder)
+        after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        described = Path("MLmodel")
+        old, new = (yaml.safe_load(files.pop(described)) for files in (dict(before), after))
+        assert {**old, "utc_time_created": ""} == {**new, "utc_time_created": ""}
+        assert after == {name: content for name, content in before.items() if name != described}
+        assert [path.name for path in folder.parent.iterdir()] == ["artifacts"]
+
+
+def test_the_files_are_on_the_disk_before_the_version_exists(
+    registry: Registry, again: Callable[..., Registered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power failure no version points at an empty file."""
+    flushed: list[Path] = []
+    sync = os.fsync
+
+    def noted(handle: int) -> None:
+        assert registry.versions("m") == []
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink())
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    again()
+    (version,) = registry.versions("m")
+    folder = Path(version.source.removeprefix("file://"))
+    assert {folder, folder.parent, *folder.rglob("*")} <= set(flushed)
 
 
 def test_a_wiped_registry_gets_its_version_again(

@@ -1,10 +1,13 @@
 """The address of the registry: one that cannot be that of a registry is refused before anything is asked."""
 
+import socket
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from components.errors import ConfigError
+from components.errors import ConfigError, RegistryUnreachable
 from components.registry import address
 from components.registry.client import Registry
 
@@ -52,12 +55,34 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
 
 def test_a_missing_driver_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Databases of servers take a package that MLflow does not bring."""
-    monkeypatch.setitem(__import__("sys").modules, "pymssql", None)
-    with pytest.raises(ConfigError, match=r"takes the package pymssql, which is missing: .*pip install pymssql"):
+    monkeypatch.setitem(sys.modules, "pymssql", None)
+    with pytest.raises(ConfigError, match=r"takes the Python package pymssql, which is missing: .*install 'pymssql'"):
         Registry("mssql+pymssql://u@h/db")
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)
+    with pytest.raises(ConfigError, match=r"takes the Python package mysqlclient"):
+        Registry("mysql://u@h/db")
 
 
 def test_an_address_that_a_plugin_of_mlflow_adds_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """azureml: and the like are known to packages that register themselves with MLflow."""
     monkeypatch.setattr(address, "_plugins", lambda: {"azureml"})
     Registry("azureml://region.api.azureml.ms/mlflow")
+
+
+def test_a_database_that_does_not_answer_is_reported_at_once() -> None:
+    """Not after the hundred seconds in which MLflow tries again and again."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"postgresql+psycopg2://u:p@127.0.0.1:{closed.getsockname()[1]}/db"
+        start = time.monotonic()
+        with pytest.raises(RegistryUnreachable, match=r"did not answer within .*refused"):
+            Registry(uri).versions("m")
+    assert time.monotonic() - start < 30
+
+
+def test_the_cause_is_told_where_mlflow_itself_asks() -> None:
+    """Of the many layers of an error the first, with no password in it."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(RegistryUnreachable, match=r"\*\*\*@127.* did not answer within .*Connection refused"):
+            Registry(f"http://u:secret@127.0.0.1:{closed.getsockname()[1]}").versions("m")

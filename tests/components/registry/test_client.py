@@ -337,8 +337,8 @@ def test_a_full_or_read_only_disk_is_no_mlflow_that_is_away(error: OSError, sent
         raise error
 
 
-def test_a_database_that_cannot_grow_is_a_full_disk(registry: Registry) -> None:
-    """Also where SQLite noticed it, below SQLAlchemy and MLflow."""
+def test_a_database_that_cannot_grow_is_a_full_disk(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where SQLite noticed it, below SQLAlchemy and MLflow, which prints no traceback of its own."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
@@ -353,3 +353,4 @@ def test_a_database_that_cannot_grow_is_a_full_disk(registry: Registry) -> None:
             fill()
     finally:
         event.remove(*listener)
+    assert "Traceback" not in capfd.readouterr().err

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from components.registry import class_names
+from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from pipeline.cli.main import COMMANDS, main
 from pipeline.cli.registry import print_class_change
@@ -262,6 +263,17 @@ def test_a_misspelt_variable_ends_every_command(
     monkeypatch.setenv("PIPELINE_HOEM", "/elsewhere")
     assert main(arguments) == 2
     assert "PIPELINE_HOEM sets nothing; did you mean 'PIPELINE_HOME'?" in capsys.readouterr().err
+
+
+def test_a_tag_that_somebody_edited_is_no_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`models` lists every version, whatever was written into its tags in MLflow's UI."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    versions = [ModelVersion("m", str(n), tags={"accuracy": text}) for n, text in enumerate(("0.5", "", "good"), 1)]
+    monkeypatch.setattr(Registry, "versions", lambda *_: versions)
+    assert main(["models", "m", "--json"]) == 0
+    assert [version["accuracy"] for version in json.loads(capsys.readouterr().out)] == [0.5, None, None]
 
 
 def test_a_champion_of_other_classes_is_told(

@@ -1,0 +1,150 @@
+"""The files of the registered versions: what a run heals, and what `verify` reports."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.errors import RegistryUnreachable
+from components.register import stage
+from components.registry.client import Registry
+from components.registry.model_files import folder_of
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
+from pipeline.cli.main import main
+from pipeline.home import Home
+from pipeline.registered_files import damages, heal
+from pipeline.store.recipe import Recipe, key
+
+REGISTRY = "sqlite:////nowhere/mlflow.db"
+
+
+def publish(home: Home, stage: str, name: str, content: bytes) -> str:
+    """Store an artifact of *stage* with one file; its key."""
+    recipe: Recipe = {"stage": stage, "code": {}, "params": {}, "inputs": {}, "runtime": {}}
+    with home.store.draft(stage, key(recipe)) as out:
+        (out / name).write_bytes(content)
+        return home.store.publish(out, recipe, {}, {"at": "", "run": "", "seconds": 0.0}).key
+
+
+@pytest.fixture
+def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelVersion:
+    """The champion, the only version in the registry; its artifacts are in the store, its files are gone."""
+    home = Home(tmp_path)
+    home.prepare()
+    tags = {
+        "normalize.key": publish(home, "normalize", "data.json", b"{}"),
+        "train.key": publish(home, "train", "model.keras", b"the model"),
+        MODEL_SHA256_TAG: hashlib.sha256(b"the model").hexdigest(),
+    }
+    source = (tmp_path / "mlartifacts" / "models" / "m-1" / "artifacts").as_uri()
+    return ModelVersion("m", "1", ("champion",), tags, source=source)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
+    """The registry with the given versions of "m"."""
+
+    def hold(*versions: ModelVersion) -> Registry:
+        monkeypatch.setattr(Registry, "names", lambda _: ["m"])
+        monkeypatch.setattr(Registry, "versions", lambda *_: list(versions))
+        return Registry(REGISTRY)
+
+    return hold
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str, Path]]:
+    """What was written again: the files that it was made from, the version, and the folder."""
+    calls: list[tuple[list[str], str, Path]] = []
+
+    def note(normalize: Path, train: Path, version: ModelVersion, folder: Path) -> None:
+        files = [(normalize / "data.json").read_text(), (train / "model.keras").read_text()]
+        calls.append((files, version.version, folder))
+
+    monkeypatch.setattr(stage, "restore", note)
+    return calls
+
+
+def test_a_version_whose_files_are_gone_is_written_again(
+    version: ModelVersion,
+    registered: Callable[..., Registry],
+    restored: list[tuple[list[str], str, Path]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The champion's and the challenger's, from the artifacts that their tags name; one without an alias stays."""
+    heal(Home(tmp_path), registered(version, replace(version, version="2", aliases=())), "m")
+    assert restored == [(["{}", "the model"], "1", folder_of(version.source))]
+    assert "m-1/artifacts/MLmodel is missing; writing it again from the store" in capfd.readouterr().err
+
+
+def test_a_version_that_the_store_cannot_replace_is_told(
+    version: ModelVersion,
+    registered: Callable[..., Registry],
+    restored: list[tuple[list[str], str, Path]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Its training is gone, is another one, or its folder is another workspace's: nothing is written there."""
+    for other in (
+        replace(version, tags=version.tags | {"train.key": "gone"}),
+        replace(version, tags=version.tags | {MODEL_SHA256_TAG: "of another model"}),
+        replace(version, source="file:///another/workspace/mlartifacts/models/m-1/artifacts"),
+    ):
+        heal(Home(tmp_path), registered(other), "m")
+        said = capfd.readouterr().err
+        assert "MLmodel is missing; the store cannot replace it: restore a backup, or delete the version" in said
+    (train,) = (tmp_path / "artifacts" / "train").glob("[!.]*/model.keras")
+    train.chmod(0o644)
+    train.write_bytes(b"a flipped bit")
+    heal(Home(tmp_path), registered(version), "m")
+    assert "the store cannot replace it" in capfd.readouterr().err
+    assert restored == []
+
+
+def test_verify_reads_the_registered_models(
+    version: ModelVersion,
+    registered: Callable[..., Registry],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model that MLflow cannot load is damage: named, and exit status 1."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    registered(version, ModelVersion("m", "2"))  # the second is another program's
+    assert main(["verify"]) == 1
+    assert "version 1 of m in the registry: " in (out := capfd.readouterr().out)
+    assert out.endswith("2 artifacts and 1 registered models read, 1 damaged\n")
+    assert main(["verify", "--json"]) == 1
+    rows = json.loads(capfd.readouterr().out)
+    assert [(row["stage"], row["key"]) for row in rows if row["problem"]] == [("register", "m/1")]
+
+
+def test_verify_fetches_the_models_of_a_server(
+    version: ModelVersion, registered: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are out of sight: fetched, their sha256 is compared."""
+    registry = registered(replace(version, source="mlflow-artifacts:/models/m-1/artifacts"))
+    monkeypatch.setattr(Registry, "model_file", lambda *_: None)
+    assert [damage for _, damage in damages(registry)] == ["version 1 of m in the registry: its model is missing"]
+    monkeypatch.setattr(Registry, "model_file", lambda _, __, folder: folder)
+    assert [damage for _, damage in damages(registry)] == [""]
+
+
+def test_verify_without_a_registry_verifies_the_store(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An MLflow that is away is no damage, and is told."""
+
+    def away(_: Registry) -> list[str]:
+        raise RegistryUnreachable("MLflow did not answer")
+
+    monkeypatch.setattr(Registry, "names", away)
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    assert main(["verify"]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "0 artifacts read, 0 damaged\n"
+    assert "the registry is not verified: MLflow did not answer" in shown.err
