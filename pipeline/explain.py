@@ -1,13 +1,12 @@
 """Why a stage would run, or would not: the difference between two recipes, in words."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from pipeline.graph import STAGES
 from pipeline.runner import Runner
-from pipeline.store.artifact import MANIFEST
+from pipeline.store.artifact import MANIFEST, read_manifest
 from pipeline.store.local import Store
 from pipeline.store.recipe import Recipe, differences, key
 
@@ -36,7 +35,7 @@ def _explain(stage: str, runner: Runner) -> Explanation:
     if STAGES[stage].effect:
         return Explanation(stage, "act", name, ["checks the registry and does what is missing there"])
     try:
-        if runner.store.get(stage, name):
+        if runner.stored(stage, recipe):
             return Explanation(stage, "reuse", name, [])
     except ArtifactCorrupt as error:
         return Explanation(stage, "run", name, [str(error).partition(";")[0]])
@@ -56,8 +55,7 @@ def _last_recipe(stage: str, store: Store) -> Recipe | None:
     manifests = sorted((store.root / stage).glob(f"[!.]*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
     for path in manifests:
         try:
-            recipe: Recipe = json.loads(path.read_bytes())["recipe"]
-            return recipe
-        except (ValueError, KeyError):
+            return read_manifest(path.read_bytes())["recipe"]
+        except (OSError, ValueError, TypeError):
             continue
     return None

@@ -108,7 +108,7 @@ class Runner:
         """The artifact of *stage*, None where it has not been made; a damaged one is made again."""
         if stage not in self._artifacts:
             try:
-                artifact = self._stored(stage, self.recipe(stage))
+                artifact = self.stored(stage, self.recipe(stage))
             except ArtifactCorrupt as error:
                 if not self.heal:
                     raise
@@ -118,7 +118,7 @@ class Runner:
             self._keep(artifact)
         return self._artifacts[stage]
 
-    def _stored(self, stage: str, recipe: Recipe) -> Artifact | None:
+    def stored(self, stage: str, recipe: Recipe) -> Artifact | None:
         """What the store has for *recipe*; raises ArtifactCorrupt where it is damaged, as far as a look shows it."""
         artifact = self.store.get(stage, key(recipe))
         if artifact:

@@ -50,7 +50,7 @@ class SearchTracking:
 
     def finish(self, status: str, *files: Path) -> None:
         """Log how the search ended: its best trial, and the *files* that it wrote."""
-        if status == "KILLED" and "_run_id" not in vars(self):  # before MLflow knew of it
+        if status != "FINISHED" and "_run_id" not in vars(self):  # before MLflow knew of it
             return
         self.log()
         self._reach(lambda: self._close(status, files))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from components.errors import ModelRejected, Unavailable
+from components.progress import say
 from components.settings.sections import Params
 from components.system.files import write_atomically
 from pipeline import config
@@ -69,12 +70,12 @@ def tune(plan: Plan, home: Home, out: Path) -> SearchResult:
         try:
             Search(plan, home, study, tracking, data).run()
             best = _best(study, plan)
-        except BaseException:
-            tracking.finish("KILLED")
+            with storage_errors(home.root):
+                best_settings.write(out, plan, study, best)
+                report.write(page, plan, study, best, out)
+        except BaseException as error:
+            _close(tracking, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
-        with storage_errors(home.root):
-            best_settings.write(out, plan, study, best)
-            report.write(page, plan, study, best, out)
         tracking.finish("FINISHED", out, page)
         result = SearchResult(
             study=name,
@@ -90,6 +91,14 @@ def tune(plan: Plan, home: Home, out: Path) -> SearchResult:
     with storage_errors(home.root):
         write_atomically(home.tuning / f"{name}.json", json.dumps(result.answer, indent=2) + "\n")
     return result
+
+
+def _close(tracking: SearchTracking, state: str) -> None:
+    """End the MLflow run of a search that failed; that this fails too must not hide why."""
+    try:
+        tracking.finish(state)
+    except Exception as failure:
+        say(f"  warning: the MLflow run of the search is not closed: {failure}")
 
 
 def _images(plan: Plan, home: Home) -> Runner:

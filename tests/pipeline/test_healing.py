@@ -107,3 +107,16 @@ def _publish_as(store: Store, own: Artifact, other: Artifact) -> None:
     with store.draft("train", own.key) as draft:
         shutil.copytree(other.path, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
         store.publish(draft, own.recipe, other.facts, own.made, replace=True)
+
+
+def test_explain_says_that_a_damaged_artifact_would_be_made_again(home: Path) -> None:
+    """What it shows is what a run does."""
+    metrics = next((home / "artifacts" / "evaluate").glob("[!.]*/metrics.json"))
+    flip(metrics)
+    settings = [part for setting in QUICK for part in ("--set", setting)]
+    done = command(home, "explain", "evaluate", "--json", "--source", "digits", *settings)
+    (explanation,) = json.loads(done.stdout)
+    assert (explanation["verdict"], explanation["reasons"]) == (
+        "run",
+        [f"{metrics} was changed since it was published"],
+    )
