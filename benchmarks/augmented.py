@@ -18,7 +18,7 @@ from components.models.config import ModelConfig
 from components.settings.augmentation import KINDS
 from components.settings.sections import Train
 from components.system.tensorflow import tensorflow
-from components.train.network import resolve_precision
+from components.train.machine import settled
 
 IMAGES = 10_000
 
@@ -50,7 +50,7 @@ def epoch_seconds(pipelines: list[InputPipeline], rounds: int) -> list[float]:
 
 def _model() -> Any:
     config = ModelConfig((28, 28, 1), 10, dropout=0.4)
-    model = build.build("cnn_bn", config, mean=[0.1307], std=[0.3081], precision=resolve_precision(Train()))
+    model = build.build("cnn_bn", config, mean=[0.1307], std=[0.3081], precision=settled(Train()).precision)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

@@ -42,7 +42,7 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
     """An epoch as the stage `train` runs it, without its output."""
     from components.data.input_pipeline import InputPipeline
     from components.system.tensorflow import tensorflow
-    from components.train.network import ImageProperties, resolve_precision, untrained_network
+    from components.train.network import ImageProperties, untrained_network
     from components.train.train_state import create_train_state
 
     tensorflow()
@@ -54,7 +54,7 @@ def ours(split: Split, settings: Sequence[str]) -> Epoch:
         "mean": [0.1307],
         "std": [0.3081],
     }
-    network = untrained_network(data, params, resolve_precision(params))
+    network = untrained_network(data, params, params.precision)
     model = create_train_state(network, params, pipeline.steps).model
     return lambda number: model.fit(pipeline.training(number), steps_per_epoch=pipeline.steps, shuffle=False, verbose=0)
 

@@ -111,8 +111,9 @@ def ingest_section(values: Values) -> Ingest:
 
 
 def complete(values: Values) -> Params:
-    """*values* as settings, all others at their defaults; raises ConfigError."""
+    """*values* as settings, all others at their defaults or what the machine decides; raises ConfigError."""
     from components.models import catalog
+    from components.train.machine import settled
 
     sections, problems = dict[str, Any](), list[str]()
     for name, kind in SECTIONS.items():
@@ -127,13 +128,27 @@ def complete(values: Values) -> Params:
             problems += error.problems
     if problems:
         raise ConfigError(*dict.fromkeys(problems))
-    return Params(**sections)
+    return Params(**{**sections, "train": settled(sections["train"])})
 
 
 def chosen(params: Params) -> dict[str, object]:
     """The settings that a user chose: those that differ from what the source alone would give."""
+    from components.train.machine import settled
+
     usual = flat(settle({"ingest.source": params.ingest.source}))
+    left_open = settled(replace(params.train, precision=AUTO, threads=0))
+    usual |= {"train.precision": left_open.precision, "train.threads": left_open.threads}
     return {name: value for name, value in flat(params).items() if value != usual[name]}
+
+
+def derived(values: Values, params: Params) -> set[str]:
+    """The settings of *params* that nobody wrote among *values* and that differ from their defaults.
+
+    They follow from the source, from other settings or from the machine.
+    """
+    defaults = {name: spec.default for name, spec in SETTINGS.items()}
+    written = {name for name, value in values.items() if value != defaults[name]}
+    return {name for name, value in flat(params).items() if name not in written and value != defaults[name]}
 
 
 def flat(params: Params) -> dict[str, object]:

@@ -22,6 +22,7 @@ from pipeline.report.content import report_of
 from pipeline.run_record import RunRecord, RunRecorder, git_commit, load, new_run, now
 from pipeline.runner import PublishedElsewhere, Runner
 from pipeline.store.disk_errors import storage_errors
+from pipeline.store.recipe import OF_MACHINE
 
 
 def run(params: Params, home: Home, name: str = "", *, until: str = "", force: Iterable[str] = ()) -> Runner:
@@ -51,6 +52,7 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str
         done = runner.run_stage(stage)
         say(summary.line(done, runner.facts[stage]))
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
+    facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
     of_run = ("run", "source", "accuracy", "model", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
 

@@ -4,6 +4,7 @@
 so they share artifacts, and a retry, a clear or two runs at once are harmless.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -16,6 +17,7 @@ from components.findings import require, warnings
 from components.progress import say
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
+from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
 from components.train.task import TeacherFile
 from pipeline import teacher as teachers
@@ -56,6 +58,7 @@ class Runner:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
         self.watch = watch
         self.before_making: Callable[[], None] = lambda: None
+        os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
         self.store = home.store
         self.tracking = Tracking(params, home, record, self.artifact)
         self.facts: dict[str, Facts] = {}

@@ -7,17 +7,20 @@ Indices are batched first and images fetched per batch: one call for a batch, no
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from components.data.augmentation.transforms import Place, augmenter
 from components.data.labels import class_weights, uses_one_hot
 from components.data.splits import Split
 from components.settings.sections import Train
 from components.system import memory
+from components.system.processor import cores
 from components.system.tensorflow import Dataset, Tensor, as_written, tensorflow
 
 IN_MEMORY_BYTES = 2**30
 IN_MEMORY_SHARE = 0.25  # of the available memory: while images are read, they are held twice
 MEASURING_BATCH = 500
+MOST_AT_ONCE = 8  # batches that are made in parallel: each is in memory meanwhile
 
 Teacher = Callable[[Tensor], Tensor]  # images to probabilities
 
@@ -52,6 +55,7 @@ class InputPipeline:
     ) -> None:
         self._tf = tensorflow()
         self._split, self._classes, self._params, self._teacher = split, classes, params, teacher
+        self._parallel = min(params.threads or cores(), MOST_AT_ONCE)
         self._labels, self._share = self._tf.constant(split.labels), share
         room = min(IN_MEMORY_BYTES, IN_MEMORY_SHARE * memory.available() / (share.size if share else 1))
         fits = len(split) * math.prod(split.shape) <= room
@@ -85,8 +89,7 @@ class InputPipeline:
             return loaded if counts is None else (*loaded, counts)
 
         epochs = tf.data.Dataset.range(first_epoch, params.epochs)
-        loaded = epochs.flat_map(as_written(epoch)).map(as_written(load), num_parallel_calls=2, deterministic=True)
-        return self._without_autotuning(loaded.prefetch(4))
+        return self._in_parallel(epochs.flat_map(as_written(epoch)), as_written(load), ahead=4)
 
     def measuring(self, most: int | None = None) -> Dataset:
         """Every image once, in order, unchanged; of more than *most* images, that many, evenly spaced."""
@@ -95,17 +98,19 @@ class InputPipeline:
         first, end = self._share.of(self._tf.constant(chosen, self._tf.int64)) if self._share else (0, chosen)
         spread = as_written(lambda i: self._fetch(i * count // chosen))
         indices = self._tf.data.Dataset.range(first, end).batch(MEASURING_BATCH)
-        return self._without_autotuning(indices.map(spread, num_parallel_calls=2, deterministic=True).prefetch(2))
+        return self._in_parallel(indices, spread, ahead=2)
 
-    def _without_autotuning(self, dataset: Dataset) -> Dataset:
-        """*dataset* without autotuning, which has nothing to tune here.
+    def _in_parallel(self, dataset: Dataset, load: Callable[..., Any], ahead: int) -> Dataset:
+        """The batches that *load* makes of the elements of *dataset*, in their order, *ahead* of who takes them.
 
-        Its thread sleeps for a time that keeps doubling, and sometimes misses the signal to end: one training in five
-        then took up to 20 s to end (80 iterators deleted with it: 15 waited; 80 without: none).
+        Without autotuning, which has nothing to tune here: its thread sleeps for a time that keeps doubling, and
+        sometimes misses the signal to end: one training in five then took up to 20 s to end (80 iterators deleted with
+        it: 15 waited; 80 without: none).
         """
         options = self._tf.data.Options()
         options.autotune.enabled = False
-        return dataset.with_options(options)
+        loaded = dataset.map(load, num_parallel_calls=self._parallel, deterministic=True)
+        return loaded.prefetch(ahead).with_options(options)
 
     @property
     def measured(self) -> int:

@@ -223,6 +223,9 @@ class Train(Section):
     precision: str = setting(
         "auto", "precision; auto: bfloat16 where the CPU computes faster with it", choices=PRECISIONS
     )
+    threads: int = setting(
+        0, "threads in which each worker computes; 0: the cores that this process may use", minimum=0, maximum=1024
+    )
     seed: int = setting(
         0, "seed of initial weights, shuffling, dropout and augmentation", minimum=0, maximum=LARGEST_SEED
     )

@@ -17,7 +17,7 @@ def available() -> int:
     The minimum of what the machine has left, what each control group (v2) around the process may take and what
     `ulimit` allows; where the system reports none of these, as on macOS, half of its memory.
     """
-    return min([_machine(), *_groups(), *_process()])
+    return min([_machine(), *(left for group in control_groups() for left in _left(group)), *_process()])
 
 
 def _machine() -> int:
@@ -37,16 +37,15 @@ def in_bytes(path: Path) -> dict[str, int]:
     return {row[0]: int(row[1]) * 1024 for row in rows if len(row) == 3 and row[2] == "kB"}
 
 
-def _groups() -> list[int]:
-    """What is left to the control group of this process and to those around it: container, pod, service, user's slice.
+def control_groups() -> list[Path]:
+    """The control group (v2) of this process and those around it: container, pod, service, user's slice.
 
     A container that has a namespace of its own sees its group as the root.
     """
     lines = MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.exists() else []
     own = next((line.removeprefix("0::").strip("/") for line in lines if line.startswith("0::")), "")
     folder = CGROUP / own
-    around = [folder, *folder.parents]
-    return [left for group in around if group.is_relative_to(CGROUP) for left in _left(group)]
+    return [group for group in (folder, *folder.parents) if group.is_relative_to(CGROUP)]
 
 
 def _left(group: Path) -> list[int]:

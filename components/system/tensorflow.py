@@ -12,6 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from components.system.fast_import import importing
+from components.system.processor import cores
+
+THREADS = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's own variable; in effect from its import on
 
 # Neither library has annotations that mypy could check, and both are imported late: these names say what is meant.
 Tensor = Any  # tf.Tensor, or Keras' symbolic one
@@ -52,9 +55,20 @@ def tensorflow() -> ModuleType:
         import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+    tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get(THREADS) or 0) or cores())
     keras.utils.disable_interactive_logging()
     module: ModuleType = tf
     return module
+
+
+def use_threads(count: int) -> None:
+    """Compute in *count* threads: the last bits of a training's sums depend on it, not on the number of cores.
+
+    Raises RuntimeError where this process has computed in another number already; the variable THREADS prevents that.
+    """
+    threading = tensorflow().config.threading
+    if threading.get_intra_op_parallelism_threads() != count:
+        threading.set_intra_op_parallelism_threads(count)
 
 
 def as_written(function: Callable[..., Any]) -> Callable[..., Any]:

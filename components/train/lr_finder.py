@@ -15,8 +15,9 @@ from components.data.splits import Split
 from components.errors import ModelRejected
 from components.progress import progress
 from components.settings.sections import Train
-from components.system.tensorflow import KerasModel, Tensor, tensorflow
-from components.train.network import resolve_precision, untrained_network
+from components.system.tensorflow import KerasModel, Tensor, use_threads
+from components.train.machine import settled
+from components.train.network import untrained_network
 from components.train.train_state import create_train_state
 
 LOWEST, HIGHEST = 1e-6, 10.0
@@ -37,7 +38,8 @@ class Sweep:
 
 def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
     """Train on the images of *normalize* with a rate that grows from LOWEST to HIGHEST in *steps* equal factors."""
-    tensorflow()
+    params = settled(params)
+    use_threads(params.threads)
     import keras
 
     keras.utils.set_random_seed(params.seed)
@@ -46,7 +48,7 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
     split = Split(normalize / "train")
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
     pipeline = InputPipeline(split, len(data["classes"]), plain)
-    network = untrained_network(data, plain, resolve_precision(plain))
+    network = untrained_network(data, plain, plain.precision)
     model = create_train_state(network, plain, pipeline.steps).model
     rates = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)]
     losses: list[float] = []

@@ -16,11 +16,12 @@ from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
 from components.settings.sections import Train
-from components.system.tensorflow import KerasModel, tensorflow
+from components.system.processor import processor
+from components.system.tensorflow import KerasModel, use_threads
 from components.train.distributed.cluster import cluster
 from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.loop import input_pipelines
-from components.train.network import resolve_precision
+from components.train.machine import settled
 from components.train.task import Task, TeacherFile, Watch
 from components.train.trainer import LAUNCHER, TrainedNetwork, best_epoch, evaluate, train_network
 
@@ -53,7 +54,9 @@ def train(
     ModelRejected for a NaN or infinite loss, StorageFailed where the best weights were lost.
     """
     start = time.monotonic()
-    tensorflow()
+    params = settled(params)
+    if params.workers == 1:  # several have processes of their own
+        use_threads(params.threads)
     if bool(params.teacher) != (teacher is not None):
         raise ValueError("a teacher takes its file and its name in the settings")
     task = Task(normalize, params, work, logs, teacher)
@@ -67,6 +70,7 @@ def train(
         "epochs": summary["epochs"],
         "best_epoch": summary["best_epoch"],
         "precision": summary["precision"],
+        "processor": {**processor(), "threads": params.threads},
         "train_accuracy": summary["train_accuracy"],
         "validation_accuracy": summary["validation_accuracy"],
         "resumed_after_epoch": sum(network.epochs.resumed_after for network in trained),
@@ -81,7 +85,7 @@ def assist(normalize: Path, params: Train, teacher: TeacherFile | None = None) -
     Writes nothing. Raises the failure that ended the training there, and WorkerLost where another worker ended or never
     answered.
     """
-    for settings in member_settings(params):
+    for settings in member_settings(settled(params)):
         task = Task(normalize, settings, Path(), Path(), teacher)
         import_module(LAUNCHER).train(cluster(params.workers), task, [], None)
 
@@ -130,7 +134,7 @@ def _summary(final: KerasModel, trained: list[TrainedNetwork], history: list[His
         "epochs": len(history),
         "best_epoch": int(best_epoch(history)["epoch"]),
         "stopped_early": all(len(network.history) < task.params.epochs for network in trained),
-        "precision": ",".join(dict.fromkeys(resolve_precision(network.params) for network in trained)),
+        "precision": ",".join(dict.fromkeys(network.params.precision for network in trained)),
         **_final_metrics(final, trained, task),
         "members": [_member_summary(network) for network in trained],
     }

@@ -19,7 +19,7 @@ from components.train.callbacks import MONITOR
 from components.train.distillation import read_teacher
 from components.train.distributed.cluster import Cluster, cluster
 from components.train.loop import Inputs, input_pipelines, run_epochs
-from components.train.network import resolve_precision, untrained_network
+from components.train.network import untrained_network
 from components.train.task import Task, Watch
 from components.train.train_state import TrainState, create_train_state
 
@@ -65,7 +65,7 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     params, workers = task.params, cluster(task.params.workers)
     keras.utils.set_random_seed(params.seed)
     # first, so that what it rejects is reported before any image is read
-    model = untrained_network(task.data, params, resolve_precision(params))
+    model = untrained_network(task.data, params, params.precision)
     batch, free = min(params.batch_size, len(Split(task.normalize / "train"))), memory.available()
     memory_check.check(model, math.ceil(batch * len(workers.here) / workers.size), free)
     teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
@@ -79,7 +79,7 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     validation = _restore_best(model, inputs.validation, epochs.history, task.work, _tolerance(params, inputs))
     served = untrained_network(task.data, params, "float32")  # TFLite has no bfloat16
     served.set_weights(model.get_weights())
-    return TrainedNetwork(params, served, epochs, validation if resolve_precision(params) == "float32" else None)
+    return TrainedNetwork(params, served, epochs, validation if params.precision == "float32" else None)
 
 
 def evaluate(model: KerasModel, pipeline: InputPipeline, params: Train, limit: int | None = None) -> Evaluation:

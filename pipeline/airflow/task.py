@@ -18,6 +18,7 @@ from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import overrides, read_settings, schedule
 from pipeline.airflow.run_names import run_name
+from pipeline.graph import ancestors
 from pipeline.home import Home
 from pipeline.run_record import Model
 
@@ -37,6 +38,7 @@ class StageResult(TypedDict):
     metrics: dict[str, float]
     run: str
     source: str
+    settled: dict[str, int | str]  # what the machine decided, by setting
     accuracy: float | None
     model: Model
 
@@ -122,11 +124,15 @@ def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, obj
 
 
 def _settled(context: Context, stage: str) -> list[str]:
-    """The source on which the run's first task settled: "auto" must mean one thing for a whole run.
+    """What earlier tasks of the run settled: "auto" must mean one thing for a whole run, also on several machines.
 
-    A folder is left to the settings, where it stands in all its bytes.
+    The first task settles the source, a name; a folder is left to the settings, where it stands in all its bytes. The
+    task train settles its threads and its precision, by the machine that trains.
     """
-    if stage == "ingest":
-        return []
-    ingested = context["ti"].xcom_pull(task_ids="ingest")
-    return [f"ingest.source={ingested['source']}"] if ingested and select.is_name(ingested["source"]) else []
+    pull, before = context["ti"].xcom_pull, ancestors(stage)
+    ingested = pull(task_ids="ingest") if "ingest" in before else None
+    trained = pull(task_ids="train") if "train" in before else None
+    settled = dict(trained.get("settled", {})) if trained else {}
+    if ingested and select.is_name(ingested["source"]):
+        settled["ingest.source"] = ingested["source"]
+    return [f"{name}={value}" for name, value in settled.items()]

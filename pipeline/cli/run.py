@@ -118,13 +118,16 @@ def explain(options: Namespace) -> int:
 def settings(options: Namespace) -> int:
     from pipeline import config
 
-    values = config.flat(config.load(config.settings_file(options.config), options.set, options.source))
+    written = config.read(config.settings_file(options.config), options.set, options.source)
+    params = config.settle(written)
+    values, derived = config.flat(params), config.derived(written, params)
     if options.json:
         print_json(values)
     else:
-        rows = [
-            (name, json.dumps(value, ensure_ascii=False), config.SETTINGS[name].metadata["help"])
+        shown = {
+            name: json.dumps(value, ensure_ascii=False) + " (derived)" * (name in derived)
             for name, value in values.items()
-        ]
+        }
+        rows = [(name, value, config.SETTINGS[name].metadata["help"]) for name, value in shown.items()]
         print_table(("setting", "value", "meaning"), rows)
     return 0

@@ -36,7 +36,9 @@ OUTSIDE = {
     "components.settings.augmentation",
     "components.settings.fields",
     "components.settings.sections",
+    "components.system.processor",
     "components.train.distributed.cluster",
+    "components.train.machine",
     "components.train.memory_check",
 }
 RACY_NS = 2 * 10**9

@@ -6,7 +6,7 @@
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
                distillation also teacher -> sha256 of its model file
-      runtime  distribution -> version, read from package metadata
+      runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes
 
 The recipe is stored readable in the artifact's manifest: "why did it run again?" is a difference of two recipes.
 """
@@ -26,6 +26,9 @@ from components.system.canonical import canonical, sha256
 from components.system.distributions import distribution_of, version
 from pipeline.graph import STAGES
 from pipeline.store.code_hash import code_hashes
+
+# settings of train that the machine decides where they are left open, components/train/machine.py
+OF_MACHINE = {"threads": "0 takes the cores of this machine", "precision": "auto follows the processor"}
 
 
 class Recipe(TypedDict):
@@ -53,7 +56,7 @@ def recipe_of(
         "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
         "inputs": {"source": source} if stage == "ingest" else dict(inputs),
-        "runtime": runtime(distributions(stage, params, cache)),
+        "runtime": {**runtime(distributions(stage, params, cache)), **_threads(stage, params)},
     }
 
 
@@ -74,6 +77,12 @@ def modules_of(stage: str, params: Params) -> list[str]:
 
         modules.append(f"components.ingest.sources.{kind(params.ingest.source)}")
     return modules
+
+
+def _threads(stage: str, params: Params) -> dict[str, str]:
+    """In how many threads TensorFlow computes in a stage that takes the number from the settings of train."""
+    computes = stage != "train" and "tensorflow" in STAGES[stage].runtime
+    return {"threads": str(params.train.threads)} if computes else {}
 
 
 def distributions(stage: str, params: Params, cache: Path | None = None) -> tuple[str, ...]:
@@ -136,7 +145,8 @@ def _part(recipe: Recipe, part: str) -> Mapping[str, object]:
 
 def _difference(stage: str, part: str, name: str, before: object, after: object) -> str:
     if part == "params":
-        return f"{stage}.{name} {before!r} -> {after!r}"
+        hint = f" ({OF_MACHINE[name]}; --set {stage}.{name}={before} keeps the old)" if name in OF_MACHINE else ""
+        return f"{stage}.{name} {before!r} -> {after!r}{hint if before is not None else ''}"
     if part == "inputs":
         return f"input {name} changed"
     if part == "code":

@@ -81,8 +81,12 @@ class Plan:
     written: Settings
 
     def settings(self, chosen: Mapping[str, Value]) -> Settings:
-        """Every setting of the trial with the searched settings *chosen*."""
-        return {**cast("Settings", config.flat(self.params)), **chosen}
+        """Every setting of the trial with the searched settings *chosen*.
+
+        The precision "auto" is settled for each trial, as it follows the network; the threads are the same for all.
+        """
+        precision = self.written.get("train.precision", config.AUTO)
+        return {**cast("Settings", config.flat(self.params)), "train.precision": precision, **chosen}
 
     @property
     def first(self) -> Settings:
@@ -93,12 +97,12 @@ class Plan:
     def to_json(self) -> dict[str, object]:
         """The plan as `from_json` reads it, in another process."""
         space = {name: span.to_json() for name, span in self.space.items()}
-        return {"tune": asdict(self.tune), "space": space, "settings": self.settings({})}
+        return {"tune": asdict(self.tune), "space": space, "settings": self.settings({}), "written": self.written}
 
 
 def from_json(content: Mapping[str, Any]) -> Plan:
     space = {name: _span(entry, _kind(name)) for name, entry in content["space"].items()}
-    return Plan(Tune(**content["tune"]), space, config.complete(content["settings"]), {})
+    return Plan(Tune(**content["tune"]), space, config.complete(content["settings"]), content["written"])
 
 
 def plan(file: str, overrides: Iterable[str], options: Mapping[str, Value | None], load: Callable[[], Params]) -> Plan:
@@ -200,6 +204,8 @@ def _setting_problems(name: str) -> Iterator[str]:
         yield f"tune.space: {config.unknown(name)}"
     elif name == "train.seed":
         yield "tune.space names train.seed, and a search over seeds keeps the luckiest; remove it"
+    elif name == "train.threads":
+        yield "tune.space names train.threads, which changes the speed and the last bits of every sum; remove it"
     elif section == "normalize" or name == "ingest.test_share":
         yield f"tune.space names {name}, which selects the validation images: trials would not compare; remove it"
     elif section != "train" and name not in IMAGE_SETTINGS:

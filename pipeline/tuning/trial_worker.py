@@ -21,7 +21,7 @@ from optuna import TrialPruned
 
 from components.errors import ModelRejected, PipelineError, Unavailable
 from components.system.processes import Parent, failure_message
-from components.system.tensorflow import tensorflow
+from components.system.tensorflow import tensorflow, use_threads
 from pipeline import config
 from pipeline.graph import ancestors
 from pipeline.home import Home
@@ -39,19 +39,19 @@ SUMMARY = ("validation_accuracy", "validation_loss", "best_epoch", "epochs", "pa
 def main() -> None:
     parent = Parent()
     message = parent.receive()
-    keep_to(message["cores"])
     plan, home = from_json(message["plan"]), Home.from_environment()
+    keep_to(message["cores"], plan.params.train.threads)
     training = Training(plan, home, message["fingerprint"], message["verified"], parent)
     optimize(home, plan, training, lambda event, number: parent.send({event: number}))
     parent.send({"done": True})
 
 
-def keep_to(cores: Sequence[int]) -> None:
-    """Compute on *cores* alone, in as many threads as on all of them; on all where none is named.
+def keep_to(cores: Sequence[int], threads: int) -> None:
+    """Compute on *cores* alone, in *threads* threads; on all cores where none is named.
 
-    With fewer threads TensorFlow would add its numbers up in another order, and equal settings and seed would give
-    other bytes than in a run. So it counts the cores first, and its threads are moved then.
+    TensorFlow starts its threads first, and they are moved then.
     """
+    use_threads(threads)
     if not cores:
         return
     tensorflow().config.list_logical_devices()

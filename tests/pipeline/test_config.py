@@ -10,6 +10,7 @@ from components.settings.sections import SECTIONS, Gate, Params, Train
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
 from pipeline.home import Home
+from pipeline.store.recipe import key, recipe_of
 from tests.conftest import ROOT
 
 
@@ -301,6 +302,43 @@ def test_chosen_settings_are_separated_from_defaults() -> None:
     """The command in the report repeats the choices alone."""
     assert config.chosen(load("train.epochs=3")) == {"train.epochs": 3}
     assert config.chosen(load()) == {}
+
+
+def test_the_machine_settles_precision_and_threads_with_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before any key: machines that make other bytes use other keys, unless a user fixes both."""
+
+    def key_on(cores: int, cpuinfo: str, *overrides: str) -> str:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+        monkeypatch.setattr("components.system.processor.CPUINFO", tmp_path / "cpuinfo")
+        monkeypatch.setattr("components.train.machine.cores", lambda: cores)
+        params = load(*overrides)
+        assert config.chosen(params).keys() <= {"train.threads", "train.precision"} & {*config.read("", overrides)}
+        return key(recipe_of("train", params, {"normalize": "d1"}))
+
+    laptop, server, older = (8, "amx_bf16"), (64, "amx_bf16"), (8, "avx2")
+    assert len({key_on(*machine) for machine in (laptop, server, older)}) == 3
+    fixed = ("train.threads=2", "train.precision=float32")
+    assert len({key_on(*machine, *fixed) for machine in (laptop, server, older)}) == 1
+    assert key_on(*older) == key_on(*laptop, "train.precision=float32")
+
+
+def test_the_stages_that_compute_after_training_are_keyed_by_its_threads() -> None:
+    """Pruning trains too, and evaluation computes in the same process."""
+    one, two = (load(f"train.threads={count}") for count in (1, 2))
+    for stage in ("train", "evaluate", "export"):
+        assert recipe_of(stage, one, {"train": "d1"}) != recipe_of(stage, two, {"train": "d1"})
+    assert recipe_of("normalize", one, {"ingest": "d1"}) == recipe_of("normalize", two, {"ingest": "d1"})
+
+
+def test_what_nobody_wrote_is_known_as_derived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`settings` marks it."""
+    monkeypatch.setattr("components.train.machine.cores", lambda: 8)
+    values = config.read("", ["train.precision=float32"], "digits", {})
+    derived = config.derived(values, config.settle(values))
+    assert {"train.threads", "register.name", "train.epochs"} <= derived
+    assert not {"train.precision", "train.seed", "ingest.source"} & derived
 
 
 def test_every_profile_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ connections with it when it ends. The chief leaves in the work folder what a tra
 """
 
 import contextlib
-import os
 import socket
 import time
 
@@ -32,14 +31,13 @@ class _PortTaken(Exception):
 class _Worker(Child):
     """A worker process on this machine."""
 
-    def __init__(self, number: int, addresses: tuple[str, ...], threads: int, task: Task) -> None:
+    def __init__(self, number: int, addresses: tuple[str, ...], task: Task) -> None:
         super().__init__(worker_program.__name__)
         self.number, self.address, self.connected, self.done = number, addresses[number], False, False
         message: worker_program.WorkerMessage = {
             "task": task.message(),
             "addresses": list(addresses),
             "number": number,
-            "threads": threads,
         }
         self.send(message)
 
@@ -78,10 +76,9 @@ def free_addresses(count: int) -> tuple[str, ...]:
 def _train(
     cluster: Cluster, addresses: tuple[str, ...], task: Task, rows: list[HistoryRow], watch: Watch | None
 ) -> list[float]:
-    threads = max(1, (os.cpu_count() or 1) // len(cluster.here))  # not of the cores allowed: that changes the bytes
     say(f"  {cluster.size} workers, {len(cluster.here)} of them here: {', '.join(addresses)}")
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(_Worker(number, addresses, threads, task)) for number in cluster.here]
+        workers = [stack.enter_context(_Worker(number, addresses, task)) for number in cluster.here]
         return _Workers(workers).train(rows, watch)
 
 

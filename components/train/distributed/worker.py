@@ -1,6 +1,6 @@
 """One worker of a distributed training: python -m components.train.distributed.worker, started by the launcher.
 
-launcher -> worker   {"task", "addresses", "number", "threads"}: WorkerMessage
+launcher -> worker   {"task", "addresses", "number"}: WorkerMessage
 worker -> launcher   {"connected": true}   to all other workers
                      {"row": {...}}        of the history, after each epoch; from the chief alone
                      {"done": [seconds]}   of each epoch; [] where it is not the chief
@@ -24,13 +24,13 @@ from components.data.input_pipeline import Share
 from components.errors import ConfigError, Failure
 from components.system.memory import available
 from components.system.processes import Message, Parent, failure_message
-from components.system.tensorflow import no_stderr, tensorflow
+from components.system.tensorflow import no_stderr, tensorflow, use_threads
 from components.train import checkpoint
 from components.train.callbacks import as_callback
 from components.train.distillation import read_teacher
 from components.train.loop import fit, input_pipelines, run_epochs
 from components.train.memory_check import explained
-from components.train.network import resolve_precision, untrained_network
+from components.train.network import untrained_network
 from components.train.task import Task, TaskMessage
 from components.train.train_state import create_train_state
 
@@ -44,7 +44,6 @@ class WorkerMessage(TypedDict):
     task: TaskMessage
     addresses: list[str]  # HOST:PORT of each worker, by number
     number: int
-    threads: int  # for TensorFlow's operations
 
 
 def main() -> None:
@@ -63,7 +62,7 @@ def _run(message: WorkerMessage, parent: Parent) -> Message:
         return {"taken": address}
     os.environ["GRPC_VERBOSITY"] = "NONE"  # the stage says in one sentence which worker ended
     tf = tensorflow()
-    tf.config.threading.set_intra_op_parallelism_threads(message["threads"])
+    use_threads(message["task"]["params"]["threads"])
     try:
         return {"done": _train(message, parent)}
     except Failure as failure:
@@ -111,7 +110,6 @@ def _compare(collectives: "Collectives", task: Task) -> None:
     """Raise ConfigError, in every worker, where they do not all train the same."""
     same = {
         "params": asdict(task.params),
-        "precision": resolve_precision(task.params),
         "data": (task.normalize / "data.json").read_text(),
     }
     labels = (task.normalize / "train" / "labels.npy").read_bytes()
@@ -120,7 +118,8 @@ def _compare(collectives: "Collectives", task: Task) -> None:
     if others:
         raise ConfigError(
             f"{others} of {collectives.size} workers have other settings, images or arithmetic than the chief; start "
-            "all with the same settings and source, and with --set train.precision=float32 where processors differ"
+            f"all with the same settings and source, and with --set train.precision=float32 --set train.threads="
+            f"{task.params.threads} where processors differ"
         )
 
 
@@ -130,7 +129,7 @@ def _run_epochs(collectives: "Collectives", task: Task, parent: Parent) -> list[
     from components.train.distributed.replica import DistributedModel, Synchronization, assistant_callbacks
 
     keras.utils.set_random_seed(task.params.seed)
-    network = untrained_network(task.data, task.params, resolve_precision(task.params))
+    network = untrained_network(task.data, task.params, task.params.precision)
     model = DistributedModel(network, collectives, task.params)
     teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
     inputs = input_pipelines(task, teacher, Share(collectives.number, collectives.size))

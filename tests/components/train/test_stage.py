@@ -11,9 +11,7 @@ import pytest
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.models.saving import read_model
-from components.settings.sections import Train
 from components.train.callbacks import DivergenceGuard
-from components.train.network import resolve_precision
 from tests.support.small_training import history, run, write_normalized
 
 
@@ -79,29 +77,6 @@ def test_bfloat16_trains_a_model_that_computes_in_float32(normalized: Path, tmp_
     probabilities = read_model(tmp_path / "out/model.keras").predict(Split(normalized / "test").images(), verbose=0)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ("flags : fpu avx2 avx512f", "float32"),
-        ("flags : avx512_bf16 x", "mixed_bfloat16"),
-        ("amx_bf16", "mixed_bfloat16"),
-    ],
-)
-def test_auto_precision_follows_the_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, expected: str
-) -> None:
-    """bfloat16 only where the processor supports it, and for no network that is slower in it; an explicit precision
-    is used as it is."""
-    (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr("components.train.network.CPUINFO", tmp_path / "cpuinfo")
-    assert resolve_precision(Train()) == expected
-    assert resolve_precision(Train(model="mobilenet_v2")) == "float32"
-    assert resolve_precision(Train(precision="float32")) == "float32"
-    assert resolve_precision(Train(model="mobilenet_v2", precision="mixed_bfloat16")) == "mixed_bfloat16"
-    monkeypatch.setattr("components.train.network.CPUINFO", tmp_path / "none")
-    assert resolve_precision(Train()) == "float32"
 
 
 def test_label_smoothing_and_cosine_train_too(normalized: Path, tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from airflow.sdk import Context
 
 from pipeline.airflow import task
-from pipeline.airflow.task import StageResult, StageTask
+from pipeline.airflow.task import StageResult, StageTask, _settled
 
 
 class Recorded(StageTask):
@@ -52,3 +52,34 @@ def test_what_a_task_pushes_can_be_stored() -> None:
 def test_later_tasks_take_the_data_set_on_which_the_first_settled(ingested: str, settings: list[str]) -> None:
     """A folder is left to the settings, which hold each of its bytes."""
     assert execute("train", ingested)[1] == settings
+
+
+INGESTED = {"source": "digits", "settled": {"train.threads": 2, "train.precision": "float32"}}
+TRAINED = {"source": "digits", "settled": {"train.threads": 8, "train.precision": "mixed_bfloat16"}}
+
+
+def context(**pushed: dict[str, Any] | None) -> Context:
+    return cast("Context", {"ti": SimpleNamespace(xcom_pull=lambda *, task_ids: pushed.get(task_ids))})
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "register", "export", "promote"])
+def test_what_the_machine_that_trained_decided_holds_for_the_later_tasks(stage: str) -> None:
+    """They run on a machine with fewer cores, or another processor, and still look for that training."""
+    assert set(_settled(context(ingest=INGESTED, train=TRAINED), stage)) == {
+        "ingest.source=digits",
+        "train.threads=8",
+        "train.precision=mixed_bfloat16",
+    }
+
+
+@pytest.mark.parametrize("stage", ["validate", "normalize", "train"])
+def test_a_training_uses_the_cores_of_the_machine_that_trains(stage: str) -> None:
+    """Not those of the worker that read the images."""
+    assert _settled(context(ingest=INGESTED), stage) == ["ingest.source=digits"]
+
+
+def test_results_of_an_earlier_version_settle_what_they_hold() -> None:
+    """A run that was begun before an update goes on after it."""
+    assert _settled(context(ingest={"source": "digits"}, train={"source": "digits"}), "promote") == [
+        "ingest.source=digits"
+    ]

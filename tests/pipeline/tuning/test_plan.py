@@ -7,7 +7,7 @@ import pytest
 from components.errors import ConfigError
 from components.settings.sections import Params
 from pipeline import config
-from pipeline.tuning.plan import Choices, Range, plan
+from pipeline.tuning.plan import Choices, Range, from_json, plan
 from tests.support.tuning_searches import SPACE, planned, settings_file
 
 
@@ -44,6 +44,27 @@ def test_the_current_settings_are_tried_first_if_the_space_contains_them(tmp_pat
     assert inside.first == {"train.batch_size": 64, "train.dropout": 0.3, "train.learning_rate": 0.01}
     outside = planned(settings_file(tmp_path, more="[train]\nbatch_size = 48"))
     assert outside.first == {}
+
+
+def test_the_precision_is_settled_for_each_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It follows the network that a trial has, also in the process that runs the trial; a written one is used as is."""
+    (tmp_path / "cpuinfo").write_text("flags : amx_bf16")
+    monkeypatch.setattr("components.system.processor.CPUINFO", tmp_path / "cpuinfo")
+    for written, expected in (("auto", "float32"), ("mixed_bfloat16", "mixed_bfloat16")):
+        file = settings_file(tmp_path, more=f'[train]\nprecision = "{written}"')
+        search = from_json(planned(file).to_json())
+        assert config.complete(search.settings({"train.model": "mobilenet_v2"})).train.precision == expected
+        assert config.complete(search.settings({})).train.precision == "mixed_bfloat16"
+
+
+def test_the_threads_of_all_trials_are_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each trial has a part of the cores; so they cannot be searched."""
+    monkeypatch.setattr("components.train.machine.cores", lambda: 8)
+    search = planned(settings_file(tmp_path))
+    monkeypatch.setattr("components.train.machine.cores", lambda: 2)
+    assert config.complete(from_json(search.to_json()).settings({})).train.threads == 8
+    (message,) = problems(tmp_path, '"train.threads" = {choices = [1, 2]}')
+    assert message.startswith("tune.space names train.threads, which changes the speed")
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
