@@ -56,6 +56,8 @@ def tensorflow() -> ModuleType:
 
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get(THREADS) or 0) or cores())
+    for setting, value in {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}.items():
+        getattr(keras.config, f"set_{setting}")(value)  # whatever ~/.keras/keras.json says: it is in no key
     keras.utils.disable_interactive_logging()
     module: ModuleType = tf
     return module

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, Failure
 from components.progress import say
@@ -13,6 +14,9 @@ from components.system.streams import AnswerLost, answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params, stage_option
 from pipeline.cli.output import print_json, print_table, run_json
 from pipeline.graph import STAGES, ancestors
+
+if TYPE_CHECKING:
+    from components.settings.sections import Params
 
 UNTIL = stage_option("--until", default="", help="stop after this stage")
 FORCE = stage_option("--force", action="append", default=[], help="run this stage again; may be repeated")
@@ -111,7 +115,19 @@ def explain(options: Namespace) -> int:
     else:
         rows = [(e.stage, e.verdict, e.key, "; ".join(e.reasons)) for e in explanations]
         print_table(("stage", "would", "key", "because"), rows)
+        answer(_computes(options, runner.params))
     return 0
+
+
+def _computes(options: Namespace, settings: "Params") -> str:
+    """How the training computes, and which of it nobody chose."""
+    from pipeline import config
+    from pipeline.store.recipe import OF_MACHINE
+
+    written = config.read(config.settings_file(options.config), options.set, options.source)
+    derived = [name for name in map("train.{}".format, OF_MACHINE) if name in config.derived(written, settings)]
+    chosen_by = f" ({', '.join(derived)}: decided by this machine)" if derived else ""
+    return f"train computes in {settings.train.threads} threads, in {settings.train.precision}{chosen_by}"
 
 
 @command("list every setting with its value and meaning", *SETTINGS, JSON)

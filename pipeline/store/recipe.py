@@ -6,11 +6,13 @@
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
                distillation also teacher -> sha256 of its model file
-      runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes
+      runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes, and the
+               variables that change its arithmetic where a user set one
 
 The recipe is stored readable in the artifact's manifest: "why did it run again?" is a difference of two recipes.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +30,15 @@ from pipeline.graph import STAGES
 from pipeline.store.code_hash import code_hashes
 
 # settings of train that the machine decides where they are left open, components/train/machine.py
+# variables by which TensorFlow, oneDNN and XLA choose how they compute, each with the value that it usually has here
+ARITHMETIC = {
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "ONEDNN_MAX_CPU_ISA": "",
+    "DNNL_MAX_CPU_ISA": "",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "",
+    "TF_XLA_FLAGS": "",
+    "XLA_FLAGS": "",
+}
 OF_MACHINE = {"threads": "0 takes the cores of this machine", "precision": "auto follows the processor"}
 
 
@@ -56,7 +67,7 @@ def recipe_of(
         "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
         "inputs": {"source": source} if stage == "ingest" else dict(inputs),
-        "runtime": {**runtime(distributions(stage, params, cache)), **_threads(stage, params)},
+        "runtime": {**runtime(distributions(stage, params, cache)), **_arithmetic(stage, params)},
     }
 
 
@@ -79,10 +90,13 @@ def modules_of(stage: str, params: Params) -> list[str]:
     return modules
 
 
-def _threads(stage: str, params: Params) -> dict[str, str]:
-    """In how many threads TensorFlow computes in a stage that takes the number from the settings of train."""
-    computes = stage != "train" and "tensorflow" in STAGES[stage].runtime
-    return {"threads": str(params.train.threads)} if computes else {}
+def _arithmetic(stage: str, params: Params) -> dict[str, str]:
+    """What else decides how TensorFlow rounds: its threads, a setting of train, and variables that a user set."""
+    if "tensorflow" not in STAGES[stage].runtime:
+        return {}
+    threads = {"threads": str(params.train.threads)} if stage != "train" else {}
+    set_here = {name: os.environ.get(name, usual) for name, usual in ARITHMETIC.items()}
+    return threads | {name: value for name, value in set_here.items() if value != ARITHMETIC[name]}
 
 
 def distributions(stage: str, params: Params, cache: Path | None = None) -> tuple[str, ...]:

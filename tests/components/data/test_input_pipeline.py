@@ -21,9 +21,17 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     return Split(folder)
 
 
-def epochs(split: Split, first: int, **settings: str) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+def epochs(split: Split, first: int, **settings: str | int) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     params = Train(batch_size=16, epochs=3, **settings)  # type: ignore[arg-type]
     return [(x.numpy(), y.numpy()) for x, y in InputPipeline(split, 50, params).training(first)]
+
+
+def test_the_batches_do_not_depend_on_how_many_are_made_at_once(split: Split) -> None:
+    """Augmented, in their order."""
+    one, three = (epochs(split, 0, augment=ALL, threads=count) for count in (1, 3))
+    for (images, labels), (others, other_labels) in zip(one, three, strict=True):
+        np.testing.assert_array_equal(images, others)
+        np.testing.assert_array_equal(labels, other_labels)
 
 
 def test_each_epoch_has_every_image_once_in_another_order(split: Split) -> None:

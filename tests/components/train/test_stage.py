@@ -11,7 +11,11 @@ import pytest
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.models.saving import read_model
+from components.settings.sections import Train
+from components.system.processor import processor
+from components.system.tensorflow import tensorflow
 from components.train.callbacks import DivergenceGuard
+from components.train.machine import settled
 from tests.support.small_training import history, run, write_normalized
 
 
@@ -65,6 +69,20 @@ def test_the_artifact_is_complete(normalized: Path, trained: Path) -> None:
     accuracy = (probabilities.argmax(1) == held_out.labels).mean()
     assert accuracy == pytest.approx(summary["validation_accuracy"], abs=1e-6)
     assert accuracy > 0.9
+
+
+def test_a_training_computes_in_the_threads_of_its_settings(
+    normalized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default in those of this machine, which the facts name with the kind of its processor."""
+    facts = run(normalized, tmp_path / "usual", epochs=1)
+    usual = settled(Train()).threads
+    assert facts["processor"] == {**processor(), "threads": usual}
+    assert tensorflow().config.threading.get_intra_op_parallelism_threads() == usual
+    used: list[int] = []
+    monkeypatch.setattr("components.train.stage.use_threads", used.append)  # a process can have one number only
+    run(normalized, tmp_path / "three", epochs=1, threads=3)
+    assert used == [3]
 
 
 def test_bfloat16_trains_a_model_that_computes_in_float32(normalized: Path, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_the_tables_show_what_the_json_says(finished: Path) -> None:
     assert run["stages"][0]["key"] in shown
     assert f"model sha256 {version['model_sha256']}" in shown
     assert answer(finished, "settings", "--source", "digits")["train.model"] == "cnn_bn"
-    assert "train.model" in command(finished, "settings", "--source", "digits").stdout
+    table = command(finished, "settings", "--source", "digits").stdout
+    assert "train.model" in table
+    assert " (derived) " in next(line for line in table.splitlines() if "train.threads" in line)
     assert "0 damaged" in command(finished, "verify").stdout
 
 

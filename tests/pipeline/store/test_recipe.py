@@ -157,6 +157,18 @@ def test_a_difference_that_the_machine_made_says_how_to_undo_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("variable", ["TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"])
+def test_a_variable_that_changes_the_arithmetic_is_in_the_key(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """One that a user set to another value than usual: the bytes of what TensorFlow computes depend on it."""
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    before = {stage: recipe_of(stage, Params(), INPUTS) for stage in ("normalize", "train", "export")}
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")  # as the project sets it
+    assert all(recipe_of(stage, Params(), INPUTS) == recipe for stage, recipe in before.items())
+    monkeypatch.setenv(variable, "0")
+    assert [stage for stage in before if recipe_of(stage, Params(), INPUTS) != before[stage]] == ["train", "export"]
+
+
 def test_versions_are_read_without_importing_anything_heavy() -> None:
     """The recipe of train names TensorFlow's version and TensorFlow stays unloaded."""
     script = (
