@@ -20,11 +20,14 @@ from components.errors import ConfigError
 from components.findings import Finding
 from components.progress import say
 from components.public_text import public
+from components.settings.fields import shown
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import write_atomically
 from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
+
+LONGEST_NAME = 200  # bytes, of a run
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,14 @@ class RunRecord:
 
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def check_name(run: str) -> None:
+    """Raise ConfigError where no folder can be called *run*; empty means a new name."""
+    if "/" in run or run in (".", "..") or len(os.fsencode(run)) > LONGEST_NAME:
+        raise ConfigError(
+            f"--run is {shown(run)}; expected a name for a folder, of at most {LONGEST_NAME} bytes, without '/'"
+        )
 
 
 def new_run() -> str:

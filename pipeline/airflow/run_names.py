@@ -1,10 +1,11 @@
 """The pipeline's name for a run of a DAG, and the record that is kept under it."""
 
+import hashlib
 import re
 from typing import Protocol
 
 from pipeline.home import Home
-from pipeline.run_record import RunRecord, load
+from pipeline.run_record import LONGEST_NAME, RunRecord, load
 
 
 class TaskOfRun(Protocol):
@@ -19,7 +20,10 @@ class TaskOfRun(Protocol):
 
 def run_name(dag_id: str, run_id: str) -> str:
     """The name of the run, the same in each of its tasks and tries; fit for a folder."""
-    return f"{dag_id}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run_id)}"
+    name = f"{dag_id}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run_id)}"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def record_of(task: TaskOfRun) -> RunRecord | None:

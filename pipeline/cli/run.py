@@ -76,8 +76,10 @@ def _refuse_idle_force(force: Sequence[str], until: str) -> None:
 def stage(options: Namespace) -> int:
     from components.system.processes import failure_message
     from pipeline import execute
+    from pipeline.run_record import check_name
     from pipeline.runner import PublishedElsewhere
 
+    check_name(options.run)
     try:
         _expect_folder_name(options.run)
         done = execute.run_stage(params(options), home(), options.stage, options.run)

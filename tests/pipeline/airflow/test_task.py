@@ -8,6 +8,7 @@ import pytest
 from airflow.sdk import Context
 
 from pipeline.airflow import task
+from pipeline.airflow.run_names import run_name
 from pipeline.airflow.task import StageResult, StageTask, _settled
 
 
@@ -60,6 +61,14 @@ TRAINED = {"source": "digits", "settled": {"train.threads": 8, "train.precision"
 
 def context(**pushed: dict[str, Any] | None) -> Context:
     return cast("Context", {"ti": SimpleNamespace(xcom_pull=lambda *, task_ids: pushed.get(task_ids))})
+
+
+def test_the_run_of_a_long_id_has_a_name_that_a_folder_may_have() -> None:
+    """Airflow takes 250 characters, and the DAG's id comes before them."""
+    names = {run_name("retrain", "x" * 249 + last) for last in "ab"} | {run_name("retrain", "manual__1")}
+    assert len(names) == 3
+    assert all(len(name) <= 200 for name in names)
+    assert "retrain-manual__1" in names
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "register", "export", "promote"])

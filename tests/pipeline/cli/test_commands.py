@@ -257,6 +257,13 @@ def test_a_model_name_that_cannot_be_is_the_same_sentence_everywhere(
     )
 
 
+@pytest.mark.parametrize("run", ["a/b", "../out", "..", ".", "x" * 300])
+def test_a_run_is_called_like_a_folder(capsys: pytest.CaptureFixture[str], run: str) -> None:
+    """Its record lies in one below runs/, not beside it."""
+    assert main(["stage", "ingest", "--source", "digits", "--run", run]) == 2
+    assert "expected a name for a folder, of at most 200 bytes, without '/'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["runs"], ["models"], ["gc"], ["verify"], ["show"]])
 def test_a_misspelt_variable_ends_every_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
