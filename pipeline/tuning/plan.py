@@ -219,7 +219,7 @@ def _entry_problems(name: str, entry: Any, spec: "Field[Any]") -> Iterator[str]:
     """What is wrong with the range or the choices of the setting *name*."""
     kinds = ({"low", "high"}, {"low", "high", "log"}, {"choices"})
     if not isinstance(entry, dict) or set(entry) not in kinds:
-        yield f"tune.space: {name} is {entry!r}; expected {EXPECTED}"
+        yield f"tune.space: {name} is {shown(entry)}; expected {EXPECTED}"
     elif "choices" in entry:
         yield from _choices_problems(name, entry["choices"], spec)
     else:
@@ -227,10 +227,12 @@ def _entry_problems(name: str, entry: Any, spec: "Field[Any]") -> Iterator[str]:
 
 
 def _choices_problems(name: str, values: Any, spec: "Field[Any]") -> Iterator[str]:
-    if not isinstance(values, list) or len({repr(value) for value in values}) < max(2, len(values)):
-        yield f"tune.space: the choices of {name} are {values!r}; expected a list of two or more different values"
-        return
-    yield from (f"tune.space: {text}" for value in values if (text := problem(name, spec, value)))
+    listed = values if isinstance(values, list) else []
+    wrong = [text for value in listed if (text := problem(name, spec, value))]
+    if wrong:
+        yield from (f"tune.space: {text}" for text in wrong)
+    elif len({repr(value) for value in listed}) < max(2, len(listed)):
+        yield f"tune.space: the choices of {name} are {shown(values)}; expected a list of two or more different values"
 
 
 def _range_problems(name: str, low: Any, high: Any, log: Any, spec: "Field[Any]") -> Iterator[str]:
@@ -240,7 +242,7 @@ def _range_problems(name: str, low: Any, high: Any, log: Any, spec: "Field[Any]"
     wrong = [text for value in (low, high) if (text := problem(name, spec, value))]
     yield from (f"tune.space: {text}" for text in wrong)
     if not isinstance(log, bool):
-        yield f"tune.space: log of {name} is {log!r}; expected true or false"
+        yield f"tune.space: log of {name} is {shown(log)}; expected true or false"
     elif not wrong and low >= high:
         yield f"tune.space: {name} has low = {low} and high = {high}; expected low below high"
     elif not wrong and log and low <= 0:

@@ -67,6 +67,14 @@ def test_the_threads_of_all_trials_are_those_of_a_run(tmp_path: Path, monkeypatc
     assert message.startswith("tune.space names train.threads, which changes the speed")
 
 
+@pytest.mark.parametrize("entry", ["{huge}", "{{choices = [1, {huge}]}}", "{{low = 1, high = {huge}}}", "[{huge}]"])
+def test_a_number_of_thousands_of_digits_is_one_sentence(tmp_path: Path, entry: str) -> None:
+    """Python does not even print it."""
+    (message,) = problems(tmp_path, f'"train.epochs" = {entry.format(huge="0x" + "f" * 9999)}')
+    assert message.startswith("tune.space: train.epochs is ")
+    assert "; expected " in message
+
+
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     """Those of [tune], of its space and of the other settings together."""
     reported = problems(
