@@ -5,6 +5,7 @@ import os
 import platform
 import re
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TypedDict
 
@@ -42,14 +43,16 @@ def has_fast_bfloat16() -> bool:
 def processor() -> Processor:
     """The kind of this processor: on another kind, sums of floats may end in other bits."""
     text = _cpuinfo()
-    named = re.search(r"^(?:model name|Model|CPU part)\s*:\s*(.+)$", text, re.MULTILINE)
+    named = re.search(r"^(?:model name|CPU part)\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     instructions = sorted(flag for flag in flags[1].split() if INSTRUCTIONS.fullmatch(flag)) if flags else []
     return {"model": named[1] if named else platform.processor() or platform.machine(), "instructions": instructions}
 
 
 def _cpuinfo() -> str:
+    """What the system says of the first core: on a machine with many, all of them take it tens of milliseconds."""
     try:
-        return CPUINFO.read_text(errors="replace")
+        with CPUINFO.open(errors="replace") as lines:
+            return "".join(takewhile(str.strip, lines))
     except OSError:  # another system than Linux
         return ""
