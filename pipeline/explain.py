@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from pipeline.graph import STAGES
@@ -52,10 +53,18 @@ def _exists(stage: str, runner: Runner) -> bool:
 
 def _last_recipe(stage: str, store: Store) -> Recipe | None:
     """The recipe of the newest artifact of *stage*."""
-    manifests = sorted((store.root / stage).glob(f"[!.]*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    manifests = sorted((store.root / stage).glob(f"[!.]*/{MANIFEST}"), key=_written, reverse=True)
     for path in manifests:
         try:
             return read_manifest(path.read_bytes())["recipe"]
         except (OSError, ValueError, TypeError):
             continue
     return None
+
+
+def _written(path: Path) -> float:
+    """When *path* was written; 0 where it has gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -71,6 +71,8 @@ def collect(home: Home, garbage: Garbage) -> Garbage:
     """Delete *garbage*, except what a live process uses by now, and what killed processes left; returns what went."""
     sizes = {item: _bytes(home.store.path(*item)) for item in garbage.artifacts}
     deleted = [item for item in garbage.artifacts if home.store.delete(*item)]
+    for stage, key in deleted:
+        (home.cache / "artifacts" / f"{stage}-{key}.json").unlink(missing_ok=True)  # the statuses of its files
     folders = {folder: _bytes(folder) for folder in garbage.folders}
     removed = [folder for folder in folders if _remove(home, folder)]
     home.store.sweep()

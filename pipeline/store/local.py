@@ -120,7 +120,7 @@ class Store:
         """Make *draft* the artifact of *recipe*; where another process was first, its artifact stays and is returned.
 
         *facts* and *made* go into the manifest, outside the digest. *replace* puts the draft in the place of an
-        artifact that is damaged, or whose stage is forced to run again.
+        artifact that is damaged, or whose stage is forced to run again; an intact one with the same files keeps them.
         """
         stage, name = recipe["stage"], recipe_key(recipe)
         files = hash_files(draft)
@@ -137,11 +137,24 @@ class Store:
                 for file in (folder, *(os.path.join(folder, n) for n in names)):  # noqa: PTH118 (70,000 files: no Path each)
                     flush(file)
             draft.chmod(0o755)  # mkdtemp made it private
-            self._rename(draft, self.path(stage, name), replace)
+            if replace and self._holds(stage, name, manifest["digest"]):
+                (draft / MANIFEST).replace(self.path(stage, name) / MANIFEST)  # readers keep their files
+                flush(self.path(stage, name))
+            else:
+                self._rename(draft, self.path(stage, name), replace)
         published = Store.get(self, stage, name)
         if published is None:
             raise StorageFailed(f"{self.path(stage, name)} vanished while it was published; run it again")
         return published
+
+    def _holds(self, stage: str, key: str, digest: str) -> bool:
+        """Whether the artifact is there with this *digest*, every byte of it."""
+        with contextlib.suppress(ArtifactCorrupt, StorageFailed):
+            present = Store.get(self, stage, key)
+            if present and present.digest == digest:
+                Store.verify(self, present)
+                return True
+        return False
 
     def _rename(self, draft: Path, target: Path, replace: bool) -> None:
         while True:  # rename does not replace a folder that has content, so the old one is renamed first

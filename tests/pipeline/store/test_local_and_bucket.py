@@ -366,3 +366,45 @@ def test_an_array_that_does_not_fit_is_a_full_disk(tmp_path: Path) -> None:
         storage_errors(tmp_path),
     ):
         np.save(small / "images.npy", np.zeros(100_000, np.uint8))
+
+
+def test_an_intact_artifact_that_is_made_again_keeps_its_files(store: Store) -> None:
+    """`--force` makes the same bytes and measures again: the facts are new, and readers lose no file."""
+    before = publish(store, recipe(), {"a": b"1"})
+    file = before.path / "a"
+    inode = file.stat().st_ino
+    with store.draft("train", before.key) as draft:
+        (draft / "a").write_bytes(b"1")
+        again = store.publish(draft, recipe(), {"latency": 2}, {}, replace=True)
+    assert (again.facts, file.stat().st_ino) == ({"latency": 2}, inode)
+    assert verified(store).facts == {"latency": 2}
+    assert not drafts(store)
+
+
+def test_a_file_in_the_place_of_an_artifact_is_replaced(local: Store) -> None:
+    """And so is a link, whose target stays."""
+    made = publish(local, recipe(), {"a": b"1"})
+    elsewhere = made.path.rename(local.root.parent / "elsewhere")
+    made.path.symlink_to(elsewhere)
+    assert verified(local).digest == made.digest
+    assert local.delete("train", made.key)
+    assert (elsewhere / "a").exists()
+    made.path.write_text("")
+    assert publish(local, recipe(), {"a": b"1"}, replace=True).digest == made.digest
+    assert verified(local).digest == made.digest
+    assert not drafts(local)
+
+
+def test_only_artifacts_are_listed(local: Store) -> None:
+    """Not what somebody keeps beside them, which `gc` would delete."""
+    made = publish(local, recipe(), {"a": b"1"})
+    for name in ("train/backup", f"lost+found/{made.key}", "notes/today"):
+        (local.root / name).mkdir(parents=True)
+    assert list(local.list()) == [("train", made.key)]
+
+
+def verified(store: Store) -> Artifact:
+    artifact = store.get("train", key(recipe()))
+    assert artifact
+    store.verify(artifact)
+    return artifact
