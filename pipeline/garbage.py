@@ -191,17 +191,16 @@ def _remove(home: Home, folder: Path) -> bool:
 
 def _age(path: Path) -> float:
     """Seconds since *path* was last written, or anything below it; infinite where there is nothing."""
-    times = [status.st_mtime for part in (path, *path.rglob("*")) if (status := _status(part))]
-    return time.time() - max(times) if times else float("inf")
+    return time.time() - max((status.st_mtime for status in _statuses(path)), default=float("-inf"))
 
 
-def _bytes(folder: Path) -> int:
-    statuses = (_status(path) for path in folder.rglob("*"))
-    return sum(status.st_size for status in statuses if status and stat.S_ISREG(status.st_mode))
+def _bytes(path: Path) -> int:
+    return sum(status.st_size for status in _statuses(path) if stat.S_ISREG(status.st_mode))
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """None where *path* has gone: another process may be deleting too."""
-    with contextlib.suppress(OSError):
-        return path.lstat()
-    return None
+def _statuses(path: Path) -> Iterator[os.stat_result]:
+    """The status of *path* and of everything below it, but for what another process deletes meanwhile."""
+    below = (Path(parent, name) for parent, folders, names in os.walk(path) for name in (*folders, *names))
+    for part in (path, *below):
+        with contextlib.suppress(OSError):
+            yield part.lstat()

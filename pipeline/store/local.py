@@ -107,7 +107,10 @@ class Store:
         """A new folder and the handle that holds its lock; repeated where a sweep came in between."""
         while True:
             path = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
-            lock = os.open(path, os.O_RDONLY)
+            try:
+                lock = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:  # swept already
+                continue
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists():

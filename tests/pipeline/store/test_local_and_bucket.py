@@ -9,9 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -408,3 +410,19 @@ def verified(store: Store) -> Artifact:
     assert artifact
     store.verify(artifact)
     return artifact
+
+
+def test_a_draft_that_is_swept_before_it_is_locked_is_made_again(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that begins sweeps drafts without a lock, and one may be a moment old."""
+    mkdtemp = tempfile.mkdtemp
+    swept: list[int] = []
+
+    def made_and_swept(**arguments: Any) -> str:
+        folder: str = mkdtemp(**arguments)
+        if not swept:
+            swept.append(local.sweep())
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_and_swept)
+    assert publish(local, recipe(), {"a": b"1"}).files.keys() == {"a"}
+    assert swept == [1]
