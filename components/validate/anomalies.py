@@ -7,6 +7,7 @@
       a class that a split lacks (*)
       class share off a pinned schema's                       ... off the training split's
       images of one colour, above the bound                   ... below it
+                                                              images that are nearly black, all of them
       test images that are in training too, above the bound   ... below it; normalize leaves them out
                                                               copies within a split above the same bound
                                                               copies of one image under different labels
@@ -33,6 +34,7 @@ from components.formatting import bound, percent, points
 from components.settings.sections import Validate
 
 LISTED = 5
+DARK = 32  # of 256: below it are values of 0 and 1, or of 4 bits, that were saved unscaled
 RISK = 0.1  # that a test split drawn at random lacks a class
 
 
@@ -154,8 +156,13 @@ def _too_few(name: str, split: SplitStatistics, schema: SchemaFile, params: Vali
 
 
 def _repeated(name: str, split: SplitStatistics, params: Validate) -> Iterator[Finding]:
-    """Images of one colour, and copies within the split."""
-    total, constant, copies = split["images"], split["constant"], split["duplicates"]
+    """Images that are nearly black or of one colour, and copies within the split."""
+    total, constant, copies, pixels = split["images"], split["constant"], split["duplicates"], split["pixels"]
+    if pixels and 0 < pixels["max"] < DARK:
+        yield _warning(
+            f"{name}: the images are nearly black: their brightest value is {pixels['max']} of 255; expected values that "
+            "were scaled to 0 to 255"
+        )
     if constant["count"]:
         yield Finding(
             "error" if constant["count"] > params.max_constant_share * total else "warning",

@@ -102,6 +102,17 @@ def test_without_a_share_that_fits_more_images_are_the_way(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize(("scale", "expected"), [(1, "is 1 of 255; expected"), (15, "is 15 of 255;"), (99, "")])
+def test_values_that_were_never_scaled_are_told(tmp_path: Path, scale: int, expected: str) -> None:
+    """Arrays of 0 and 1, or of 4 bits, saved as 8-bit images."""
+    train, test = random_images(300), random_images(60, seed=1)
+    for images, _ in (train, test):
+        images[...] = np.where(images > 127, scale, 0)
+    found = [text for text in warnings(checked(tmp_path, train, test)) if "brightest" in text]
+    assert len(found) == (2 if expected else 0)
+    assert all(re.search(expected, text) for text in found)
+
+
 def champion_statistics(folder: Path) -> Statistics:
     return statistics_of(validated(folder, ingested(folder / "in", random_images(300), random_images(90, seed=1))))
 
