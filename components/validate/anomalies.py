@@ -160,8 +160,8 @@ def _repeated(name: str, split: SplitStatistics, params: Validate) -> Iterator[F
     total, constant, copies, pixels = split["images"], split["constant"], split["duplicates"], split["pixels"]
     if pixels and 0 < pixels["max"] < DARK:
         yield _warning(
-            f"{name}: the images are nearly black: their brightest value is {pixels['max']} of 255; expected values that "
-            "were scaled to 0 to 255"
+            f"{name}: the images are nearly black: their brightest value is {pixels['max']} of 255; expected values "
+            "that were scaled to 0 to 255"
         )
     if constant["count"]:
         yield Finding(
