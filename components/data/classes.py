@@ -20,10 +20,11 @@ class ClassChange:
     @classmethod
     def between(cls, before: Sequence[str], after: Sequence[str]) -> "ClassChange":
         """From the classes *before* to those *after*, each in its own order."""
+        old, new = set(before), set(after)
         return cls(
-            tuple(name for name in after if name in set(before)),
-            tuple(name for name in after if name not in set(before)),
-            tuple(name for name in before if name not in set(after)),
+            both=tuple(name for name in after if name in old),
+            added=tuple(name for name in after if name not in old),
+            removed=tuple(name for name in before if name not in new),
         )
 
     def __bool__(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from components.artifact_files import Corruptions
 from components.data.classes import ClassChange, counted, quoted
 from components.findings import Finding
+from components.formatting import percent
 from components.promote.predictions import Predictions, evaluated_classes
 from components.settings.sections import Gate
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # a run with nothing to do compares nothing: it must not load
     from components.data.splits import Labels
 
 FEW_IMAGES = 20  # on fewer, one image makes a difference of five points
+COLLAPSE = 0.3  # of the champion's accuracy: more than images of the same kind bring about
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def compare(challenger: Predictions, champion: Predictions, labels: "Labels") ->
 
     from components.metrics import discordant, mcnemar
 
-    known = np.array([name in champion.classes for name in challenger.classes])[labels]
+    names = set(champion.classes)
+    known = np.array([name in names for name in challenger.classes])[labels]
     truth = labels[known]
     first, second = (predictions.numbered_as(challenger.classes) for predictions in (challenger, champion))
     gained, lost = discordant(truth, first[known], second[known])
@@ -124,6 +127,21 @@ def _class_change(comparison: Comparison, gate: Gate) -> Iterator[Finding]:
             "longer, or on more images of it"
         )
         yield Finding("error", text)
+
+
+def collapse(comparison: Comparison, accuracy: float | None) -> list[Finding]:
+    """A warning where the champion, which had *accuracy* on its own test images, is lost on these.
+
+    They may be another project's, whose classes have the same names: `good` and `bad`, or digits.
+    """
+    here = comparison.champion_correct / comparison.n
+    if accuracy is None or accuracy - here <= COLLAPSE:
+        return []
+    text = (
+        f"the champion has {percent(here)} of these test images right, and had {percent(accuracy)} of its own; if they "
+        "are another project's, give that a model of its own with --set register.name=NAME and roll back"
+    )
+    return [Finding("warning", text)]
 
 
 def compare_corruption(challenger: Path, champion: Path | None) -> dict[str, dict[str, object]]:

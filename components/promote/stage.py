@@ -8,7 +8,7 @@ from components.errors import ArtifactMissing, PromotionRejected
 from components.findings import Finding, require, warnings
 from components.progress import say
 from components.promote.champion import Promoted, last_champion, make_champion, recover
-from components.promote.comparison import Comparison, compare, compare_corruption, judge
+from components.promote.comparison import Comparison, collapse, compare, compare_corruption, judge
 from components.promote.predictions import Predictions, incomparable, of_champion, of_evaluation
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry, model_sha256
@@ -35,10 +35,9 @@ def promote(
     """Make the registered version of *train* the champion, unless it is worse than the present one.
 
     *champion_evaluate* is the evaluation of the champion on the same test split, where it is available; otherwise the
-    champion is fetched from the registry to predict the split. *champion_classes* are the names of its classes, for a
-    model whose file does not hold them. Where params.automatic is false the alias does not move. Raises
-    PromotionRejected with the numbers, or where the two cannot be compared, or with who rolled back from this model,
-    when and why.
+    champion is fetched from the registry to predict the split. *champion_classes* are its class names, for a file that
+    does not hold them. Where params.automatic is false the alias does not move. Raises PromotionRejected with the
+    numbers, or with why the two cannot be compared, or with who rolled back from this model, when and why.
     """
     recover(registry, name, log, who)
     challenger = registry.with_model(name, model_sha256(train))
@@ -58,7 +57,7 @@ def promote(
         test = normalize / "test"
         theirs = of_champion(registry, champion, test, champion_evaluate, champion_classes)
         comparison = _compare(of_evaluation(evaluate), theirs, champion, test)
-        facts["warnings"] = _judged(comparison, gate)
+        facts["warnings"] = _judged(comparison, gate, champion)
         corruption = compare_corruption(evaluate, champion_evaluate)
         facts["comparison"] = comparison.record() | ({"corruption": corruption} if corruption else {})
         facts["reason"] = f"version {challenger.version} has {comparison.in_full()}"
@@ -77,12 +76,12 @@ def _uncompared(last: ModelVersion | Champion | None) -> str:
     return gone or "there was no champion before"
 
 
-def _judged(comparison: Comparison, gate: Gate) -> list[str]:
+def _judged(comparison: Comparison, gate: Gate, champion: ModelVersion) -> list[str]:
     """The warnings about *comparison*, which are printed too; raises PromotionRejected with the errors."""
-    findings = judge(comparison, gate)
-    require(findings, PromotionRejected)
+    findings = [*judge(comparison, gate), *collapse(comparison, champion.accuracy)]
     for text in warnings(findings):
         say(f"  warning: {text}")
+    require(findings, PromotionRejected)
     return warnings(findings)
 
 

@@ -22,3 +22,11 @@ class ModelVersion:
     def model_sha256(self) -> str:
         """The sha256 of the file model.keras; empty where something other than this pipeline registered the version."""
         return self.tags.get(MODEL_SHA256_TAG, "")
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy on its own test images; None where none is written, or a user of MLflow wrote something else."""
+        try:
+            return float(self.tags["accuracy"])
+        except (KeyError, ValueError):
+            return None

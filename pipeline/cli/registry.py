@@ -52,7 +52,7 @@ def _version_json(version: "ModelVersion") -> dict[str, object]:
         "name": version.name,
         "version": version.version,
         "aliases": list(version.aliases),
-        "accuracy": _accuracy(version),
+        "accuracy": version.accuracy,
         "model_sha256": sha256,
         "digest": sha256,  # its name before; programs read it
         "run": _run(version),
@@ -61,16 +61,8 @@ def _version_json(version: "ModelVersion") -> dict[str, object]:
 
 def _version_row(version: "ModelVersion") -> tuple[str, ...]:
     aliases = " ".join(f"@{alias}" for alias in version.aliases)
-    shown = accuracy(_accuracy(version))
+    shown = accuracy(version.accuracy)
     return version.name, version.version, aliases, shown, version.model_sha256[:16], _run(version)
-
-
-def _accuracy(version: "ModelVersion") -> float | None:
-    """The share in the version's tag; None where there is none, or somebody wrote something else there."""
-    try:
-        return float(version.tags["accuracy"])
-    except (LookupError, ValueError):
-        return None
 
 
 def _run(version: "ModelVersion") -> str:

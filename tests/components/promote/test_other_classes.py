@@ -11,7 +11,7 @@ from components.data.classes import ClassChange
 from components.errors import PromotionRejected
 from components.findings import errors, warnings
 from components.models.saving import read_model, write_model
-from components.promote.comparison import Comparison, compare, compare_corruption, judge
+from components.promote.comparison import Comparison, collapse, compare, compare_corruption, judge
 from components.promote.predictions import Predictions, of_champion
 from components.promote.stage import promote
 from components.register.stage import register
@@ -119,6 +119,16 @@ def test_the_log_names_the_classes_that_were_compared() -> None:
         "added_classes": ["ant"],
         "removed_classes": ["dog"],
     }
+
+
+@pytest.mark.parametrize(("accuracy", "told"), [(1.0, True), (0.7, False), (None, False)])
+def test_a_champion_that_is_lost_on_these_images_is_told(accuracy: float | None, told: bool) -> None:
+    """Equal class names do not make one project: `good` and `bad` bottles, `good` and `bad` cables."""
+    names = ["bad", "good"]
+    comparison = compared("good bad", "good bad", "good good", names, names)
+    texts = warnings(collapse(comparison, accuracy))
+    assert bool(texts) is told
+    assert not told or texts[0].startswith("the champion has 50.00 % of these test images right, and had 100.00 % of")
 
 
 def evaluation(folder: Path, classes: Sequence[str]) -> Path:
