@@ -81,8 +81,8 @@ def now() -> str:
 
 
 def check_name(run: str) -> None:
-    """Raise ConfigError where no folder can be called *run*; empty means a new name."""
-    if "/" in run or run in (".", "..") or len(os.fsencode(run)) > LONGEST_NAME:
+    """Raise ConfigError where no folder can be called *run*, or MLflow cannot store it; empty means a new name."""
+    if "/" in run or run in (".", "..") or len(os.fsencode(run)) > LONGEST_NAME or not run.isprintable():
         raise ConfigError(
             f"--run is {shown(run)}; expected a name for a folder, of at most {LONGEST_NAME} bytes, without '/'"
         )

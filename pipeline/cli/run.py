@@ -81,7 +81,6 @@ def stage(options: Namespace) -> int:
 
     check_name(options.run)
     try:
-        _expect_folder_name(options.run)
         done = execute.run_stage(params(options), home(), options.stage, options.run)
     except PublishedElsewhere as end:
         say(str(end))
@@ -94,14 +93,6 @@ def stage(options: Namespace) -> int:
     if options.json:
         print_json(done)
     return 0
-
-
-def _expect_folder_name(run: str) -> None:
-    """Raise ConfigError where *run* cannot be the name of a folder, or MLflow's database would not take it."""
-    if "/" in run or run in (".", "..") or (run and not run.isprintable()) or len(run.encode(errors="replace")) > 255:
-        raise ConfigError(
-            f"--run is {run[:60]!r}; expected a name of at most 255 bytes that a folder may have, such as nightly-7"
-        )
 
 
 @command("show what would run, and why", *SETTINGS, JSON, stage_option("stage", nargs="?", help="only this stage"))

@@ -14,5 +14,5 @@ def test_a_run_whose_name_no_folder_can_have_is_refused(
     """Before anything is written: neither outside the workspace nor what MLflow refuses after the training."""
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
     assert main(["stage", "ingest", "--source", "digits", "--run", name]) == 2
-    assert "expected a name of at most 255 bytes" in capsys.readouterr().err
+    assert "expected a name for a folder, of at most 200 bytes" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
