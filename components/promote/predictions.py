@@ -85,7 +85,7 @@ def _model(registry: Registry, version: ModelVersion) -> "tuple[KerasModel, Sequ
     with tempfile.TemporaryDirectory() as scratch:
         file = registry.model_file(version, Path(scratch))
         if file is None:
-            raise incomparable(version, "is no Keras archive")
+            raise incomparable(version, "has lost its file" if version.model_sha256 else "is no Keras archive")
         return read_model(file), read_classes(file)
 
 

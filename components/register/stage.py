@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from components.artifact_files import Metrics, NormalizedData
+from components.errors import RegistryRefused
 from components.formatting import percent, points
 from components.progress import say
 from components.registry import class_names, model_files
@@ -86,7 +87,7 @@ def _oldest(registry: Registry, name: str, number: str, sha256: str) -> ModelVer
     """Of several versions created at once from one model the oldest stays: every process makes the same choice."""
     version = registry.with_model(name, sha256)
     if version is None:
-        raise RuntimeError(f"version {number} of {name} is not in the registry that has just created it")
+        raise RegistryRefused(f"version {number} of {name} was deleted as soon as it was created; run it again")
     if version.version != number:
         registry.delete_version(name, number)
     return version

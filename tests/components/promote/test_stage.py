@@ -147,5 +147,5 @@ def test_a_champion_without_its_evaluation_predicts_the_test_images(
     assert registry.model_file(champion, tmp_path) is None
     made = trained(2)
     register(made.normalize, made.train, made.evaluate, registry, NAME, lambda: new_run(registry, tmp_path), {})
-    with pytest.raises(PromotionRejected, match=r"is no Keras archive.*--force"):
+    with pytest.raises(PromotionRejected, match=r"has lost its file.*--force"):
         promote(made.normalize, made.train, made.evaluate, registry, NAME, Gate(), tmp_path / "log", WHO, None)

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from components.data.splits import Split
+from components.errors import RegistryRefused
+from components.register import stage
 from components.register.stage import Registered, register, requirements, restore
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
@@ -180,6 +182,12 @@ def test_two_at_once_create_one_version(registry: Registry, again: Callable[...,
     (version,) = registry.versions("m")
     assert [fact["version"] for fact in facts] == [version.version] * 2
     assert version.aliases == ("challenger",)
+
+
+def test_a_version_that_is_deleted_at_once_is_told(registry: Registry) -> None:
+    """Somebody in MLflow's UI was faster than the next look at the registry."""
+    with pytest.raises(RegistryRefused, match=r"version 3 of m was deleted as soon as it was created; run it again"):
+        stage._oldest(registry, "m", "3", "of the model")
 
 
 def test_nothing_to_do_loads_neither_mlflow_nor_tensorflow(
