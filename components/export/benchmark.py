@@ -12,6 +12,7 @@ where the times themselves do not.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from components.data.splits import Split
-from components.errors import ExportRejected
+from components.errors import ExportRejected, Failure, Unavailable
 from components.inference.runtimes import NAMES, load
 from components.models.prediction import Predictor, Probabilities, predict
 
 BATCH_SIZE = 256
+STOPPED = (os.EX_TEMPFAIL, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)  # exit statuses
 ROUNDS, WARM_UP, TIMED = 10, 5, 30  # single images; WARM_UP untimed ones precede the TIMED ones of a file in each round
 
 
@@ -41,18 +43,28 @@ class Measurement:
 
 
 def benchmark(runtime: str, files: Sequence[Path], split: Path) -> list[Measurement]:
-    """A measurement of each of *files*; raises ExportRejected where *runtime* cannot run one."""
+    """A measurement of each of *files*; raises ExportRejected where *runtime* cannot run one.
+
+    Raises Unavailable where the machine stopped it: for want of memory, by a signal, or by an error of its disk.
+    """
     root = Path(__file__).resolve().parents[2]
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(path.absolute()) for path in (split, Path(folder), *files)]
         command = [sys.executable, "-m", "components.export.benchmark", runtime, *paths]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"it ended with exit status {done.returncode}"])[-1]
-            raise ExportRejected(f"{NAMES[runtime]} cannot run {reason[:1000]}")
+            raise _failure(runtime, done.returncode, done.stderr)
         times = json.loads(done.stdout.splitlines()[-1])
         parts = [np.load(Path(folder, f"{number}.npy"), allow_pickle=False) for number in range(len(files))]
         return [Measurement(part, **row) for part, row in zip(parts, times, strict=True)]
+
+
+def _failure(runtime: str, status: int, errors: str) -> Failure:
+    reason = (errors.strip().splitlines() or [f"a file: it ended with exit status {status}"])[-1][:1000]
+    if status in STOPPED:
+        names = f" by {signal.Signals(-status).name}" if status < 0 else f": {reason}"
+        return Unavailable(f"{NAMES[runtime]} was stopped{names}; run it again: what was finished is kept")
+    return ExportRejected(f"{NAMES[runtime]} cannot run {reason}")
 
 
 def latencies(models: Sequence[Predictor], split: Split) -> list[dict[str, float]]:
@@ -89,7 +101,9 @@ def main() -> None:
             np.save(args.folder / f"{number}.npy", predict(model, split, BATCH_SIZE))
             models.append(load(args.runtime, file, threads=1))
         except Exception as error:  # whatever a runtime raises for a file that it cannot run
-            sys.exit(f"{file.name}: {' '.join(str(error).split())}")
+            sys.stderr.write(f"{file.name}: {' '.join(str(error).split()) or type(error).__name__}\n")
+            of_machine = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
+            sys.exit(os.EX_TEMPFAIL if of_machine else 1)
     if args.runtime != "tensorflow" and "tensorflow" in sys.modules:
         raise RuntimeError("TensorFlow was loaded: this would not measure what a phone computes")
     sys.stdout.write(json.dumps(latencies(models, split)) + "\n")

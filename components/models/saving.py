@@ -6,6 +6,7 @@ model.keras   zip, entries sorted by name and dated 1980-01-01
   model.weights.h5    the weights, batch normalisation's moving averages among them
 """
 
+import errno
 import json
 import tempfile
 import zipfile
@@ -91,6 +92,8 @@ def _reading(path: Path) -> Iterator[None]:
     except MemoryError:
         raise Unavailable(f"there is too little memory to read {path}; free some, and run it again") from None
     except Exception as error:  # of zipfile, zlib, h5py, TensorFlow: damaged bytes can make them raise anything
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # the disk's fault; another's has no number
+            raise
         if type(error).__name__ == "ResourceExhaustedError":
             raise Unavailable(f"there is too little memory to read {path}; free some, and run it again") from None
         reason = str(error).strip().splitlines() or [type(error).__name__]
