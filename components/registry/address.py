@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from components.errors import ConfigError
+from components.errors import ConfigError, RegistryUnreachable
 from components.registry import database
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
@@ -15,9 +15,16 @@ EXPECTED = "expected sqlite:////FOLDER/mlflow.db or http://HOST:PORT; without it
 
 
 def expect_registry(uri: str) -> None:
-    """Raise ConfigError unless *uri* can be the address of a registry."""
+    """Raise ConfigError unless *uri* can be the address of a registry.
+
+    Raises RegistryUnreachable where a folder is in the place of its file: that may change, the address is right.
+    """
     if problem := next(_problems(uri), ""):
         raise ConfigError(f"MLFLOW_TRACKING_URI is {uri!r}: {problem}")
+    if (path := database.path_of(uri)) and path.is_dir():
+        raise RegistryUnreachable(
+            f"MLflow's database {path} is a folder, expected a file; move it away, and run it again"
+        )
 
 
 def _problems(uri: str) -> Iterator[str]:
@@ -48,8 +55,6 @@ def _file_problems(uri: str) -> Iterator[str]:
     path = database.path_of(uri)
     if uri in ("sqlite:", "sqlite://") or (path and str(path) in (".", *MEMORY)):
         yield f"a database in memory ends with its process; {EXPECTED}"
-    elif path and path.is_dir():
-        yield f"{path} is a folder; {EXPECTED}"
 
 
 def _driver_problems(kind: str, driver: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ def test_other_addresses_are_taken(uri: str) -> None:
 
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     """SQLite would say that it is unable to open the database file."""
-    with pytest.raises(ConfigError, match="is a folder; expected"):
+    with pytest.raises(RegistryUnreachable, match="is a folder, expected a file"):
         Registry(f"sqlite:///{tmp_path}")
 
 
