@@ -19,6 +19,7 @@ from pipeline.graph import Facts
 from pipeline.store.recipe import Recipe
 
 MANIFEST = "manifest.json"
+LARGE = 2**22  # bytes in all, from which on threads hash faster than one: to start them takes a millisecond
 CHANGED, MISSING = "was changed since it was published", "was deleted since it was published"
 # What file managers and network file systems leave in a folder that somebody looked at or deleted from.
 LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
@@ -115,9 +116,11 @@ def difference(files: dict[str, str], present: dict[str, os.stat_result]) -> tup
 def hash_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
     """Name -> sha256 of the files *names* below *folder*, of every file but the manifest where it is None."""
     chosen = sorted(names if names is not None else (name for name, _ in files_of(folder)))
+    paths = [folder / name for name in chosen]
+    if sum(path.stat().st_size for path in paths) < LARGE:
+        return dict(zip(chosen, map(sha256_of_file, paths), strict=True))
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        hashes = pool.map(lambda name: sha256_of_file(folder / name), chosen)
-        return dict(zip(chosen, hashes, strict=True))
+        return dict(zip(chosen, pool.map(sha256_of_file, paths), strict=True))
 
 
 def corrupt(path: Path | str, happened: str, stage: str) -> str:

@@ -156,7 +156,13 @@ def _is_followed(name: str, importer: str) -> bool:
         return True
     module = find_module(top)
     if module and not module.file:  # a namespace package: one part may be installed and another one not
-        module = find_module(name.removesuffix(".*"))
+        return _is_not_installed(name.removesuffix(".*"))
+    return _is_not_installed(top)
+
+
+@cache
+def _is_not_installed(name: str) -> bool:
+    module = find_module(name)
     return bool(module and not (module.file and is_installed(module.file)))
 
 
