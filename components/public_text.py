@@ -38,7 +38,10 @@ def public(value: Any) -> Any:
 
 def printable(text: str) -> str:
     """*text* in characters that every stream, file and database takes."""
-    return text if text.isprintable() else UNPRINTABLE.sub(_escaped, text)
+    if text.isprintable():
+        return text
+    # line by line: of the million characters of a report hardly a line is searched
+    return "\n".join(line if line.isprintable() else UNPRINTABLE.sub(_escaped, line) for line in text.split("\n"))
 
 
 def _escaped(found: re.Match[str]) -> str:

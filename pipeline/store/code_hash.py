@@ -152,8 +152,9 @@ def code_hashes(cache: Path | None = None) -> CodeHashes:
 def _is_followed(name: str, importer: str) -> bool:
     """Whether the module or attribute *name* is part of the code of *importer*: of its package, or not installed."""
     top = name.partition(".")[0]
-    if top == importer.partition(".")[0]:
-        return True
+    own = importer.partition(".")[0]
+    if top == own or (own == "components" and top in sys.stdlib_module_names):
+        return top == own
     module = find_module(top)
     if module and not module.file:  # a namespace package: one part may be installed and another one not
         return _is_not_installed(name.removesuffix(".*"))
