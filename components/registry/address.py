@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from components.errors import ConfigError, RegistryUnreachable
+from components.errors import ConfigError
 from components.registry import database
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
@@ -15,16 +15,9 @@ EXPECTED = "expected sqlite:////FOLDER/mlflow.db or http://HOST:PORT; without it
 
 
 def expect_registry(uri: str) -> None:
-    """Raise ConfigError unless *uri* can be the address of a registry.
-
-    Raises RegistryUnreachable where a folder is in the place of its file: that may change, the address is right.
-    """
+    """Raise ConfigError unless *uri* can be the address of a registry."""
     if problem := next(_problems(uri), ""):
         raise ConfigError(f"MLFLOW_TRACKING_URI is {uri!r}: {problem}")
-    if (path := database.path_of(uri)) and path.is_dir():
-        raise RegistryUnreachable(
-            f"MLflow's database {path} is a folder, expected a file; move it away, and run it again"
-        )
 
 
 def _problems(uri: str) -> Iterator[str]:

@@ -47,10 +47,11 @@ def test_other_addresses_are_taken(uri: str) -> None:
     Registry(uri)
 
 
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
-    """SQLite would say that it is unable to open the database file."""
-    with pytest.raises(RegistryUnreachable, match="is a folder, expected a file"):
-        Registry(f"sqlite:///{tmp_path}")
+def test_a_folder_in_the_place_of_the_database_stops_a_run_where_it_needs_it(tmp_path: Path) -> None:
+    """It may be gone by then, as a server that is away may be back: training goes on without."""
+    registry = Registry(f"sqlite:///{tmp_path}")
+    with pytest.raises(RegistryUnreachable, match="unable to open database file"):
+        registry.versions("m")
 
 
 def test_a_missing_driver_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
