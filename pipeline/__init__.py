@@ -12,5 +12,6 @@ for _name, _value in {
     "NO_GCE_CHECK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # read when TensorFlow is imported, by whatever imports it first
 }.items():
     os.environ.setdefault(_name, _value)

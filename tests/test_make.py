@@ -159,7 +159,9 @@ printf '%s\\n' "$@" "$PIPELINE_CONFIG" "$MNIST_DIR" "$PIPELINE_HOME"
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> list[str]:
-    variables = {name: value for name, value in os.environ.items() if name not in ("PIPELINE_CONFIG", "MNIST_DIR")}
+    # without those of the make that runs the tests: it would print which folder it enters
+    ours = ("PIPELINE_CONFIG", "MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    variables = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         ["make", *arguments],
         cwd=folder, env=variables | environment, capture_output=True, text=True, check=True,

@@ -197,6 +197,7 @@ def test_whatever_a_checkpoint_holds_training_restarts(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 2**10  # KiB
 
 
+@pytest.mark.parametrize("kind", ["foreign", "truncated"])
 def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
     normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -253,6 +253,8 @@ def test_airflow_has_the_settings_of_make_airflow(tmp_path: Path) -> None:
     otherwise = {
         "CORE__EXECUTOR", "CORE__EXECUTION_API_SERVER_URL", "API__BASE_URL", "CORE__DAGS_FOLDER",
         "CORE__PLUGINS_FOLDER", "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+        # the containers' volumes are theirs alone
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS", "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS",
     }  # fmt: skip
     chosen = [n for n in {**local._defaults(), **local._fixed()} if n.startswith("AIRFLOW__") and "HOST" not in n]
     same = {n for n in chosen if n.removeprefix("AIRFLOW__") not in otherwise}
