@@ -56,6 +56,9 @@ class Supervisor:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._status: int | None = None
         self._woken = _wakeup()
+        self._early: list[int] = []  # signals that came before there was a command to pass them on to
+        for number in PASSED_ON:
+            signal.signal(number, lambda number, _: self._early.append(number))
         self._child = subprocess.Popen(
             command,
             env={**os.environ, "TMPDIR": str(temporary)},
@@ -65,6 +68,8 @@ class Supervisor:
         )
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
+        for early in self._early:
+            self._pass_on(early, None)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         if self._status is None:
