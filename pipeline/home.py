@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.errors import StorageFailed
 from components.registry.database import address_of
 from components.system import locks
 from components.system.files import expanded
@@ -79,8 +80,14 @@ class Home:
     def prepare(self) -> None:
         """Create the workspace; raises StorageFailed where that is impossible."""
         with storage_errors(self.root):
-            for folder in (self.root / "artifacts", self.runs, self.cache, self.root / "locks"):
-                folder.mkdir(parents=True, exist_ok=True)
+            try:
+                for folder in (self.root / "artifacts", self.runs, self.cache, self.root / "locks"):
+                    folder.mkdir(parents=True, exist_ok=True)
+            except (FileNotFoundError, FileExistsError) as error:  # in /proc, or where a file or a dead link is
+                raise StorageFailed(
+                    f"the workspace {self.root} cannot be created ({error.filename}: {error.strerror}); set "
+                    "PIPELINE_HOME to another folder"
+                ) from error
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -36,7 +36,7 @@ def _sentence(error: OSError, root: Path) -> str:
     if named and not _concerns(Path(error.filename), root):
         failed = f"the disk failed at {place} ({error.strerror}); check it (dmesg), then run it again"
         return failed if error.errno in FAILING else ""
-    if error.errno in FULL or _cut_off(error) or (named and error.errno not in NOT_USABLE and _is_full(root)):
+    if error.errno in FULL or _cut_off(error) or (error.errno is None and _is_full(root)):
         return _full(root)
     if error.errno in FAILING:
         return (
@@ -75,4 +75,5 @@ def _cut_off(error: OSError) -> bool:
 
 
 def _is_full(folder: Path) -> bool:
-    return any(shutil.disk_usage(p).free < 2**20 for p in (folder, *folder.parents) if p.exists())
+    usages = (shutil.disk_usage(path) for path in (folder, *folder.parents) if path.exists())
+    return any(usage.free < 2**20 for usage in usages if usage.total)  # /proc has no size

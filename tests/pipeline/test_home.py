@@ -1,10 +1,20 @@
-"""The workspace: its locks."""
+"""The workspace: that it is created or refused in a sentence, and its locks."""
 
 from pathlib import Path
 
 import pytest
 
+from components.errors import StorageFailed
 from pipeline.home import Home
+
+
+@pytest.mark.parametrize("place", ["dead link", "file", "file/below", "/proc/workspace"])
+def test_a_workspace_that_cannot_be_created_is_refused_in_a_sentence(tmp_path: Path, place: str) -> None:
+    """It names the folder and the variable, and no disk that is full."""
+    (tmp_path / "file").touch()
+    (tmp_path / "dead link").symlink_to(tmp_path / "gone" / "gone")
+    with pytest.raises(StorageFailed, match=r"^(the workspace|cannot use) .*set PIPELINE_HOME to (a|another) folder"):
+        Home(tmp_path / place).prepare()
 
 
 @pytest.mark.parametrize(
