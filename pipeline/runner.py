@@ -212,7 +212,8 @@ class Runner:
         with storage_errors(self.home.root):
             done = self._act(stage) if STAGES[stage].effect else self._obtain(stage, force)
         self._outdated.discard(stage)
-        self._record(replace(done, seconds=round(time.monotonic() - start, 3)))
+        done = replace(done, seconds=round(time.monotonic() - start, 3))
+        self._record(done)
         self.judge(stage)
         self.save()
         return done

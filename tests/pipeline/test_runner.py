@@ -54,6 +54,15 @@ def test_a_run_with_nothing_changed_reuses_everything(home: Path) -> None:
     assert digests(first) == digests(second)
 
 
+def test_the_outcome_of_a_stage_is_the_one_in_the_record(home: Path) -> None:
+    """What a line of progress and Airflow's result say of a stage, its seconds included."""
+    params = config.load("", QUICK, "digits", {})
+    with execute.recorded(params, Home(home), "timed") as runner:
+        done = runner.run_stage("ingest")
+    assert done == runner.record.done("ingest")
+    assert done.seconds > 0
+
+
 def test_a_new_gate_judges_the_reused_evaluation_and_makes_nothing(home: Path) -> None:
     """A raised gate refuses at once, without training again, and leaves champion and challenger where they are."""
     before = command(home, "models", "--json").stdout
