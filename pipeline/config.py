@@ -185,7 +185,7 @@ def _problem(name: str, value: object) -> str | None:
 
 
 def _never(name: str, value: object) -> str | None:
-    """What is wrong with a schedule; not told by `written`, as the DAG file itself refuses it."""
+    """What is wrong with a schedule; not reported by `written`, as the DAG file itself refuses it."""
     if name in SCHEDULES:
         try:
             cron.check(str(value), usual=str(SETTINGS[name].default))

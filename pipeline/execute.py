@@ -140,7 +140,7 @@ def _state(error: BaseException | None, part: str) -> str:
 def _end(runner: Runner, recorder: RunRecorder, part: str, error: BaseException | None) -> None:
     """Record how the run ended, then write its report and log it.
 
-    A failure in that is told, and is how the run ended only where it had succeeded: it must not replace *error*.
+    A failure in that is how the run ended only where it had succeeded; otherwise it is a warning, beside *error*.
     """
     record = runner.record
     record.state, record.error, record.finished = _state(error, part), _text(error), now()

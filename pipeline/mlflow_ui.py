@@ -16,7 +16,7 @@ from pipeline.home import Home
 
 
 def variables(home: Home) -> dict[str, str]:
-    """What tells the server where its database is; no argument, for those are visible to all users.
+    """The variables that name the database to the server; no argument, for those are visible to all users.
 
     A file is named without its folder, in which the server runs: MLflow would make folders of an encoded path.
     """

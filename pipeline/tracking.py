@@ -83,7 +83,7 @@ class Tracking:
         return artifact.path if artifact else None
 
     def champion_classes(self) -> list[str] | None:
-        """The names of the classes that the champion knows; None where there is no champion, or nothing tells them."""
+        """The names of the classes that the champion knows; None where there is none, or they are unknown."""
         try:
             champion = self.registry.alias(self.params.register.name, CHAMPION)
         except RegistryUnreachable:

@@ -1,4 +1,4 @@
-"""The check of ingest: what was left out and what looks wrong, told of a reused artifact too. Standard library only."""
+"""The check of ingest: what was left out and what looks wrong, for a reused artifact too. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -113,7 +113,7 @@ def _class_change(comparison: Comparison, gate: Gate) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"champion and challenger are compared on {n:,} test images only, those of the "
-            f"{counted(len(comparison.classes.both))} that both know; a larger test split tells more",
+            f"{counted(len(comparison.classes.both))} that both know; use a larger test split",
         )
     if removed:
         text = f"the challenger no longer knows {quoted(removed)}, which the champion knows"

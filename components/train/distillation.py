@@ -31,7 +31,7 @@ def read_teacher(file: TeacherFile, shape: Sequence[int], classes: Sequence[str]
     if takes != tuple(shape):
         raise ConfigError(f"the teacher takes images of {takes}, expected {tuple(shape)}; {OTHER}")
     if not known or len(known) != model.output_shape[-1]:
-        raise ConfigError(f"nothing tells the names of the teacher's {model.output_shape[-1]} classes; {OTHER}")
+        raise ConfigError(f"the names of the teacher's {model.output_shape[-1]} classes are unknown; {OTHER}")
     if change := ClassChange.between(known, classes):
         raise ConfigError(f"the teacher {_difference(change)}; {OTHER}")
     columns = [list(known).index(name) for name in classes]

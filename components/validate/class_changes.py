@@ -1,4 +1,4 @@
-"""Classes that appeared or disappeared since the champion was trained, told before anything is trained on them."""
+"""Classes that appeared or disappeared since the champion was trained, reported before anything is trained on them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
