@@ -50,7 +50,8 @@ def test_who_waits_says_for_what_and_for_whom_and_says_it_again(
 ) -> None:
     """A process that waits for hours must not do so without a word."""
     line = f"  waiting for it, which process {os.getpid()} holds; Ctrl-C ends the waiting"
-    assert wait_for(tmp_path / "lock", 3, capfd).splitlines()[:3] == [line] * 3
+    # a line may be cut where capfd empties its file while it is written
+    assert wait_for(tmp_path / "lock", 20, capfd).count(line) > 2
 
 
 def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
