@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from components.errors import ConfigError
+from components.formatting import did_you_mean
 from components.registry import database
 
 DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
@@ -70,8 +71,6 @@ def _unknown(uri: str, scheme: str) -> str:
         return f"a registry of Databricks has no aliases, by which a champion is known; {EXPECTED}"
     if scheme in ("", "file"):
         return f"MLflow keeps no registry in a folder; {EXPECTED}"
-    from difflib import get_close_matches
-
-    close = get_close_matches(scheme, (*SERVERS, *DATABASES), n=1)
-    hint = f" (did you mean {close[0]}:?)" if close else ""
+    guess = did_you_mean(f"{scheme}:", [f"{known}:" for known in (*SERVERS, *DATABASES)])
+    hint = f" ({guess})" if guess else ""
     return f"MLflow knows no addresses of the kind {scheme}:{hint}; {EXPECTED}"

@@ -311,5 +311,5 @@ def _reason(error: Exception) -> str:
 
     That an address is left to MLflow's client (Unknown) is no cause.
     """
-    told = [cause for cause in causes(error) if not isinstance(cause, Unknown)]
-    return " ".join(str(told[-1]).split())[:200] or type(error).__name__
+    known = [cause for cause in causes(error) if not isinstance(cause, Unknown)]
+    return " ".join(str(known[-1]).split())[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""A full or unwritable disk, told apart from an MLflow that does not answer, whoever met it: Python or SQLite."""
+"""A full or unwritable disk, distinguished from an MLflow that does not answer, whoever met it: Python or SQLite."""
 
 import errno
 import sqlite3

@@ -58,7 +58,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def flush(path: Path) -> None:
+def flush(path: str | Path) -> None:
     """Write the file or folder *path* to the disk, so that it is there after a power failure. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, Failure, StorageFailed
+from components.system.files import flush
 from components.system.stat_cache import StatCache
 from pipeline.graph import Facts
 from pipeline.store.artifact import (
@@ -321,12 +322,3 @@ def _sweep(draft: Path) -> bool:
         return False
     finally:
         os.close(lock)
-
-
-def flush(path: str | Path) -> None:
-    """Have the disk hold *path*, file or folder, before anything that relies on it is written."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
