@@ -4,6 +4,8 @@
     "rotate,elastic"          the default strength of each
     "" or "none"              no augmentation
 
+Saturation and hue change nothing in grey images, which have neither.
+
 Standard library only; components/data/augmentation/transforms.py says what each kind does to an image.
 """
 
@@ -28,8 +30,17 @@ KINDS = {
     "zoom": Kind(0.1, 0.9, "share of the size"),
     "shear": Kind(5, 60, "degrees"),
     "elastic": Kind(1, 5, "pixels at 28x28"),
+    "flip_horizontal": Kind(0.5, 0.5, "share of the images"),
+    "flip_vertical": Kind(0.5, 0.5, "share of the images"),
+    "contrast": Kind(0.2, 1, "share of the contrast"),
+    "brightness": Kind(0.2, 1, "share of white"),
+    "saturation": Kind(0.2, 1, "share of the saturation"),
+    "hue": Kind(0.05, 0.5, "share of the circle of colours"),
     "erase": Kind(0.2, 0.9, "share of the area"),
 }
+
+
+COLOUR_ONLY = ("saturation", "hue")
 
 
 def strengths(text: str) -> dict[str, float]:
@@ -50,6 +61,11 @@ def strengths(text: str) -> dict[str, float]:
     if problems:
         raise ValueError(", and ".join(problems))
     return {name: named[name] for name in KINDS if named.get(name)}
+
+
+def without_effect(text: str, channels: int) -> list[str]:
+    """The kinds that *text* names and that change nothing in images with so many channels."""
+    return [name for name in strengths(text) if channels == 1 and name in COLOUR_ONLY]
 
 
 def canonical(text: str) -> str:

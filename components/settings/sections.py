@@ -206,7 +206,9 @@ class Train(Section):
     )
     patience: int = setting(3, "epochs without a better validation loss before training stops", minimum=1)
     augment: str = setting(
-        "", "augmentation, such as rotate=10,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.2", spelling=canonical
+        "",
+        "augmentation, such as rotate=10,shift=0.1,flip_horizontal,brightness=0.2 (docs/training.md)",
+        spelling=canonical,
     )
     members: int = setting(1, "number of networks in the ensemble, each with its own seed", minimum=1, maximum=64)
     member_models: str = setting(

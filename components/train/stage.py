@@ -15,6 +15,7 @@ from components.artifact_files import FinalMetrics, HistoryRow, MemberSummary, T
 from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
+from components.settings.augmentation import without_effect
 from components.settings.sections import Train
 from components.system.processor import processor
 from components.system.tensorflow import KerasModel, use_threads
@@ -60,6 +61,8 @@ def train(
     if bool(params.teacher) != (teacher is not None):
         raise ValueError("a teacher takes its file and its name in the settings")
     task = Task(normalize, params, work, logs, teacher)
+    if unused := without_effect(params.augment, task.data["shape"][-1]):
+        say(f"  train.augment: {' and '.join(unused)} change nothing, as the images are grey")
     trained = [train_network(part, watch if k == 0 else None) for k, part in enumerate(_member_tasks(task))]
     final = trained[0].model if len(trained) == 1 else ensemble([network.model for network in trained])
     write_model(final, out / "model.keras", task.data["classes"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.settings.augmentation import KINDS, canonical, strengths
+from components.settings.augmentation import KINDS, canonical, strengths, without_effect
 from components.settings.sections import Train
 from pipeline import config
 
@@ -44,7 +44,10 @@ def test_a_bare_name_gets_the_default_strength() -> None:
     [
         ("rotatoin=10", "no augmentation is called 'rotatoin' (did you mean 'rotate'?)"),
         ("Shift", "no augmentation is called 'Shift' (did you mean 'shift'?)"),
-        ("xyz", "no augmentation is called 'xyz' (expected some of rotate, shift, zoom, shear, elastic, erase)"),
+        ("xyz", "no augmentation is called 'xyz' (expected some of rotate, shift, zoom, shear, elastic, flip_horizontal, "),
+        ("flip", "no augmentation is called 'flip' (expected some of rotate"),
+        ("flip_horizontal=1", "flip_horizontal is '1', expected 0 to 0.5 (share of the images)"),
+        ("hue=1", "hue is '1', expected 0 to 0.5 (share of the circle of colours), such as hue=0.05"),
         ("shift=2", "shift is '2', expected 0 to 0.5 (share of the side), such as shift=0.1"),
         ("rotate=-5", "rotate is '-5', expected 0 to 180 (degrees), such as rotate=10"),
         ("zoom=nan", "zoom is 'nan', expected 0 to 0.9"),
@@ -75,3 +78,10 @@ def test_every_text_is_read_or_refused(text: str) -> None:
     """No other exception is raised, and every strength is within its range."""
     with contextlib.suppress(ValueError):
         assert all(0 < value <= KINDS[name].maximum for name, value in strengths(text).items())
+
+
+def test_colour_has_no_effect_on_grey_images() -> None:
+    """Saturation and hue are what a grey image lacks; light changes in both."""
+    text = "rotate,brightness,contrast,hue,saturation"
+    assert without_effect(text, 1) == ["saturation", "hue"]
+    assert without_effect(text, 3) == without_effect("rotate,contrast", 1) == []

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from components.data.augmentation import warping
+from components.data.augmentation import colour, warping
 from components.data.augmentation.transforms import affine, augmenter, elastic
-from components.settings.augmentation import KINDS
+from components.settings.augmentation import COLOUR_ONLY, KINDS
 from components.system.tensorflow import tensorflow
 
 ALL = ",".join(KINDS)
@@ -62,8 +62,15 @@ def directions(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 # --- all kinds
 
 
-@pytest.mark.parametrize("text", [*KINDS, ALL])
-@pytest.mark.parametrize("shape", [(5, 28, 28, 1), (3, 9, 14, 3), (2, 33, 8, 1)])
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        (text, shape)
+        for text in [*KINDS, ALL]
+        for shape in [(5, 28, 28, 1), (3, 9, 14, 3), (2, 33, 8, 1)]
+        if not (text in COLOUR_ONLY and shape[-1] == 1)
+    ],
+)
 def test_every_shape_is_kept_and_its_pixels_change(text: str, shape: tuple[int, int, int, int]) -> None:
     """The result is uint8 of the same shape with other pixels; the input is unchanged."""
     images = noise(*shape)
@@ -78,11 +85,21 @@ def test_every_shape_is_kept_and_its_pixels_change(text: str, shape: tuple[int, 
 @pytest.mark.parametrize("text", [*KINDS, ALL])
 def test_the_seed_determines_the_result(text: str) -> None:
     """The same seed gives the same bytes, another step others; images of one batch differ from one another."""
-    images = np.repeat(noise(1, 28, 28, 1), COUNT, axis=0)
+    images = np.repeat(noise(1, 28, 28, 3), COUNT, axis=0)
     first, same, other = (augmented(images, text, step) for step in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
-    assert len(np.unique(first, axis=0)) > COUNT / 3
+    assert len(np.unique(first, axis=0)) > (1 if text.startswith("flip") else COUNT / 3)
+
+
+@pytest.mark.parametrize("text", [*KINDS, ALL])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_part_of_a_batch_is_augmented_as_in_the_whole(text: str, channels: int) -> None:
+    """What a worker computes does not depend on how the batch was divided."""
+    images = noise(13, 20, 30, channels)
+    if augment := augmenter(images.shape[1:], text):
+        parts = [augment(images[i : i + 5], seed(1), (i, 13)).numpy() for i in (0, 5, 10)]
+        np.testing.assert_array_equal(np.concatenate(parts), augment(images, seed(1)).numpy())
 
 
 def test_an_image_of_one_colour_stays_the_same() -> None:
@@ -94,6 +111,13 @@ def test_an_image_of_one_colour_stays_the_same() -> None:
 def test_without_a_kind_there_is_no_augmenter() -> None:
     """No text, or strengths of 0, cost nothing."""
     assert augmenter((8, 8, 1), "") is augmenter((8, 8, 1), "rotate=0,erase=0") is None
+
+
+def test_colour_does_not_apply_to_grey_images() -> None:
+    """Saturation and hue alone cost nothing there; beside other kinds they change nothing."""
+    assert augmenter((8, 8, 1), "saturation,hue") is None
+    images = noise(COUNT, 8, 8, 1)
+    np.testing.assert_array_equal(augmented(images, "contrast,saturation,hue"), augmented(images, "contrast"))
 
 
 # --- each kind
@@ -219,6 +243,88 @@ def test_erasing_does_not_change_the_other_kinds() -> None:
     images = noise(COUNT, 28, 28, 1)
     moved, both = augmented(images, "rotate,shift,elastic"), augmented(images, "rotate,shift,elastic,erase=0.1")
     assert (moved == both).mean() > 0.9
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.5), st.integers(0, 10**9))
+def test_a_flip_mirrors_its_share_of_the_images_exactly(share: float, step: int) -> None:
+    """Each direction on its own: every image is the original or its mirror image, pixel for pixel."""
+    images = noise(1, 9, 14, 3)
+    batch = np.repeat(images, 1000, axis=0)
+    for text, axis in ((f"flip_horizontal={share}", 2), (f"flip_vertical={share}", 1)):
+        out = augmented(batch, text, step)
+        same, mirrored = ((out == form).all(axis=(1, 2, 3)) for form in (images, np.flip(images, axis)))
+        assert (same ^ mirrored).all()
+        assert abs(mirrored.mean() - share) < 0.06
+    both = augmented(batch, "flip_horizontal,flip_vertical", step)
+    forms = [images, np.flip(images, 1), np.flip(images, 2), np.flip(images, (1, 2))]
+    shares = [(both == form).all(axis=(1, 2, 3)).mean() for form in forms]
+    assert sum(shares) == 1
+    assert min(shares) > 0.19
+
+
+def test_a_flip_does_not_change_the_other_kinds() -> None:
+    """It has its own random numbers: images that are not mirrored are moved as they are without it."""
+    images = noise(COUNT, 12, 12, 1)
+    moved, both = augmented(images, "rotate,shift"), augmented(images, "rotate,shift,flip_vertical=0.25")
+    assert (moved == both).all(axis=(1, 2, 3)).mean() > 0.5
+
+
+AMOUNTS = np.linspace(-0.5, 0.5, COUNT, dtype=np.float32)
+
+
+def recoloured(images: NDArray[np.uint8], **amounts: NDArray[np.float32]) -> NDArray[np.int64]:
+    out: NDArray[np.int64] = colour.adjust(images, amounts).numpy().astype(np.int64)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "transformation"),
+    [
+        ("brightness", "RandomBrightness", {"rgb_delta": 255 * AMOUNTS[:, None, None, None]}),
+        ("contrast", "RandomContrast", {"contrast_factor": 1 + AMOUNTS[:, None, None, None]}),
+        ("saturation", "RandomSaturation", {"factor": 1 + AMOUNTS}),
+        ("hue", "RandomHue", {"factor": AMOUNTS}),
+    ],
+)
+def test_light_and_colour_have_the_arithmetic_of_keras(
+    kind: str, layer: str, transformation: dict[str, NDArray[np.float32]]
+) -> None:
+    """The same amounts give the same pixels, to the rounding; an amount of 0 leaves every pixel as it is."""
+    import keras
+
+    images = noise(COUNT, 9, 14, 3)
+    images[:, 0], images[:, 1], images[:, 2] = 0, 255, images[:, 2, :, :1]  # black, white and grey too
+    unit = layer == "RandomSaturation"
+    made = getattr(keras.layers, layer)(0.5, value_range=(0, 1) if unit else (0, 255))
+    pixels = images.astype(np.float32) / (255 if unit else 1)
+    expected = np.asarray(made.transform_images(pixels, transformation)) * (255 if unit else 1)
+    assert np.abs(recoloured(images, **{kind: AMOUNTS}) - expected).max() <= 0.502
+    np.testing.assert_array_equal(recoloured(images, **{kind: np.zeros(COUNT, np.float32)}), images)
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.4), st.integers(0, 10**9))
+def test_brightness_is_drawn_up_to_its_strength_in_both_directions(share: float, step: int) -> None:
+    """The same for every pixel of an image."""
+    change = augmented(np.full((256, 4, 5, 3), 128, np.uint8), f"brightness={share}", step).astype(int) - 128
+    assert (change == change[:, :1, :1, :1]).all()
+    assert np.abs(change).max() <= 255 * share + 1
+    assert change.min() < -255 * share * 0.9
+    assert change.max() > 255 * share * 0.9
+
+
+def test_hue_turns_the_circle_of_colours() -> None:
+    """A third of the circle takes red to green, green to blue and blue to red, and leaves grey alone."""
+    images = np.array([[255, 0, 0], [0, 200, 0], [0, 0, 9], [77, 77, 77]], np.uint8).reshape(1, 2, 2, 3)
+    turned = recoloured(images, hue=np.array([1 / 3], np.float32)).reshape(4, 3).tolist()
+    assert turned == [[0, 255, 0], [0, 0, 200], [9, 0, 0], [77, 77, 77]]
+
+
+def test_the_draws_of_light_and_colour_do_not_depend_on_each_other() -> None:
+    """Brightness alone changes an image as it does beside a contrast and colours that have no effect."""
+    images = np.full((COUNT, 4, 4, 3), 100, np.uint8)
+    np.testing.assert_array_equal(augmented(images, "brightness"), augmented(images, "brightness,contrast,hue"))
 
 
 def test_it_runs_in_a_graph_for_batches_of_any_size() -> None:
