@@ -44,7 +44,7 @@ def test_a_bare_name_gets_the_default_strength() -> None:
     [
         ("rotatoin=10", "no augmentation is called 'rotatoin' (did you mean 'rotate'?)"),
         ("Shift", "no augmentation is called 'Shift' (did you mean 'shift'?)"),
-        ("xyz", "no augmentation is called 'xyz' (expected some of rotate, shift, zoom, shear, elastic, flip_horizontal, "),
+        ("xyz", "no augmentation is called 'xyz' (expected some of rotate, shift, zoom, shear, elastic, flip_horizon"),
         ("flip", "no augmentation is called 'flip' (expected some of rotate"),
         ("flip_horizontal=1", "flip_horizontal is '1', expected 0 to 0.5 (share of the images)"),
         ("hue=1", "hue is '1', expected 0 to 0.5 (share of the circle of colours), such as hue=0.05"),

@@ -31,6 +31,14 @@ def trained(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_kinds_of_augmentation_without_effect_are_reported(
+    normalized: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The images are grey: they have neither saturation nor hue."""
+    run(normalized, tmp_path, epochs=1, augment="brightness,saturation,hue")
+    assert "train.augment: saturation and hue change nothing, as the images are grey" in capsys.readouterr().err
+
+
 def test_a_nan_loss_rejects_the_model(normalized: Path, tmp_path: Path) -> None:
     """NaN weights end the training in its first epoch, with the value and what to change.
 
