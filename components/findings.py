@@ -13,9 +13,12 @@ from components.errors import PipelineError
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence with the value and what was expected; an error rejects, a warning is shown."""
+    """A sentence with the value and what was expected; an error rejects, a warning is shown.
 
-    severity: Literal["error", "warning"]
+    A note is shown too: a fact about the data or the run that a user should know and need not act on.
+    """
+
+    severity: Literal["error", "warning", "note"]
     text: str
 
 
@@ -25,6 +28,10 @@ def errors(findings: Sequence[Finding]) -> list[str]:
 
 def warnings(findings: Sequence[Finding]) -> list[str]:
     return [finding.text for finding in findings if finding.severity == "warning"]
+
+
+def notes(findings: Sequence[Finding]) -> list[str]:
+    return [finding.text for finding in findings if finding.severity == "note"]
 
 
 def require(findings: Sequence[Finding], rejection: type[PipelineError]) -> None:

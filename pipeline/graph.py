@@ -39,6 +39,7 @@ class StageContext:
     path: Callable[[str], Path]  # the folder of the artifact of a stage
     facts: Callable[[str], Facts]  # the facts of the artifact of a stage
     out: Path  # the folder that the stage fills
+    cache: Path  # for what can be computed or fetched again
     work: Callable[[], Path]  # scratch that outlives a killed process, for checkpoints
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
@@ -86,7 +87,7 @@ def _ingest(context: StageContext) -> Facts:
         known = _champion_classes(context)
         require(list(class_changes(classes, known)) if known else [], REJECTION)
 
-    return ingest(context.out, context.params.ingest, context.fingerprint(), accept)
+    return ingest(context.out, context.params.ingest, context.fingerprint(), context.cache, accept)
 
 
 def _champion_classes(context: StageContext) -> "ChampionClasses | None":

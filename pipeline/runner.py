@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
-from components.findings import require, warnings
+from components.findings import notes, require, warnings
 from components.progress import say
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
@@ -304,6 +304,8 @@ class Runner:
             self._verdicts[stage] = check(self._context(stage))
             findings = self._verdicts[stage].findings
             self.record.findings[stage] = findings
+            for text in notes(findings):
+                say(f"  {text}")
             for text in warnings(findings):
                 say(f"  warning: {text}")
         require(*self._verdicts[stage])
@@ -314,6 +316,7 @@ class Runner:
             path=lambda name: self.artifact(name).path,
             facts=lambda name: self.artifact(name).facts,
             out=out,
+            cache=self.home.cache,
             work=lambda: _folder(work),
             logs=lambda: _folder(self.home.logs(key(self.recipe(stage)))),
             fingerprint=lambda: self.fingerprint,

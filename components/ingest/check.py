@@ -1,4 +1,4 @@
-"""The check of ingest: what was left out and what looks wrong, for a reused artifact too. Standard library only."""
+"""The check of ingest: what was decided, left out or looks wrong, for a reused artifact too. Standard library only."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,5 +10,6 @@ REJECTION = DataRejected
 
 
 def check(facts: Mapping[str, Any]) -> list[Finding]:
-    """The warnings among the *facts* of the artifact of ingest."""
-    return [Finding("warning", text) for text in facts.get("warnings", ())]
+    """The notes and warnings among the *facts* of the artifact of ingest."""
+    notes = [Finding("note", text) for text in facts.get("notes", ())]
+    return notes + [Finding("warning", text) for text in facts.get("warnings", ())]

@@ -108,9 +108,9 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     return _load(kind(params.source)).fingerprint(params, cache)
 
 
-def read(params: Ingest) -> "ImageSource":
+def read(params: Ingest, cache: Path) -> "ImageSource":
     """Open the source; its images come as an iterator of blocks."""
-    return _load(kind(params.source)).read(params)
+    return _load(kind(params.source)).read(params, cache)
 
 
 def choose(params: Ingest) -> tuple[Ingest, str]:

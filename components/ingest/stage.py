@@ -1,4 +1,4 @@
-"""Ingest: write the images of a source to two splits on disk."""
+"""Ingest: write the images of a source to splits on disk."""
 
 import json
 import time
@@ -11,18 +11,19 @@ from components.artifact_files import DrawnSplit, SourceFile
 from components.data.splits import SplitWriter
 from components.errors import DataRejected, SourceUnreachable
 from components.ingest import select
-from components.ingest.reading.decoding import fit
+from components.ingest.reading.decoding import resized
 from components.ingest.reading.image_source import ImageSource, Shape, require_two_classes, target_shape
 from components.progress import progress
 from components.settings.sections import Ingest
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "test")  # that each source has
 
 
 class Facts(TypedDict("Facts", {"from": str})):
     """What the manifest says about the artifact besides its files."""
 
     version: NotRequired[str]
+    notes: NotRequired[list[str]]
     warnings: NotRequired[list[str]]
     test_split: NotRequired[DrawnSplit]
     images: dict[str, int]
@@ -30,26 +31,31 @@ class Facts(TypedDict("Facts", {"from": str})):
 
 
 def ingest(
-    out: Path, params: Ingest, fingerprint: str, accept: Callable[[list[str]], None] = lambda _classes: None
+    out: Path,
+    params: Ingest,
+    fingerprint: str,
+    cache: Path,
+    accept: Callable[[list[str]], None] = lambda _classes: None,
 ) -> Facts:
-    """Write both splits of the source that *params* names, and their provenance, to *out*.
+    """Write the splits of the source that *params* names, and their provenance, to *out*.
 
         out/
           train/       images-*.npy  uint8 (n, H, W, C), pixels 0..255     labels.npy  int64 (N,)
           test/        ...
+          validation/  ...  where the source has such a split of its own
           source.json  source, name, classes, shape, images per split, fingerprint, sha256 of the source's files
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
 
-    *fingerprint* is what `select.fingerprint` returned; *accept* may reject the classes before any image is decoded.
-    Raises SourceUnreachable where something else was read, and DataRejected where the images cannot be trained on: one
-    class only, an empty split, a label outside the classes.
+    *fingerprint* is what `select.fingerprint` returned for the same *cache*; *accept* may reject the classes before any
+    image is decoded. Raises SourceUnreachable where something else was read, and DataRejected where the images cannot
+    be trained on: one class only, an empty split, a label outside the classes.
     """
     started = time.perf_counter()
-    source = select.read(params)
+    source = select.read(params, cache)
     require_two_classes(source.classes, params.source)
     accept(source.classes)
     shape = target_shape(source.shape, params)
-    counts = _write(source, out, shape)
+    counts = _write(source, out, shape, params.fit)
     for split in SPLITS:
         if not counts[split]:
             hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""
@@ -75,6 +81,8 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
     facts: Facts = {"from": source.origin, "images": counts, "seconds": round(time.perf_counter() - started, 3)}
     if source.version:
         facts["version"] = source.version
+    if source.notes:
+        facts["notes"] = source.notes
     if source.warnings:
         facts["warnings"] = source.warnings
     if source.drawn:
@@ -82,19 +90,19 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
     return facts
 
 
-def _write(source: ImageSource, out: Path, shape: Shape) -> dict[str, int]:
+def _write(source: ImageSource, out: Path, shape: Shape, fit: str) -> dict[str, int]:
     """Write every block to its split as images of *shape*; returns the number of images by split."""
-    counts = dict.fromkeys(SPLITS, 0)
+    counts = dict.fromkeys((*SPLITS, *(split for split in source.files if split not in SPLITS)), 0)
     with ExitStack() as stack:
         advance = stack.enter_context(progress("ingest", source.images))
-        writers = {split: stack.enter_context(SplitWriter(out / split, shape)) for split in SPLITS}
+        writers = {split: stack.enter_context(SplitWriter(out / split, shape)) for split in counts}
         for split, images, labels in source.blocks:
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(source.classes):
                 raise DataRejected(
                     f"the {split} split has labels {labels.min()} to {labels.max()};"
                     f" expected 0 to {len(source.classes) - 1}, one for each class"
                 )
-            writers[split].add(fit(images, shape), labels)
+            writers[split].add(resized(images, shape, fit), labels)
             counts[split] += len(labels)
             advance(sum(counts.values()))
     return counts

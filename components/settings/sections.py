@@ -21,6 +21,7 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 LARGEST_SEED = 2**32 - 1  # NumPy's
+FITS = ("pad", "crop", "stretch")
 LOSSES = ("sparse", "one_hot")
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
 FIRST_FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")  # then by name
@@ -122,7 +123,15 @@ class Ingest(Section):
         "", "folder of tensorflow-datasets (environment: TFDS_DATA_DIR)", spelling=expanded, in_key=False
     )
     mirror: str = setting("", "address to download MNIST from instead of the usual one", in_key=False)
-    image_size: int = setting(0, "height and width in pixels; 0: unchanged", minimum=0, maximum=1024)
+    image_size: int = setting(
+        0,
+        "height and width in pixels; 0: chosen from the images of a folder, unchanged otherwise",
+        minimum=0,
+        maximum=1024,
+    )
+    fit: str = setting(
+        "pad", "where the aspect ratio of an image differs: pad (repeat its edge pixels), crop or stretch", choices=FITS
+    )
     channels: int = setting(0, "1: grey, 3: colour, 0: unchanged", choices=(0, 1, 3))
     test_share: float = setting(
         0.15, "share of the images in the test split, where the source has none", minimum=0.01, maximum=0.9

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import DataRejected, ModelRejected, PromotionRejected
-from components.findings import warnings
+from components.findings import notes, warnings
 from components.system.distributions import version
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
@@ -37,6 +37,7 @@ class Report:
     at: str = ""
     reasons: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    notes: Sequence[str] = ()
     model_name: str | None = None
     model_version: str | None = None
     aliases: Sequence[str] = ()
@@ -64,6 +65,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         at=_ended_at(record, error),
         reasons=_reasons(runner, error),
         warnings=[*warnings(findings), *runner.facts.get("promote", {}).get("warnings", [])],
+        notes=notes(findings),
         model_name=record.model.get("name"),
         model_version=record.model.get("version"),
         aliases=record.model.get("aliases", []),

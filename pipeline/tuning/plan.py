@@ -21,7 +21,7 @@ from components.settings.fields import Section, problem, setting, shown
 from components.settings.sections import SECTIONS, Params
 from pipeline import config
 
-IMAGE_SETTINGS = ("ingest.image_size", "ingest.channels")
+IMAGE_SETTINGS = ("ingest.image_size", "ingest.channels", "ingest.fit")
 LONGEST_STUDY = 200  # bytes: files are called by its name
 EXAMPLE = '"train.dropout" = {low = 0.1, high = 0.5}'
 EXPECTED = "{low = ..., high = ..., log = true} or {choices = [...]}"

@@ -35,7 +35,7 @@ def flipped(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.in
 
 def write_digits(folder: Path, noise: float = 0.0, test_noise: float | None = None, most: int = 1292) -> Path:
     """Three splits in *folder*: up to *most* images to train on; a share of *noise* of the labels is wrong."""
-    blocks = {name: (images, labels) for name, images, labels in digits.read(Ingest(source="digits")).blocks}
+    blocks = {name: (images, labels) for name, images, labels in digits.read(Ingest(source="digits"), Path()).blocks}
     images, labels = blocks["train"]
     parts = {
         "train": (images[HELD_OUT:][:most], labels[HELD_OUT:][:most]),

@@ -1,17 +1,18 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
-parent -> child    {"paths": [...], "shape": null or [H, W, C]}
-child -> parent    {"shapes": [...], "sha256": [...], "brightest": [...], "bytes": n} and n bytes after it,
+parent -> child    {"paths": [...], "shape": null or [H, W, C], "fit": "pad"}
+child -> parent    {"shapes", "pages", "problems", "sha256", "brightest": [...], "bytes": n} and n bytes after it,
                    or {"error", "text"}
 """
 
 import os
 import queue
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from components import errors
@@ -21,24 +22,51 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import Shape
 
 FEW = 2  # jobs that are done sooner than a process starts
+SHARED_BYTES = 10**9
 
 
 @dataclass(frozen=True)
 class Job:
-    """Survey *paths* (shape None), or decode them to *shape*."""
+    """Survey *paths* (shape None), or decode them to *shape*, for which *memory* bytes are needed."""
 
     paths: Sequence[str]
     shape: "Shape | None" = None
+    fit: str = "pad"
+    memory: int = 0
 
 
 @dataclass(frozen=True)
 class Result:
-    """Of a survey the shapes; of decoding what decoding.Decoded holds."""
+    """Of a survey what decoding.Surveyed holds; of decoding what decoding.Decoded holds."""
 
     shapes: "list[Shape]" = field(default_factory=list)
-    pixels: bytes = b""
+    pages: list[bool] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
     brightest: list[int] = field(default_factory=list)
+    pixels: bytes = b""
+
+
+class Memory:
+    """The bytes that the processes share; a job that needs more than all of them is alone."""
+
+    def __init__(self, total: int) -> None:
+        self._total = self._free = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def reserved(self, needed: int) -> Iterator[None]:
+        """Wait until *needed* bytes are free, and hold them."""
+        needed = min(needed, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= needed)
+            self._free -= needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += needed
+                self._changed.notify_all()
 
 
 def cores() -> int:
@@ -47,7 +75,10 @@ def cores() -> int:
 
 
 def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
-    """Do *jobs*, yielding the results in order; at most two jobs for each process are under way or waiting."""
+    """Do *jobs*, yielding the results in order; at most two jobs for each process are under way or waiting.
+
+    The jobs under way share SHARED_BYTES of memory.
+    """
     if processes < 2 or len(jobs) <= FEW:
         yield from map(_do, jobs)
         return
@@ -56,39 +87,45 @@ def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
         for _ in range(min(processes, len(jobs))):
             idle.put(stack.enter_context(Child(__name__)))
         threads = stack.enter_context(ThreadPoolExecutor(processes))
+        memory = Memory(SHARED_BYTES)
         pending: deque[Future[Result]] = deque()
         stack.callback(lambda: [future.cancel() for future in pending])
         for job in jobs:
-            pending.append(threads.submit(_delegate, idle, job))
+            pending.append(threads.submit(_delegate, idle, memory, job))
             if len(pending) == 2 * processes:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-def _delegate(idle: "queue.SimpleQueue[Child]", job: Job) -> Result:
-    child = idle.get()
-    try:
-        child.send({"paths": list(job.paths), "shape": job.shape})
-        message = child.receive() or {}
-        raise_failure(message)
-        pixels = child.receive_bytes(message.get("bytes", 0))
-        if not message or len(pixels) < message["bytes"]:
-            raise errors.Unavailable(
-                f"a process that decodes images {child.ending()}, most likely for lack of memory; run it again"
-            )
-        shapes = [(h, w, c) for h, w, c in message["shapes"]]
-        return Result(shapes, pixels, message["sha256"], message["brightest"])
-    finally:
-        idle.put(child)
+def _delegate(idle: "queue.SimpleQueue[Child]", memory: Memory, job: Job) -> Result:
+    with memory.reserved(job.memory):
+        child = idle.get()
+        try:
+            return _result_of(child, job)
+        finally:
+            idle.put(child)
+
+
+def _result_of(child: Child, job: Job) -> Result:
+    child.send({"paths": list(job.paths), "shape": job.shape, "fit": job.fit})
+    message = child.receive() or {}
+    raise_failure(message)
+    pixels = child.receive_bytes(message.get("bytes", 0))
+    if not message or len(pixels) < message.pop("bytes"):
+        raise errors.Unavailable(
+            f"a process that decodes images {child.ending()}, most likely for lack of memory; run it again"
+        )
+    shapes = [(height, width, channels) for height, width, channels in message.pop("shapes")]
+    return Result(shapes, **message, pixels=pixels)
 
 
 def _do(job: Job) -> Result:
     from components.ingest.reading import decoding
 
     if job.shape is None:
-        return Result(decoding.survey(job.paths))
-    return Result([], *decoding.decode(job.paths, job.shape))
+        return Result(**decoding.survey(job.paths)._asdict())
+    return Result(**decoding.decode(job.paths, job.shape, job.fit)._asdict())
 
 
 def _serve() -> None:
@@ -97,12 +134,12 @@ def _serve() -> None:
     while True:
         job = parent.receive()
         try:
-            result = _do(Job(job["paths"], job["shape"] and tuple(job["shape"])))
+            result = asdict(_do(Job(job["paths"], job["shape"] and tuple(job["shape"]), job["fit"])))
         except errors.Failure as failure:
             parent.send(failure_message(failure))
         else:
-            header = {"shapes": result.shapes, "sha256": result.sha256, "brightest": result.brightest}
-            parent.send({**header, "bytes": len(result.pixels)}, result.pixels)
+            pixels = result.pop("pixels")
+            parent.send({**result, "bytes": len(pixels)}, pixels)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Decode PNG and JPEG files to uint8 pixels, grey or colour, of one size.
+"""Decode image files (PNG, JPEG, WebP, BMP, TIFF) to uint8 pixels, grey or colour, of one size.
 
 - EXIF orientation is applied.
 - Transparent images are composited on white, of whatever bit depth.
 - 16-bit grey is scaled to 8 bits; palettes, CMYK and the like become RGB.
-- Images are resized by Lanczos resampling; their aspect ratio is not kept, as in
-  keras.utils.image_dataset_from_directory.
+- Of several pages or frames the first is read.
+- Images are resized by Lanczos resampling. Where the aspect ratio differs, *fit* decides: `pad` keeps all of the image
+  and repeats its edge pixels around it, `crop` fills the frame and cuts off what is outside of its centre, `stretch`
+  changes the aspect ratio.
 """
 
 import hashlib
@@ -16,56 +18,91 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from PIL import Image, ImageOps
 
-from components.errors import DataRejected, Failure, Unavailable
+from components.errors import Unavailable
 from components.ingest.reading.read_errors import read_errors
-from components.system.files import open_regular
+from components.system.files import NotRegular, open_regular
 
 if TYPE_CHECKING:
     from components.data.splits import Images
     from components.ingest.reading.image_source import Shape
 
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 ORIENTATION, TRANSPOSED = 0x0112, range(5, 9)  # EXIF tag, and its values that swap height and width
-# 50 million pixels take 200 MB once decoded, and a PNG of 389 KB can promise 100 million.
-MAX_PIXELS = 50_000_000
+# 100 million pixels take 400 MB once decoded, and a PNG of 389 KB can promise them.
+MAX_PIXELS = 100_000_000
+REDUCED_PIXELS = 50_000_000  # larger images are reduced before any copy of them is made
+REDUCIBLE = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"}  # modes that Pillow can average
 DEPTH_BYTE = 24  # of a PNG file: the bits of each value
+LONGEST_REASON = 100  # characters
+
+
+class Unusable(Exception):
+    """Why a file is no image that can be read: a few words that follow its name."""
+
+
+class Surveyed(NamedTuple):
+    """What the headers of files say, in the order of the files."""
+
+    shapes: "list[Shape]"  # (H, W, C); (0, 0, 0) where the file cannot be used
+    problems: list[str]  # why it cannot, "" where it can
+    pages: list[bool]  # whether it has several pages or frames
 
 
 class Decoded(NamedTuple):
-    """What files hold, one after the other."""
+    """What files hold, in the order of the files."""
 
-    pixels: bytes
+    pixels: bytes  # of those that can be used
+    problems: list[str]  # why a file cannot be used, "" where it can
     sha256: list[str]  # of each file's bytes
     brightest: list[int]  # value, up to 65,535, of each image of 16 bits
 
 
-def survey(paths: Sequence[str]) -> "list[Shape]":
-    """(H, W, C) of each image from its header alone; raises DataRejected where it is no image, or too large."""
-    shapes = []
+def survey(paths: Sequence[str]) -> Surveyed:
+    """(H, W, C) of each image from its header alone."""
+    surveyed = Surveyed([], [], [])
     for path in paths:
-        with _failures(path), open_regular(path) as file, _opened(path, file) as image:
-            swapped = _orientation(image) in TRANSPOSED
-            height, width = (image.width, image.height) if swapped else (image.height, image.width)
-            shapes.append((height, width, 1 if image.mode in GREY else 3))
-    return shapes
+        shape, problem, pages = (0, 0, 0), "", False
+        try:
+            with _failures(path), open_regular(path) as file, _opened(file) as image:
+                swapped = _orientation(image) in TRANSPOSED
+                height, width = (image.width, image.height) if swapped else (image.height, image.width)
+                shape, pages = (height, width, 1 if image.mode in GREY else 3), _has_pages(image)
+        except Unusable as error:
+            problem = str(error)
+        surveyed.shapes.append(shape)
+        surveyed.problems.append(problem)
+        surveyed.pages.append(pages)
+    return surveyed
 
 
-def decode(paths: Sequence[str], shape: "Shape") -> Decoded:
+def decode(paths: Sequence[str], shape: "Shape", fit: str) -> Decoded:
     """The pixels of each image as *shape* (H, W, C), and what else its file says."""
-    pixels, hashes, brightest = [], [], []
+    pixels, decoded = [], Decoded(b"", [], [], [])
     for path in paths:
-        with _failures(path):
-            with open_regular(path) as file:
-                data = file.read()
-            hashes.append(hashlib.sha256(data).hexdigest())
-            with _opened(path, io.BytesIO(data)) as image:
-                depth = data[DEPTH_BYTE] if image.format == "PNG" else 8
-                upright = _upright(image, 2 * max(shape[:2]))
-                _scale_transparency(upright, depth)
-                if depth == 16:
-                    brightest.append(_brightest(upright))
-                pixels.append(_pixels(upright, shape))
-    return Decoded(b"".join(pixels), hashes, brightest)
+        data, problem = b"", ""
+        try:
+            with _failures(path):
+                with open_regular(path) as file:
+                    data = file.read()
+                pixels.append(_decoded(data, shape, fit, decoded.brightest))
+        except Unusable as error:
+            problem = str(error)
+        decoded.problems.append(problem)
+        decoded.sha256.append(hashlib.sha256(data).hexdigest())
+    return decoded._replace(pixels=b"".join(pixels))
+
+
+def _decoded(data: bytes, shape: "Shape", fit: str, brightest: list[int]) -> bytes:
+    """The pixels of the image file *data*; one of 16 bits adds its brightest value to *brightest*."""
+    with _opened(io.BytesIO(data)) as image:
+        depth = data[DEPTH_BYTE] if image.format == "PNG" else 16 if image.mode.startswith("I;16") else 8
+        upright = _upright(image, 2 * max(shape[:2]))
+        _scale_transparency(upright, depth)
+        pixels = _pixels(upright, shape, fit)
+        if depth == 16:
+            brightest.append(_brightest(upright))
+        return pixels
 
 
 def _brightest(image: Image.Image) -> int:
@@ -87,26 +124,58 @@ def _scale_transparency(image: Image.Image, depth: int) -> None:
 def _upright(image: Image.Image, enough: int) -> Image.Image:
     """*image* upright; a large JPEG at the half, quarter or eighth that still has *enough* pixels a side."""
     image.draft(None, (enough, enough))
+    image = _reduced(image, enough)
     return ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
 
 
-def fit(images: "Images", shape: "Shape") -> "Images":
+def _reduced(image: Image.Image, enough: int) -> Image.Image:
+    """*image*, averaged to fewer pixels where it has so many that copies of it would exhaust the memory."""
+    factor = min(image.size) // enough
+    if factor < 2 or image.width * image.height <= REDUCED_PIXELS or image.mode not in REDUCIBLE:
+        return image
+    reduced = image.reduce(factor)
+    reduced.info = image.info  # the transparent colour
+    return reduced
+
+
+def resized(images: "Images", shape: "Shape", fit: str) -> "Images":
     """*images* uint8 (n, H, W, C) as uint8 (n, *shape)."""
     if images.shape[1:] == shape:
         return images
     import numpy as np
 
     grey = images.shape[-1] == 1
-    pixels = b"".join(_pixels(Image.fromarray(image[..., 0] if grey else image), shape) for image in images)
+    pixels = b"".join(_pixels(Image.fromarray(image[..., 0] if grey else image), shape, fit) for image in images)
     return np.frombuffer(pixels, np.uint8).reshape(len(images), *shape)
 
 
-def _pixels(image: Image.Image, shape: "Shape") -> bytes:
+def _pixels(image: Image.Image, shape: "Shape", fit: str) -> bytes:
     height, width, channels = shape
     flat = _flat(image, "L" if channels == 1 else "RGB")
-    if flat.size != (width, height):
-        flat = flat.resize((width, height), Image.Resampling.LANCZOS)
-    return flat.tobytes()
+    return (flat if flat.size == (width, height) else _fitted(flat, (width, height), fit)).tobytes()
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+    """*image*, L or RGB, resized to (width, height) *size*."""
+    width, height = size
+    if fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if fit == "stretch":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    scale = min(width / image.width, height / image.height)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    whole = image.resize(inner, Image.Resampling.LANCZOS)
+    return whole if inner == size else _padded(whole, size)
+
+
+def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """*image* in the centre of *size*, its edge pixels repeated around it."""
+    import numpy as np
+
+    across, down = size[0] - image.width, size[1] - image.height
+    sides = [(down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0)]
+    pixels = np.asarray(image)
+    return Image.fromarray(np.pad(pixels, sides[: pixels.ndim], mode="edge"))
 
 
 def _flat(image: Image.Image, mode: str) -> Image.Image:
@@ -136,33 +205,54 @@ def _orientation(image: Image.Image) -> int:
     return image.getexif().get(ORIENTATION, 1) if image.format == "JPEG" or "exif" in image.info else 1
 
 
+def _has_pages(image: Image.Image) -> bool:
+    """Whether *image* has several pages or frames; those of a TIFF file are not counted, which would read them all."""
+    if image.format != "TIFF":
+        return bool(getattr(image, "is_animated", False)) and image.format != "MPO"  # a JPEG with its preview
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
 @contextmanager
-def _opened(path: str, source: IO[bytes]) -> Iterator[Image.Image]:
+def _opened(source: IO[bytes]) -> Iterator[Image.Image]:
     """The image in *source*, its header read and its size checked."""
-    with Image.open(source, formats=("PNG", "JPEG")) as image:
+    with Image.open(source, formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise DataRejected(f"{path} would decode to {image.width:,} x {image.height:,} pixels; {_limit()}")
+            raise Unusable(f"{image.width:,} x {image.height:,} pixels; expected at most {MAX_PIXELS:,}")
+        if image.mode in ("I", "F") and image.format == "TIFF":
+            raise Unusable("32 bits per value; expected 8 or 16")
         yield image
 
 
 @contextmanager
 def _failures(path: str) -> Iterator[None]:
-    """Turn whatever reading *path* may raise into a failure with a message."""
+    """Turn whatever reading *path* may raise into Unusable, where a retry would fail too, or into a failure."""
     try:
-        with read_errors(path), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of Pillow, of damaged metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)  # from 89 million pixels on
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # from 89 million pixels on
             yield
-    except Failure:
+    except Unusable:
         raise
     except MemoryError:
         raise Unavailable(f"there is too little memory to decode {path}; free some, and run it again") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataRejected(f"{path} would decode to too many pixels; {_limit()}") from None
+    except Image.DecompressionBombError:
+        raise Unusable(f"too many pixels; expected at most {MAX_PIXELS:,}") from None
+    except PermissionError:
+        raise Unusable("permission denied") from None
+    except (IsADirectoryError, NotRegular):
+        raise Unusable("not a regular file") from None
     except Exception as error:  # hostile bytes can make a decoder raise anything
-        reason = "not an image" if type(error).__name__ == "UnidentifiedImageError" else error
-        raise DataRejected(f"{path} cannot be read as PNG or JPEG ({reason}); fix or remove it") from None
+        if isinstance(error, OSError) and error.errno is not None:  # the system's own
+            with read_errors(path):
+                raise
+        raise Unusable(_reason(error)) from None
 
 
-def _limit() -> str:
-    return f"expected at most {MAX_PIXELS:,}; scale it down or remove it"
+def _reason(error: Exception) -> str:
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "not an image"
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

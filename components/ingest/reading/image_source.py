@@ -26,13 +26,14 @@ class ImageSource:
     classes      names; a label is an index into them
     shape        (H, W, C) of every image, C 1 or 3
     images       their number, both splits together
-    blocks       yields (split, images uint8 (n, H, W, C), labels int64 (n,)), split "train" or "test"
+    blocks       yields (split, images uint8 (n, H, W, C), labels int64 (n,)), split "train", "validation" or "test"
     fingerprint  identifies what was read, in the form of the source's own `fingerprint` *
     sha256       file -> hash of its decompressed bytes, where the source consists of few files *
     files        split -> relative path of each image in order, where every image is a file *
     origin       where the images come from
     version      of the data set, where it has one
     drawn        who drew the test split, where the source has none of its own *
+    notes        what was decided and ignored, a sentence each
     warnings     what was left out and what looks wrong, a sentence each *
     """
 
@@ -46,6 +47,7 @@ class ImageSource:
     sha256: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     drawn: "SplitByContent | None" = None
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -61,8 +63,8 @@ class SourceModule(Protocol):
     def fingerprint(self, params: Ingest, cache: Path) -> str:
         """What identifies the images, without reading more than necessary; *cache* is a folder for hashes."""
 
-    def read(self, params: Ingest) -> ImageSource:
-        """Open the source."""
+    def read(self, params: Ingest, cache: Path) -> ImageSource:
+        """Open the source; *cache* is a folder for what must be downloaded, unpacked or hashed on the way."""
 
 
 def is_folder(path: str) -> bool:

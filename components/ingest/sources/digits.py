@@ -35,7 +35,7 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     return f"digits of {', '.join(versions)}"
 
 
-def read(params: Ingest) -> ImageSource:
+def read(params: Ingest, cache: Path) -> ImageSource:
     """All digits, with a fixed fifth of each class as the test split."""
     import numpy as np
 

@@ -38,7 +38,7 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     return combined(folder.name, {roles[name]: digest for name, digest in hashes.items()})
 
 
-def read(params: Ingest) -> ImageSource:
+def read(params: Ingest, cache: Path) -> ImageSource:
     """Open the four files; the classes are the labels that occur, in numeric order."""
     paths = _files(params)
     pairs = {s: open_pair(paths[f"{s}-images"], paths[f"{s}-labels"]) for s in ("train", "test")}

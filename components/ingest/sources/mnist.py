@@ -46,7 +46,7 @@ def look(params: Ingest, seconds: float = SECONDS_TO_ANSWER) -> None:
         mnist_download.probe(mnist_download.address(params), seconds)
 
 
-def read(params: Ingest) -> ImageSource:
+def read(params: Ingest, cache: Path) -> ImageSource:
     """Open MNIST; its blocks raise DataRejected at their end where the bytes are not MNIST's."""
     if paths := _own_files(params):
         return _from_files(paths, params.data_dir)

@@ -45,7 +45,7 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     return f"{params.source} of tensorflow-datasets {metadata.version('tensorflow-datasets')}"
 
 
-def read(params: Ingest) -> ImageSource:
+def read(params: Ingest, cache: Path) -> ImageSource:
     """Prepare the data set and open it; the test split is its own, or chosen by the hash of each image."""
     name = params.source.removeprefix("tfds:")
     builder = _builder(name, params)
@@ -66,7 +66,7 @@ def read(params: Ingest) -> ImageSource:
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
         images=sum(splits[split].num_examples for split in own),
-        blocks=_blocks(name, builder, own, shape, drawn),
+        blocks=_blocks(name, builder, own, shape, params.fit, drawn),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
@@ -161,17 +161,17 @@ def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
 
 
 def _blocks(
-    name: str, builder: Builder, splits: list[str], shape: Shape, drawn: SplitByContent | None
+    name: str, builder: Builder, splits: list[str], shape: Shape, fit: str, drawn: SplitByContent | None
 ) -> "Iterator[Block]":
     with library_errors(f"tfds:{name}", Path(builder.data_dir)):
         for split in splits:
-            yield from _of_split(builder, split, shape, drawn)
+            yield from _of_split(builder, split, shape, fit, drawn)
 
 
-def _of_split(builder: Builder, split: str, shape: Shape, drawn: SplitByContent | None) -> "Iterator[Block]":
+def _of_split(builder: Builder, split: str, shape: Shape, fit: str, drawn: SplitByContent | None) -> "Iterator[Block]":
     import numpy as np
 
-    from components.ingest.reading.decoding import fit
+    from components.ingest.reading.decoding import resized
 
     images: dict[str, list[Images]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
@@ -179,7 +179,7 @@ def _of_split(builder: Builder, split: str, shape: Shape, drawn: SplitByContent 
         target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
         if image.dtype != "uint8":
             raise DataRejected(f"tfds:{builder.name} has images with values of type {image.dtype}; expected uint8")
-        images[target].append(fit(image[None], shape))
+        images[target].append(resized(image[None], shape, fit))
         labels[target].append(int(label))
         if len(labels[target]) == BLOCK_IMAGES:
             yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)

@@ -29,7 +29,8 @@ def run(out: Path, **settings: Any) -> Facts:
     """Ingest as the runner does; returns the facts."""
     params = Ingest(**settings)
     out.mkdir(parents=True)
-    return ingest(out, params, select.fingerprint(params, out.parent / "cache"))
+    cache = out.parent / "cache"
+    return ingest(out, params, select.fingerprint(params, cache), cache)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -113,7 +114,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None
     (root / "a" / "0.png").write_bytes((root / "b" / "0.png").read_bytes())
     (tmp_path / "out").mkdir()
     with pytest.raises(SourceUnreachable, match="changed while it was being read; run it again"):
-        ingest(tmp_path / "out", params, fingerprint)
+        ingest(tmp_path / "out", params, fingerprint, tmp_path / "cache")
 
 
 def test_a_split_without_images_is_refused(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_label_outside_the_classes_is_refused(tmp_path: Path, monkeypatch: pyt
         fingerprint=lambda: "",
         origin="",
     )
-    monkeypatch.setattr(select, "read", lambda _: source)
+    monkeypatch.setattr(select, "read", lambda *_: source)
     with pytest.raises(
         DataRejected, match=rf"test split has labels {min(0, label)} to {max(1, label)}; expected 0 to 1"
     ):
@@ -163,7 +164,7 @@ from components.ingest.reading.image_source import ImageSource
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 params = Ingest(source="mnist", data_dir=sys.argv[1])
-facts = ingest(Path(sys.argv[2]), params, select.fingerprint(params, Path("cache")))
+facts = ingest(Path(sys.argv[2]), params, select.fingerprint(params, Path("cache")), Path("cache"))
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
 print(json.dumps([facts["images"], int(peak) / 1024, time.process_time()]))
 """

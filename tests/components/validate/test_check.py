@@ -81,7 +81,7 @@ def test_a_split_that_lacks_a_class_names_the_share_that_does_not(tmp_path: Path
     def errors_with(ingest_params: Ingest, validate_params: Validate) -> list[str]:
         out = tmp_path / str(ingest_params.test_share)
         out.mkdir()
-        facts = ingest(out, ingest_params, select.fingerprint(ingest_params, tmp_path / "cache"))
+        facts = ingest(out, ingest_params, select.fingerprint(ingest_params, tmp_path / "cache"), tmp_path)
         return errors(check(validated(out / "v", out), validate_params, None, facts["test_split"]))
 
     own = Ingest(source=str(tmp_path / "small"))

@@ -5,11 +5,13 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from components.errors import DataRejected, Failure, SourceError, SourceUnreachable, Unavailable
+from components.errors import Failure, SourceUnreachable, Unavailable
 from components.ingest.reading import decoding
 
 GREY, RGB, GREY_ALPHA = 0, 2, 4
@@ -50,7 +52,7 @@ def test_transparency_is_white_at_every_bit_depth(tmp_path: Path, depth: str) ->
     """A transparent colour has the depth of the file's values, not of the decoded ones."""
     data, shape, expected = TRANSPARENT[depth]
     (tmp_path / "clear.png").write_bytes(data)
-    assert list(decoding.decode([str(tmp_path / "clear.png")], shape).pixels) == expected
+    assert list(decoding.decode([str(tmp_path / "clear.png")], shape, "pad").pixels) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,15 +69,16 @@ def test_the_brightest_value_of_16_bits_is_known(
 ) -> None:
     """Of colours the upper byte; how opaque a pixel is does not count."""
     (tmp_path / "wide.png").write_bytes(data)
-    assert decoding.decode([str(tmp_path / "wide.png")], (1, 2, channels)).brightest == brightest
+    assert decoding.decode([str(tmp_path / "wide.png")], (1, 2, channels), "pad").brightest == brightest
 
 
 def test_a_fifo_in_the_place_of_an_image_is_refused_at_once(tmp_path: Path) -> None:
     """Between listing and reading a file can become anything; opening this one would wait for ever."""
     os.mkfifo(tmp_path / "pipe.png")
-    for read in (decoding.survey, lambda paths: decoding.decode(paths, (1, 1, 1))):
-        with pytest.raises(SourceError, match=r"pipe\.png is not a regular file; remove it"):
-            read([str(tmp_path / "pipe.png")])
+    paths = [str(tmp_path / "pipe.png")]
+    assert (
+        decoding.survey(paths).problems == decoding.decode(paths, (1, 1, 1), "pad").problems == ["not a regular file"]
+    )
 
 
 def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
     Image.new("L", (4, 2), 90).save(tmp_path / "x.jpg", exif=exif)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert decoding.decode([str(tmp_path / "x.jpg")], (2, 4, 1)).pixels == bytes([90] * 8)
+        assert decoding.decode([str(tmp_path / "x.jpg")], (2, 4, 1), "pad").pixels == bytes([90] * 8)
     assert caught == []
 
 
@@ -92,17 +95,14 @@ def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
     ("error", "failure", "message"),
     [
         (OSError(5, "Input/output error"), SourceUnreachable, "cannot be read: Input/output error; check the disk"),
-        (PermissionError(13, "Permission denied"), SourceError, "permission denied; make it readable"),
         (FileNotFoundError(2, "No such file"), SourceUnreachable, "disappeared while it was being read"),
         (MemoryError(), Unavailable, "too little memory to decode"),
-        (OSError("image file is truncated"), DataRejected, r"cannot be read as PNG or JPEG \(image file is truncated"),
-        (RecursionError("too deep"), DataRejected, "cannot be read as PNG or JPEG"),
     ],
 )
-def test_a_failing_file_is_named(
+def test_what_a_retry_may_cure_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, failure: type[Failure], message: str
 ) -> None:
-    """A broken disk may be mended and is no bad image; a bad image stays one."""
+    """A broken disk may be mended and is no bad image; the message names the file."""
 
     def broken(*_: object, **__: object) -> None:
         raise error
@@ -110,5 +110,98 @@ def test_a_failing_file_is_named(
     (tmp_path / "x.png").write_bytes(png(2, 8, GREY, b"\x07\x08"))
     monkeypatch.setattr(Image, "open", broken)
     with pytest.raises(failure, match=message) as caught:
-        decoding.decode([str(tmp_path / "x.png")], (1, 2, 1))
+        decoding.decode([str(tmp_path / "x.png")], (1, 2, 1), "pad")
     assert "x.png" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("image file is truncated"), "image file is truncated"),
+        (PermissionError(13, "Permission denied"), "permission denied"),
+        (RecursionError("too\n deep"), "too deep"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_a_few_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    """A decoder may raise anything; the files after it are read."""
+    opened = Image.open
+
+    def broken(source: Any, **options: Any) -> Image.Image:
+        monkeypatch.setattr(Image, "open", opened)
+        raise error
+
+    paths = [str(tmp_path / name) for name in ("bad.png", "good.png")]
+    for path in paths:
+        Path(path).write_bytes(png(2, 8, GREY, b"\x07\x08"))
+    monkeypatch.setattr(Image, "open", broken)
+    decoded = decoding.decode(paths, (1, 2, 1), "pad")
+    assert (decoded.problems, decoded.pixels) == ([reason, ""], b"\x07\x08")
+
+
+COLUMNS = bytes([0, 100, 200, 255])
+
+
+@pytest.mark.parametrize(
+    ("fit", "expected"),
+    [
+        ("pad", [[0, 100, 200, 255]] * 4),
+        ("crop", [[100, 200]] * 2),
+        ("stretch", None),
+    ],
+)
+def test_the_aspect_ratio_is_kept_unless_stretch_is_set(
+    tmp_path: Path, fit: str, expected: "list[list[int]] | None"
+) -> None:
+    """A picture twice as wide as high: padded by its edge rows, cropped to its centre, or squashed."""
+    Image.frombytes("L", (4, 2), COLUMNS * 2).save(tmp_path / "wide.png")
+    side = 2 if fit == "crop" else 4
+    pixels = decoding.decode([str(tmp_path / "wide.png")], (side, side, 1), fit).pixels
+    rows = [list(pixels[start : start + side]) for start in range(0, side * side, side)]
+    if expected:
+        assert rows == expected
+    else:
+        assert rows == [list(COLUMNS)] * 4
+
+
+def test_padding_keeps_all_of_an_image() -> None:
+    """Two thirds of the rows above and below repeat the first and the last one; colours stay apart."""
+    image = np.zeros((1, 2, 6, 3), np.uint8)
+    image[0, 0], image[0, 1] = (250, 0, 0), (0, 0, 250)
+    padded = decoding.resized(image, (6, 6, 3), "pad")[0]
+    assert (padded[:3] == (250, 0, 0)).all()
+    assert (padded[3:] == (0, 0, 250)).all()
+
+
+@pytest.mark.parametrize("suffix", ["webp", "bmp", "tif"])
+def test_other_formats_are_read_as_well(tmp_path: Path, suffix: str) -> None:
+    """WebP, BMP and TIFF, without loss."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(pixels).save(tmp_path / f"x.{suffix}", **options)
+    paths = [str(tmp_path / f"x.{suffix}")]
+    assert decoding.survey(paths) == ([(5, 6, 3)], [""], [False])
+    assert decoding.decode(paths, (5, 6, 3), "pad").pixels == pixels.tobytes()
+
+
+def test_the_first_of_several_pages_is_read(tmp_path: Path) -> None:
+    """Of a TIFF file, and of a moving WebP; the survey says which have more."""
+    black, white = Image.new("L", (3, 2), 0), Image.new("L", (3, 2), 255)
+    for name in ("x.tif", "x.webp"):
+        black.save(tmp_path / name, save_all=True, append_images=[white])
+    paths = [str(tmp_path / name) for name in ("x.tif", "x.webp")]
+    assert decoding.survey(paths).pages == [True, True]
+    assert decoding.decode(paths, (2, 3, 1), "pad").pixels == bytes(12)
+
+
+@pytest.mark.parametrize(("mode", "problem"), [("I", "32 bits"), ("F", "32 bits"), ("I;16", "")])
+def test_tiff_files_of_32_bits_are_refused(tmp_path: Path, mode: str, problem: str) -> None:
+    """What range their values have is known to nobody; 16 bits are scaled, and their brightest value counts."""
+    Image.new(mode, (2, 1), 257).save(tmp_path / "x.tif")
+    paths = [str(tmp_path / "x.tif")]
+    assert decoding.survey(paths).problems[0].startswith(problem)
+    decoded = decoding.decode(paths, (1, 2, 1), "pad")
+    assert (decoded.problems[0].startswith(problem), decoded.brightest) == (True, [] if problem else [257])
+    assert decoded.pixels == (b"" if problem else b"\x01\x01")

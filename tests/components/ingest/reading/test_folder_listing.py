@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import DataRejected, SourceError, SourceUnreachable
-from components.ingest.reading.folder_listing import Listing, list_images
+from components.errors import SourceError, SourceUnreachable
+from components.ingest.reading.folder_listing import list_images
+from components.ingest.reading.listing import Listing
 
 SYSTEM = ("lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__pycache__", "@Recycle")
 HIDDEN = (".Trash-1000", ".Spotlight-V100", ".ipynb_checkpoints", ".snapshot", ".git", ".venv")
@@ -34,13 +35,14 @@ def names(listing: Listing) -> list[str]:
 @pytest.mark.parametrize("name", [*SYSTEM, *(name.swapcase() for name in SYSTEM), *HIDDEN])
 @pytest.mark.parametrize("beside", ["", "cat"])
 def test_what_systems_leave_behind_is_no_class(root: Path, name: str, beside: str) -> None:
-    """At every level and in any case of letters, with images or without; unless hidden, it is told."""
+    """At every level and in any case of letters, with images or without; it is counted."""
     expected = names(list_images(root))
     touch(root / beside / name / "thumbnail.jpg")
     listing = list_images(root)
     assert names(listing) == expected
     assert listing.others == []
-    assert listing.left_out == ({} if name in HIDDEN else {f"{beside}/{name}".strip("/"): "a system folder"})
+    kind = "hidden" if name in HIDDEN else "system folders"
+    assert listing.ignored == {f"{beside}/{name}".strip("/"): kind}
 
 
 def test_a_system_folder_is_not_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +153,8 @@ def test_a_huge_file_is_refused_before_it_is_read(root: Path) -> None:
     """Ten sparse gigabytes."""
     touch(root / "cat" / "huge.png")
     os.truncate(root / "cat" / "huge.png", 10 * 2**30)
-    with pytest.raises(DataRejected, match=r"cat/huge\.png has 10,737,418,240 bytes; expected at most 536,870,912"):
-        list_images(root)
+    (file,) = list_images(root).unusable
+    assert (file.path, file.reason) == ("cat/huge.png", "10,737,418,240 bytes; expected at most 536,870,912")
 
 
 FAILURES = {

@@ -11,7 +11,7 @@ PARAMS = Ingest(source="digits")
 
 
 def splits() -> dict[str, tuple["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[int]]]:
-    return {split: (images, labels.tolist()) for split, images, labels in digits.read(PARAMS).blocks}
+    return {split: (images, labels.tolist()) for split, images, labels in digits.read(PARAMS, Path()).blocks}
 
 
 def test_every_digit_is_read_once() -> None:
@@ -59,4 +59,4 @@ def test_the_fingerprint_names_the_libraries_that_make_the_pixels() -> None:
     fingerprint = digits.fingerprint(PARAMS, Path())
     assert "scikit-learn" in fingerprint
     assert "pillow" in fingerprint
-    assert digits.read(PARAMS).fingerprint() == fingerprint
+    assert digits.read(PARAMS, Path()).fingerprint() == fingerprint

@@ -1,7 +1,10 @@
 """A folder of images: which files are read, how they are decoded, and what is refused."""
 
+import os
+import queue
 import re
 import struct
+import threading
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from PIL import Image
 
 from components.errors import ConfigError, DataRejected, Unavailable
-from components.ingest.reading import decode_workers
+from components.ingest.reading import decode_workers, image_files, unusable_files
 from components.ingest.sources import folder
 from components.settings.sections import Ingest
 from components.system.processes import Child
@@ -37,9 +40,14 @@ def images_of(root: Path, count: int = 8, classes: tuple[str, ...] = ("cat", "do
     return root
 
 
+def cache_of(root: Path) -> Path:
+    """A folder of its own beside *root*."""
+    return root.with_name(f"{root.name}-cache")
+
+
 def read(root: Path, **settings: Any) -> Read:
     """split -> (paths, images, class names), as ingest would get them."""
-    source = folder.read(Ingest(source=str(root), **settings))
+    source = folder.read(Ingest(source=str(root), **settings), cache_of(root))
     blocks = list(source.blocks)
     assert source.images == sum(len(labels) for _, _, labels in blocks)
     splits: Read = {}
@@ -87,12 +95,19 @@ def test_without_own_splits_the_content_decides(tmp_path: Path) -> None:
 def test_classes_called_by_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     """10 comes after 9 and before words."""
     names = ("9", "10", "ten", "1")
-    assert folder.read(Ingest(source=str(images_of(tmp_path, 3, names)))).classes == ["1", "9", "10", "ten"]
+    assert folder.read(Ingest(source=str(images_of(tmp_path, 3, names))), cache_of(tmp_path)).classes == [
+        "1",
+        "9",
+        "10",
+        "ten",
+    ]
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     """A folder train that holds images, not classes, is a class like any other."""
-    assert folder.read(Ingest(source=str(images_of(tmp_path, 3, ("train", "test", "bus"))))).classes == [
+    assert folder.read(
+        Ingest(source=str(images_of(tmp_path, 3, ("train", "test", "bus")))), cache_of(tmp_path)
+    ).classes == [
         "bus",
         "test",
         "train",
@@ -105,7 +120,7 @@ def test_desktop_files_are_ignored_and_others_are_named(tmp_path: Path) -> None:
     for name in (".DS_Store", "Thumbs.db", "notes.txt", "._0.png"):
         (tmp_path / "cat" / name).write_text("x")
     (tmp_path / "README").write_text("beside the class folders")
-    source = folder.read(Ingest(source=str(tmp_path)))
+    source = folder.read(Ingest(source=str(tmp_path)), cache_of(tmp_path))
     assert source.images == 16
     (warning,) = source.warnings
     assert warning.endswith("left out: cat/notes.txt")
@@ -154,18 +169,18 @@ def sixteen_bits(root: Path, scale: int, depth: str, count: int = 12) -> Path:
 @pytest.mark.parametrize(("scale", "expected"), [(1, "255 of 65,535, as if they held 8"), (16, "4,080 .* held 12")])
 def test_few_bits_in_a_file_of_16_are_told(tmp_path: Path, scale: int, expected: str) -> None:
     """Cameras and microscopes save 8 or 12 bits in 16, unscaled: the warning says by which factor to multiply them."""
-    source = folder.read(Ingest(source=str(sixteen_bits(tmp_path, scale, ""))))
+    source = folder.read(Ingest(source=str(sixteen_bits(tmp_path, scale, ""))), cache_of(tmp_path))
     assert source.warnings == []
     list(source.blocks)
     (warning,) = source.warnings
-    assert re.search(f"24 of 24 PNG files of 16 bits .* value is {expected}-bit .* by {256 // scale}", warning)
+    assert re.search(f"24 of 24 images of 16 bits .* value is {expected}-bit .* by {256 // scale}", warning)
 
 
 def test_16_bits_of_full_range_are_no_warning(tmp_path: Path) -> None:
     """Nor are a few dark images among them."""
     root = sixteen_bits(tmp_path, 257, "full")
     Image.fromarray(np.full((5, 6), 99, np.uint16)).save(root / "cat" / "dark.png")
-    source = folder.read(Ingest(source=str(root)))
+    source = folder.read(Ingest(source=str(root)), cache_of(root))
     list(source.blocks)
     assert source.warnings == []
 
@@ -190,23 +205,54 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
 def test_channels_are_those_of_the_images_unless_set(tmp_path: Path) -> None:
     """All grey: 1 channel. One in colour: 3. Set: as set."""
     images_of(tmp_path)
-    assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 1)
+    assert folder.read(Ingest(source=str(tmp_path)), cache_of(tmp_path)).shape == (5, 6, 1)
     save(tmp_path / "cat" / "colour.png", 5, mode="RGB")
-    assert folder.read(Ingest(source=str(tmp_path))).shape == (5, 6, 3)
+    assert folder.read(Ingest(source=str(tmp_path)), cache_of(tmp_path)).shape == (5, 6, 3)
     assert read(tmp_path, channels=1)["train"][1].shape[1:] == (5, 6, 1)
     with pytest.raises(ConfigError, match=r"ingest\.channels is 2; expected one of 0, 1, 3"):
         Ingest(channels=2)
 
 
-def test_images_of_different_sizes_need_a_setting(tmp_path: Path) -> None:
-    """The error names two files with their sizes and the setting to type; with that, they are read."""
+def notes(root: Path, **settings: Any) -> list[str]:
+    return folder.read(Ingest(source=str(root), **settings), cache_of(root)).notes
+
+
+def test_images_of_different_sizes_are_read_at_one(tmp_path: Path) -> None:
+    """The size is derived; a note says how many differ, the smallest, the largest, and what is done about it."""
     images_of(tmp_path)
+    assert notes(tmp_path) == []
     save(tmp_path / "dog" / "large.png", 7, (60, 40))
-    with pytest.raises(DataRejected) as caught:
-        read(tmp_path)
-    assert "cat/0.png is 6 x 5, dog/large.png is 60 x 40" in str(caught.value)
-    assert "--set ingest.image_size=6" in str(caught.value)
+    save(tmp_path / "dog" / "small.png", 8, (2, 3))
+    assert read(tmp_path)["train"][1].shape[1:] == (5, 6, 1)
+    (note,) = notes(tmp_path)
+    assert note == (
+        "2 of 18 images are not 6 x 5: the smallest is 2 x 3, the largest 60 x 40. They are read as 6 x 5 pixels "
+        "(chosen for the median aspect ratio; ingest.image_size sets it); edge pixels are repeated around images of "
+        "other proportions (ingest.fit=crop or stretch changes that)"
+    )
+
+
+def test_a_size_that_is_set_is_a_square(tmp_path: Path) -> None:
+    """The note says so, and how images of other proportions are fitted."""
+    images_of(tmp_path)
     assert read(tmp_path, image_size=6)["train"][1].shape[1:] == (6, 6, 1)
+    (note,) = notes(tmp_path, image_size=6, fit="crop")
+    assert note == (
+        "all 16 images are 6 x 5. They are read as 6 x 6 pixels (ingest.image_size); images of other proportions are "
+        "cropped to their centre (ingest.fit=pad or stretch changes that)"
+    )
+    assert "proportions" not in notes(tmp_path, image_size=6, fit="stretch")[0].partition(";")[0]
+    with pytest.raises(ConfigError, match=r"ingest\.fit is 'squash'; expected one of pad, crop, stretch"):
+        Ingest(fit="squash")
+
+
+def test_several_pages_and_frames_are_a_note(tmp_path: Path) -> None:
+    """The first is read."""
+    images_of(tmp_path)
+    pages = [Image.new("L", (6, 5), grey) for grey in (9, 99)]
+    pages[0].save(tmp_path / "cat" / "pages.tif", save_all=True, append_images=pages[1:])
+    assert notes(tmp_path) == ["1 image has several pages or frames, of which the first is read: cat/pages.tif"]
+    assert (pixels_of(tmp_path / "cat" / "pages.tif") == 9).all()
 
 
 def test_a_large_photograph_shrinks_to_its_mean(tmp_path: Path) -> None:
@@ -227,14 +273,13 @@ def png(width: int, height: int, data: bytes = b"") -> bytes:
 
 
 BAD = {
-    "not an image": (b"this is text", "cannot be read as PNG or JPEG"),
-    "empty": (b"", "cannot be read as PNG or JPEG"),
-    "truncated": (png(6, 5, bytes(35))[:45], "cannot be read as PNG or JPEG"),
-    "damaged": (png(6, 5, bytes(35)).replace(b"IDAT\x78", b"IDAT\x79"), "cannot be read as PNG or JPEG"),
-    "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "cannot be read as PNG or JPEG"),
-    "decompression bomb": (png(8_000, 8_000), "would decode to 8,000 x 8,000 pixels"),
-    "decompression bomb that Pillow warns of": (png(10_000, 10_000), "too many pixels"),
-    "decompression bomb that Pillow refuses": (png(50_000, 50_000), "too many pixels"),
+    "not an image": (b"this is text", "not an image"),
+    "empty": (b"", "not an image"),
+    "truncated": (png(6, 5, bytes(35))[:45], "image file is truncated"),
+    "damaged": (png(6, 5, bytes(35)).replace(b"IDAT\x78", b"IDAT\x79"), "broken data stream"),
+    "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "not an image"),
+    "decompression bomb": (png(10_000, 10_001), "10,000 x 10,001 pixels; expected at most 100,000,000"),
+    "decompression bomb that Pillow refuses": (png(50_000, 50_000), "too many pixels; expected at most 100,000,000"),
 }
 
 
@@ -243,15 +288,50 @@ BAD = {
 def test_an_invalid_image_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, job_files: int
 ) -> None:
-    """Whatever is wrong with a file, one line names it, also where a child process reads it."""
-    monkeypatch.setattr(folder, "JOB_FILES", job_files)
+    """Whatever is wrong with a file, one line names it and the reason, also where a child process reads it."""
+    monkeypatch.setattr(image_files, "JOB_FILES", job_files)
     data, expected = BAD[fault]
     images_of(tmp_path, 4)
     (tmp_path / "dog" / "bad.png").write_bytes(data)
     with pytest.raises(DataRejected, match=expected) as caught:
         read(tmp_path)
-    assert str(tmp_path / "dog" / "bad.png") in str(caught.value)
+    assert f"1 of 9 files in {tmp_path} cannot be used: dog/bad.png ({expected}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_all_unusable_files_are_refused_in_one_run(tmp_path: Path) -> None:
+    """By their size, their headers and their data alike: the first five in the message, all of them in a table.
+
+    The table is gone once the folder can be read.
+    """
+    images_of(tmp_path, 4)
+    bad = [*(tmp_path / name / f"{i}.jpg" for name in ("cat", "dog") for i in range(3)), tmp_path / "dog" / "huge.png"]
+    for number, path in enumerate(bad):
+        path.write_bytes((b"text", png(6, 5, bytes(35))[:45], png(20_000, 20_000))[number % 3])
+    os.truncate(bad[-1], 2**30)
+    with pytest.raises(DataRejected) as caught:
+        read(tmp_path)
+    table = unusable_files.table(cache_of(tmp_path), tmp_path)
+    expected = f"7 of 15 files in {tmp_path} cannot be used: dog/huge.png (1,073,741,824 bytes; expected at most"
+    assert str(caught.value).startswith(expected)
+    assert "cat/0.jpg (not an image), " in str(caught.value)
+    assert f", ...; {table} lists all. Fix or remove them" in str(caught.value)
+    listed = unusable_files.read_table(table)
+    assert sorted(file.path for file in listed) == sorted(str(path.relative_to(tmp_path)) for path in bad)
+    assert ("", "dog/1.jpg", "dog", "image file is truncated") in listed
+    for path in bad:
+        path.unlink()
+    read(tmp_path)
+    assert unusable_files.read_table(table) == []
+
+
+def test_a_file_too_large_to_be_hashed_is_no_other_folder(tmp_path: Path) -> None:
+    """A folder to which such a file is added must not be taken for the one that was read before."""
+    params = Ingest(source=str(images_of(tmp_path / "pets", 3)))
+    before = folder.fingerprint(params, tmp_path / "cache")
+    (tmp_path / "pets" / "cat" / "huge.png").touch()
+    os.truncate(tmp_path / "pets" / "cat" / "huge.png", 2**30)
+    assert folder.fingerprint(params, tmp_path / "cache") != before
 
 
 def empty_class(root: Path) -> None:
@@ -316,7 +396,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     """A link to another image of the same folder is that image."""
     images_of(tmp_path)
     (tmp_path / "dog" / "again.png").symlink_to("0.png")
-    assert folder.read(Ingest(source=str(tmp_path))).images == 17
+    assert folder.read(Ingest(source=str(tmp_path)), cache_of(tmp_path)).images == 17
 
 
 def test_the_fingerprint_is_the_content_and_the_name(tmp_path: Path) -> None:
@@ -340,10 +420,10 @@ def test_reading_confirms_the_fingerprint(tmp_path: Path) -> None:
     """Reading hashes the bytes that it decodes: the same fingerprint, unless a file changed in between."""
     params = Ingest(source=str(images_of(tmp_path / "pets")))
     expected = folder.fingerprint(params, tmp_path / "cache")
-    source = folder.read(params)
+    source = folder.read(params, tmp_path / "cache")
     list(source.blocks)
     assert source.fingerprint() == expected
-    source = folder.read(params)
+    source = folder.read(params, tmp_path / "cache")
     save(tmp_path / "pets" / "dog" / "7.png", 99)
     list(source.blocks)
     assert source.fingerprint() != expected
@@ -353,7 +433,7 @@ def test_child_processes_read_the_same_images(tmp_path: Path, monkeypatch: pytes
     """Decoded by several processes, images come in the same order with the same pixels."""
     images_of(tmp_path, 20)
     alone = read(tmp_path)
-    monkeypatch.setattr(folder, "JOB_FILES", 3)
+    monkeypatch.setattr(image_files, "JOB_FILES", 3)
     monkeypatch.setattr(decode_workers, "cores", lambda: 3)
     spread = read(tmp_path)
     for split in alone:
@@ -361,22 +441,46 @@ def test_child_processes_read_the_same_images(tmp_path: Path, monkeypatch: pytes
         assert (alone[split][1] == spread[split][1]).all()
 
 
-def test_large_images_are_read_by_fewer_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All processes together stay within a memory bound: the largest image decides how many there can be."""
-    started_processes: list[int] = []
+def test_decoding_says_how_much_memory_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file, and the pixels of the largest image of a job, three times."""
+    needed: list[int] = []
     work = decode_workers.work
 
-    def counted(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
-        started_processes.append(processes)
+    def watched(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
+        needed.extend(job.memory for job in jobs)
         return work(jobs, processes)
 
-    monkeypatch.setattr(decode_workers, "work", counted)
-    monkeypatch.setattr(decode_workers, "cores", lambda: 16)
+    monkeypatch.setattr(decode_workers, "work", watched)
     images_of(tmp_path, 3)
-    read(tmp_path)
-    (tmp_path / "cat" / "large.png").write_bytes(png(5_000, 5_000, bytes(5_001 * 5_000)))
+    (tmp_path / "cat" / "large.png").write_bytes(png(500, 500, bytes(501 * 500)))
+    size = (tmp_path / "cat" / "large.png").stat().st_size
     read(tmp_path, image_size=4)
-    assert started_processes == [16, 16, 16, 3]
+    assert needed == [0, size + 12 * 500 * 500]
+
+
+def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes share a bound of memory; what needs more than all of it has it to itself, and small images go on."""
+    memory, done, held = decode_workers.Memory(100), queue.SimpleQueue[str](), threading.Event()
+
+    def work(name: str, needed: int) -> threading.Thread:
+        def run() -> None:
+            with memory.reserved(needed):
+                done.put(name)
+                held.wait(10)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    first, second = work("small", 40), work("also small", 60)
+    assert {done.get(timeout=10), done.get(timeout=10)} == {"small", "also small"}
+    third = work("larger than all", 1_000)
+    with pytest.raises(queue.Empty):
+        done.get(timeout=0.05)
+    held.set()
+    assert done.get(timeout=10) == "larger than all"
+    for thread in (first, second, third):
+        thread.join(10)
 
 
 @pytest.fixture

@@ -24,14 +24,14 @@ IMAGES, LABELS = idx_files.NAMES[:2]
 
 
 def read_all(folder: Path) -> None:
-    for _ in idx.read(Ingest(source=str(folder))).blocks:
+    for _ in idx.read(Ingest(source=str(folder)), Path()).blocks:
         pass
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_the_four_files_are_read_as_written(tmp_path: Path, packed: bool) -> None:
     """Images, labels and splits of a folder of IDX files, gzip or raw, are what was written."""
-    source = idx.read(Ingest(source=str(idx_files.write(tmp_path / "letters", packed))))
+    source = idx.read(Ingest(source=str(idx_files.write(tmp_path / "letters", packed))), Path())
     blocks = list(source.blocks)
     train_images, train_labels, test_images, _ = idx_files.arrays()
     assert [(split, len(images)) for split, images, _ in blocks] == [("train", 20), ("test", 10)]
@@ -47,7 +47,7 @@ def test_reading_confirms_the_fingerprint(tmp_path: Path) -> None:
     fingerprints = set()
     for packed in (True, False):
         params = Ingest(source=str(idx_files.write(tmp_path / str(packed) / "same", packed)))
-        source = idx.read(params)
+        source = idx.read(params, Path())
         list(source.blocks)
         fingerprints |= {source.fingerprint(), idx.fingerprint(params, tmp_path / "cache")}
     other = idx_files.write(tmp_path / "other" / "same", seed=1)
@@ -166,7 +166,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, replace: Callable[[P
     for attempt in (
         lambda: select.kind(str(folder)),
         lambda: read_all(folder),
-        lambda: select.read(Ingest(source="mnist", data_dir=str(folder))),
+        lambda: select.read(Ingest(source="mnist", data_dir=str(folder)), Path()),
     ):
         with pytest.raises(SourceError, match=rf"{IMAGES}\.gz is not a regular file, or a link to nothing; remove it"):
             attempt()
@@ -210,7 +210,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     folder = idx_files.write(tmp_path / "idx")
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(SourceError, match="no t10k-labels-idx1-ubyte"):
-        idx.read(Ingest(source=str(folder)))
+        idx.read(Ingest(source=str(folder)), Path())
 
 
 def test_two_data_sets_in_one_folder_are_refused(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_two_data_sets_in_one_folder_are_refused(tmp_path: Path) -> None:
     folder = idx_files.write(tmp_path / "idx", prefix="a-")
     idx_files.write(folder, prefix="b-")
     with pytest.raises(SourceError, match=r"both a-t10k-images.* and b-t10k-images"):
-        idx.read(Ingest(source=str(folder)))
+        idx.read(Ingest(source=str(folder)), Path())
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -227,4 +227,4 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (folder / f"{IMAGES}.gz").rename(tmp_path / "elsewhere")
     (folder / f"{IMAGES}.gz").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataRejected, match=rf"{IMAGES}.gz is a link out of"):
-        idx.read(Ingest(source=str(folder)))
+        idx.read(Ingest(source=str(folder)), Path())

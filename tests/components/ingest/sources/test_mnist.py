@@ -66,22 +66,22 @@ def test_a_folder_that_lacks_a_file_is_an_error(tmp_path: Path) -> None:
     folder = idx_files.write(tmp_path / "mnist")
     (folder / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(SourceError, match="has no t10k-images-idx3-ubyte; expected"):
-        mnist.read(Ingest(source="mnist", data_dir=str(folder), mirror=NOBODY))
+        mnist.read(Ingest(source="mnist", data_dir=str(folder), mirror=NOBODY), Path())
     with pytest.raises(SourceError, match="does not exist"):
-        mnist.read(Ingest(source="mnist", data_dir=str(tmp_path / "missing")))
+        mnist.read(Ingest(source="mnist", data_dir=str(tmp_path / "missing")), Path())
     with pytest.raises(SourceError, match="cannot be read: File name too long; expected a folder"):
-        mnist.read(Ingest(source="mnist", data_dir="x" * 300))
+        mnist.read(Ingest(source="mnist", data_dir="x" * 300), Path())
 
 
 def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
     """Other IDX files are detected at once, with the way to use them as a source of their own."""
     with pytest.raises(DataRejected, match=r"20 x 4 x 3 pixels; MNIST's has 60000 x 28 x 28; .*SOURCE=FOLDER"):
-        mnist.read(Ingest(source="mnist", data_dir=str(idx_files.write(tmp_path))))
+        mnist.read(Ingest(source="mnist", data_dir=str(idx_files.write(tmp_path))), Path())
 
 
 def test_files_with_other_bytes_are_refused(tmp_path: Path) -> None:
     """The right shape is not enough: the sha256 of the bytes is compared, and the first file that differs is named."""
-    source = mnist.read(Ingest(source="mnist", data_dir=str(black(tmp_path))))
+    source = mnist.read(Ingest(source="mnist", data_dir=str(black(tmp_path))), Path())
     with pytest.raises(DataRejected, match=r"train-images-idx3-ubyte: the sha256 .* expected ba891046e650"):
         for _ in source.blocks:
             pass
@@ -92,23 +92,23 @@ def test_a_mirror_with_other_files_is_refused_and_nothing_is_cached(tmp_path: Pa
     address, folder = served
     idx_files.write(folder)
     with pytest.raises(DataRejected, match=rf"{address}/ serves files that are not MNIST's: .*the sha256"):
-        mnist.read(Ingest(source="mnist", mirror=address, tfds_dir=str(tmp_path / "tfds")))
+        mnist.read(Ingest(source="mnist", mirror=address, tfds_dir=str(tmp_path / "tfds")), Path())
     assert not list((tmp_path / "tfds").rglob("*ubyte*"))
 
 
 def test_a_mirror_without_the_files_is_a_wrong_setting(tmp_path: Path, served: tuple[str, Path]) -> None:
     """404 is an answer: the address is wrong, and a retry would not help."""
     with pytest.raises(SourceError, match=r"answers 404 for t10k-labels-idx1-ubyte\.gz"):
-        mnist.read(Ingest(source="mnist", mirror=served[0], tfds_dir=str(tmp_path)))
+        mnist.read(Ingest(source="mnist", mirror=served[0], tfds_dir=str(tmp_path)), Path())
     with pytest.raises(SourceError, match="'ftp://host/'; expected an address such as http"):
-        mnist.read(Ingest(source="mnist", mirror="ftp://host/", tfds_dir=str(tmp_path)))
+        mnist.read(Ingest(source="mnist", mirror="ftp://host/", tfds_dir=str(tmp_path)), Path())
 
 
 @pytest.mark.parametrize("mirror", ["http://", "http://[", "http://a b/", "http://x:port/", "http://x\0/", "http://é/"])
 def test_an_address_that_is_none_is_told(tmp_path: Path, mirror: str) -> None:
     """One sentence that names it and the other ways, not what an address is made of."""
     with pytest.raises(SourceUnreachable, match=r"MNIST cannot be downloaded from .*; set MNIST_DIR to a folder"):
-        mnist.read(Ingest(source="mnist", mirror=mirror, tfds_dir=str(tmp_path)))
+        mnist.read(Ingest(source="mnist", mirror=mirror, tfds_dir=str(tmp_path)), Path())
 
 
 def test_downloads_are_cached_for_times_without_a_network(tmp_path: Path, served: tuple[str, Path]) -> None:
@@ -175,7 +175,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, served: tuple[s
 def test_no_network_is_an_error_at_once_with_alternatives(tmp_path: Path) -> None:
     """Where nothing answers, the error names MNIST_DIR, the mirror and digits."""
     with pytest.raises(SourceUnreachable) as caught:
-        mnist.read(Ingest(source="mnist", mirror=NOBODY, tfds_dir=str(tmp_path)))
+        mnist.read(Ingest(source="mnist", mirror=NOBODY, tfds_dir=str(tmp_path)), Path())
     for word in (NOBODY, "MNIST_DIR", "ingest.mirror", "SOURCE=digits"):
         assert word in str(caught.value)
 
@@ -188,7 +188,7 @@ def test_a_silent_network_is_detected_in_time(tmp_path: Path, monkeypatch: pytes
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         started = time.monotonic()
         with pytest.raises(SourceUnreachable, match="cannot be downloaded"):
-            mnist.read(Ingest(source="mnist", mirror=address, tfds_dir=str(tmp_path)))
+            mnist.read(Ingest(source="mnist", mirror=address, tfds_dir=str(tmp_path)), Path())
         assert time.monotonic() - started < 5
 
 
@@ -217,6 +217,6 @@ def test_the_real_files_are_read_from_a_folder_and_a_mirror(tmp_path: Path, serv
     ways = [Ingest(source="mnist", data_dir=REAL)]
     ways += [Ingest(source="mnist", mirror=url, tfds_dir=str(tmp_path / "tfds")) for url in (served[0], NOBODY)]
     for params in ways:
-        source = mnist.read(params)
+        source = mnist.read(params, Path())
         assert sum(len(labels) for _, _, labels in source.blocks) == source.images == 70_000
         assert source.fingerprint() == mnist.fingerprint(params, tmp_path)

@@ -80,7 +80,7 @@ def params(name: str, folder: Path, **settings: Any) -> Ingest:
 def read(name: str, folder: Path, **settings: Any) -> dict[str, list[tuple[bytes, int]]]:
     """split -> (pixels, label) of each image."""
     splits: dict[str, list[tuple[bytes, int]]] = {"train": [], "test": []}
-    for split, images, labels in tfds.read(params(name, folder, **settings)).blocks:
+    for split, images, labels in tfds.read(params(name, folder, **settings), Path()).blocks:
         splits[split] += [(image.tobytes(), label) for image, label in zip(images, labels.tolist(), strict=True)]
     return splits
 
@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_data_set_has_its_class_names_and_splits(folder: Path) -> None:
     """Every image of both splits comes with its label, and labels have the names of the data set's description."""
-    source = tfds.read(params("tiny_split", folder))
+    source = tfds.read(params("tiny_split", folder), Path())
     assert (source.classes, source.shape, source.images) == (list(NAMES), (6, 6, 1), 50)
     splits = read("tiny_split", folder)
     assert sorted(splits["train"]) == sorted((image_of(i).tobytes(), i % 2) for i in range(40))
@@ -117,14 +117,14 @@ def test_without_a_test_split_the_content_decides(folder: Path) -> None:
 def test_images_of_different_sizes_need_a_setting(folder: Path) -> None:
     """The error names the setting to type; with it, every image has that size."""
     with pytest.raises(DataRejected, match=r"--set ingest\.image_size="):
-        tfds.read(params("tiny_various", folder))
+        tfds.read(params("tiny_various", folder), Path())
     assert {len(pixels) for pixels, _ in read("tiny_various", folder, image_size=5)["train"]} == {25}
 
 
 def test_a_data_set_of_another_task_is_refused(folder: Path) -> None:
     """A data set without images and class labels is refused, with one that has them as an example."""
     with pytest.raises(SourceError, match="tfds:tiny_text is not for image classification"):
-        tfds.read(params("tiny_text", folder))
+        tfds.read(params("tiny_text", folder), Path())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_data_set_of_another_task_is_refused(folder: Path) -> None:
 def test_an_unknown_name_is_refused_with_a_hint(folder: Path, name: str, expected: str) -> None:
     """A wrong name, version or configuration is answered with what exists."""
     with pytest.raises(SourceError, match=expected):
-        tfds.read(params(name, folder))
+        tfds.read(params(name, folder), Path())
 
 
 @pytest.mark.parametrize("name", ["huggingface:x", "kaggle:titanic", "mnist:", "mnist:3", "mnist:latest", "../x"])
@@ -224,7 +224,7 @@ def test_no_network_is_an_error_at_once(folder: Path, monkeypatch: pytest.Monkey
     """The library alone would try for 200 seconds; the data set's address is tried once before."""
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(SourceUnreachable, match=r"tiny\.zip does not answer \(Connection refused\); set TFDS_DATA_DIR"):
-        tfds.read(params("tiny_remote", folder))
+        tfds.read(params("tiny_remote", folder), Path())
 
 
 def test_the_fingerprint_names_the_data_set_and_the_library(tmp_path: Path) -> None:
