@@ -21,8 +21,7 @@ SYSTEM_FOLDERS = {
 WORKSPACE = {"artifacts", "runs", "cache", "locks"}
 WORKSPACE_FOLDERS = {*WORKSPACE, "mlartifacts", "tensorboard", "tune", "work", "airflow"}
 
-HIDDEN, SYSTEM_FILE, SYSTEM_FOLDER = "hidden", "system files", "system folders"
-BESIDE = "other files beside the class folders"
+HIDDEN, OF_SYSTEM, BESIDE = "hidden", "of the system", "beside the class folders"  # kinds of what is ignored
 
 Entry = os.DirEntry[str]
 
@@ -46,9 +45,7 @@ def ignored_kind(name: str) -> str:
     lower = name.lower()
     if lower.startswith("."):
         return HIDDEN
-    if lower in SYSTEM_FILES:
-        return SYSTEM_FILE
-    return SYSTEM_FOLDER if lower in SYSTEM_FOLDERS else ""
+    return OF_SYSTEM if lower in SYSTEM_FILES | SYSTEM_FOLDERS else ""
 
 
 def inside(listing: Listing, entry: Entry) -> str:

@@ -40,18 +40,23 @@ def class_folders(listing: Listing) -> dict[str, list[Entry]]:
     listing.folders = {split: folder.path for split, folder in splits.items()}
     described = [f"{inside(listing, folder)}/ is the {MEANING[split]} split" for split, folder in splits.items()]
     listing.notes.append(", ".join(described))
-    return {split: _unwrapped(listing, folder.path) for split, folder in splits.items()}
+    return {split: _unwrapped(listing, folder.path, split) for split, folder in splits.items()}
 
 
 def _around(listing: Listing, folder: Entry) -> str:
     return inside(listing, folder).rpartition("/")[0]
 
 
-def _unwrapped(listing: Listing, folder: str) -> list[Entry]:
-    """The folders in *folder*; where it holds a single one, with nothing but folders in it, those in that one."""
+def _unwrapped(listing: Listing, folder: str, split: str = "") -> list[Entry]:
+    """The folders in *folder*; where it holds a single one, with nothing but folders in it, those in that one.
+
+    Unless *folder* belongs to a split, a single folder called train is half of a pair.
+    """
     inner = _folders(listing, folder)
     for _ in range(DEEPEST):
         if len(inner) != 1 or not _holds_folders_alone(listing, inner[0]):
+            break
+        if not split and _split_word(inner[0].name):
             break
         inner = _folders(listing, inner[0].path)
     return inner

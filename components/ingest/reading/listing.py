@@ -32,7 +32,7 @@ class Listing:
     unusable  files that need not be opened to be refused
     others    other files in class folders
     left_out  what is no class or image, and why: path below the root -> "a link to nothing"
-    ignored   what nobody expects to be read: path below the root -> "a hidden file"
+    ignored   what nobody expects to be read: path below the root -> "hidden"
     notes     how the folder was understood, a sentence each
     warnings  what looks wrong with a table of labels, a sentence each
     labels    path of the table of labels below the root, "" where folders are the classes

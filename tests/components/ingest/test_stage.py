@@ -151,6 +151,18 @@ def test_other_files_in_class_folders_are_a_warning(tmp_path: Path) -> None:
     assert check(facts) == [Finding("warning", facts["warnings"][0])]
 
 
+def test_what_was_decided_is_a_note(tmp_path: Path) -> None:
+    """The size that was chosen and what was ignored, of a reused artifact too."""
+    root = image_folder(tmp_path / "pets")
+    Image.new("L", (9, 9)).save(root / "a" / "other.png")
+    (root / "README.md").touch()
+    facts = run(tmp_path / "out", source=str(root))
+    size, ignored = facts["notes"]
+    assert size.startswith("1 of 25 images are not 5 x 4: the smallest is 5 x 4, the largest 9 x 9.")
+    assert ignored == "ignored: 1 beside the class folders (README.md)"
+    assert check(facts) == [Finding("note", size), Finding("note", ignored)]
+
+
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
 def test_mnist_is_read_fast_and_in_little_memory(tmp_path: Path) -> None:
     """70,000 images in seconds, with a peak memory far below the 500 MB that three stages can take."""

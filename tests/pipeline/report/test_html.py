@@ -417,11 +417,13 @@ def test_a_page_holds_neither_credentials_nor_bytes_that_are_no_utf_8(tmp_path: 
     report = replace(
         full(tmp_path, DIGITS),
         source="photos-\udce9",
+        notes=["ignored: caf\udce9.txt"],
         warnings=["notes-\udce9.txt is no image; from http://user:secret@host/?token=secret"],
         settings={"ingest.mirror": "http://user:sec&ret@host/"},
     )
     page = page_of(report, tmp_path)
     text = page if isinstance(page, str) else str(page)
     assert "photos-\\xe9" in text
+    assert "Ignored: caf\\xe9.txt" in text
     assert "notes-\\xe9.txt is no image; from http://***@host/?token=***" in text
     assert "ret@host" not in text

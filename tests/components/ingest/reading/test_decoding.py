@@ -179,7 +179,7 @@ def test_padding_keeps_all_of_an_image() -> None:
 def test_other_formats_are_read_as_well(tmp_path: Path, suffix: str) -> None:
     """WebP, BMP and TIFF, without loss."""
     pixels = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
-    options = {"lossless": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     Image.fromarray(pixels).save(tmp_path / f"x.{suffix}", **options)
     paths = [str(tmp_path / f"x.{suffix}")]
     assert decoding.survey(paths) == ([(5, 6, 3)], [""], [False])

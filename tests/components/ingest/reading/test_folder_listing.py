@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import SourceError, SourceUnreachable
+from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.listing import Listing
 
@@ -41,7 +41,7 @@ def test_what_systems_leave_behind_is_no_class(root: Path, name: str, beside: st
     listing = list_images(root)
     assert names(listing) == expected
     assert listing.others == []
-    kind = "hidden" if name in HIDDEN else "system folders"
+    kind = "hidden" if name in HIDDEN else "of the system"
     assert listing.ignored == {f"{beside}/{name}".strip("/"): kind}
 
 
@@ -178,3 +178,73 @@ def test_a_folder_that_cannot_be_listed_is_named(root: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "scandir", broken)
     with pytest.raises(failure, match=message):
         list_images(root)
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ("train test", "train/ is the training split, test/ is the test split"),
+        ("Training TESTING", "Training/ is the training split, TESTING/ is the test split"),
+        ("train val", "train/ is the training split, val/ is the test split"),
+        ("Train Valid", "Train/ is the training split, Valid/ is the test split"),
+        ("training validation", "training/ is the training split, validation/ is the test split"),
+        ("train val test", "train/ is the training split, val/ is the validation split, test/ is the test split"),
+        ("seg_train/seg_train seg_test/seg_test", "seg_train/ is the training split, seg_test/ is the test split"),
+        ("training_set test_set", "training_set/ is the training split, test_set/ is the test split"),
+        ("Data/Data/train Data/Data/test", "Data/Data/train/ is the training split, Data/Data/test/ is the test split"),
+    ],
+)
+def test_usual_names_of_splits_are_understood(tmp_path: Path, folders: str, expected: str) -> None:
+    """In any case of letters and below folders that hold nothing else; a note says which is used for what."""
+    touch(*(tmp_path / folder / name / "0.png" for folder in folders.split() for name in ("cat", "dog")))
+    listing = list_images(tmp_path)
+    assert listing.notes == [expected]
+    assert len(listing.images) == 2 * len(folders.split())
+    assert {image.split for image in listing.images} == {"train", "test"} | ({"validation"} & {*listing.folders})
+    assert ("validation" in listing.folders) == ("validation split" in expected)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ("train", "has a folder train but no folder test with classes in it; expected both, or --source .*/train"),
+        ("Testing", "has a folder Testing but no folder train with classes in it"),
+        ("val test", "has a folder test but no folder train"),
+        ("train training test", "has two training splits, train and training; expected one"),
+    ],
+)
+def test_half_of_a_split_is_refused(tmp_path: Path, folders: str, message: str) -> None:
+    """So are two of a kind, of which nobody knows which is meant."""
+    touch(*(tmp_path / folder / name / "0.png" for folder in folders.split() for name in ("cat", "dog")))
+    with pytest.raises(DataRejected, match=message):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize("around", ["Dataset", "Dataset/Dataset", "a/b/c"])
+def test_classes_are_found_below_folders_that_hold_nothing_else(tmp_path: Path, around: str) -> None:
+    """As in many archives; what lies beside them does not matter."""
+    touch(*(tmp_path / around / name / "0.png" for name in ("cat", "dog")))
+    touch(
+        tmp_path / "README.md", tmp_path / "__MACOSX" / "x.png", tmp_path / ".DS_Store", tmp_path / around / "LICENSE"
+    )
+    listing = list_images(tmp_path)
+    assert listing.classes == ["cat", "dog"]
+    assert listing.notes == [f"the class folders are in {around}/"]
+    assert sorted(listing.ignored) == sorted([".DS_Store", "README.md", "__MACOSX", f"{around}/LICENSE"])
+
+
+def test_a_single_class_is_no_folder_around_others(tmp_path: Path) -> None:
+    """A folder of images is a class, whatever folders lie in it."""
+    touch(tmp_path / "cat" / "0.png", tmp_path / "cat" / "more" / "1.png", tmp_path / "cat" / "most" / "2.png")
+    with pytest.raises(DataRejected, match=r"has only one class \('cat'\)"):
+        list_images(tmp_path)
+
+
+def test_validation_may_lack_a_class(tmp_path: Path) -> None:
+    """Training and test may not."""
+    touch(*(tmp_path / split / name / "0.png" for split in ("train", "test") for name in ("cat", "dog")))
+    touch(tmp_path / "val" / "cat" / "0.png")
+    assert list_images(tmp_path).classes == ["cat", "dog"]
+    touch(tmp_path / "test" / "bird" / "0.png")
+    with pytest.raises(DataRejected, match=r"train has no class folder 'bird'; expected it in train and test"):
+        list_images(tmp_path)

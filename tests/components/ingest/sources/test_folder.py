@@ -458,8 +458,8 @@ def test_decoding_says_how_much_memory_it_takes(tmp_path: Path, monkeypatch: pyt
     assert needed == [0, size + 12 * 500 * 500]
 
 
-def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All processes share a bound of memory; what needs more than all of it has it to itself, and small images go on."""
+def test_large_images_are_decoded_one_at_a_time() -> None:
+    """All processes share a bound of memory; what needs more than all of it is alone."""
     memory, done, held = decode_workers.Memory(100), queue.SimpleQueue[str](), threading.Event()
 
     def work(name: str, needed: int) -> threading.Thread:
