@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from components.errors import SourceError, SourceUnreachable
 from components.formatting import did_you_mean
+from components.ingest.reading.naming import folder_name
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def name(params: Ingest) -> str:
     """A short name for what is learned from the source: [a-z0-9_-]+, such as "mnist" or "emnist-letters"."""
     module = kind(params.source)
     if _load(module).SOURCE == FOLDER:
-        return _safe(Path(params.source).resolve().name)
+        return _safe(folder_name(Path(params.source).resolve()))
     _, colon, data_set = params.source.partition(":")
     return _safe(data_set.partition(":")[0]) if colon else module
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.ingest import select
+from components.ingest.reading.naming import folder_name
 from components.system.files import expanded
 from pipeline.run_record import git_commit
 
@@ -102,5 +103,5 @@ def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, st
     if not folder.is_dir():
         problems.append(f"SOURCE is {source!r}; expected auto, {select.expected()}")
     _readable("SOURCE", folder, problems)
-    inside = f"{MOUNTED_IMAGES}/{folder.name}"
-    return {"IMAGES": str(folder), "IMAGES_NAME": folder.name, "PIPELINE_INGEST_SOURCE": inside}
+    name = folder_name(folder)
+    return {"IMAGES": str(folder), "IMAGES_NAME": name, "PIPELINE_INGEST_SOURCE": f"{MOUNTED_IMAGES}/{name}"}

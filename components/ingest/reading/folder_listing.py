@@ -33,7 +33,7 @@ def _add_class(listing: Listing, split: str, folder: Entry) -> None:
     name = unicodedata.normalize("NFC", folder.name)  # macOS and Linux may encode the same letters differently
     if not name.isprintable():
         raise DataRejected(f"the class folder {folder.path!a} has a name that cannot be printed; rename it")
-    before, others, base = len(listing.files), list[str](), inside(listing, folder)
+    before, others, base = len(listing), list[str](), inside(listing, folder)
     for entry in entries(listing, folder):
         path = f"{base}/{entry.name}"
         found = status(entry) if entry.name.lower().endswith(SUFFIXES) else None
@@ -41,7 +41,7 @@ def _add_class(listing: Listing, split: str, folder: Entry) -> None:
             others.append(path if found is None else f"{path} ({_kind(found.st_mode)})")
         else:
             listing.add(path, split, name, found)
-    if len(listing.files) > before:
+    if len(listing) > before:
         listing.others += others
     elif reason := no_class(folder):
         listing.left_out[base] = reason

@@ -128,7 +128,7 @@ def _blocks(
     number = {name: label for label, name in enumerate(listing.classes)}
     for images, result in zip(batches, decode_workers.work(jobs, decode_workers.cores()), strict=True):
         yield from _by_split(images, result, shape, number, contents)
-    require_none(contents.unusable, len(listing.files), listing.root, listing.where, cache)
+    require_none(contents.unusable, len(listing), listing.root, listing.where, cache)
     contents.warnings += summaries.too_dim(contents.brightest)
 
 

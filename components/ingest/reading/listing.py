@@ -67,6 +67,9 @@ class Listing:
         """All that are called like images, whether they can be used or not."""
         return [*self.images, *self.unusable]
 
+    def __len__(self) -> int:
+        return len(self.images) + len(self.unusable)
+
     def sort(self) -> None:
         """Settle the order of the classes, and of the images by split, class and path."""
         self.classes = sorted({image.name for image in self.files}, key=in_order)

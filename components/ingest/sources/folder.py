@@ -8,6 +8,7 @@ from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.image_files import open_images
 from components.ingest.reading.image_source import ImageSource, combined, is_folder
 from components.ingest.reading.listing import Listing
+from components.ingest.reading.naming import folder_name
 from components.settings.sections import Ingest
 
 SOURCE = "FOLDER"
@@ -35,4 +36,4 @@ def _listing(params: Ingest) -> Listing:
 
 def _identity(listing: Listing, hashes: Mapping[str, str]) -> str:
     """Files too large to be hashed count by their size."""
-    return combined(listing.root.name, {**hashes, **{file.path: file.reason for file in listing.unusable}})
+    return combined(folder_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})

@@ -8,6 +8,7 @@ import pytest
 
 from components.errors import SourceError
 from components.ingest import select
+from components.ingest.reading import naming
 from components.ingest.reading.image_source import SplitByContent
 from components.settings.sections import Ingest
 from tests.support import idx_files
@@ -65,6 +66,37 @@ def test_names_are_short_and_safe(tmp_path: Path) -> None:
     others = {select.name(Ingest(source=f"{tmp_path}/{folder}")) for folder in ("数字", "文字")}
     assert len(others) == 2
     assert all(name.startswith("images-") for name in others)
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("sign/Dataset", "sign"),
+        ("ants/train", "ants"),
+        ("flowers/data/Training Set", "flowers"),
+        ("Data-Set/images", "images"),
+        ("dataset-v2", "dataset-v2"),
+        ("HOME/pictures", "pictures"),
+        ("HOME/pictures/animals", "animals"),
+    ],
+)
+def test_the_name_is_that_of_the_folder_that_means_something(
+    monkeypatch: pytest.MonkeyPatch, folder: str, expected: str
+) -> None:
+    """Not of one that is called like thousands of others, nor of a user; where nothing means anything, of itself."""
+    monkeypatch.setattr(Path, "home", lambda: Path("/HOME"))
+    assert naming.folder_name(Path("/") / folder) == expected
+
+
+def test_the_name_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    """Equal images of two projects, both in a folder "train", are two artifacts: each holds its name."""
+    sources = [tmp_path / name / "train" for name in ("ants", "bees")]
+    for source in sources:
+        for name in ("a", "b"):
+            (source / name).mkdir(parents=True)
+            (source / name / "x.png").write_bytes(b"x")
+        assert select.name(Ingest(source=str(source))) == source.parent.name
+    assert len({select.fingerprint(Ingest(source=str(source)), tmp_path / "cache") for source in sources}) == 2
 
 
 def test_every_module_is_a_source() -> None:
