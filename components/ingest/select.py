@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from components.ingest.reading.naming import folder_name
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
-    from components.ingest.reading.image_source import ImageSource, SourceModule
+    from components.ingest.reading.image_source import ImageSource, Preview, SourceModule
 
 MODULES = Path(__file__).parent / "sources"
 FOLDER = "FOLDER"  # the SOURCE of the modules that read a user's own folder
@@ -112,6 +113,12 @@ def fingerprint(params: Ingest, cache: Path) -> str:
 def read(params: Ingest, cache: Path) -> "ImageSource":
     """Open the source; its images come as an iterator of blocks."""
     return _load(kind(params.source)).read(params, cache)
+
+
+def preview(params: Ingest, cache: Path) -> "Preview | None":
+    """What reading the source will give; None where only reading it says that. Raises what `read` does."""
+    look: Callable[[Ingest, Path], Preview] | None = getattr(_load(kind(params.source)), "preview", None)
+    return look(params, cache) if look else None
 
 
 def choose(params: Ingest) -> tuple[Ingest, str]:

@@ -22,7 +22,7 @@ def file_hashes(
     root: Path, files: Mapping[str, os.stat_result], cache: Path, sha256: Callable[[Path], str] = sha256_of_file
 ) -> dict[str, str]:
     """sha256 of each of *files* (path below *root* -> its status), computed by *sha256* and cached in *cache*."""
-    known = StatCache(cache / f"hashes-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json")
+    known = StatCache(stat_file(cache, "hashes", root))
     hashes = {path: known.get(path, status) for path, status in files.items()}
     stale = [path for path, sha in hashes.items() if sha is None]
     large = sum(files[path].st_size for path in stale) > LARGE * len(stale)
@@ -33,6 +33,11 @@ def file_hashes(
         message = f"{known.file} cannot be written: {error.strerror}; free space or make it writable"
         raise StorageFailed(message) from None
     return {path: sha or fresh[path] for path, sha in hashes.items()}
+
+
+def stat_file(cache: Path, kind: str, root: Path) -> Path:
+    """The file in *cache* that remembers something about the files below *root*."""
+    return cache / f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"
 
 
 def _compute(paths: list[Path], sha256: Callable[[Path], str], large: bool) -> list[str]:

@@ -1,20 +1,24 @@
 """The image files of a listing as a source: their headers first, then their pixels, on all cores."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.ingest.reading import decode_workers, summaries
 from components.ingest.reading.decode_workers import Job, Result
-from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, target_shape
+from components.ingest.reading.file_hashes import stat_file
+from components.ingest.reading.image_source import ImageSource, Preview, Shape, SplitByContent, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import UnusableFile, require_none
 from components.progress import progress
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
+from components.system.stat_cache import StatCache
 
 if TYPE_CHECKING:
     from components.ingest.reading.image_source import Block
@@ -44,6 +48,16 @@ class Headers:
     paged: list[str] = field(default_factory=list)
     unusable: list[UnusableFile] = field(default_factory=list)
 
+    @property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """(H, W) -> number of images."""
+        return Counter(shape[:2] for shape in self.shapes)
+
+    def shape(self, params: Ingest) -> Shape:
+        """The (H, W, C) to read all of them into: what *params* set, and otherwise what follows from the images."""
+        size = image_shape(self.sizes, len(self.images))
+        return target_shape((*size, max(channels for _, _, channels in self.shapes)), params)
+
 
 def open_images(
     listing: Listing, params: Ingest, cache: Path, fingerprint: Callable[[Mapping[str, str]], str]
@@ -53,11 +67,10 @@ def open_images(
     Files that cannot be used are collected to the end and refused together, by the last block. Raises DataRejected
     where there are no others.
     """
-    headers = read_headers(listing)
+    headers = read_headers(listing, cache)
     if not headers.images:
         require_none(headers.unusable, len(headers.unusable), listing.root, listing.where, cache)
-    sizes = Counter(shape[:2] for shape in headers.shapes)
-    shape = target_shape((*working_size(sizes), max(shape[2] for shape in headers.shapes)), params)
+    shape = headers.shape(params)
     splits = {image.split for image in headers.images}
     drawn = SplitByContent(params.test_share) if splits == {""} else None
     contents = Contents(drawn, [*listing.warnings, *summaries.left_out(listing)], headers.unusable)
@@ -73,7 +86,7 @@ def open_images(
         drawn=drawn,
         notes=[
             *listing.notes,
-            *summaries.sizes(sizes, shape, params),
+            *summaries.sizes(headers.sizes, shape, params),
             *summaries.pages(headers.paged),
             *summaries.ignored(listing),
         ],
@@ -81,27 +94,53 @@ def open_images(
     )
 
 
-def working_size(sizes: Mapping[tuple[int, int], int]) -> tuple[int, int]:
-    """The (H, W) to read images of *sizes*, (H, W) -> number of images, into, where no setting says it."""
-    return image_shape(sizes, sum(sizes.values()))
+def preview_of(listing: Listing, params: Ingest, cache: Path) -> Preview:
+    """What `open_images` will give, from headers alone."""
+    headers = read_headers(listing, cache)
+    if not headers.images:
+        require_none(headers.unusable, len(headers.unusable), listing.root, listing.where, cache)
+    images, count = len(headers.images), Counter(image.split for image in headers.images)
+    test = round(images * params.test_share) if "" in count else count["test"]
+    return Preview(
+        images=images,
+        train=images - test - count["validation"],
+        validation=count["validation"],
+        test=test,
+        classes=len(listing.classes),
+        shape=headers.shape(params),
+    )
 
 
-def read_headers(listing: Listing) -> Headers:
+def read_headers(listing: Listing, cache: Path) -> Headers:
+    """The headers of all images; those of unchanged files are remembered in *cache*."""
+    known = StatCache(stat_file(cache, "headers", listing.root))
+    found = {image.path: known.get(image.path, image.status) for image in listing.images}
+    fresh = _survey(listing, [image for image in listing.images if not found[image.path]])
+    with suppress(OSError):
+        statuses = {image.path: image.status for image in listing.images}
+        known.update(statuses, {path: text for path, text in fresh.items() if not json.loads(text)[-1]})
     headers = Headers(unusable=list(listing.unusable))
-    jobs = [Job(_paths(listing, images)) for images in _batches(listing.images, JOB_FILES)]
-    done = 0
-    with progress("ingest: image headers", len(listing.images)) as advance:
-        for result in decode_workers.work(jobs, decode_workers.cores()):
-            part = listing.images[done : done + len(result.shapes)]
-            for image, shape, problem, pages in zip(part, result.shapes, result.problems, result.pages, strict=True):
-                if problem:
-                    headers.unusable.append(_unusable(image, problem))
-                    continue
-                headers.images.append(image)
-                headers.shapes.append(shape)
-                headers.paged += [image.path] if pages else []
-            done += len(part)
-            advance(done)
+    for image in listing.images:
+        height, width, channels, pages, problem = json.loads(found[image.path] or fresh[image.path])
+        if problem:
+            headers.unusable.append(_unusable(image, problem))
+            continue
+        headers.images.append(image)
+        headers.shapes.append((height, width, channels))
+        headers.paged += [image.path] if pages else []
+    return headers
+
+
+def _survey(listing: Listing, images: Sequence[ImageFile]) -> dict[str, str]:
+    """path -> JSON of [height, width, channels, several pages?, problem] of each of *images*."""
+    batches = list(_batches(images, JOB_FILES))
+    results = decode_workers.work([Job(_paths(listing, batch)) for batch in batches], decode_workers.cores())
+    headers = dict[str, str]()
+    with progress("ingest: image headers", len(images)) as advance:
+        for batch, result in zip(batches, results, strict=True):
+            rows = zip(batch, result.shapes, result.pages, result.problems, strict=True)
+            headers |= {image.path: json.dumps([*shape, pages, problem]) for image, shape, pages, problem in rows}
+            advance(len(headers))
     return headers
 
 

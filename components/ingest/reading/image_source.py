@@ -51,8 +51,26 @@ class ImageSource:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What reading a source will give: how many images, by split, of how many classes, and their (H, W, C).
+
+    Where the test split is drawn, its size is an estimate; *validation* is 0 where the source has no such split.
+    """
+
+    images: int
+    train: int
+    validation: int
+    test: int
+    classes: int
+    shape: Shape
+
+
 class SourceModule(Protocol):
-    """What each module in components/ingest/sources offers; none imports anything heavy before it reads."""
+    """What each module in components/ingest/sources offers; none imports anything heavy before it reads.
+
+    One that can say without decoding what it will give also has a function `preview(params, cache) -> Preview`.
+    """
 
     SOURCE: str
     """What a user writes: "mnist", "tfds:NAME" or "FOLDER"."""

@@ -5,14 +5,13 @@ CACHE/
 """
 
 import csv
-import hashlib
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import DataRejected
+from components.ingest.reading.file_hashes import stat_file
 from components.system.files import write_atomically
 
 COLUMNS = ("split", "file", "class", "problem", "detail")
@@ -30,7 +29,7 @@ class UnusableFile(NamedTuple):
 
 def table(cache: Path, root: Path) -> Path:
     """Where the files of the folder *root* that the last reading refused are listed, if there were any."""
-    return cache / f"unusable-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.csv"
+    return stat_file(cache, "unusable", root).with_suffix(".csv")
 
 
 def read_table(file: Path) -> list[UnusableFile]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
-from components.ingest.reading.image_files import open_images
-from components.ingest.reading.image_source import ImageSource, combined, is_folder
+from components.ingest.reading.image_files import open_images, preview_of
+from components.ingest.reading.image_source import ImageSource, Preview, combined, is_folder
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import folder_name
 from components.settings.sections import Ingest
@@ -28,6 +28,10 @@ def fingerprint(params: Ingest, cache: Path) -> str:
 def read(params: Ingest, cache: Path) -> ImageSource:
     listing = _listing(params)
     return open_images(listing, params, cache, lambda hashes: _identity(listing, hashes))
+
+
+def preview(params: Ingest, cache: Path) -> Preview:
+    return preview_of(_listing(params), params, cache)
 
 
 def _listing(params: Ingest) -> Listing:

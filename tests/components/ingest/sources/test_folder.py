@@ -7,6 +7,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +16,12 @@ import pytest
 from PIL import Image
 
 from components.errors import ConfigError, DataRejected, Unavailable
+from components.ingest import select
 from components.ingest.reading import decode_workers, image_files, unusable_files
+from components.ingest.reading.image_source import Preview
 from components.ingest.sources import folder
 from components.settings.sections import Ingest
+from components.system import stat_cache
 from components.system.processes import Child
 
 Read = dict[str, tuple[list[str], "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[str]]]
@@ -260,6 +264,31 @@ def test_a_large_photograph_shrinks_to_its_mean(tmp_path: Path) -> None:
     images_of(tmp_path)
     save(tmp_path / "cat" / "large.jpg", 7, (800, 600), quality=95)
     assert abs(pixels_of(tmp_path / "cat" / "large.jpg", image_size=8).astype(int) - 127).max() < 12
+
+
+def test_a_preview_is_what_reading_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From headers alone, and those of unchanged files are read once."""
+    images_of(tmp_path / "pets", 10)
+    save(tmp_path / "pets" / "cat" / "large.png", 7, (60, 40), "RGB")
+    for path in (tmp_path / "pets").glob("*/*"):
+        os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", -(10**12))
+    params, cache = Ingest(source=str(tmp_path / "pets"), test_share=0.2), tmp_path / "cache"
+    preview = folder.preview(params, cache)
+    assert preview == Preview(images=21, train=17, validation=0, test=4, classes=2, shape=(5, 6, 3))
+    assert preview.shape == folder.read(params, cache).shape
+    monkeypatch.setattr(decode_workers, "_do", None)
+    assert select.preview(params, cache) == preview
+    assert folder.preview(replace(params, image_size=8, channels=1), cache).shape == (8, 8, 1)
+    assert select.preview(Ingest(source="digits"), cache) is None
+
+
+def test_a_preview_counts_the_splits_of_the_folder(tmp_path: Path) -> None:
+    """Validation is apart from training."""
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
+        images_of(tmp_path / "pets" / split, count)
+    preview = folder.preview(Ingest(source=str(tmp_path / "pets")), tmp_path / "cache")
+    assert (preview.images, preview.train, preview.validation, preview.test) == (18, 8, 4, 6)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
