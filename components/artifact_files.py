@@ -260,11 +260,16 @@ class Training(TypedDict):
 
 
 class Scores(TypedDict):
-    """What follows from the predictions alone; *confusion* counts by row (truth) and column (prediction)."""
+    """What follows from the predictions alone; *confusion* counts by row (truth) and column (prediction).
+
+    *baseline* is the accuracy of always answering the most frequent class, *baseline_p* that of the model against it.
+    """
 
     n: int
     correct: int
     accuracy: float
+    baseline: float
+    baseline_p: float
     wilson_low: float
     wilson_high: float
     loss: float

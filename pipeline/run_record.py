@@ -50,6 +50,13 @@ class Model(TypedDict, total=False):
     aliases: list[str]
 
 
+class Promotion(TypedDict, total=False):
+    """What became of the champion: promoted, unchanged, undecided or left to a user, and why."""
+
+    outcome: str
+    reason: str
+
+
 @dataclass
 class RunRecord:
     """run.json."""
@@ -66,6 +73,7 @@ class RunRecord:
     mlflow_run: str = ""
     accuracy: float | None = None
     model: Model = field(default_factory=Model)  # empty before it is registered
+    promotion: Promotion = field(default_factory=Promotion)  # empty before promote ended
     stages: list[Done] = field(default_factory=list)
     findings: dict[str, list[Finding]] = field(default_factory=dict)
     settings: dict[str, object] = field(default_factory=dict)

@@ -289,6 +289,8 @@ class Runner:
         with self.home.lock(f"registry-{self.params.register.name}"), self.tracking.registry.snapshot():
             facts = STAGES[stage].run(self._context(stage))
             self.record.model = self.tracking.model(facts["name"], facts["version"])
+            if "outcome" in facts:
+                self.record.promotion = {"outcome": facts["outcome"], "reason": facts.get("reason", "")}
         self.facts[stage] = facts
         path = f"models:/{facts['name']}/{facts['version']}"
         return Done(stage, key(recipe), self.digest(stage), path, bool(facts["made"]), 0.0)

@@ -4,7 +4,9 @@ import json
 import shlex
 
 from components.artifact_files import Metrics
+from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
+from components.settings.sections import Gate
 from pipeline.graph import STAGES, Facts
 from pipeline.run_record import Done, Model, RunRecord
 from pipeline.runner import Runner
@@ -13,7 +15,7 @@ NOT_EXPORTS = ("manifest.json", "parity.json", "labels.txt")  # the other files 
 
 
 def line(done: Done, facts: Facts) -> str:
-    """ "[5/8] evaluate   made in 6.7 s    accuracy 99.34 % (99.16 to 99.48)" """
+    """ "[5/8] evaluate   made in 6.7 s    accuracy 99.34 % (99.16 to 99.48), baseline 11.35 %" """
     number = list(STAGES).index(done.stage) + 1
     what = f"made in {duration(done.seconds)}" if done.made else "reused"
     return f"[{number}/{len(STAGES)}] {done.stage:<10} {what:<20} {headline(done.stage, facts)}".rstrip()
@@ -80,7 +82,18 @@ def _accuracy(measured: Metrics | None) -> str:
     return (
         f"{percent(measured['accuracy'])} on {thousands(measured['n'])} test images (95 % interval "
         f"{points(measured['wilson_low'])} to {percent(measured['wilson_high'])}, "
-        f"{thousands(measured['n'] - measured['correct'])} mistakes)"
+        f"{thousands(measured['n'] - measured['correct'])} mistakes); always answering the most frequent class: "
+        f"{percent(baseline.of(measured).accuracy)}"
+    )
+
+
+def gate_note(gate: Gate, measured: Metrics) -> str:
+    """Where no accuracy is required: what a run would say that requires the accuracy that was reached."""
+    if gate.min_accuracy:
+        return ""
+    return (
+        "no accuracy is required beyond the baseline; to require what was reached: "
+        f"--set gate.min_accuracy={baseline.gate_reached(measured):g}"
     )
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from components.artifact_files import ClassScores, Metrics, Slice
 from components.errors import ModelRejected
-from components.evaluate import diagnosis
+from components.evaluate import baseline, diagnosis
 from components.findings import Finding
 from components.formatting import bound, percent, percentage_points, points
 from components.settings.sections import Gate, Train
 
 REJECTION = ModelRejected
+MIN_SUPPORT = 5  # test images of a class of which a model has to recognize at least one
 MOST_LISTED = 3  # of the classes or slices below a bound, the worst ones; the others are counted
 LOOK = "look at the mistakes: python -m pipeline report"
 
@@ -26,13 +27,51 @@ def check(evaluate: Path, train: Path, training: Train, gate: Gate) -> list[Find
 
 
 def check_bounds(metrics: Metrics, gate: Gate) -> list[Finding]:
-    """An error for accuracy, each class, each slice and the error on corrupted images that miss their bound."""
+    """An error for accuracy, each class, each slice and the error on corrupted images that miss their bound.
+
+    No setting lets a model pass that is no better than the baseline, or never recognizes a class.
+    """
     return [
+        *_no_better_than_the_baseline(metrics),
+        *_never_recognized(metrics["per_class"]),
         *_accuracy(metrics, gate.min_accuracy),
         *_classes(metrics["per_class"], gate.min_class_recall),
         *_slices(metrics["slices"]["parts"], gate.min_slice_accuracy),
         *_corruption(metrics.get("corruption_error"), gate.max_corruption_error),
     ]
+
+
+def _no_better_than_the_baseline(metrics: Metrics) -> list[Finding]:
+    base, (correct, n) = baseline.of(metrics), (metrics["correct"], metrics["n"])
+    if base.beaten:
+        return []
+    text = (
+        f"accuracy {percent(correct / n, _decimals(n))} ({correct:,} of {n:,}) is not better than always answering "
+        f"{metrics['per_class'][base.answer]['name']!r} ({percent(base.accuracy, _decimals(n))}) by more than "
+        f"chance: one-sided exact p {base.p:.2g}, expected at most {baseline.ALPHA:g}; {_more_test_images(base)}"
+    )
+    return [Finding("error", text)]
+
+
+def _more_test_images(base: baseline.Baseline) -> str:
+    """What to do about it: the test split may be too small for any model to pass."""
+    if base.n < base.fewest:
+        return (
+            f"on so few test images not even a model without a mistake is: it takes at least {base.fewest:,} with "
+            "these class shares. Add images, of the rarer classes first"
+        )
+    return f"see the diagnosis of the training, or {LOOK}"
+
+
+def _never_recognized(rows: Sequence[ClassScores]) -> list[Finding]:
+    never = [row for row in rows if row["support"] >= MIN_SUPPORT and not row["recall"]]
+    texts = [
+        f"none of the {row['support']:,} test images of class {row['name']!r} is recognized, and a model that never "
+        f"recognizes a class of {MIN_SUPPORT} test images or more is always rejected; train on more images of it, or "
+        f"on balanced classes with --set train.class_weights=balanced; {LOOK}"
+        for row in sorted(never, key=lambda row: -row["support"])
+    ]
+    return _errors(texts, "classes are never recognized")
 
 
 def _accuracy(metrics: Metrics, least: float) -> list[Finding]:
@@ -70,7 +109,7 @@ def _classes(rows: Sequence[ClassScores], least: float) -> list[Finding]:
         for row in below
     ]
     unknown = [row["name"] for row in rows if least and not row["support"]]
-    return _errors(texts, "classes") + [
+    return _errors(texts, "classes are below the bound") + [
         Finding("warning", f"class {name!r} has no test image: gate.min_class_recall cannot be checked")
         for name in unknown[:MOST_LISTED]
     ]
@@ -84,7 +123,7 @@ def _slices(parts: Sequence[Slice], least: float) -> list[Finding]:
         f"--set train.augment=shift,rotate; {LOOK}"
         for part in below
     ]
-    return _errors(texts, "slices")
+    return _errors(texts, "slices are below the bound")
 
 
 def _corruption(error: float | None, most: float) -> list[Finding]:
@@ -108,7 +147,7 @@ def _errors(texts: Sequence[str], what: str) -> list[Finding]:
     """The first of *texts* as errors; the last one says how many more there are."""
     listed = list(texts[:MOST_LISTED])
     if len(texts) > MOST_LISTED:
-        listed[-1] += f" ({len(texts) - MOST_LISTED} more {what} are below the bound)"
+        listed[-1] += f" ({len(texts) - MOST_LISTED} more {what})"
     return [Finding("error", text) for text in listed]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.artifact_files import Metrics
+from components.evaluate import baseline
 from components.findings import Finding
 from components.formatting import bound, percent, percentage_points
 from components.settings.sections import Gate, Train
@@ -55,7 +56,7 @@ class Case:
     @property
     def below_gate(self) -> bool:
         """Whether the model is not good enough: an oddity in a training that ended well is no problem."""
-        return self.metrics["accuracy"] < self.gate.min_accuracy
+        return self.metrics["accuracy"] < self.gate.min_accuracy or not baseline.of(self.metrics).beaten
 
 
 def read(train: Path, metrics: Metrics, training: Train, gate: Gate) -> list[Diagnosis]:
@@ -169,8 +170,8 @@ def _under_fitting(case: Case) -> Diagnosis:
     """Accuracy on the training images is below what the gate requires of new images."""
     accuracy, required = case.metrics["train_accuracy"], case.gate.min_accuracy
     evidence = (
-        f"accuracy on the training images themselves is {percent(accuracy)}, and the gate requires {bound(required)} "
-        "on new ones (gate.min_accuracy)"
+        f"accuracy on the training images themselves is {percent(accuracy)}, and the gate requires "
+        f"{bound(required) if required else 'none in particular'} of new ones (gate.min_accuracy)"
     )
     training = case.training
     if training.learning_rate > TOO_FAST:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from components import metrics
 from components.artifact_files import ClassScores, Confidence, Mistake, Scores
+from components.evaluate.baseline import against
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
@@ -21,10 +22,13 @@ def classification_scores(truth: Labels, probabilities: Probabilities, classes: 
     matrix = metrics.confusion(truth, predicted, len(classes))
     low, high = metrics.wilson(correct, n)
     error, bins = metrics.calibration(confidence, right)
+    baseline = against(correct, matrix.sum(axis=1).tolist())
     return {
         "n": n,
         "correct": correct,
         "accuracy": correct / n,
+        "baseline": baseline.accuracy,
+        "baseline_p": baseline.p,
         "wilson_low": low,
         "wilson_high": high,
         "loss": metrics.log_loss(truth, probabilities),

@@ -15,11 +15,12 @@ from components.artifact_files import Corruptions, Metrics, NormalizedData, Susp
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.evaluate import corruptions, label_errors, scores, slices
+from components.formatting import percent, points
 from components.models.prediction import Predictor, Probabilities, keras_predictor, predict
 from components.models.saving import read_model
 from components.settings.sections import Evaluate
 
-IN_FACTS = ("accuracy", "n", "loss", "macro_f1", "expected_calibration_error", "corruption_error")
+IN_FACTS = ("accuracy", "n", "baseline", "loss", "macro_f1", "expected_calibration_error", "corruption_error")
 
 
 def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[str, object]:
@@ -44,9 +45,14 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
     if evaluation.corruptions:
         _write(out / "corruptions.json", evaluation.corruptions)
     metrics = evaluation.metrics
-    accuracy, low, high = (f"{100 * metrics[name]:.2f}" for name in ("accuracy", "wilson_low", "wilson_high"))
     facts = {name: value for name, value in metrics.items() if name in IN_FACTS}
-    return facts | {"headline": f"accuracy {accuracy} % ({low} to {high})", "seconds": round(seconds, 3)}
+    return facts | {"headline": _headline(metrics), "seconds": round(seconds, 3)}
+
+
+def _headline(metrics: Metrics) -> str:
+    """ "accuracy 99.34 % (99.16 to 99.48), baseline 11.35 %" """
+    interval = f"{points(metrics['wilson_low'])} to {points(metrics['wilson_high'])}"
+    return f"accuracy {percent(metrics['accuracy'])} ({interval}), baseline {percent(metrics['baseline'])}"
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:

@@ -1,12 +1,15 @@
 """The champion: the alias is moved first, the promotion log written second; what a crash leaves between is detected."""
 
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Action, Champion
+
+# "unchanged": the version is the champion already; "undecided": the test images cannot tell which model is better
+PromotionOutcome = Literal["promoted", "unchanged", "undecided", "left to a user"]
 
 
 class Promoted(TypedDict):
@@ -16,6 +19,7 @@ class Promoted(TypedDict):
     version: str
     before: str | None
     made: bool
+    outcome: NotRequired[PromotionOutcome]
     comparison: NotRequired[dict[str, Any] | None]
     reason: NotRequired[str]
     warnings: NotRequired[list[str]]

@@ -1,4 +1,4 @@
-"""Challenger against champion on the same test images: compared image by image, judged by McNemar's counts.
+"""Challenger against champion on the same test images: compared image by image, judged by the counts that differ.
 
 Two models may know different classes, or number the same ones differently. So what each answers, the most probable of
 all classes that it knows, is compared by name, on the test images of the classes that both know. Images of new classes
@@ -15,6 +15,8 @@ from components.artifact_files import Corruptions
 from components.data.classes import ClassChange, counted, quoted
 from components.findings import Finding
 from components.formatting import percent
+from components.promote import noninferiority
+from components.promote.noninferiority import Outcome, Paired
 from components.promote.predictions import Predictions, evaluated_classes
 from components.settings.sections import Gate
 
@@ -52,16 +54,22 @@ class Comparison:
             f"({points:+.2f} points: {self.gained} gained, {self.lost} lost; McNemar's p {self.p:.3g})"
         )
 
+    @property
+    def paired(self) -> Paired:
+        return Paired(self.n, self.gained, self.lost)
+
     def in_full(self) -> str:
         """The comparison, and what there is beside it: classes that are new, classes that are no longer known."""
         added, removed = self.classes.added, self.classes.removed
         new = f"; new: {quoted(added)}, {self.added_correct:,} of {self.added_n:,} right" if added else ""
         return f"{self}{new}{f'; no longer known: {quoted(removed)}' if removed else ''}"
 
-    def record(self) -> dict[str, Any]:
-        """The comparison as JSON, for the promotion log and the report."""
+    def record(self, gate: Gate) -> dict[str, Any]:
+        """The comparison as JSON, for the promotion log and the report, with its outcome and one-sided bounds."""
         names = {f"{which}_classes": list(of) for which, of in asdict(self.classes).items()}
-        return asdict(self) | {"classes": len(self.classes.both)} | names
+        low, high = noninferiority.bounds(self.paired, gate.confidence)
+        judged = {"outcome": outcome(self, gate), "low": low, "high": high, "confidence": gate.confidence}
+        return asdict(self) | {"classes": len(self.classes.both)} | names | judged
 
 
 def compare(challenger: Predictions, champion: Predictions, labels: "Labels") -> Comparison:
@@ -88,23 +96,44 @@ def compare(challenger: Predictions, champion: Predictions, labels: "Labels") ->
     )
 
 
-def judge(comparison: Comparison, gate: Gate) -> list[Finding]:
-    """An error where the challenger is worse than the champion by more than gate.max_regression.
+def outcome(comparison: Comparison, gate: Gate) -> Outcome:
+    """Whether the challenger is worse than the champion by more than gate.max_regression."""
+    return noninferiority.judge(comparison.paired, comparison.p, gate.max_regression, gate.confidence)
 
-    Where their classes differ, also where none of the new ones has been learned, and where one is no longer known
-    unless gate.allow_removed_classes is set.
+
+def judge(comparison: Comparison, gate: Gate) -> list[Finding]:
+    """An error where the challenger is worse than the champion by more than gate.max_regression with gate.confidence.
+
+    A warning where the test images cannot tell. Where their classes differ, an error also where none of the new ones
+    has been learned, and where one is no longer known unless gate.allow_removed_classes is set.
     """
     return [*_regression(comparison, gate), *_class_change(comparison, gate)]
 
 
 def _regression(comparison: Comparison, gate: Gate) -> Iterator[Finding]:
-    regression = (comparison.lost - comparison.gained) / comparison.n
-    if regression > gate.max_regression:
-        text = (
-            f"the challenger has {comparison}; a model that is more than {100 * gate.max_regression:.6g} points worse "
-            "is not promoted (gate.max_regression)"
-        )
-        yield Finding("error", text)
+    match outcome(comparison, gate):
+        case "worse":
+            text = (
+                f"the challenger has {comparison}; a model that is more than {100 * gate.max_regression:.6g} points "
+                "worse is not promoted (gate.max_regression)"
+            )
+            yield Finding("error", text)
+        case "undecided":
+            yield Finding("warning", undecided(comparison, gate))
+
+
+def undecided(comparison: Comparison, gate: Gate) -> str:
+    """Why the test images cannot tell whether the challenger is worse, and how many could."""
+    paired, margin, confidence = comparison.paired, gate.max_regression, gate.confidence
+    low, high = noninferiority.bounds(paired, confidence)
+    images = noninferiority.images_needed(paired, margin, confidence)
+    many = f"about {float(f'{images:.2g}'):,.0f}" if images else f"more than {noninferiority.MOST_IMAGES:,}"
+    return (
+        f"the challenger has {comparison}, and {comparison.n:,} test images cannot tell whether it is worse by more "
+        f"than {100 * margin:.6g} points (gate.max_regression): between {100 * low:+.2f} and {100 * high:+.2f} points, "
+        f"each bound with {100 * confidence:g} % confidence (gate.confidence). A loss of this size would show on "
+        f"{many} test images"
+    )
 
 
 def _class_change(comparison: Comparison, gate: Gate) -> Iterator[Finding]:

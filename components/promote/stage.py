@@ -1,4 +1,4 @@
-"""Promote: the alias `champion` moves to the challenger unless it is worse on the same test images."""
+"""Promote: the alias `champion` moves to the challenger unless it is, or may be, worse on the same test images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,9 @@ def promote(
     champion_classes: Sequence[str] | None = None,
     params: Promote = AUTOMATIC,
 ) -> Promoted:
-    """Make the registered version of *train* the champion, unless it is worse than the present one.
+    """Make the registered version of *train* the champion, unless it is worse than the present one by the margin.
+
+    The champion also stays where the test images cannot tell (components.promote.noninferiority).
 
     *champion_evaluate* is the evaluation of the champion on the same test split, where it is available; otherwise the
     champion is fetched from the registry to predict the split. *champion_classes* are its class names, for a file that
@@ -50,7 +52,7 @@ def promote(
     before = champion.version if champion else None
     facts: Promoted = {"name": name, "version": challenger.version, "before": before, "made": False, "comparison": None}
     if champion and champion.model_sha256 == challenger.model_sha256 and CHAMPION in champion.aliases:
-        return facts
+        return {**facts, "outcome": "unchanged"}
     require(_rolled_back(challenger, log), PromotionRejected)
     facts["reason"] = _uncompared(last)
     if champion and champion.model_sha256 != challenger.model_sha256:
@@ -59,13 +61,22 @@ def promote(
         comparison = _compare(of_evaluation(evaluate), theirs, champion, test)
         facts["warnings"] = _judged(comparison, gate, champion)
         corruption = compare_corruption(evaluate, champion_evaluate)
-        facts["comparison"] = comparison.record() | ({"corruption": corruption} if corruption else {})
+        facts["comparison"] = comparison.record(gate) | ({"corruption": corruption} if corruption else {})
         facts["reason"] = f"version {challenger.version} has {comparison.in_full()}"
+    by_hand = f"python -m pipeline promote {challenger.version} --force --reason TEXT"
     if not params.automatic:
-        say(f"  left to a user: python -m pipeline promote {challenger.version} --force --reason TEXT")
-        return {**facts, "reason": "left to a user"}
+        say(f"  left to a user: {by_hand}")
+        return {**facts, "outcome": "left to a user", "reason": "left to a user"}
+    if facts["comparison"] and facts["comparison"]["outcome"] == "undecided":
+        say(f"  to promote it all the same: {by_hand}")
+        return {**facts, "outcome": "undecided", "reason": _kept(champion, challenger)}
     make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
-    return {**facts, "made": True}
+    return {**facts, "outcome": "promoted", "made": True}
+
+
+def _kept(champion: ModelVersion | None, challenger: ModelVersion) -> str:
+    kept = f"the champion, version {champion.version}," if champion else "the champion"
+    return f"too few test images to tell whether version {challenger.version} is worse: {kept} stays"
 
 
 def _uncompared(last: ModelVersion | Champion | None) -> str:

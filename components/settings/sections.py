@@ -298,8 +298,9 @@ class Gate(Section):
     """Bounds that the checks after training apply; a new bound is checked without running a stage again."""
 
     min_accuracy: float = setting(
-        0.98, "minimum accuracy on the test split (0 to 1)", minimum=0, maximum=1, in_key=False
-    )
+        0.0, "minimum accuracy on the test split (0 to 1); 0: no bound beyond the baseline", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
     min_class_recall: float = setting(
         0.0, "minimum recall of every class (0 to 1); 0: no bound", minimum=0, maximum=1, in_key=False
     )
@@ -331,6 +332,10 @@ class Gate(Section):
     max_regression: float = setting(
         0.001, "maximum loss of accuracy against the champion (0 to 1)", minimum=0, maximum=1, in_key=False
     )
+    confidence: float = setting(
+        0.95, "confidence with which a challenger must be worse by more than that to be rejected",
+        minimum=0.5, maximum=0.9999, in_key=False,
+    )  # fmt: skip
     allow_removed_classes: bool = setting(
         False, "promote a model that no longer knows every class of the champion", in_key=False
     )

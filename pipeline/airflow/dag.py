@@ -19,13 +19,15 @@ FAILURES = {
     "Fix the data, or the bounds in the section [validate] of the settings file, then clear this task.",
     "train": "Fails at once if the loss is NaN or infinite. If the training is killed, the next try resumes after the "
     "last finished epoch.",
-    "evaluate": "Fails at once if the model is below the gate (gate.min_accuracy). The registry is not touched "
+    "evaluate": "Fails at once if the model is below the gate (gate.min_accuracy), or no better than always giving the "
+    "most frequent answer. The registry is not touched "
     "and the champion stays.",
     "register": "Retried while MLflow does not answer. A model that is registered already keeps its version.",
     "export": "Fails at once if an exported file disagrees with the model (gate.max_export_loss) "
     "or exceeds its size or latency budget (gate.max_bytes, gate.max_latency_ms, gate.max_latency_ratio).",
     "promote": "Fails at once if the model is worse than the champion on the same test images "
-    "(gate.max_regression). To promote manually: python -m pipeline promote VERSION --force --reason TEXT.",
+    "(gate.max_regression). Succeeds, and leaves the champion, if these cannot tell. To promote manually: "
+    "python -m pipeline promote VERSION --force --reason TEXT.",
 }
 
 Arguments = dict[str, Any]  # of an operator

@@ -59,6 +59,7 @@ def show(options: Namespace) -> int:
     model = f"{record.model['name']} version {record.model['version']}" if record.model else ""
     facts = [("run", record.run), ("state", record.state), ("source", record.source), ("started", record.started)]
     facts += [("took", duration(record.seconds)), ("accuracy", accuracy(record.accuracy)), ("model", model)]
+    facts += [("promotion", record.promotion.get("reason", ""))]
     facts += [("model sha256", _model_sha256(workspace, record)), ("report", record.report)]
     facts += [("commit", record.git_commit), ("error", record.error)]
     print_facts([*facts, *((name, str(value)) for name, value in record.chosen.items())])

@@ -18,7 +18,7 @@ from pipeline.runner import Runner
 
 VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
 
-Verdict = Literal["promoted", "registered", "not promoted", "refused", "data rejected", "unfinished"]
+Verdict = Literal["promoted", "registered", "undecided", "not promoted", "refused", "data rejected", "unfinished"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ def _reasons(runner: Runner, error: BaseException | None) -> list[str]:
     if error:
         return str(error).splitlines()
     promoted = runner.facts.get("promote", {})
+    if promoted.get("outcome") == "undecided":
+        return [promoted["reason"]]
     return [f"version {promoted['version']} is the champion: {promoted['reason']}"] if promoted.get("made") else []
 
 
@@ -105,6 +107,8 @@ def verdict(record: RunRecord, error: BaseException | None) -> Verdict:
         return "refused"
     if error or not record.done("promote"):
         return "unfinished"
+    if record.promotion.get("outcome") == "undecided":
+        return "undecided"
     return "promoted" if "champion" in record.model["aliases"] else "registered"
 
 

@@ -20,6 +20,7 @@ from components.artifact_files import (
     Statistics,
     TrainSummary,
 )
+from components.evaluate import baseline
 from components.formatting import label, percent, plain, points, sentence, size, thousands
 from components.public_text import public
 from components.settings.sections import FORMATS, SECTIONS
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 VERDICTS: dict[Verdict, tuple[str, str, str]] = {
     "promoted": ("good", "✓", "The model passed every check and is now the champion."),
     "registered": ("good", "✓", "The model passed every check and is registered as challenger."),
+    "undecided": ("calm", "○", "The model is registered; too few test images tell it from the champion, which stays."),
     "not promoted": ("calm", "○", "The model is registered; the champion did not change."),
     "refused": ("bad", "✕", "The model did not pass a check: nothing was promoted."),
     "data rejected": ("bad", "✕", "The images did not pass their checks: nothing was trained."),
@@ -101,6 +103,7 @@ class Page:
     sentences: Sequence[str]
     metrics: Metrics | None
     axis: AccuracyAxis | None
+    baseline: str
     classes: ClassTable | None
     pairs: list[Pair]
     origin: SourceFile | None
@@ -154,6 +157,7 @@ def page(report: Report) -> Page:
         sentences=report.reasons or [meaning],
         metrics=metrics,
         axis=accuracy_axis(metrics, _gate(report)) if metrics else None,
+        baseline=_baseline(metrics, _gate(report)) if metrics else "",
         classes=_classes(metrics) if metrics else None,
         pairs=_pairs(metrics) if metrics else [],
         origin=read_json(report.artifacts, "ingest", "source.json"),
@@ -172,7 +176,18 @@ def page(report: Report) -> Page:
 
 def _gate(report: Report) -> float | None:
     gate = report.settings.get("gate.min_accuracy")
-    return gate if isinstance(gate, float) else None
+    return gate if isinstance(gate, float) and gate else None
+
+
+def _baseline(metrics: Metrics, gate: float | None) -> str:
+    """What the accuracy is measured by, in a sentence or two."""
+    base = baseline.of(metrics)
+    answer = metrics["classes"][base.answer]
+    sentence = f"Always answering {answer!r}, the most frequent class, reaches {percent(base.accuracy)}."
+    if gate is not None:
+        return sentence
+    reached = baseline.gate_reached(metrics)
+    return f"{sentence} No accuracy is required beyond that; to require this one: --set gate.min_accuracy={reached:g}."
 
 
 # --- pictures

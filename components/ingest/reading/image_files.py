@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.ingest.reading import decode_workers, summaries
+from components.ingest.reading.content_split import SplitByContent
 from components.ingest.reading.decode_workers import Job, Result
 from components.ingest.reading.file_hashes import stat_file
-from components.ingest.reading.image_source import ImageSource, Preview, Shape, SplitByContent, target_shape
+from components.ingest.reading.image_source import ImageSource, Preview, Shape, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import UnusableFile, require_none
 from components.progress import progress

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
 from components.ingest.reading import network
-from components.ingest.reading.image_source import ImageSource, Shape, SplitByContent, target_shape
+from components.ingest.reading.content_split import SplitByContent
+from components.ingest.reading.image_source import ImageSource, Shape, target_shape
 from components.ingest.reading.tfds_library import MESSAGE_LENGTH, library_errors, paced_downloads, require_records
 from components.settings.sections import Ingest
 

@@ -20,13 +20,19 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
     return {"name": name, "support": 5_000, "recall": 0.98, "wilson_low": 0.976, "wilson_high": 0.984} | changes
 
 
+GATE = Gate(min_accuracy=0.98)
+
+
 def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[str]]:
     """Errors and warnings for an evaluation with 9,800 of 10,000 right, apart from *changes*."""
     metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826, "loss": 0.05}
-    metrics |= {"per_class": [row("cat"), row("dog")], "slices": {"parts": []}, "suspects": {}}
+    metrics |= {"slices": {"parts": []}, "suspects": {}}
     metrics |= {"confidence": {"separation": 0.95, "right": 0.99, "wrong": 0.6}}
     metrics |= {"training": {"best_epoch": 3, "epochs": 12, "stopped_early": False}, "train_accuracy": 0.985} | changes
     metrics["accuracy"] = metrics["correct"] / metrics["n"]
+    if "per_class" not in changes:
+        half = metrics["n"] // 2
+        metrics["per_class"] = [row("cat", support=half), row("dog", support=metrics["n"] - half)]
     write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
@@ -36,8 +42,8 @@ def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[st
 
 def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:
     """9,800 of 10,000 is 0.98 and passes; 9,799 is refused, and so is one image too few of any other number."""
-    assert judged(tmp_path, Gate()) == ([], [])
-    assert judged(tmp_path, Gate(), correct=9_799)[0]
+    assert judged(tmp_path, GATE) == ([], [])
+    assert judged(tmp_path, GATE, correct=9_799)[0]
     for n in (100, 300, 1_797, 59_999, 70_000):
         for gate in (0.7, 0.9, 0.98, 0.993):
             least = -(-n * round(gate * 1000) // 1000)
@@ -47,7 +53,7 @@ def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Pa
 
 def test_the_refusal_names_value_interval_distance_setting_and_next_command(tmp_path: Path) -> None:
     """One sentence: what was measured, what was expected, and what to type."""
-    texts, _ = judged(tmp_path, Gate(), correct=9_731, wilson_low=0.96974, wilson_high=0.97609)
+    texts, _ = judged(tmp_path, GATE, correct=9_731, wilson_low=0.96974, wilson_high=0.97609)
     assert texts == [
         "accuracy 97.31 % (9,731 of 10,000; 95 % interval 96.97 to 97.61) is 0.69 points below the gate of 98 % "
         "(gate.min_accuracy); train longer with --set train.epochs=24, or look at the mistakes: "
@@ -58,16 +64,54 @@ def test_the_refusal_names_value_interval_distance_setting_and_next_command(tmp_
 def test_more_epochs_are_not_advised_after_early_stopping(tmp_path: Path) -> None:
     """They would change nothing; varied images may."""
     stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
-    (text,), _ = judged(tmp_path, Gate(), correct=9_000, training=stopped)
+    (text,), _ = judged(tmp_path, GATE, correct=9_000, training=stopped)
     assert "train.augment" in text
     assert "train.epochs" not in text
 
 
 def test_a_narrow_miss_is_not_rounded_to_none(tmp_path: Path) -> None:
     """One image of a million below the gate is neither "98.00 %" nor "0.00 points"."""
-    (text,), _ = judged(tmp_path, Gate(), n=1_000_000, correct=979_999)
+    (text,), _ = judged(tmp_path, GATE, n=1_000_000, correct=979_999)
     assert "accuracy 97.9999 %" in text
     assert "is 0.0001 points below the gate of 98 %" in text
+
+
+def always_first(*supports: int) -> dict[str, Any]:
+    """The metrics of a model that always answers the first class."""
+    rows = [row(name, support=n, recall=float(name == "cat")) for name, n in zip(("cat", "dog"), supports, strict=True)]
+    return {"n": sum(supports), "correct": supports[0], "per_class": rows}
+
+
+def test_a_model_that_always_gives_one_answer_is_refused_whatever_accuracy_is_required(tmp_path: Path) -> None:
+    """178 of 180 is 98.89 %, above a gate of 98 %, and no better than "always cat": refused with the number needed."""
+    for gate in (Gate(), GATE, Gate(min_accuracy=0.5)):
+        (text,), _ = judged(tmp_path, gate, **always_first(178, 2))
+        assert text == (
+            "accuracy 98.89 % (178 of 180) is not better than always answering 'cat' (98.89 %) by more than chance: "
+            "one-sided exact p 0.68, expected at most 0.05; on so few test images not even a model without a mistake "
+            "is: it takes at least 269 with these class shares. Add images, of the rarer classes first"
+        )
+
+
+def test_a_class_that_is_never_recognized_refuses_a_model_from_five_test_images_on(tmp_path: Path) -> None:
+    """Fewer may be missed by chance; more than three such classes are counted."""
+    rows = [row("cat", support=9_000), row("dog", support=990), row("yak", support=5, recall=0.0)]
+    rows.append(row("emu", support=4, recall=0.0))
+    (text,), _ = judged(tmp_path, Gate(), per_class=rows)
+    assert text.startswith("none of the 5 test images of class 'yak' is recognized")
+    assert "--set train.class_weights=balanced" in text
+    many = [row("cat", support=9_000)] + [row(f"c{k}", support=200, recall=0.0) for k in range(5)]
+    texts, _ = judged(tmp_path, Gate(), per_class=many)
+    assert len(texts) == 3
+    assert texts[-1].endswith("(2 more classes are never recognized)")
+
+
+def test_a_test_split_too_small_for_any_model_says_how_many_images_it_takes(tmp_path: Path) -> None:
+    """Two classes of two: all four right is one in sixteen by chance; five of five is one in thirty-two."""
+    halves = {"per_class": [row("cat", support=2), row("dog", support=2)]}
+    (text,), _ = judged(tmp_path, Gate(), n=4, correct=4, **halves)
+    assert "not even a model without a mistake is: it takes at least 5" in text
+    assert judged(tmp_path, Gate(), n=6, correct=6)[0] == []
 
 
 def test_over_fitting_above_the_bound_is_a_warning(tmp_path: Path) -> None:
@@ -99,7 +143,7 @@ def test_a_class_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_
     assert "python -m pipeline report" in refused[0]
     assert "2 more classes are below the bound" in refused[2]
     assert warned == ["class 'yak' has no test image: gate.min_class_recall cannot be checked"]
-    assert judged(tmp_path, Gate(), per_class=rows) == ([], [])
+    assert judged(tmp_path, GATE, per_class=rows) == ([], [])
 
 
 def test_a_slice_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from components.errors import SourceError
 from components.ingest import select
 from components.ingest.reading import naming
-from components.ingest.reading.image_source import SplitByContent
+from components.ingest.reading.content_split import SplitByContent
 from components.settings.sections import Ingest
 from tests.support import idx_files
 

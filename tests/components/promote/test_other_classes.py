@@ -111,7 +111,7 @@ def test_a_comparison_on_few_images_says_so() -> None:
 
 def test_the_log_names_the_classes_that_were_compared() -> None:
     """With their number, and those that only one of the two knows."""
-    record = compared("ant cat", "ant cat", "cat cat", ["ant", "cat"], ["cat", "dog"]).record()
+    record = compared("ant cat", "ant cat", "cat cat", ["ant", "cat"], ["cat", "dog"]).record(Gate())
     assert json.loads(json.dumps(record)) == record
     assert {name: record[name] for name in record if "classes" in name} == {
         "classes": 1,

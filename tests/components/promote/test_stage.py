@@ -9,7 +9,8 @@ import pytest
 
 from components.data.classes import ClassChange
 from components.errors import ArtifactCorrupt, ArtifactMissing, PromotionRejected
-from components.findings import errors
+from components.findings import errors, warnings
+from components.metrics import mcnemar
 from components.promote.comparison import Comparison, compare, judge
 from components.promote.predictions import Predictions
 from components.promote.stage import promote
@@ -34,11 +35,38 @@ def test_models_are_compared_image_by_image() -> None:
     )
 
 
-@pytest.mark.parametrize(("lost", "refusals"), [(0, 0), (5, 0), (6, 1), (200, 1)])
-def test_only_a_worse_challenger_is_refused(lost: int, refusals: int) -> None:
-    """Worse by gate.max_regression passes, by one image more does not."""
-    comparison = Comparison(IMAGES, 900, 900 + lost, gained=3, lost=3 + lost, p=1.0)
-    assert len(judge(comparison, Gate(max_regression=0.005))) == refusals
+@pytest.mark.parametrize(
+    ("lost", "severities"), [(0, []), (5, []), (6, ["warning"]), (11, ["warning"]), (16, ["error"]), (200, ["error"])]
+)
+def test_only_a_challenger_that_is_shown_to_be_worse_is_refused(lost: int, severities: list[str]) -> None:
+    """Worse by gate.max_regression passes; by one image more the test images cannot tell, by many they can."""
+    comparison = Comparison(IMAGES, 900, 900 + lost, gained=3, lost=3 + lost, p=mcnemar(3, 3 + lost))
+    assert [finding.severity for finding in judge(comparison, Gate(max_regression=0.005))] == severities
+
+
+def test_two_images_of_332_are_no_reason_to_refuse_and_none_to_promote() -> None:
+    """The champion stays, the run goes on, and the message says how many images would tell."""
+    comparison = Comparison(332, 325, 327, gained=3, lost=5, p=mcnemar(3, 5))
+    (text,) = warnings(judge(comparison, Gate()))
+    assert "332 test images cannot tell whether it is worse by more than 0.1 points (gate.max_regression)" in text
+    assert "between -2.27 and +0.93 points, each bound with 95 % confidence (gate.confidence)" in text
+    assert text.endswith("A loss of this size would show on about 5,900 test images")
+
+
+def test_a_model_that_may_be_worse_leaves_the_champion_and_does_not_fail(bench: Bench) -> None:
+    """The facts say so, and nothing is written to the log: the alias did not move. A wider margin lets it pass."""
+    champion = bench.add("a", range(20))
+    bench.promote("a")
+    bench.add("b", range(1, 23))
+    facts = bench.promote("b", champion)
+    assert (facts["made"], facts["outcome"], facts["version"]) == (False, "undecided", "2")
+    assert facts["reason"] == "too few test images to tell whether version 2 is worse: the champion, version 1, stays"
+    assert facts["comparison"] is not None
+    assert facts["comparison"]["outcome"] == "undecided"
+    assert bench.champion() == "1"
+    assert bench.actions() == [("promote", None, "1")]
+    assert bench.promote("b", champion, Gate(max_regression=0.002))["outcome"] == "promoted"
+    assert bench.promote("b", champion)["outcome"] == "unchanged"
 
 
 def test_a_refusal_gives_the_numbers() -> None:
@@ -57,6 +85,7 @@ def test_the_first_model_becomes_champion(bench: Bench) -> None:
         "version": "1",
         "before": None,
         "made": True,
+        "outcome": "promoted",
         "comparison": None,
         "reason": "there was no champion before",
     }

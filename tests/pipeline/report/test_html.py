@@ -350,7 +350,7 @@ def test_a_model_without_a_mistake_says_so(tmp_path: Path) -> None:
 def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
     """Settings that differ from their defaults are counted and marked; the others are not."""
     page = Page(page_of(full(tmp_path, DIGITS), tmp_path))
-    assert "All settings (2 changed, in bold)" in page.text
+    assert "All settings (3 changed, in bold)" in page.text
     assert len([row for row in page.all("tr") if row.get("class") == "changed"]) == 4  # under Training, and in the list
 
 
