@@ -51,7 +51,7 @@ def rates(n: int, loss: float, draws: int = DRAWS, disagree: float = DISAGREE) -
 
 def table() -> str:
     """promoted / kept / rejected, in percent, for each number of test images and each loss of accuracy."""
-    head = f"| test images | {' | '.join(map(_name, LOSSES))} |\n|--:{'|--:' * len(LOSSES)}|"
+    head = f"| test split | {' | '.join(map(_name, LOSSES))} |\n|--:{'|--:' * len(LOSSES)}|"
     return "\n".join([head, *_rows()])
 
 
@@ -62,7 +62,7 @@ def _name(loss: float) -> str:
 def _rows() -> Iterator[str]:
     for n in IMAGES:
         cells = [" / ".join(f"{100 * share:.0f}" for share in rates(n, loss)) for loss in LOSSES]
-        yield f"| {n:,} | {' | '.join(cells)} |"
+        yield f"| {n:,} images | {' | '.join(cells)} |"
 
 
 def draw(path: Path) -> None:

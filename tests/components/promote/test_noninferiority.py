@@ -83,7 +83,7 @@ def test_the_rule_errs_as_rarely_as_it_says(n: int) -> None:
     """Of simulated challengers that are worse by the margin itself at most 5 % are rejected, and half are promoted."""
     at_margin, worse = rates(n, 0.001, 2000), rates(n, 0.05, 2000)
     assert at_margin.rejected <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
-    assert rates(n, 0.0, 2000).rejected <= at_margin.rejected
+    assert rates(n, 0.0, 2000).rejected <= 0.05
     assert at_margin.promoted >= 0.45
     assert worse.promoted <= 0.05
     assert sum(worse) == pytest.approx(1)
