@@ -21,13 +21,9 @@ class SourceFile(TypedDict):
 
 
 class DrawnSplit(TypedDict):
-    """A test split drawn by the content of the images: the share asked for, and the nearest one that fits every class.
-
-    With the latter each class has a test image and two training images; null where no share does that.
-    """
+    """A test split drawn by the content of the images: the share asked for."""
 
     share: float
-    fits: float | None
 
 
 # validate: statistics.json, schema.json; the fields are explained in components/data/statistics.py

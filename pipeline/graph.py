@@ -111,10 +111,13 @@ def _validate(context: StageContext) -> Facts:
 
 def _check_validate(context: StageContext) -> Verdict:
     from components.validate.check import REJECTION, check
+    from components.validate.imbalance import imbalance
 
+    params, validate = context.params, context.path("validate")
     champion, known = context.champion_statistics(), _champion_classes(context)
     drawn = context.facts("ingest").get("test_split")
-    return Verdict(check(context.path("validate"), context.params.validate, champion, drawn, known), REJECTION)
+    findings = check(validate, params.validate, champion, drawn, known)
+    return Verdict([*findings, *imbalance(validate, params.train, params.gate)], REJECTION)
 
 
 def _normalize(context: StageContext) -> Facts:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from components.artifact_files import DrawnSplit, SourceFile
-from components.data.splits import SplitWriter
+from components.data.splits import Split, SplitWriter
 from components.errors import DataRejected, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading.decoding import resized
 from components.ingest.reading.image_source import ImageSource, Shape, require_two_classes, target_shape
+from components.ingest.stratify import stratify
 from components.progress import progress
 from components.settings.sections import Ingest
 
@@ -56,6 +57,8 @@ def ingest(
     accept(source.classes)
     shape = target_shape(source.shape, params)
     counts = _write(source, out, shape, params.fit)
+    if source.drawn and stratify(out, source.drawn, source.files):
+        counts |= {split: len(Split(out / split)) for split in SPLITS}
     for split in SPLITS:
         if not counts[split]:
             hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""

@@ -16,7 +16,6 @@
 (*) In the test split too: a class that is never tested would pass whatever the model predicts for it.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from components.artifact_files import (
@@ -35,7 +34,6 @@ from components.settings.sections import Validate
 
 LISTED = 5
 DARK = 32  # of 256: below it are values of 0 and 1, or of 4 bits, that were saved unscaled
-RISK = 0.1  # that a test split drawn at random lacks a class
 
 
 def anomalies(
@@ -48,17 +46,15 @@ def anomalies(
 ) -> list[Finding]:
     """Every anomaly of *statistics*, errors first; *drawn* describes the test split where ingest drew it."""
     classes = statistics["classes"]
-    images = sum(split["images"] for split in statistics["splits"].values())
-    cure = (
-        _other_split(drawn, images, len(classes), params) if drawn else "add some, or leave the class out of the data"
-    )
+    cure = f"{'add images, 3 different ones at least' if drawn else 'add some'}, or leave the class out of the data"
     findings = list(_classes(classes, schema))
     for name, split in statistics["splits"].items():
         findings += _arrays(name, split, schema)
         findings += _labels(name, split, classes, cure)
         findings += _too_few(name, split, schema, params)
         findings += _repeated(name, split, params)
-        findings += _shares(name, split, classes, schema, pinned, params)
+        if pinned or not (drawn and name == "test"):  # chance drew that one, and nobody can do anything about it
+            findings += _shares(name, split, classes, schema, pinned, params)
     findings += _leakage(statistics, params)
     if champion is not None:
         findings += _drift(statistics, champion, params)
@@ -134,18 +130,6 @@ def _missing_classes(name: str, counts: list[int], classes: list[str], cure: str
             f"{name}: no image of class {_names(missing)}; expected images of each of the {len(classes)} classes: "
             f"{cure}"
         )
-
-
-def _other_split(drawn: DrawnSplit, images: int, classes: int, params: Validate) -> str:
-    """What to do where the split that ingest drew lacks a class."""
-    share, fits = drawn["share"], drawn["fits"]
-    enough = math.ceil(math.log(RISK / classes) / math.log(1 - share))
-    add = f"add images ({enough:,} a class are enough, most likely), or leave the class out of the data"
-    if fits is None or fits == share:
-        return add
-    training = int(0.95 * (1 - fits) * images)
-    bound = f" --set validate.min_images={training}" if training < params.min_images else ""
-    return f"choose another share of test images, --set ingest.test_share={fits:g}{bound}; or {add}"
 
 
 def _too_few(name: str, split: SplitStatistics, schema: SchemaFile, params: Validate) -> Iterator[Finding]:

@@ -189,7 +189,7 @@ def _by_split(
     contents.brightest += result.brightest
     images = [image for image, problem in zip(batch, result.problems, strict=True) if not problem]
     drawn = contents.drawn
-    splits = [drawn.split(contents.hashes[i.path], i.name) if drawn else i.split for i in images]
+    splits = [drawn.split(contents.hashes[i.path]) if drawn else i.split for i in images]
     pixels = np.frombuffer(result.pixels, np.uint8).reshape(len(images), *shape)
     labels = np.array([number[image.name] for image in images], np.int64)
     for split, paths in contents.files.items():

@@ -177,7 +177,7 @@ def _of_split(builder: Builder, split: str, shape: Shape, fit: str, drawn: Split
     images: dict[str, list[Images]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
-        target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest(), str(label)) if drawn else split
+        target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest()) if drawn else split
         if image.dtype != "uint8":
             raise DataRejected(f"tfds:{builder.name} has images with values of type {image.dtype}; expected uint8")
         images[target].append(resized(image[None], shape, fit))

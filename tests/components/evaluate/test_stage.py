@@ -117,7 +117,7 @@ def test_an_evaluation_without_mistakes(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     facts = evaluate(tmp_path / "normalize", tmp_path / "train", tmp_path / "out", Evaluate())
     assert (facts["accuracy"], metrics_of(tmp_path / "out")["mistakes"]) == (1.0, [])
-    assert facts["headline"] == "accuracy 100.00 % (43.85 to 100.00)"
+    assert facts["headline"] == "accuracy 100.00 % (43.85 to 100.00), baseline 100.00 %"
 
 
 def test_neither_the_figures_nor_the_check_are_in_the_key() -> None:
