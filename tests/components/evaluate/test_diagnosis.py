@@ -115,7 +115,12 @@ def test_an_oddity_in_a_training_that_ended_well_is_no_problem() -> None:
     assert names(case(losses=(30.0, 0.2, 0.1), accuracy=0.9)) == ["divergence"]
     assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9)) == ["slow convergence"]
     assert names(case(losses=(0.9, 0.2, 0.1), accuracy=0.9, training=Train(learning_rate=1e-5))) == ["slow convergence"]
-    no_better = {"n": 100, "correct": 52, "accuracy": 0.52, "per_class": [{"support": 50}, {"support": 50}]}
+    no_better: dict[str, Any] = {
+        "n": 100,
+        "correct": 52,
+        "accuracy": 0.52,
+        "per_class": [{"support": 50}, {"support": 50}],
+    }
     no_better |= {"wilson_low": 0.42, "wilson_high": 0.62, "train_accuracy": 0.6}
     assert "slow convergence" in names(case(Gate(), losses=(0.9, 0.2, 0.1), **no_better))  # the baseline is a gate, too
 
