@@ -45,8 +45,11 @@ class Terminal:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Advance]:
-    """Show the progress of *label*: call the yielded function with the amount done so far and a short note."""
+def progress(label: str, total: int = 0) -> Iterator[Advance]:
+    """Show the progress of *label*: call the yielded function with the amount done so far and a short note.
+
+    A *total* of 0 is unknown.
+    """
     if not (sys.stderr and sys.stderr.isatty()):
         yield _lines(label, total)
         return
@@ -56,7 +59,7 @@ def progress(label: str, total: int) -> Iterator[Advance]:
     text, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
     columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
     with Progress(*columns, console=Console(file=cast("IO[str]", Terminal(sys.stderr))), transient=True) as bars:
-        task = bars.add_task(label, total=total, note="")
+        task = bars.add_task(label, total=total or None, note="")
         yield lambda done, note="": bars.update(task, completed=done, note=note)
 
 
@@ -67,6 +70,6 @@ def _lines(label: str, total: int) -> Advance:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            say(f"  {label} {done:,} of {total:,} {note}".rstrip())
+            say(f"  {label} {done:,}{f' of {total:,}' if total else ''} {note}".rstrip())
 
     return advance

@@ -123,6 +123,14 @@ class Ingest(Section):
         "", "folder of tensorflow-datasets (environment: TFDS_DATA_DIR)", spelling=expanded, in_key=False
     )
     mirror: str = setting("", "address to download MNIST from instead of the usual one", in_key=False)
+    labels: str = setting(
+        "",
+        "table of labels, .csv, .tsv or .parquet; empty: looked for beside the images",
+        spelling=expanded,
+        in_key=False,
+    )
+    file_column: str = setting("", "its column of file names; empty: found by its name")
+    label_column: str = setting("", "its column of labels; empty: found by its name")
     image_size: int = setting(
         0,
         "height and width in pixels; 0: chosen from the images of a folder, unchanged otherwise",

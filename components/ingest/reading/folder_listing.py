@@ -1,6 +1,6 @@
-"""The images below a folder, by split and class, from names alone: no file is opened.
+"""The images below a folder, by split and class, from names alone or by a table of labels: no image is opened.
 
-The layouts of class folders are those of layout.py.
+The layouts of class folders are those of layout.py, those of a table those of labelled_folder.py.
 """
 
 import stat
@@ -11,17 +11,23 @@ from components.errors import DataRejected
 from components.ingest.reading import layout
 from components.ingest.reading.folder_entries import Entry, entries, inside, no_class, status
 from components.ingest.reading.image_source import require_two_classes
+from components.ingest.reading.labelled_folder import add_labelled, find_table
 from components.ingest.reading.listing import EXPECTED, SUFFIXES, Listing, in_order
+from components.settings.sections import Ingest
 
-LAYOUTS = "FOLDER/CLASS/*.png or FOLDER/{train,test}/CLASS/*.png"
+DEFAULTS = Ingest()
+LAYOUTS = "FOLDER/CLASS/*.png, FOLDER/{train,test}/CLASS/*.png or images with a labels.csv"
 
 
-def list_images(root: Path, where: str = "") -> Listing:
-    """Every image below *root*; raises DataRejected where its folders are not classes to train on."""
+def list_images(root: Path, params: Ingest = DEFAULTS, where: str = "") -> Listing:
+    """Every image below *root* by its class; raises DataRejected where there are no classes to train on."""
     listing = Listing(root, where)
-    for split, folders in layout.class_folders(listing).items():
-        for folder in folders:
-            _add_class(listing, split, folder)
+    if table := find_table(listing, params):
+        add_labelled(listing, table, params)
+    else:
+        for split, folders in layout.class_folders(listing).items():
+            for folder in folders:
+                _add_class(listing, split, folder)
     listing.sort()
     require_two_classes(listing.classes, f"{listing.where}, expected to hold {LAYOUTS},")
     _require_same_classes(listing)

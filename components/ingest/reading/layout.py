@@ -29,9 +29,14 @@ MEANING = {"train": "training", "validation": "validation", "test": "test"}
 DEEPEST = 8  # folders in each other
 
 
+def top_folders(listing: Listing) -> list[Entry]:
+    """The folders of splits, or of classes, without those around them."""
+    return _unwrapped(listing, str(listing.root))
+
+
 def class_folders(listing: Listing) -> dict[str, list[Entry]]:
     """Split -> its class folders; {"": [...]} where the classes are right below. Adds a note on what was understood."""
-    top = _unwrapped(listing, str(listing.root))
+    top = top_folders(listing)
     splits = _splits(listing, top)
     if not splits:
         if top and (around := _around(listing, top[0])):
@@ -56,7 +61,7 @@ def _unwrapped(listing: Listing, folder: str, split: str = "") -> list[Entry]:
     for _ in range(DEEPEST):
         if len(inner) != 1 or not _holds_folders_alone(listing, inner[0]):
             break
-        if not split and _split_word(inner[0].name):
+        if not split and split_word(inner[0].name):
             break
         inner = _folders(listing, inner[0].path)
     return inner
@@ -79,7 +84,7 @@ def _splits(listing: Listing, top: Sequence[Entry]) -> dict[str, Entry]:
     """Split -> its folder among *top*, {} where there is none; raises DataRejected for half of a pair."""
     by_word: dict[str, list[Entry]] = {}
     for folder in top:
-        if (word := _split_word(folder.name)) and any(map(is_folder, entries(listing, folder))):
+        if (word := split_word(folder.name)) and any(map(is_folder, entries(listing, folder))):
             by_word.setdefault(WORDS[word], []).append(folder)
     if not by_word:
         return {}
@@ -96,7 +101,7 @@ def _splits(listing: Listing, top: Sequence[Entry]) -> dict[str, Entry]:
     return {split: splits[split] for split in MEANING if split in splits}
 
 
-def _split_word(name: str) -> str:
+def split_word(name: str) -> str:
     """The one word in *name*, such as seg_train or Training_Set, that means a split; "" where there is none or two."""
     words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in WORDS]
     return words[0] if len(words) == 1 else ""

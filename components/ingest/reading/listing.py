@@ -35,7 +35,6 @@ class Listing:
     ignored   what nobody expects to be read: path below the root -> "hidden"
     notes     how the folder was understood, a sentence each
     warnings  what looks wrong with a table of labels, a sentence each
-    labels    path of the table of labels below the root, "" where folders are the classes
     """
 
     root: Path
@@ -49,7 +48,6 @@ class Listing:
     ignored: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    labels: str = ""
 
     def __post_init__(self) -> None:
         self.where = self.where or str(self.root)

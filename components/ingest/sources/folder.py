@@ -1,4 +1,4 @@
-"""A folder of image files, one folder per class; the test split is its own or chosen by content hash."""
+"""A folder of image files, by class folders or a table of labels; the test split is its own or drawn by content."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,14 @@ from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.image_files import open_images, preview_of
 from components.ingest.reading.image_source import ImageSource, Preview, combined, is_folder
+from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import folder_name
+from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
 SOURCE = "FOLDER"
+TABLE = "the table of labels"
 
 
 def serves(source: str) -> bool:
@@ -19,25 +22,50 @@ def serves(source: str) -> bool:
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
-    """The hash of the folder's name and of the paths and contents of its images."""
-    listing = _listing(params)
-    statuses = {image.path: image.status for image in listing.images}
-    return _identity(listing, file_hashes(listing.root, statuses, cache))
+    """The hash of the folder's name and of the paths and contents of its images, and of its table of labels.
+
+    A table is not read for it, only hashed.
+    """
+    listing = Listing(_root(params))
+    table = find_table(listing, params)
+    if table:
+        return _of_table(listing.root, table, cache, {})
+    return _of_folders(list_images(listing.root, params), cache)
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
-    listing = _listing(params)
-    return open_images(listing, params, cache, lambda hashes: _identity(listing, hashes))
+    listing = list_images(_root(params), params)
+    table = find_table(Listing(listing.root), params)
+
+    def identity(hashes: Mapping[str, str]) -> str:
+        return _of_table(listing.root, table, cache, hashes) if table else _combined(listing, hashes)
+
+    return open_images(listing, params, cache, identity)
 
 
 def preview(params: Ingest, cache: Path) -> Preview:
-    return preview_of(_listing(params), params, cache)
+    return preview_of(list_images(_root(params), params), params, cache)
 
 
-def _listing(params: Ingest) -> Listing:
-    return list_images(Path(params.source).resolve())
+def _root(params: Ingest) -> Path:
+    return Path(params.source).resolve()
 
 
-def _identity(listing: Listing, hashes: Mapping[str, str]) -> str:
+def _of_folders(listing: Listing, cache: Path) -> str:
+    statuses = {image.path: image.status for image in listing.images}
+    return _combined(listing, file_hashes(listing.root, statuses, cache))
+
+
+def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
     """Files too large to be hashed count by their size."""
     return combined(folder_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})
+
+
+def _of_table(root: Path, table: Path, cache: Path, decoded: Mapping[str, str]) -> str:
+    """Of all images, whether they have a row or not; *decoded* are the hashes of those that have been read."""
+    statuses = image_files(Listing(root))
+    with read_errors(table):
+        statuses[str(table)] = table.stat()
+    hashes = {**file_hashes(root, statuses, cache), **decoded}
+    hashes[TABLE] = hashes.pop(str(table))
+    return combined(folder_name(root), hashes)

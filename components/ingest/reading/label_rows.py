@@ -1,0 +1,143 @@
+"""Which image each row of a table of labels names, and what is wrong with the rows."""
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from components.errors import DataRejected
+from components.ingest.reading.labels_table import Row
+from components.ingest.reading.listing import SUFFIXES
+from components.progress import progress
+
+SHOWN = 5
+ROWS_BETWEEN_LOOKS = 100_000  # at the clock
+
+
+def leaves(name: str) -> bool:
+    """Whether the path *name* may lead out of the folder."""
+    return name.startswith("/") or name[1:2] == ":" or (".." in name and ".." in name.split("/"))
+
+
+class Files:
+    """The images of a folder by the names that a table may give them."""
+
+    def __init__(self, paths: Collection[str]) -> None:
+        self._paths = set(paths)
+        self._by_stem: dict[str, list[str]] = {}
+        for path in paths:
+            self._by_stem.setdefault(_stem(PurePosixPath(path).name), []).append(path)
+
+    def named(self, name: str) -> list[str]:
+        """The images that *name* may mean: those of its path, otherwise those of its name with another suffix."""
+        if name in self._paths:
+            return [name]
+        base = name.rpartition("/")[2]
+        paths = [path for path in self._by_stem.get(_stem(base), ()) if _ends_alike(path, name)]
+        exact = [path for path in paths if path.rpartition("/")[2] == base]
+        return exact or paths
+
+
+def _stem(base: str) -> str:
+    """*base* in lower case, without the suffix of an image."""
+    stem, dot, suffix = unicodedata.normalize("NFC", base).lower().rpartition(".")
+    return stem if f"{dot}{suffix}" in SUFFIXES else f"{stem}{dot}{suffix}"
+
+
+def _ends_alike(path: str, name: str) -> bool:
+    """Whether the folders of one of the two paths are the last ones of the other: images/1.png, data/images/1.png."""
+    one, other = PurePosixPath(path).parts[:-1], PurePosixPath(name).parts[:-1]
+    shared = min(len(one), len(other))
+    return one[len(one) - shared :] == other[len(other) - shared :]
+
+
+class Examples:
+    """How many there are, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count, self.first = 0, list[str]()
+
+    def add(self, example: str) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(example[:100])
+
+    def __str__(self) -> str:
+        return ", ".join(self.first) + (", ..." if self.count > len(self.first) else "")
+
+
+@dataclass
+class Faults:
+    """What is wrong with the rows of a table; the first four kinds are refused."""
+
+    outside: Examples = field(default_factory=Examples)
+    contradicting: Examples = field(default_factory=Examples)
+    ambiguous: Examples = field(default_factory=Examples)
+    unlabelled: Examples = field(default_factory=Examples)
+    missing: Examples = field(default_factory=Examples)
+    repeated: Examples = field(default_factory=Examples)
+
+    def require_none(self, table: Path) -> None:
+        """Raise DataRejected with every kind of fault that leaves the class of an image open."""
+        kinds = {
+            "rows that lead out of the folder": self.outside,
+            "rows that give a file another class than an earlier one": self.contradicting,
+            "rows that name more than one file": self.ambiguous,
+            "rows without a label": self.unlabelled,
+        }
+        if texts := _counted(kinds):
+            raise DataRejected(f"{table}: {'; '.join(texts)}. Correct or remove them")
+
+    def why_none(self) -> str:
+        """Why no row names an image, as far as the rows say."""
+        if not self.missing.count:
+            return "it has no rows"
+        return f"its first row names {self.missing.first[0]!r}; set ingest.file_column to the column of the file names"
+
+    def warnings(self, table: Path, unlabelled: Sequence[str]) -> list[str]:
+        """What was left out: rows without their file, files without their row, and repeated rows."""
+        spare = Examples()
+        for path in unlabelled:
+            spare.add(path)
+        kinds = {
+            "rows without their file, left out": self.missing,
+            "images without a row, left out": spare,
+            "rows that repeat an earlier one": self.repeated,
+        }
+        return [f"{table.name}: {text}" for text in _counted(kinds)]
+
+
+def _counted(kinds: Mapping[str, Examples]) -> list[str]:
+    return [f"{what}: {examples.count:,} ({examples})" for what, examples in kinds.items() if examples.count]
+
+
+def matched(rows: Iterable[Row], paths: Collection[str], table: Path) -> tuple[dict[str, str], Faults]:
+    """The label of each of *paths* that a row of *table* names, and what is wrong with the rows."""
+    files, labels, faults = Files(paths), dict[str, str](), Faults()
+    with progress(f"ingest: rows of {table.name}") as advance:
+        for number, row in enumerate(rows, 1):
+            if number % ROWS_BETWEEN_LOOKS == 0:
+                advance(number)
+            _match(row, files, labels, faults)
+    return labels, faults
+
+
+def _match(row: Row, files: Files, labels: dict[str, str], faults: Faults) -> None:
+    name = row.file.strip().replace("\\", "/")
+    label = unicodedata.normalize("NFC", row.label.strip())
+    if leaves(name):
+        faults.outside.add(name)
+        return
+    paths = files.named(name)
+    if not paths:
+        faults.missing.add(name)
+    elif len(paths) > 1:
+        faults.ambiguous.add(f"{name} ({paths[0]}, {paths[1]})")
+    elif not label:
+        faults.unlabelled.add(name)
+    elif paths[0] not in labels:
+        labels[paths[0]] = label
+    elif labels[paths[0]] == label:
+        faults.repeated.add(paths[0])
+    else:
+        faults.contradicting.add(f"{paths[0]} ({labels[paths[0]]}, {label})")
