@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from components.errors import SourceError, SourceUnreachable
 from components.formatting import did_you_mean
-from components.ingest.reading.naming import folder_name
+from components.ingest.reading.naming import ARCHIVES, source_name
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def names() -> tuple[str, ...]:
 
 
 def expected() -> str:
-    """What a message says is expected: "digits, mnist, tfds:NAME or a folder that exists"."""
-    return f"{', '.join(names())} or a folder that exists"
+    """What a message says is expected: "digits, mnist, tfds:NAME or a folder or archive that exists"."""
+    return f"{', '.join(names())} or a folder or archive that exists"
 
 
 def is_name(source: str) -> bool:
@@ -75,7 +75,7 @@ def _unknown(source: str) -> str:
     if source == "auto":
         return f"the source 'auto' is for runs started by hand; expected {expected()}"
     if source and Path(source).exists():
-        return f"{source} is a file; expected {expected()}"
+        return f"{source} is a file; expected {expected()} ({', '.join(ARCHIVES)})"
     if "/" in source:
         return f"there is no folder {source}; expected {expected()}"
     hint = did_you_mean(source, names())
@@ -92,7 +92,7 @@ def name(params: Ingest) -> str:
     """A short name for what is learned from the source: [a-z0-9_-]+, such as "mnist" or "emnist-letters"."""
     module = kind(params.source)
     if _load(module).SOURCE == FOLDER:
-        return _safe(folder_name(Path(params.source).resolve()))
+        return _safe(source_name(Path(params.source).resolve()))
     _, colon, data_set = params.source.partition(":")
     return _safe(data_set.partition(":")[0]) if colon else module
 
@@ -117,7 +117,7 @@ def read(params: Ingest, cache: Path) -> "ImageSource":
 
 def preview(params: Ingest, cache: Path) -> "Preview | None":
     """What reading the source will give; None where only reading it says that. Raises what `read` does."""
-    look: Callable[[Ingest, Path], Preview] | None = getattr(_load(kind(params.source)), "preview", None)
+    look: Callable[[Ingest, Path], Preview | None] | None = getattr(_load(kind(params.source)), "preview", None)
     return look(params, cache) if look else None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.ingest import select
-from components.ingest.reading.naming import folder_name
+from components.ingest.reading.naming import archive_suffix, source_name
 from components.system.files import expanded
 from pipeline.run_record import git_commit
 
@@ -100,8 +100,9 @@ def _source(environment: Mapping[str, str], problems: list[str]) -> dict[str, st
     if select.is_name(source):
         return {"PIPELINE_INGEST_SOURCE": source}
     folder = _absolute(source)
-    if not folder.is_dir():
+    suffix = archive_suffix(folder.name) if folder.is_file() else ""
+    if not folder.is_dir() and not suffix:
         problems.append(f"SOURCE is {source!r}; expected auto, {select.expected()}")
     _readable("SOURCE", folder, problems)
-    name = folder_name(folder)
+    name = f"{source_name(folder)}{suffix}"
     return {"IMAGES": str(folder), "IMAGES_NAME": name, "PIPELINE_INGEST_SOURCE": f"{MOUNTED_IMAGES}/{name}"}

@@ -69,7 +69,7 @@ class Preview:
 class SourceModule(Protocol):
     """What each module in components/ingest/sources offers; none imports anything heavy before it reads.
 
-    One that can say without decoding what it will give also has a function `preview(params, cache) -> Preview`.
+    One that can say without decoding what it will give also has a function `preview(params, cache) -> Preview | None`.
     """
 
     SOURCE: str
@@ -91,6 +91,14 @@ def is_folder(path: str) -> bool:
         return bool(path) and Path(path).is_dir()
     except OSError as error:  # a name that is too long, a closed folder on the way
         raise SourceError(f"{path[:100]} cannot be read: {error.strerror}; expected a folder") from None
+
+
+def is_file(path: str) -> bool:
+    """Whether *path* is a file; raises SourceError where that cannot be known."""
+    try:
+        return Path(path).is_file()
+    except OSError as error:
+        raise SourceError(f"{path[:100]} cannot be read: {error.strerror}; expected a file") from None
 
 
 def combined(name: str, hashes: Mapping[str, str]) -> str:

@@ -3,55 +3,35 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 # in lower case, without separators
 GENERIC = {
-    *(
-        "data",
-        "dataset",
-        "datasets",
-        "database",
-        "db",
-        "set",
-        "raw",
-        "input",
-        "inputs",
-        "source",
-        "src",
-        "files",
-        "new",
-    ),
-    *(
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "picture",
-        "pictures",
-        "pics",
-        "photo",
-        "photos",
-        "samples",
-        "classes",
-        "labels",
-    ),
-    *("train", "training", "trainset", "trainingset", "trainingdata", "val", "valid", "validation", "test", "testing"),
-    *("archive", "archives", "zip", "unzipped", "extracted", "download", "downloads", "desktop", "documents"),
-    *("tmp", "temp", "home", "users", "root", "mnt", "media", "volumes", "opt", "var", "srv", "work", "workspace"),
+    *("data", "dataset", "datasets", "database", "db", "set", "raw", "input", "inputs", "source", "src", "new"),
+    *("files", "labels", "classes", "samples", "image", "images", "img", "imgs", "picture", "pictures", "pics"),
+    *("photo", "photos", "train", "training", "trainset", "trainingset", "trainingdata", "val", "valid", "validation"),
+    *("test", "testing", "archive", "archives", "zip", "unzipped", "extracted", "download", "downloads", "desktop"),
+    *("documents", "tmp", "temp", "home", "users", "root", "mnt", "media", "volumes", "opt", "var", "srv"),
+    *("work", "workspace"),
 }
 
 
-def folder_name(folder: Path) -> str:
-    """The part of the absolute path *folder* that says what is in it: "sign" for .../sign/Dataset.
+def source_name(source: Path) -> str:
+    """The part of the absolute path *source*, a folder or an archive, that says what is in it: "sign" for sign/Dataset.
 
     No home folder, and nothing above one, says that.
     """
     homes = {Path.home(), Path("/home"), Path("/Users"), Path("/root")}
-    parts = [folder.name]
-    for above in folder.parents:
+    parts = [source.name.removesuffix(archive_suffix(source.name))]
+    for above in source.parents:
         if above in homes or above.parent in homes:
             break
         parts.append(above.name)
     return meaningful(parts)
+
+
+def archive_suffix(name: str) -> str:
+    """The end of *name* by which it is an archive, "" where it is none."""
+    return next((name[-len(suffix) :] for suffix in ARCHIVES if name.lower().endswith(suffix)), "")
 
 
 def meaningful(parts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from components.ingest.reading.image_files import open_images, preview_of
 from components.ingest.reading.image_source import ImageSource, Preview, combined, is_folder
 from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
-from components.ingest.reading.naming import folder_name
+from components.ingest.reading.naming import source_name
 from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
@@ -58,7 +58,7 @@ def _of_folders(listing: Listing, cache: Path) -> str:
 
 def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
     """Files too large to be hashed count by their size."""
-    return combined(folder_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})
+    return combined(source_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})
 
 
 def _of_table(root: Path, table: Path, cache: Path, decoded: Mapping[str, str]) -> str:
@@ -68,4 +68,4 @@ def _of_table(root: Path, table: Path, cache: Path, decoded: Mapping[str, str]) 
         statuses[str(table)] = table.stat()
     hashes = {**file_hashes(root, statuses, cache), **decoded}
     hashes[TABLE] = hashes.pop(str(table))
-    return combined(folder_name(root), hashes)
+    return combined(source_name(root), hashes)

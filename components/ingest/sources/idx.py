@@ -9,7 +9,7 @@ from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.idx_files import ROLES, content_sha256, find, usual_name
 from components.ingest.reading.idx_format import IdxFile, open_pair, pair_blocks
 from components.ingest.reading.image_source import ImageSource, combined, is_folder
-from components.ingest.reading.naming import folder_name
+from components.ingest.reading.naming import source_name
 from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
@@ -36,7 +36,7 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     with read_errors(folder):
         statuses = {path.name: path.stat() for path in files.values()}
     hashes = file_hashes(folder, statuses, cache, sha256)
-    return combined(folder_name(folder), {roles[name]: digest for name, digest in hashes.items()})
+    return combined(source_name(folder), {roles[name]: digest for name, digest in hashes.items()})
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
@@ -55,7 +55,7 @@ def read(params: Ingest, cache: Path) -> ImageSource:
         shape=(train.shape[1], train.shape[2], 1),
         images=train.shape[0] + test.shape[0],
         blocks=_blocks(pairs, labels, sha256),
-        fingerprint=lambda: combined(folder_name(folder), sha256),
+        fingerprint=lambda: combined(source_name(folder), sha256),
         origin=str(folder),
         sha256=sha256,
     )

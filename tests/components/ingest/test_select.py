@@ -76,6 +76,8 @@ def test_names_are_short_and_safe(tmp_path: Path) -> None:
         ("flowers/data/Training Set", "flowers"),
         ("Data-Set/images", "images"),
         ("dataset-v2", "dataset-v2"),
+        ("birds.zip", "birds"),
+        ("sign/archive.tar.gz", "sign"),
         ("HOME/pictures", "pictures"),
         ("HOME/pictures/animals", "animals"),
     ],
@@ -85,7 +87,7 @@ def test_the_name_is_that_of_the_folder_that_means_something(
 ) -> None:
     """Not of one that is called like thousands of others, nor of a user; where nothing means anything, of itself."""
     monkeypatch.setattr(Path, "home", lambda: Path("/HOME"))
-    assert naming.folder_name(Path("/") / folder) == expected
+    assert naming.source_name(Path("/") / folder) == expected
 
 
 def test_the_name_is_part_of_the_fingerprint(tmp_path: Path) -> None:
