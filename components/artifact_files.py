@@ -30,10 +30,17 @@ class DrawnSplit(TypedDict):
 
 
 class Examples(TypedDict):
-    """How many images have a property, and the indices of the first ones."""
+    """How many images have a property, and the indices of the first ones; their files, where they are files."""
 
     count: int
     examples: list[int]
+    files: NotRequired[list[str]]
+
+
+class Faint(Examples):
+    """Nearly blank images; *bound* is the standard deviation, of 255, that they are below."""
+
+    bound: float
 
 
 class OutsideLabels(Examples):
@@ -45,6 +52,7 @@ class Pairs(TypedDict):
 
     count: int
     examples: list[list[int]]
+    files: NotRequired[list[list[str]]]
 
 
 class ArrayKind(TypedDict):
@@ -74,7 +82,6 @@ class ImageStatistics(TypedDict):
     images: int
     kinds: list[ArrayKind]
     pixels: PixelStatistics | None
-    constant: Examples
     nan: Examples
 
 
@@ -84,12 +91,17 @@ class LabelStatistics(TypedDict):
     outside: OutsideLabels
 
 
-class CopyStatistics(TypedDict):
+class ProblemStatistics(TypedDict):
+    """What an image can have that a user may want to look at; each is in problems.csv too."""
+
+    constant: Examples
+    faint: Faint
     duplicates: Pairs
     contradictions: Pairs
+    near_duplicates: Pairs
 
 
-class SplitStatistics(ImageStatistics, LabelStatistics, CopyStatistics):
+class SplitStatistics(ImageStatistics, LabelStatistics, ProblemStatistics):
     unreadable: list[str]
 
 
@@ -100,6 +112,7 @@ class Statistics(TypedDict):
     shape: list[int]
     splits: dict[str, SplitStatistics]
     leaked: Pairs
+    near_leaked: Pairs
 
 
 class SchemaFile(TypedDict):

@@ -1,4 +1,4 @@
-"""Exact histograms and moments of pixels, and a hash of each image, for validate and normalize."""
+"""Exact histograms and moments of pixels, and the deviation and a hash of each image, for validate and normalize."""
 
 import hashlib
 import math
@@ -46,6 +46,15 @@ def moments(counts: NDArray[np.int64]) -> Moments | None:
     total = sum(value * count for value, count in table.items())
     squares = sum(value * value * count for value, count in table.items())
     return Moments(total / n, math.sqrt(n * squares - total * total) / n, min(table), max(table))
+
+
+def deviations(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The population standard deviation of each of *images* (n, H, W, C), that of its most varied channel."""
+    pixels = images.reshape(len(images), -1, images.shape[-1]).astype(np.float32)
+    pixels -= pixels.mean(1, keepdims=True)
+    squares: NDArray[np.float32] = np.einsum("npc,npc->nc", pixels, pixels)
+    most_varied: NDArray[np.float32] = np.sqrt(squares.max(1) / np.float32(max(1, pixels.shape[1])))
+    return most_varied
 
 
 def hashes(images: NDArray[np.generic]) -> NDArray[np.uint64]:

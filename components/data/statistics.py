@@ -12,77 +12,103 @@ statistics.json
     "histogram": [5923, ...] or null                      images per class; null where the labels are not integers
     "pixels": {"mean", "deviation", "min", "max", "channels": [{...}, ...]} or null       0..255, exact
     "constant": {"count", "examples"}                     images of one colour
+    "faint": {"count", "examples", "bound"}               other images whose standard deviation is below the bound
     "nan": {"count", "examples"}                          images with a NaN value
     "duplicates": {"count", "examples": [[first, copy]]}  images that repeat an earlier one of the split
     "contradictions": {"count", "examples": [[i, j]]}     copies of an image under another label
+    "near_duplicates": {"count", "examples": [[i, j]]}    components/data/near_duplicates.py
   }, "test": {...}},
-  "leaked": {"count", "examples": [[test, train], ...]}   test images that are in training too
+  "leaked": {"count", "examples": [[test, train], ...]}        test images that are in training too
+  "near_leaked": {"count", "examples": [[test, train], ...]}   test images with a near duplicate in training
 }
-Examples are the indices of the first EXAMPLES images.
+Examples are the indices of the first EXAMPLES images. Where ingest knows the file of each image, "files" stands beside
+"examples", with paths instead of indices.
 """
 
 import json
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import (
     ArrayKind,
-    CopyStatistics,
     Examples,
     ImageStatistics,
     LabelArray,
     LabelStatistics,
-    Pairs,
     PixelMoments,
     PixelStatistics,
     SourceFile,
-    SplitStatistics,
     Statistics,
 )
-from components.data.pixels import Moments, hashes, histogram, moments
+from components.data import problem_images
+from components.data.near_duplicates import difference_hashes, searched
+from components.data.pixels import Moments, deviations, hashes, histogram, moments
+from components.data.problem_images import ProblemImages, SplitImages
+from components.data.problems import ImageFiles, Problem
 from components.progress import progress
 
-EXAMPLES = 10
+EXAMPLES = problem_images.EXAMPLES
 BLOCK = 4096
 SPLITS = ("train", "test")
 
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, TokenError)  # NumPy parses a header
 
-Hashes = NDArray[np.uint64]
 Array = NDArray[Any]  # of whatever dtype a file holds
 
 
-def compute_statistics(ingest: Path) -> Statistics:
+class Measured(NamedTuple):
+    """The statistics, and every image that has a problem."""
+
+    statistics: Statistics
+    problems: list[Problem]
+
+
+class SplitMeasured(NamedTuple):
+    images: SplitImages
+    statistics: ImageStatistics
+    labels: LabelStatistics
+    unreadable: list[str]
+
+
+def compute_statistics(ingest: Path) -> Measured:
     """The statistics of the images in the artifact of *ingest*, laid out as above."""
     source: SourceFile = json.loads((ingest / "source.json").read_text(encoding="utf-8"))
     measured = {name: split_statistics(ingest / name, source["classes"], source["shape"]) for name in SPLITS}
-    return {
+    problems = ProblemImages(
+        {name: split.images for name, split in measured.items()}, ImageFiles.of(ingest), source["classes"]
+    )
+    statistics: Statistics = {
         "source": source["source"],
         "name": source["name"],
         "classes": source["classes"],
         "shape": source["shape"],
-        "splits": {name: statistics for name, (statistics, _) in measured.items()},
-        "leaked": _leaked(measured["test"][1], measured["train"][1]),
+        "splits": {
+            name: {
+                **split.statistics,
+                "unreadable": split.unreadable,
+                **split.labels,
+                **problems.of_split(name, split.statistics["pixels"]),
+            }
+            for name, split in measured.items()
+        },
+        "leaked": problems.leaked(),
+        "near_leaked": problems.near_leaked(),
     }
+    return Measured(statistics, problems.rows)
 
 
-def split_statistics(folder: Path, classes: list[str], shape: list[int]) -> tuple[SplitStatistics, Hashes]:
-    """The statistics of the split in *folder*, and the hash of each of its images."""
-    images, unreadable = _tally(folder, shape)
+def split_statistics(folder: Path, classes: list[str], shape: list[int]) -> SplitMeasured:
+    """What is measured about the split in *folder*."""
+    tally, unreadable = _tally(folder, shape)
     labels = _open(folder / "labels.npy")
     if labels is None:
         unreadable.append("labels.npy")
-    keys = np.concatenate([np.empty(0, np.uint64), *images.hashes])
-    return {
-        **images.statistics(),
-        "unreadable": unreadable,
-        **_labels(labels, len(classes)),
-        **_copies(keys, labels),
-    }, keys
+    images = tally.images(folder, labels, comparable=not unreadable)
+    return SplitMeasured(images, tally.statistics(), _labels(labels, len(classes)), unreadable)
 
 
 def _tally(folder: Path, shape: list[int]) -> tuple["Tally", list[str]]:
@@ -113,23 +139,29 @@ class Tally:
     """What is counted about images, block by block."""
 
     def __init__(self, shape: list[int]) -> None:
-        self.hashes: list[Hashes] = []
         self._declared, self._seen = ("uint8", tuple(shape)), 0
         self._kinds: dict[tuple[str, tuple[int, ...]], ArrayKind] = {}
         self._counts = np.zeros((shape[-1], 256), np.int64)
-        self._constant, self._nan = Occurrences(), Occurrences()
+        self._nan = Occurrences()
+        self._hashes, self._difference_hashes = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+        self._constant, self._deviations = [np.empty(0, np.bool_)], [np.empty(0, np.float32)]
 
-    def add(self, images: NDArray[Any]) -> None:
+    def add(self, images: Array) -> None:
         """Count *images* (n, ...) of any dtype and shape."""
         kind = (str(images.dtype), images.shape[1:])
         new: ArrayKind = {"dtype": kind[0], "shape": list(kind[1]), "images": 0, "first": self._seen}
         self._kinds.setdefault(kind, new)["images"] += len(images)
         if kind == self._declared:
             self._counts += histogram(images)
-        self._constant.add(_constant(images), self._seen)
         if np.issubdtype(images.dtype, np.inexact):
-            self._nan.add(np.isnan(images).reshape(len(images), -1).any(1), self._seen)
-        self.hashes.append(hashes(images))
+            self._nan.add(np.asarray(np.isnan(images).reshape(len(images), -1).any(1)), self._seen)
+        self._hashes.append(hashes(images))
+        self._constant.append(_constant(images))
+        self._deviations.append(
+            deviations(images) if kind == self._declared else np.full(len(images), np.inf, np.float32)
+        )
+        if kind == self._declared and searched(images.shape[1:]):
+            self._difference_hashes.append(difference_hashes(images))
         self._seen += len(images)
 
     def statistics(self) -> ImageStatistics:
@@ -137,9 +169,20 @@ class Tally:
             "images": self._seen,
             "kinds": list(self._kinds.values()),
             "pixels": _pixels(self._counts),
-            "constant": self._constant.statistics(),
             "nan": self._nan.statistics(),
         }
+
+    def images(self, folder: Path, labels: Array | None, comparable: bool) -> SplitImages:
+        """What is kept of each image, of the split in *folder*; *comparable*: all of them can be read again."""
+        exact = np.concatenate(self._hashes)
+        return SplitImages(
+            folder=folder,
+            labels=labels if labels is not None and labels.shape == exact.shape else None,
+            hashes=exact,
+            difference_hashes=np.concatenate(self._difference_hashes) if comparable else exact[:0],
+            constant=np.concatenate(self._constant),
+            deviations=np.concatenate(self._deviations),
+        )
 
 
 class Occurrences:
@@ -190,27 +233,3 @@ def _labels(labels: Array | None, classes: int) -> LabelStatistics:
             "values": np.unique(labels[outside])[:EXAMPLES].tolist(),
         },
     }
-
-
-def _copies(keys: Hashes, labels: Array | None) -> CopyStatistics:
-    """Images that repeat an earlier one: sorted by hash (and then by index), copies lie next to each other."""
-    order = np.argsort(keys, kind="stable")
-    repeats = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    pairs = np.stack([order[repeats], order[repeats + 1]], axis=1)
-    contradicting = pairs[:0]
-    if labels is not None and labels.shape == keys.shape:
-        contradicting = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
-    return {"duplicates": _pairs(pairs), "contradictions": _pairs(contradicting)}
-
-
-def _leaked(test: Hashes, train: Hashes) -> Pairs:
-    """Test images that are in training too, each with the first such training image."""
-    order = np.argsort(train, kind="stable")
-    place = np.minimum(np.searchsorted(train, test, sorter=order), max(len(train) - 1, 0))
-    twin = order[place] if len(train) else np.zeros(len(test), np.int64)
-    leaked = np.flatnonzero(train[twin] == test) if len(train) else np.empty(0, np.int64)
-    return _pairs(np.stack([leaked, twin[leaked]], axis=1))
-
-
-def _pairs(pairs: NDArray[np.int64]) -> Pairs:
-    return {"count": len(pairs), "examples": pairs[np.argsort(pairs[:, 1])][:EXAMPLES].tolist()}

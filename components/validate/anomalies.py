@@ -7,9 +7,10 @@
       a class that a split lacks (*)
       class share off a pinned schema's                       ... off the training split's
       images of one colour, above the bound                   ... below it
+                                                              images that are nearly blank
                                                               images that are nearly black, all of them
-      test images that are in training too, above the bound   ... below it; normalize leaves them out
-                                                              copies within a split above the same bound
+      test images that are in training too, above the bound   ... below it, or in a split that ingest drew
+                                                              copies and near duplicates
                                                               copies of one image under different labels
       drift from the champion's data
 
@@ -34,6 +35,8 @@ from components.settings.sections import Validate
 
 LISTED = 5
 DARK = 32  # of 256: below it are values of 0 and 1, or of 4 bits, that were saved unscaled
+STAY = "; they stay in the data"
+LEFT_OUT = "; normalize leaves them out of training"
 
 
 def anomalies(
@@ -52,10 +55,11 @@ def anomalies(
         findings += _arrays(name, split, schema)
         findings += _labels(name, split, classes, cure)
         findings += _too_few(name, split, schema, params)
-        findings += _repeated(name, split, params)
+        findings += _blank(name, split, statistics, params)
+        findings += _repeated(name, split)
         if pinned or not (drawn and name == "test"):  # chance drew that one, and nobody can do anything about it
             findings += _shares(name, split, classes, schema, pinned, params)
-    findings += _leakage(statistics, params)
+    findings += _leakage(statistics, params, drawn is not None)
     if champion is not None:
         findings += _drift(statistics, champion, params)
     return sorted(findings, key=lambda finding: finding.severity)
@@ -114,7 +118,7 @@ def _labels(name: str, split: SplitStatistics, classes: list[str], cure: str) ->
     if split["contradictions"]["count"]:
         yield _warning(
             f"{name}: {_affected(split['contradictions'], split)} that repeat another under a different label; "
-            "expected one label for one image"
+            "expected one label for one image; all of them stay in the data"
         )
 
 
@@ -139,9 +143,9 @@ def _too_few(name: str, split: SplitStatistics, schema: SchemaFile, params: Vali
         yield _error(f"{name}: {_count(split['images'], 'image')}; expected at least {least:,} ({origin})")
 
 
-def _repeated(name: str, split: SplitStatistics, params: Validate) -> Iterator[Finding]:
-    """Images that are nearly black or of one colour, and copies within the split."""
-    total, constant, copies, pixels = split["images"], split["constant"], split["duplicates"], split["pixels"]
+def _blank(name: str, split: SplitStatistics, statistics: Statistics, params: Validate) -> Iterator[Finding]:
+    """Images that are nearly black, of one colour, or nearly so."""
+    constant, faint, pixels = split["constant"], split["faint"], split["pixels"]
     if pixels and 0 < pixels["max"] < DARK:
         yield _warning(
             f"{name}: the images are nearly black: their brightest value is {pixels['max']} of 255; expected values "
@@ -149,14 +153,36 @@ def _repeated(name: str, split: SplitStatistics, params: Validate) -> Iterator[F
         )
     if constant["count"]:
         yield Finding(
-            "error" if constant["count"] > params.max_constant_share * total else "warning",
+            "error" if _too_many_blank(split, statistics, params.max_constant_share) else "warning",
             f"{name}: {_affected(constant, split)} of one colour; "
-            f"expected at most {bound(params.max_constant_share)} (validate.max_constant_share)",
+            f"expected at most {bound(params.max_constant_share)} (validate.max_constant_share){STAY}",
         )
-    if copies["count"] > params.max_duplicate_share * total:
+    if faint["count"]:
         yield _warning(
-            f"{name}: {_affected(copies, split)} that repeat an earlier one; "
-            f"expected at most {bound(params.max_duplicate_share)} (validate.max_duplicate_share)"
+            f"{name}: {_affected(faint, split)} nearly blank (standard deviation below {faint['bound']:.2g} of 255)"
+            f"{STAY}"
+        )
+
+
+def _too_many_blank(split: SplitStatistics, statistics: Statistics, most: float) -> bool:
+    """Whether the share is above *most* in the split and in all images: in a small split, a few are above it."""
+    splits = statistics["splits"].values()
+    blank, images = sum(each["constant"]["count"] for each in splits), sum(each["images"] for each in splits)
+    return split["constant"]["count"] > most * split["images"] and blank > most * images
+
+
+def _repeated(name: str, split: SplitStatistics) -> Iterator[Finding]:
+    """Copies and near duplicates within the split."""
+    copies, near = split["duplicates"], split["near_duplicates"]
+    if copies["count"]:
+        yield _warning(
+            f"{name}: {_affected(copies, split)} that repeat an earlier one"
+            f"{'' if name == 'test' else '; copies stay together, in training or in validation'}"
+        )
+    if near["count"]:
+        yield _warning(
+            f"{name}: {_pairs(near)} that are nearly the same image"
+            f"{'' if name == 'test' else '; they stay, and may be in training and in validation'}"
         )
 
 
@@ -186,15 +212,22 @@ def _bounds(expected: float | list[float], change: float) -> tuple[float, float]
     return max(0.0, expected - change), min(1.0, expected + change)
 
 
-def _leakage(statistics: Statistics, params: Validate) -> Iterator[Finding]:
-    leaked, test, most = statistics["leaked"], statistics["splits"]["test"], params.max_duplicate_share
+def _leakage(statistics: Statistics, params: Validate, drawn: bool) -> Iterator[Finding]:
+    """Test images that are in training too; in a split that ingest *drew*, they are left out there, and no error."""
+    leaked, near, test = statistics["leaked"], statistics["near_leaked"], statistics["splits"]["test"]
+    most = params.max_duplicate_share
     if leaked["count"]:
-        above = leaked["count"] > most * test["images"]
+        above = leaked["count"] > most * test["images"] and not drawn
+        expected = "" if drawn else f"; expected at most {bound(most)} (validate.max_duplicate_share)"
         yield Finding(
             "error" if above else "warning",
-            f"test: {_affected(leaked, test, 'test = training image')} that are in the training split too; "
-            f"expected at most {bound(most)} (validate.max_duplicate_share)"
-            f"{'' if above else ', and normalize leaves them out of training'}",
+            f"test: {_affected(leaked, test, 'test = training image')} that are in the training split too{expected}"
+            f"{'' if above else ', and normalize leaves them out of training' if expected else LEFT_OUT}",
+        )
+    if near["count"]:
+        yield _warning(
+            f"test: {_pairs(near)} of a test and a training image that are nearly the same; they stay in both, so the "
+            "accuracy may be too high"
         )
 
 
@@ -236,12 +269,22 @@ def _count(count: int, noun: str) -> str:
 
 
 def _affected(affected: Examples | OutsideLabels | Pairs, split: SplitStatistics, what: str = "") -> str:
-    """`3 of 60,000 images (0.005 %; images 5, 17, 90)`."""
+    """`3 of 60,000 images (0.005 %; images 5, 17, 90)`, or their files where they are files."""
     count, total = affected["count"], split["images"]
-    shown = [" = ".join(map(str, index)) if isinstance(index, list) else str(index) for index in affected["examples"]]
-    label = what or ("image" if count == 1 else "images")
+    label = "" if "files" in affected else f"{what or ('image' if count == 1 else 'images')} "
     share = percent(count / total, 3) + "; " if total else ""
-    return f"{count:,} of {_count(total, 'image')} ({share}{label} {_list(shown, count)})"
+    return f"{count:,} of {_count(total, 'image')} ({share}{label}{_list(_shown(affected), count)})"
+
+
+def _pairs(pairs: Pairs) -> str:
+    """`2 pairs (a/1.png = a/2.png, images 5 = 7)`."""
+    label = "" if "files" in pairs else "images "
+    return f"{_count(pairs['count'], 'pair')} ({label}{_list(_shown(pairs), pairs['count'])})"
+
+
+def _shown(affected: Examples | OutsideLabels | Pairs) -> list[str]:
+    examples: Sequence[object] = affected.get("files") or affected["examples"]
+    return [" = ".join(map(str, each)) if isinstance(each, list) else str(each) for each in examples]
 
 
 def _size(shape: Sequence[int]) -> str:

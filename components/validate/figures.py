@@ -2,13 +2,14 @@
 
 pictures/
   class-histogram.png     the share of each class in training and test, with the numbers of images
-  contact-<class>.png     up to 60 training images of one class, evenly spaced, each with its index above it; a class
-                          name other than its number is appended: contact-0.png, contact-07-Sneaker.png
-  contacts-<first>.png    instead, for more than SHEETS classes: a row of ten images for each class
+  contact-<class>.png     up to 30 training images of one class, evenly spaced, each below its file's name or its index;
+                          a class name other than its number is appended: contact-0.png, contact-07-Sneaker.png
+  contacts-<first>.png    instead, for more than SHEETS classes: a row of six images for each class
+  problem-<problem>.png   the first images with that problem, such as duplicate (components/data/problems.py)
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from components.artifact_files import SplitStatistics, Statistics
+from components.data.problems import ImageFiles, Problem
 from components.data.splits import Split
 from components.formatting import percent
 
 SHEETS = 50
-COLUMNS, ROWS = 10, 6
+COLUMNS, ROWS = 6, 5
 CLASSES_PER_PAGE, PAGES = 20, 25
 TILE, GAP, LINE, MARGIN, NAME = 64, 6, 14, 16, 150
+LISTED, TEXT = 12, 300  # problems on a sheet; width of the text beside them
 HISTOGRAM_ROWS, BAR, GROUP, BARS, EDGE, HEAD = 60, 24, 66, 840, 32, 136
 BLACK, GREY, PALE, WHITE = "#222222", "#6e6e6e", "#e6e6e6", "#ffffff"
 COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # safe for colour-blind readers: Okabe and Ito 2008
@@ -32,15 +35,36 @@ COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # safe for colour-blind reade
 Row = tuple[str, NDArray[np.int64]]
 
 
-def draw(ingest: Path, statistics: Statistics, folder: Path) -> None:
-    """Draw the figures; contact sheets only where the training arrays are sound."""
+def draw(ingest: Path, statistics: Statistics, problems: Sequence[Problem], folder: Path) -> None:
+    """Draw the figures; contact sheets and *problems* only where the arrays are sound."""
     folder.mkdir()
     splits = statistics["splits"]
     if statistics["classes"] and any(any(split["histogram"] or []) for split in splits.values()):
         class_histogram(statistics).save(folder / "class-histogram.png")
-    if _sound(splits["train"], statistics["shape"]):
-        for name, sheet in contact_sheets(Split(ingest / "train"), statistics["classes"]):
+    sound = {name: Split(ingest / name) for name, split in splits.items() if _sound(split, statistics["shape"])}
+    if train := sound.get("train"):
+        for name, sheet in contact_sheets(train, statistics["classes"], ImageFiles.of(ingest)):
             sheet.save(folder / name)
+    if len(sound) == len(splits):
+        for kind in dict.fromkeys(problem.problem for problem in problems):
+            of_kind = [problem for problem in problems if problem.problem == kind]
+            problem_sheet(sound, of_kind).save(folder / f"problem-{kind}.png")
+
+
+def problem_sheet(splits: Mapping[str, Split], problems: Sequence[Problem]) -> Image.Image:
+    """A row for each of the first *problems*: the image, the one that it repeats if any, file, class and detail."""
+    shown = problems[:LISTED]
+    left = MARGIN + (2 if shown[0].other else 1) * (TILE + GAP) + GAP
+    page = Image.new("RGB", (left + TEXT + MARGIN, 2 * MARGIN + len(shown) * (TILE + GAP) - GAP), WHITE)
+    pen = ImageDraw.Draw(page)
+    for row, problem in enumerate(shown):
+        top = MARGIN + row * (TILE + GAP)
+        for column, image in enumerate(filter(None, (problem.image, problem.other))):
+            _paste(page, splits[image.split].take(np.array([image.position]))[0], (MARGIN + column * (TILE + GAP), top))
+        lines = (str(problem.image), f"{problem.class_name}, {problem.image.split}", problem.detail)
+        for line, (text, colour) in enumerate(zip(lines, (BLACK, GREY, GREY), strict=True)):
+            pen.text((left, top + 6 + 18 * line), _cut(text, 12, TEXT), colour, _font(12))
+    return page
 
 
 def _sound(split: SplitStatistics, shape: list[int]) -> bool:
@@ -51,7 +75,7 @@ def _sound(split: SplitStatistics, shape: list[int]) -> bool:
     return all((kind["dtype"], kind["shape"]) == ("uint8", shape) for kind in split["kinds"])
 
 
-def contact_sheets(split: Split, classes: list[str]) -> Iterator[tuple[str, Image.Image]]:
+def contact_sheets(split: Split, classes: list[str], files: ImageFiles) -> Iterator[tuple[str, Image.Image]]:
     """File name and image of each sheet: one for each class or, where there are many, one for twenty classes."""
     indices = [np.flatnonzero(split.labels == number) for number in range(len(classes))]
     if len(classes) <= SHEETS:
@@ -59,13 +83,13 @@ def contact_sheets(split: Split, classes: list[str]) -> Iterator[tuple[str, Imag
             shown = _evenly(of_class, COLUMNS * ROWS)
             title = f"class {name}: {len(shown):,} of {len(of_class):,} training images"
             rows = [("", shown[start : start + COLUMNS]) for start in range(0, len(shown), COLUMNS)]
-            yield sheet_name(number, name, len(classes)), contact_sheet(split, title, rows)
+            yield sheet_name(number, name, len(classes)), contact_sheet(split, title, rows, files)
         return
     for start in range(0, min(len(classes), CLASSES_PER_PAGE * PAGES), CLASSES_PER_PAGE):
         numbers = range(start, min(start + CLASSES_PER_PAGE, len(classes)))
         title = f"classes {numbers[0] + 1} to {numbers[-1] + 1} of {len(classes):,}"
         rows = [(classes[number], _evenly(indices[number], COLUMNS)) for number in numbers]
-        yield f"contacts-{start:05}.png", contact_sheet(split, title, rows)
+        yield f"contacts-{start:05}.png", contact_sheet(split, title, rows, files)
 
 
 def sheet_name(number: int, name: str, classes: int) -> str:
@@ -75,8 +99,8 @@ def sheet_name(number: int, name: str, classes: int) -> str:
     return f"contact-{padded}.png" if safe in ("", padded) else f"contact-{padded}-{safe}.png"
 
 
-def contact_sheet(split: Split, title: str, rows: Sequence[Row]) -> Image.Image:
-    """A page of images, each row with a name at its left (where rows have names) and the index above each image."""
+def contact_sheet(split: Split, title: str, rows: Sequence[Row], files: ImageFiles) -> Image.Image:
+    """A page of training images, each row with a name at its left (where rows have names), each image below its own."""
     left = MARGIN + (NAME if any(name for name, _ in rows) else 0)
     width, step = left + COLUMNS * (TILE + GAP) - GAP + MARGIN, TILE + LINE + GAP
     page = Image.new("RGB", (width, 2 * MARGIN + 24 + max(1, len(rows)) * step - GAP), WHITE)
@@ -87,7 +111,8 @@ def contact_sheet(split: Split, title: str, rows: Sequence[Row]) -> Image.Image:
         pen.text((MARGIN, top + LINE + TILE // 2), _cut(name, 12, NAME - 12), BLACK, _font(12), anchor="lm")
         for column, (index, image) in enumerate(zip(indices.tolist(), split.take(indices), strict=True)):
             corner = left + column * (TILE + GAP), top + LINE
-            pen.text((corner[0] + TILE // 2, top), str(index), GREY, _font(9), anchor="ma")
+            above = Path(files.at("train", index).file).stem or str(index)
+            pen.text((corner[0] + TILE // 2, top), _cut(above, 10, TILE), GREY, _font(10), anchor="ma")
             _paste(page, image, corner)
     return page
 

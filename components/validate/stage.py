@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from components.data import problems
 from components.data.statistics import compute_statistics
 from components.validate.figures import draw
 from components.validate.schema import infer
@@ -20,13 +21,15 @@ def validate(ingest: Path, out: Path) -> Facts:
 
     out/
       statistics.json   see components/data/statistics.py
+      problems.csv      every image with a problem, see components/data/problems.py
       schema.json       see components/validate/schema.py; copy it, edit it, pin the copy by validate.schema
-      pictures/         class-histogram.png, contact-*.png (see components/validate/figures.py)
+      pictures/         class-histogram.png, contact-*.png, problem-*.png (see components/validate/figures.py)
     """
-    statistics = compute_statistics(ingest)
+    statistics, found = compute_statistics(ingest)
     _dump(out / "statistics.json", statistics)
     _dump(out / "schema.json", infer(statistics))
-    draw(ingest, statistics, out / "pictures")
+    problems.write(found, out)
+    draw(ingest, statistics, found, out / "pictures")
     splits = statistics["splits"]
     return {
         "images": {name: split["images"] for name, split in splits.items()},

@@ -1,6 +1,7 @@
 """The check of validate: which anomalies it reports, at which severity, in which words."""
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from components.findings import errors, require, warnings
 from components.settings.sections import Validate
 from components.validate.check import REJECTION, check
 from tests.support.ingested_images import Part, checked, ingested, random_images, statistics_of, validated
+from tests.support.photographs import photographs, saved_again
 
 ROOT = Path(__file__).parents[3]
 
@@ -205,6 +207,60 @@ def test_error_rejects_and_warning_passes(tmp_path: Path) -> None:
     assert findings[0].severity == "error"
     with pytest.raises(DataRejected, match=r"^train: 2 of 300 images .*$"):
         require(findings, REJECTION)
+
+
+def test_files_are_named_instead_of_indices(tmp_path: Path) -> None:
+    """The first five files, where the source has files, and what becomes of the images."""
+    train, test = random_images(300), random_images(90, seed=1)
+    train[0][[3, 4]], test[0][50] = 7, train[0][123]
+    source = ingested(tmp_path / "in", train, test)
+    names = {"train": [f"cats/{i}.png" for i in range(300)], "test": [f"dogs/{i}.png" for i in range(90)]}
+    (source / "files.json").write_text(json.dumps(names))
+    found = [text.partition("images ")[2] for text in warnings(check(validated(tmp_path, source), Validate(), None))]
+    assert found == [
+        "(0.667 %; cats/3.png, cats/4.png) of one colour; expected at most 1 % (validate.max_constant_share); "
+        "they stay in the data",
+        "(0.333 %; cats/3.png = cats/4.png) that repeat an earlier one; copies stay together, in training or in "
+        "validation",
+        "(1.111 %; dogs/50.png = cats/123.png) that are in the training split too; expected at most 2 % "
+        "(validate.max_duplicate_share), and normalize leaves them out of training",
+    ]
+
+
+def test_a_few_blank_images_in_a_small_split_are_no_error(tmp_path: Path) -> None:
+    """Ten copies of one blank image fall into one split: of 2,000 images they are few, though not of its 300."""
+    train, test = random_images(1700), random_images(300, seed=1)
+    test[0][:10] = 0
+    findings = checked(tmp_path, train, test)
+    assert [finding.severity for finding in findings if "of one colour" in finding.text] == ["warning"]
+
+
+def test_copies_across_a_split_that_was_drawn_are_no_error(tmp_path: Path) -> None:
+    """The user has not drawn it, and normalize leaves the copies out of training."""
+    train, test = random_images(300), random_images(90, seed=1)
+    much_leakage(train, test)
+    out = validated(tmp_path, ingested(tmp_path / "in", train, test))
+    assert errors(check(out, Validate(), None))
+    (finding,) = check(out, Validate(), None, {"share": 0.15})
+    assert finding.severity == "warning"
+    assert finding.text.endswith("that are in the training split too; normalize leaves them out of training")
+
+
+def test_nearly_blank_images_and_near_duplicates_are_warnings(tmp_path: Path) -> None:
+    """Photographs of 64 pixels and more: named within a split and across both."""
+    images, labels = photographs(200), np.arange(200) % 3
+    images[5] = np.random.default_rng(0).integers(90, 93, (64, 64, 3))
+    images[7], images[170] = saved_again(images[2]), saved_again(images[3])
+    findings = checked(tmp_path, (images[:150], labels[:150]), (images[150:], labels[150:]))
+    assert {finding.severity for finding in findings} == {"warning"}
+    assert [re.sub(r"below [\d.]+ of", "below X of", finding.text) for finding in findings] == [
+        "train: 1 of 150 images (0.667 %; image 5) nearly blank (standard deviation below X of 255); they stay in the "
+        "data",
+        "train: 1 pair (images 2 = 7) that are nearly the same image; they stay, and may be in training and in "
+        "validation",
+        "test: 1 pair (images 20 = 3) of a test and a training image that are nearly the same; they stay in both, so "
+        "the accuracy may be too high",
+    ]
 
 
 def test_too_few_images_are_an_error(tmp_path: Path) -> None:
