@@ -1,13 +1,16 @@
 """What a run prints: a line per stage, and a summary at its end."""
 
 import json
-import shlex
+from contextlib import suppress
 
 from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
+from components.progress import runnable
 from components.settings.sections import Gate
+from pipeline.commands import pipeline_command, run_command
 from pipeline.graph import STAGES, Facts
+from pipeline.home import Home
 from pipeline.run_record import Done, Model, RunRecord
 from pipeline.runner import Runner
 
@@ -62,7 +65,7 @@ def text(record: RunRecord, runner: Runner) -> str:
     if export:
         rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in NOT_EXPORTS]
     rows += [("report", record.report), ("stages", _stages(record))]
-    rows += [("next", command) for command in next_commands(record)]
+    rows += [("next", runnable(command)) for command in next_commands(record, runner.home)]
     return _aligned([(name, value) for name, value in rows if value])
 
 
@@ -113,10 +116,21 @@ def _stages(record: RunRecord) -> str:
     return "; ".join([*filter(None, parts), f"{duration(record.seconds)} in total"])
 
 
-def next_commands(record: RunRecord) -> list[str]:
+def next_commands(record: RunRecord, home: Home) -> list[str]:
     if not record.model:  # the run ended before register
-        return [f"python -m pipeline run --source {shlex.quote(record.source)}"]
-    commands = ["python -m pipeline models", "make mlflow", "make tensorboard"]
-    if "champion" in record.model.get("aliases", []):
-        commands.append("python -m pipeline rollback")
+        return [run_command(record)]
+    commands = [pipeline_command("models"), "make mlflow", "make tensorboard"]
+    if "champion" in record.model.get("aliases", []) and _had_other_champion(record.model, home):
+        commands.append(pipeline_command("rollback", "--name", record.model["name"]))
     return commands
+
+
+def _had_other_champion(model: Model, home: Home) -> bool:
+    """Whether the promotion log names another champion; read line by line, for the log's own types load msgspec."""
+    lines = home.promotions.read_bytes().splitlines() if home.promotions.is_file() else []
+    for line in lines:
+        with suppress(ValueError):
+            promotion = json.loads(line)
+            if promotion["name"] == model["name"] and promotion["to"] != model["version"]:
+                return True
+    return False

@@ -43,9 +43,10 @@ def _cells(images: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.flo
     """The mean of each channel in a grid of *rows* by *columns* cells: float32 (n, rows, columns, C)."""
     n, height, width, channels = images.shape
     tall, wide = height // rows, width // columns
-    blocks = images[:, : rows * tall, : columns * wide].reshape(n, rows, tall, columns, wide, channels)
-    sums: NDArray[np.float32] = blocks.sum((2, 4), dtype=np.uint32).astype(np.float32)
-    return sums / np.float32(tall * wide)
+    used = images[:, : rows * tall, : columns * wide].reshape(n, rows, tall, columns * wide * channels)
+    bands = used.sum(2, dtype=np.uint32).reshape(n, rows, columns, wide, channels)
+    means: NDArray[np.float32] = bands.sum(3, dtype=np.uint32) / np.float32(tall * wide)
+    return means.astype(np.float32)
 
 
 def near_pairs(
@@ -71,9 +72,12 @@ def _proposed(keys: Hashes, exact: Hashes, contrast: NDArray[np.float32]) -> Ind
         for step in range(1, min(NEIGHBOURS + 1, len(order))):
             pairs = np.stack([order[:-step], order[step:]], axis=1)
             same_band = part[pairs[:, 0]] == part[pairs[:, 1]]
-            met.append(pairs[same_band & (_distance(keys, pairs) <= DISTANCE)])
-    pairs = np.unique(np.sort(np.concatenate(met), axis=1), axis=0)
-    pairs = pairs[exact[pairs[:, 0]] != exact[pairs[:, 1]]]
+            pairs = pairs[same_band & (exact[pairs[:, 0]] != exact[pairs[:, 1]])]
+            met.append(_closest(keys, pairs[_distance(keys, pairs) <= DISTANCE]))
+    return _closest(keys, np.unique(np.sort(np.concatenate(met), axis=1), axis=0))
+
+
+def _closest(keys: Hashes, pairs: Indices) -> Indices:
     closest: Indices = pairs[np.argsort(_distance(keys, pairs), kind="stable")[:MOST_PAIRS]]
     return closest
 

@@ -50,11 +50,15 @@ def moments(counts: NDArray[np.int64]) -> Moments | None:
 
 def deviations(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The population standard deviation of each of *images* (n, H, W, C), that of its most varied channel."""
-    pixels = images.reshape(len(images), -1, images.shape[-1]).astype(np.float32)
-    pixels -= pixels.mean(1, keepdims=True)
-    squares: NDArray[np.float32] = np.einsum("npc,npc->nc", pixels, pixels)
-    most_varied: NDArray[np.float32] = np.sqrt(squares.max(1) / np.float32(max(1, pixels.shape[1])))
-    return most_varied
+    n, height, width, channels = images.shape
+    sums, squares = np.zeros((2, n, width * channels), np.int64)
+    for row in images.reshape(n, height, -1).swapaxes(0, 1):
+        values = row.astype(np.int64)
+        sums += values
+        squares += values * values
+    mean, mean_square = (part.reshape(n, width, channels).sum(1) / (height * width) for part in (sums, squares))
+    most_varied: NDArray[np.float64] = np.sqrt(np.maximum(mean_square - mean * mean, 0).max(1))
+    return most_varied.astype(np.float32)
 
 
 def hashes(images: NDArray[np.generic]) -> NDArray[np.uint64]:

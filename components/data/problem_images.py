@@ -57,7 +57,7 @@ class ProblemImages:
         split = self._splits[name]
         bound = FAINT_SHARE * pixels["deviation"] if pixels else 0.0
         faint = np.flatnonzero(~split.constant & (split.deviations < bound))
-        pairs, near = _copies(split.hashes), self._near[name, name]
+        pairs, near = _copies(split.hashes, self._files.lengths(name, len(split.hashes))), self._near[name, name]
         conflicting = self._add_copies(name, name, pairs)
         self._add_pairs(problems.NEAR_DUPLICATE, name, name, near)
         return {
@@ -179,11 +179,13 @@ class ProblemImages:
         return differ
 
 
-def _copies(keys: Hashes) -> Indices:
-    """Each image that repeats an earlier one, after that one: sorted by hash, copies lie next to each other."""
-    order = np.argsort(keys, kind="stable")
-    repeats = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    return np.stack([order[repeats], order[repeats + 1]], axis=1)
+def _copies(keys: Hashes, lengths: list[int]) -> Indices:
+    """Each image that repeats another, after that one: the first, or that with the shortest path (no "x copy.jpg")."""
+    order = np.lexsort((np.array(lengths, np.int64), keys))
+    starts = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]))
+    first = np.repeat(order[starts], np.diff(starts, append=len(keys)))
+    copies = first != order
+    return np.stack([first[copies], order[copies]], axis=1)
 
 
 def _leaked(test: Hashes, train: Hashes) -> Indices:

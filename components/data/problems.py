@@ -56,6 +56,11 @@ class ImageFiles:
     def __bool__(self) -> bool:
         return bool(self._paths)
 
+    def lengths(self, split: str, count: int) -> list[int]:
+        """The length of the path of each of *count* images."""
+        paths = self._paths.get(split, ())
+        return [len(path) for path in paths] if len(paths) == count else [0] * count
+
     def at(self, split: str, index: int) -> ImageAt:
         paths = self._paths.get(split, ())
         return ImageAt(split, index, paths[index] if index < len(paths) else "")

@@ -1,6 +1,5 @@
 """The contents of a run's report, from its record and its artifacts' facts."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Literal
 from components.errors import DataRejected, ModelRejected, PromotionRejected
 from components.findings import notes, warnings
 from components.system.distributions import version
+from pipeline.commands import clean_command, run_command
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
 from pipeline.report.figures import pictures
@@ -49,6 +49,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str = ""
     commands: Sequence[str] = ()
+    clean: str = ""
     comparison: Facts | None = None
 
 
@@ -77,6 +78,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         versions=versions(),
         git_commit=record.git_commit,
         commands=_commands(record),
+        clean=clean_command(record),
         comparison=runner.facts.get("promote", {}).get("comparison"),
     )
 
@@ -126,7 +128,4 @@ def versions() -> dict[str, str]:
 def _commands(record: RunRecord) -> list[str]:
     """The commands that reproduce the run."""
     checkout = [f"git checkout {record.git_commit.partition('+')[0]}"] if record.git_commit else []
-    run = ["python", "-m", "pipeline", "run"] + (["--source", record.source] if record.source else [])
-    for name, value in record.chosen.items():
-        run += ["--set", f"{name}={value}"] if name != "ingest.source" else []
-    return [*checkout, shlex.join(run)]
+    return [*checkout, run_command(record)]

@@ -26,11 +26,12 @@ def read_json(artifacts: Mapping[str, Path], stage: str, name: str) -> Any:
     return json.loads(path.read_bytes()) if path and path.is_file() else None
 
 
-def picture(path: Path, alt: str, name: str = "") -> Picture | None:
-    """The PNG file *path*, None where there is none; shown at half its pixels, so that it is sharp on fine screens."""
+def picture(path: Path, alt: str, name: str = "", *, dense: bool = True) -> Picture | None:
+    """The PNG file *path*, None where there is none; a *dense* one is shown at half its pixels, for sharp screens."""
     if not path.is_file():
         return None
     png = path.read_bytes()
     width, height = struct.unpack(">II", png[16:24])  # the header chunk, https://www.w3.org/TR/png-3/#11IHDR
     uri = "data:image/png;base64," + base64.b64encode(png).decode()
-    return Picture(uri, width // 2, height // 2, alt, name)
+    density = 2 if dense else 1
+    return Picture(uri, width // density, height // density, alt, name)

@@ -28,6 +28,7 @@ from pipeline.report.accuracy_axis import AccuracyAxis, accuracy_axis
 from pipeline.report.analysis import Analysis, alternative_texts, analysis
 from pipeline.report.content import Report, Verdict
 from pipeline.report.files import Picture, picture, read_json
+from pipeline.report.problems import ProblemGroup, problem_groups
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -59,6 +60,7 @@ class SplitTable:
     splits: list[str]
     rows: list[tuple[str, list[str]]]
     leaked: int
+    near_leaked: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Page:
     data: NormalizedData | None
     measured: SplitTable | None
     sheets: list[Picture]
+    problems: list[ProblemGroup]
     summary: TrainSummary | None
     parity: Parity | None
     exports: list[Export]
@@ -164,6 +167,7 @@ def page(report: Report) -> Page:
         data=read_json(report.artifacts, "normalize", "data.json"),
         measured=_measured(statistics) if statistics else None,
         sheets=_sheets(report, statistics["classes"]) if statistics else [],
+        problems=problem_groups(report.artifacts, report.pictures),
         summary=read_json(report.artifacts, "train", "summary.json"),
         parity=parity,
         exports=_exports(parity, report) if parity else [],
@@ -219,7 +223,7 @@ def _sheets(report: Report, classes: Sequence[str]) -> list[Picture]:
     for path in sorted(folder.glob("contact*.png"))[:MOST_SHEETS]:
         kind, number = path.stem.split("-")[:2]  # contact-3-Dress is class 3, contacts-00020 is twenty classes from 20
         name = classes[int(number)] if kind == "contact" else f"from {classes[int(number)]}"
-        if sheet := picture(path, f"Sample images of class {name}", name):
+        if sheet := picture(path, f"Sample images of class {name}", name, dense=False):
             sheets.append(sheet)
     return sheets
 
@@ -235,10 +239,12 @@ def _measured(statistics: Statistics) -> SplitTable:
         ("mean brightness, 0 to 255", [_pixel(split, "mean") for split in splits]),
         ("standard deviation", [_pixel(split, "deviation") for split in splits]),
         ("of one colour", [thousands(split["constant"]["count"]) for split in splits]),
+        ("nearly blank", [thousands(split["faint"]["count"]) for split in splits]),
         ("duplicates", [thousands(split["duplicates"]["count"]) for split in splits]),
         ("duplicates with another label", [thousands(split["contradictions"]["count"]) for split in splits]),
+        ("pairs of near duplicates", [thousands(split["near_duplicates"]["count"]) for split in splits]),
     ]
-    return SplitTable(names, rows, statistics["leaked"]["count"])
+    return SplitTable(names, rows, statistics["leaked"]["count"], statistics["near_leaked"]["count"])
 
 
 def _pixel(split: SplitStatistics, name: str) -> str:

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from components.data.augmentation.transforms import augmenter
+from components.data.pixels import deviations
 from components.data.splits import Split
 
 ROWS, VERSIONS = 5, 8
+SEEN = 16  # images of a class, of which one is shown
 TILE, GAP, MARGIN, WHITE = 112, 8, 32, 255  # pixels; the margin parts the originals from their versions
 SEED = np.array([0, 0], np.int64)
 
@@ -26,16 +28,22 @@ def draw(images: Path, summary: Path, out: Path) -> None:
         return
     split = Split(images)
     if augment := augmenter(split.shape, text):
-        originals = split.take(_class_representatives(split.labels))
+        originals = split.take(_class_representatives(split))
         versions = augment(np.repeat(originals, VERSIONS, axis=0), SEED).numpy()
         rows = zip(originals, versions.reshape(len(originals), VERSIONS, *split.shape), strict=True)
         _page([[_tile(image) for image in (original, *changed)] for original, changed in rows]).save(out)
 
 
-def _class_representatives(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The index of the first image of each of ROWS classes, spread evenly over all."""
-    first: NDArray[np.int64] = np.unique(labels, return_index=True)[1]
-    return first[np.linspace(0, len(first) - 1, min(ROWS, len(first))).astype(np.int64)]
+def _class_representatives(split: Split) -> NDArray[np.int64]:
+    """The index of an image of each of ROWS classes, spread evenly over all: the first that is not blank."""
+    classes = np.unique(split.labels)
+    shown = classes[np.linspace(0, len(classes) - 1, min(ROWS, len(classes))).astype(np.int64)]
+    return np.array([_representative(split, np.flatnonzero(split.labels == number)[:SEEN]) for number in shown])
+
+
+def _representative(split: Split, candidates: NDArray[np.int64]) -> int:
+    varied = deviations(split.take(candidates))
+    return int(candidates[np.argmax(varied >= varied.max() / 2)])
 
 
 def _tile(pixels: NDArray[np.uint8]) -> Image.Image:

@@ -54,6 +54,18 @@ def test_every_problem_is_named_by_its_file(tmp_path: Path) -> None:
     assert rows[6].detail == "repeats test/5.png of the test split; left out of training"
 
 
+def test_the_shortest_name_is_the_original(tmp_path: Path) -> None:
+    """Of `x copy 2.png`, `x copy.png` and `x.png`, which sort in this order, the first two are the copies."""
+    train, test = parts()
+    train[0][[0, 3]] = train[0][6]
+    source = ingested(tmp_path / "in", train, test)
+    names = {0: "x copy 2.png", 3: "x copy.png", 6: "x.png"}
+    paths = {"train": [names.get(i, f"{i}.png") for i in range(40)], "test": [f"{i}.png" for i in range(20)]}
+    (source / "files.json").write_text(json.dumps(paths))
+    found = {(row.image.file, str(row.other)) for row in compute_statistics(source).problems}
+    assert found == {("x copy 2.png", "x.png"), ("x copy.png", "x.png")}
+
+
 def test_statistics_name_the_first_files(tmp_path: Path) -> None:
     """Where the source has files; the others have indices alone."""
     train, test = parts()

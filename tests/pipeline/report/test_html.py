@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from components import metrics
+from components.data import problems
+from components.data.problems import ImageAt, Problem
 from components.formatting import plain, sentence, size
 from pipeline.report.accuracy_axis import accuracy_axis
 from pipeline.report.content import Report, Verdict
@@ -44,9 +46,11 @@ def ingested(folder: Path, classes: list[str]) -> None:
 def validated(folder: Path, classes: list[str]) -> None:
     none = {"count": 0, "examples": []}
     split = {"images": 90, "pixels": {"mean": 33.3, "deviation": 78.6}, "constant": none}
-    split |= {"duplicates": none, "contradictions": none}
+    split |= {"duplicates": none, "contradictions": none, "near_duplicates": none, "faint": none}
     statistics = {"classes": classes, "splits": {"test": split | {"pixels": None}, "train": split}}
-    write_json(folder / "validate" / "statistics.json", statistics | {"leaked": {"count": 3}})
+    write_json(
+        folder / "validate" / "statistics.json", statistics | {"leaked": {"count": 3}, "near_leaked": {"count": 0}}
+    )
     draw(folder / "validate" / "pictures" / "class-histogram.png")
     for number in range(min(len(classes), 50)):
         draw(folder / "validate" / "pictures" / f"contact-{number:03}-name.png")
@@ -279,6 +283,25 @@ def test_the_page_can_be_read_without_seeing_it(tmp_path: Path) -> None:
     assert {(link["href"] or "").removeprefix("#") for link in page.all("a")} == set(EVERYTHING) <= names
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
+
+
+def test_problems_are_named_by_file_with_pictures(tmp_path: Path) -> None:
+    """Each problem has its sheet and its table, and the command that moves the files; nothing else is loaded for it."""
+    report = replace(full(tmp_path, DIGITS), clean="python -m pipeline clean --source 'my pictures'")
+    rows = [
+        Problem(ImageAt("train", 3, "a/blank.png"), "a", problems.BLANK, "of one colour"),
+        Problem(
+            ImageAt("train", 4, "a/<b>.png"), "a", problems.DUPLICATE, "repeats a/2.png", ImageAt("test", 2, "a/2.png")
+        ),
+    ]
+    problems.write(rows, tmp_path / "validate")
+    draw(tmp_path / "validate" / "pictures" / "problem-duplicate.png")
+    page = Page(page_of(report, tmp_path))
+    assert page.sections == [*EVERYTHING[:2], "problems", *EVERYTHING[2:]]
+    assert "Blank: 1" in page.text
+    assert "a/<b>.png a train repeats a/2.png" in page.text
+    assert "The first images of the table Duplicates" in [image["alt"] for image in page.all("img")]
+    assert "clean --source 'my pictures'" in page.text
 
 
 def test_class_names_cannot_inject_markup(tmp_path: Path) -> None:

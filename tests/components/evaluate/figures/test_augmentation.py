@@ -33,6 +33,18 @@ def test_each_row_is_a_class_beside_eight_versions_of_it(tmp_path: Path) -> None
     assert len(np.unique(versions)) > 100
 
 
+def test_a_blank_image_represents_no_class(tmp_path: Path) -> None:
+    """The first image of the class is blank, the second nearly: the third is drawn."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 14, 14, 1), np.uint8)
+    images[0], images[2] = 255, images[2] // 90
+    with SplitWriter(tmp_path / "train", (14, 14, 1)) as split:
+        split.add(images, np.arange(6) % 2)
+    (tmp_path / "summary.json").write_text(json.dumps({"augment": "shift"}))
+    draw(tmp_path / "train", tmp_path / "summary.json", tmp_path / "out.png")
+    first = np.asarray(Image.open(tmp_path / "out.png"))[:112, :112, 0]
+    assert np.array_equal(first, np.kron(images[4, ..., 0], np.ones((8, 8), np.uint8)))
+
+
 @pytest.mark.parametrize("shape", [(300, 200, 1), (2, 400, 3)])
 def test_large_images_are_shrunk(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     """In their own proportions, and never to a side of 0 pixels."""

@@ -1,0 +1,33 @@
+"""Commands that a user can paste: every argument is quoted, every setting that was given is repeated.
+
+They are stored with "python"; `components.progress.runnable` names the interpreter in use where they are printed.
+"""
+
+import shlex
+
+from pipeline.run_record import RunRecord
+
+PIPELINE = ("python", "-m", "pipeline")
+
+
+def pipeline_command(*arguments: str) -> str:
+    return shlex.join([*PIPELINE, *arguments])
+
+
+def run_command(record: RunRecord) -> str:
+    """The command that runs *record* again, or to its end."""
+    return pipeline_command("run", *_settings(record))
+
+
+def clean_command(record: RunRecord) -> str:
+    """The command that shows which files to move out of the folder of images, with the settings that read them so."""
+    reading = {name: value for name, value in record.chosen.items() if name.startswith(("ingest.", "validate."))}
+    return pipeline_command("clean", *_settings(record, reading))
+
+
+def _settings(record: RunRecord, chosen: "dict[str, object] | None" = None) -> list[str]:
+    given = record.chosen if chosen is None else chosen
+    source = ["--source", record.source] if record.source else []
+    return source + [
+        part for name, value in given.items() if name != "ingest.source" for part in ("--set", f"{name}={value}")
+    ]
