@@ -2,11 +2,12 @@
 
 from airflow.sdk import dag
 
+from components.ingest.select import can_change
 from pipeline.airflow import dag_docs, notifications, params_form
 from pipeline.airflow.assets import IMAGES
 from pipeline.airflow.dag import common_arguments
 from pipeline.airflow.timetables import at
-from pipeline.airflow.watch_images import Watch, can_change
+from pipeline.airflow.watch_images import Watch
 
 settings, problem = params_form.read_settings()
 schedule = params_form.schedule(settings)

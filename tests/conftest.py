@@ -1,13 +1,14 @@
 """What tests share: the command line as a process, and one finished run, made once a session, to look at or to copy."""
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.xdist_scheduler import Scheduler
 pytest_plugins = ["tests.support.durations", "tests.support.expected_services"]
 
 ROOT = Path(__file__).parents[1]
+NUMBERS = itertools.count(1)  # of prefixes in the bucket
 
 # A run that is quick rather than good: the smallest network, two epochs, and gates that let it pass.
 QUICK = (
@@ -105,3 +107,26 @@ def home(finished: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "home"
     shutil.copytree(finished, copy)
     return copy
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[dict[str, str]]:
+    """The variables that lead to a server with the bucket `models`."""
+    import s3fs
+
+    from tests.support.s3_server import served
+
+    with served() as variables:
+        os.environ.update(variables)
+        try:
+            s3fs.S3FileSystem().mkdir("models")
+            yield variables
+        finally:
+            for name in variables:
+                del os.environ[name]
+
+
+@pytest.fixture
+def prefix(bucket: dict[str, str]) -> str:
+    """An address in the bucket that no other test uses."""
+    return f"s3://models/test-{next(NUMBERS)}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import ImageSource, Preview, SourceModule
 
 MODULES = Path(__file__).parent / "sources"
+BUCKET = "s3://"
 FOLDER = "FOLDER"  # the SOURCE of the modules that read a user's own folder
 LAST = "folder"  # reads whatever folder no other module recognizes
 LONGEST_NAME = 200  # characters, of the 256 that a registered model's name may have
@@ -57,9 +58,14 @@ def expected() -> str:
 
 
 def is_name(source: str) -> bool:
-    """Whether *source* is auto or names a published data set, rather than a folder."""
+    """Whether *source* is auto or names a data set or a bucket, rather than a folder or an archive."""
     prefix, colon, _ = source.partition(":")
     return source in ("auto", *names()) or any(name.startswith(f"{prefix}:") for name in names() if colon)
+
+
+def can_change(source: str) -> bool:
+    """Whether the images of *source* can change: those of a published data set cannot."""
+    return not is_name(source) or source.startswith(BUCKET)
 
 
 def kind(source: str) -> str:
@@ -83,9 +89,9 @@ def _unknown(source: str) -> str:
 
 
 def label(source: str) -> str:
-    """*source* in an artifact's provenance: "mnist", "tfds:fashion_mnist", or "folder" for every folder."""
+    """*source* in an artifact's provenance: mnist, tfds:fashion_mnist, "folder" for any folder, "s3" for any bucket."""
     module = kind(source)
-    return source if ":" in _load(module).SOURCE else module
+    return source if ":" in _load(module).SOURCE and not source.startswith(BUCKET) else module
 
 
 def name(params: Ingest) -> str:
@@ -93,6 +99,8 @@ def name(params: Ingest) -> str:
     module = kind(params.source)
     if _load(module).SOURCE == FOLDER:
         return _safe(source_name(Path(params.source).resolve()))
+    if params.source.startswith(BUCKET):
+        return _safe(source_name(Path("/", params.source.removeprefix(BUCKET))))
     _, colon, data_set = params.source.partition(":")
     return _safe(data_set.partition(":")[0]) if colon else module
 

@@ -112,7 +112,7 @@ def experiment_name(name: str) -> str:
 class Ingest(Section):
     source: str = setting(
         "auto",
-        "auto, a data set such as mnist, digits or tfds:NAME, or a folder of images or IDX files",
+        "auto, a data set such as mnist, digits or tfds:NAME, s3://BUCKET/PREFIX, or a folder or archive of images",
         spelling=expanded,
         in_key=False,
     )

@@ -19,11 +19,6 @@ SECONDS_OF_QUIET = 5.0
 log = logging.getLogger(__name__)
 
 
-def can_change(source: str) -> bool:
-    """Whether the images of *source* can change: those of a folder can, those of a published data set cannot."""
-    return not select.is_name(source)
-
-
 class Watch(StageTask):
     """Succeeds, by which Airflow emits an event of the images, where their digest differs from that of the last event.
 

@@ -11,7 +11,7 @@ def sources(prefix: str) -> Iterable[str]:
 
     from components.ingest import select
 
-    names = [name.removesuffix("NAME") for name in select.names()]
+    names = [name.removesuffix("NAME").removesuffix("BUCKET/PREFIX") for name in select.names()]
     return ["auto", *names, *DirectoriesCompleter()(prefix)]
 
 

@@ -57,7 +57,7 @@ SETTINGS = (
         "--source",
         default="",
         completer=completion.sources,
-        help="auto, a data set such as mnist, digits or tfds:NAME, or a folder of images",
+        help="auto, a data set such as mnist or tfds:NAME, s3://BUCKET/PREFIX, or a folder or archive of images",
     ),
     Option(
         "--config",

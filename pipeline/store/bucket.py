@@ -33,11 +33,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from components.errors import ArtifactCorrupt, ConfigError, Failure, Unavailable
+from components.errors import ArtifactCorrupt, ConfigError, Unavailable
 from components.progress import say
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import sha256_of_file
+from components.system.object_store import code, file_system, response
+from components.system.object_store import failure as failure_of
 from pipeline.graph import Facts
 from pipeline.store.artifact import CHANGED, MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, read_manifest
 from pipeline.store.disk_errors import storage_errors
@@ -47,14 +49,12 @@ from pipeline.store.recipe import Recipe, key
 
 URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/\s?#]+)*/?")
 TRIES = 3  # a download during which another machine replaces the artifact starts again
-SECONDS = 20  # for a server to answer
+SETTING = "PIPELINE_STORE"
 UPLOAD_DIED = timedelta(days=1)
 YOUNG = timedelta(days=7)
 LARGEST = 2**26  # bytes of a manifest: 500,000 files
 EXISTS = ("PreconditionFailed", "412")  # how servers answer a conditional put
 EMPTY = ("InvalidRange", "416")  # how servers answer where not even the first byte is there
-BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
-LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 
 
@@ -81,10 +81,7 @@ class SharedStore(Store):
 
     @cached_property
     def _fs(self) -> Any:
-        import s3fs
-
-        limits = {"connect_timeout": SECONDS, "read_timeout": SECONDS, "retries": {"max_attempts": 2}}
-        return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+        return file_system()
 
     def _place(self, stage: str, key: str, *more: str) -> str:
         return "/".join((self._root, stage, key, *more))
@@ -230,7 +227,7 @@ class SharedStore(Store):
         try:
             self._fs.pipe_file(self._place(stage, key, MANIFEST), content, mode="overwrite" if replace else "create")
         except OSError as error:
-            if not isinstance(error, FileExistsError) and _code(error) not in EXISTS:
+            if not isinstance(error, FileExistsError) and code(error) not in EXISTS:
                 raise
             return False
         return True
@@ -326,11 +323,11 @@ class SharedStore(Store):
             try:
                 content: bytes = self._fs.cat_file(self._place(stage, key, MANIFEST), start=0, end=LARGEST + 1)
             except FileNotFoundError as error:
-                if _code(error) == "NoSuchBucket":
+                if code(error) == "NoSuchBucket":
                     raise
                 return None
             except OSError as error:
-                if _code(error) not in EMPTY:
+                if code(error) not in EMPTY:
                     raise
                 return b""
         if content.lstrip()[:1] == b"<":
@@ -365,65 +362,10 @@ class SharedStore(Store):
         try:
             yield
         except Exception as error:
-            missing = isinstance(error, FileNotFoundError) and (may_miss or not _response(error))
-            if failure := None if missing and _code(error) != "NoSuchBucket" else self._failure(error):
+            missing = isinstance(error, FileNotFoundError) and (may_miss or not response(error))
+            if failure := None if missing and code(error) != "NoSuchBucket" else failure_of(error, self.url, SETTING):
                 raise failure from error
             raise
-
-    def _failure(self, error: Exception) -> Failure | None:
-        """What *error* means for a user; None for one of this machine's disk, and for a bug."""
-        from botocore.exceptions import NoCredentialsError, PartialCredentialsError
-
-        if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return ConfigError(
-                f"there are no credentials for {self.url} (PIPELINE_STORE); set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            )
-        if _code(error) == "NoSuchBucket":
-            bucket = self.url.split("/")[2]
-            return ConfigError(f"there is no bucket {bucket} (PIPELINE_STORE); create it, or name another")
-        if isinstance(error, FileExistsError):
-            return None
-        if _is_refusal(error):
-            return ConfigError(
-                f"{self.url} (PIPELINE_STORE) refuses: {_text(error)}; check the credentials and their rights, "
-                "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION"
-            )
-        if isinstance(error, ValueError):
-            return ConfigError(f"{self.url} (PIPELINE_STORE) cannot be reached: {_text(error)}; check AWS_ENDPOINT_URL")
-        if _is_no_answer(error):
-            return Unavailable(
-                f"{self.url} (PIPELINE_STORE) did not answer ({_text(error)}); check the network "
-                "and AWS_ENDPOINT_URL and run it again: what was finished is kept"
-            )
-        return None
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _response(error: BaseException) -> dict[str, Any]:
-    """The server's answer that *error* stands for, {} where it came from elsewhere."""
-    return getattr(error.__cause__, "response", None) or {}
-
-
-def _code(error: BaseException) -> str:
-    """The server's error code."""
-    return str(_response(error).get("Error", {}).get("Code", ""))
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the server would answer a retry in the same way."""
-    status = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return 300 <= status < 500 and status not in BUSY
-
-
-def _is_no_answer(error: Exception) -> bool:
-    """Whether the server answered nothing, something else than S3, or that it is busy."""
-    if isinstance(error, ConnectionError | TimeoutError) or _response(error):
-        return True
-    return type(error).__module__.partition(".")[0] in LIBRARIES
 
 
 def _age(status: dict[str, Any]) -> timedelta:

@@ -36,7 +36,7 @@ def test_each_source_has_its_kind(tmp_path: Path) -> None:
     [
         (
             "mnits",
-            "no source is called 'mnits'; did you mean 'mnist'? expected digits, mnist, tfds:NAME or a folder",
+            "no source is called 'mnits'; did you mean 'mnist'? expected digits, mnist, s3://BUCKET",
         ),
         ("something", "no source is called 'something'; expected digits, mnist"),
         ("", "no source is called ''"),

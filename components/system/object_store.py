@@ -1,0 +1,75 @@
+"""Object stores that speak S3: the client, and what its errors mean for a user.
+
+s3fs and botocore, whose errors it lets through, are imported where they are used. Standard library only otherwise.
+"""
+
+from typing import Any
+
+from components.errors import ConfigError, Failure, Unavailable
+
+SECONDS = 20  # for a server to answer
+BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
+LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
+
+
+def file_system() -> Any:
+    """The client, with the credentials and the address of the environment: an s3fs.S3FileSystem."""
+    import s3fs
+
+    limits = {"connect_timeout": SECONDS, "read_timeout": SECONDS, "retries": {"max_attempts": 2}}
+    return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+
+
+def failure(error: Exception, url: str, setting: str) -> Failure | None:
+    """What *error* means for the user who set *setting* to *url*; None for one of this machine's disk and for a bug."""
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
+    place = f"{url} ({setting})"
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ConfigError(
+            f"there are no credentials for {place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )
+    if code(error) == "NoSuchBucket":
+        return ConfigError(f"there is no bucket {url.split('/')[2]} ({setting}); create it, or name another")
+    if isinstance(error, FileExistsError):
+        return None
+    if _is_refusal(error):
+        return ConfigError(
+            f"{place} refuses: {_text(error)}; check the credentials and their rights, AWS_ENDPOINT_URL and "
+            "AWS_DEFAULT_REGION"
+        )
+    if isinstance(error, ValueError):
+        return ConfigError(f"{place} cannot be reached: {_text(error)}; check AWS_ENDPOINT_URL")
+    if _is_no_answer(error):
+        return Unavailable(
+            f"{place} did not answer ({_text(error)}); check the network and AWS_ENDPOINT_URL and run it again: "
+            "what was finished is kept"
+        )
+    return None
+
+
+def response(error: BaseException) -> dict[str, Any]:
+    """The server's answer that *error* stands for, {} where it came from elsewhere."""
+    return getattr(error.__cause__, "response", None) or {}
+
+
+def code(error: BaseException) -> str:
+    """The server's error code."""
+    return str(response(error).get("Error", {}).get("Code", ""))
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server would answer a retry in the same way."""
+    status = response(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return 300 <= status < 500 and status not in BUSY
+
+
+def _is_no_answer(error: Exception) -> bool:
+    """Whether the server answered nothing, something else than S3, or that it is busy."""
+    if isinstance(error, ConnectionError | TimeoutError) or response(error):
+        return True
+    return type(error).__module__.partition(".")[0] in LIBRARIES
