@@ -19,15 +19,16 @@ def run_command(record: RunRecord) -> str:
     return pipeline_command("run", *_settings(record))
 
 
-def clean_command(record: RunRecord) -> str:
-    """The command that shows which files to move out of the folder of images, with the settings that read them so."""
-    reading = {name: value for name, value in record.chosen.items() if name.startswith(("ingest.", "validate."))}
-    return pipeline_command("clean", *_settings(record, reading))
+def clean_command(source: str) -> str:
+    """The command that shows which files to move out of the folder *source*."""
+    return pipeline_command("clean", "--source", source)
 
 
-def _settings(record: RunRecord, chosen: "dict[str, object] | None" = None) -> list[str]:
-    given = record.chosen if chosen is None else chosen
+def _settings(record: RunRecord) -> list[str]:
     source = ["--source", record.source] if record.source else []
     return source + [
-        part for name, value in given.items() if name != "ingest.source" for part in ("--set", f"{name}={value}")
+        part
+        for name, value in record.chosen.items()
+        if name != "ingest.source"
+        for part in ("--set", f"{name}={value}")
     ]

@@ -78,7 +78,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         versions=versions(),
         git_commit=record.git_commit,
         commands=_commands(record),
-        clean=clean_command(record),
+        clean=clean_command(record.source),
         comparison=runner.facts.get("promote", {}).get("comparison"),
     )
 
