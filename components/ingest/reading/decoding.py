@@ -32,7 +32,6 @@ ORIENTATION, TRANSPOSED = 0x0112, range(5, 9)  # EXIF tag, and its values that s
 # 100 million pixels take 400 MB once decoded, and a PNG of 389 KB can promise them.
 MAX_PIXELS = 100_000_000
 REDUCED_PIXELS = 50_000_000  # larger images are reduced before any copy of them is made
-REDUCIBLE = {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"}  # modes that Pillow can average
 DEPTH_BYTE = 24  # of a PNG file: the bits of each value
 LONGEST_REASON = 100  # characters
 
@@ -107,7 +106,7 @@ def _decoded(data: bytes, shape: "Shape", fit: str, brightest: list[int]) -> byt
 
 def _brightest(image: Image.Image) -> int:
     """The brightest value of *image*, of 16 bits; Pillow keeps the upper 8 of colours, the most they can be counts."""
-    if image.mode == "I;16":
+    if image.mode.startswith("I"):
         return int(cast("tuple[int, int]", image.getextrema())[1])
     return 256 * max(int(high) for _, high in cast("list[tuple[int, int]]", image.getextrema())[:3]) + 255
 
@@ -131,11 +130,21 @@ def _upright(image: Image.Image, enough: int) -> Image.Image:
 def _reduced(image: Image.Image, enough: int) -> Image.Image:
     """*image*, averaged to fewer pixels where it has so many that copies of it would exhaust the memory."""
     factor = min(image.size) // enough
-    if factor < 2 or image.width * image.height <= REDUCED_PIXELS or image.mode not in REDUCIBLE:
+    if factor < 2 or image.width * image.height <= REDUCED_PIXELS:
         return image
+    image = _reducible(image)
     reduced = image.reduce(factor)
     reduced.info = image.info  # the transparent colour
     return reduced
+
+
+def _reducible(image: Image.Image) -> Image.Image:
+    """*image* in a mode of which Pillow can average pixels."""
+    if image.mode.startswith("I;16"):
+        return image.convert("I")
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("L") if image.mode == "1" else image
 
 
 def resized(images: "Images", shape: "Shape", fit: str) -> "Images":

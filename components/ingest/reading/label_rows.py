@@ -33,15 +33,19 @@ class Files:
         if name in self._paths:
             return [name]
         base = name.rpartition("/")[2]
-        paths = [path for path in self._by_stem.get(_stem(base), ()) if _ends_alike(path, name)]
+        alike = self._by_stem.get(_stem(base))
+        if not alike:
+            return []
+        paths = [path for path in alike if _ends_alike(path, name)]
         exact = [path for path in paths if path.rpartition("/")[2] == base]
         return exact or paths
 
 
 def _stem(base: str) -> str:
     """*base* in lower case, without the suffix of an image."""
-    stem, dot, suffix = unicodedata.normalize("NFC", base).lower().rpartition(".")
-    return stem if f"{dot}{suffix}" in SUFFIXES else f"{stem}{dot}{suffix}"
+    lower = (base if base.isascii() else unicodedata.normalize("NFC", base)).lower()
+    stem, dot, suffix = lower.rpartition(".")
+    return stem if dot + suffix in SUFFIXES else lower
 
 
 def _ends_alike(path: str, name: str) -> bool:
@@ -124,7 +128,6 @@ def matched(rows: Iterable[Row], paths: Collection[str], table: Path) -> tuple[d
 
 def _match(row: Row, files: Files, labels: dict[str, str], faults: Faults) -> None:
     name = row.file.strip().replace("\\", "/")
-    label = unicodedata.normalize("NFC", row.label.strip())
     if leaves(name):
         faults.outside.add(name)
         return
@@ -133,11 +136,16 @@ def _match(row: Row, files: Files, labels: dict[str, str], faults: Faults) -> No
         faults.missing.add(name)
     elif len(paths) > 1:
         faults.ambiguous.add(f"{name} ({paths[0]}, {paths[1]})")
-    elif not label:
-        faults.unlabelled.add(name)
-    elif paths[0] not in labels:
-        labels[paths[0]] = label
-    elif labels[paths[0]] == label:
-        faults.repeated.add(paths[0])
     else:
-        faults.contradicting.add(f"{paths[0]} ({labels[paths[0]]}, {label})")
+        _assign(paths[0], unicodedata.normalize("NFC", row.label.strip()), labels, faults)
+
+
+def _assign(path: str, label: str, labels: dict[str, str], faults: Faults) -> None:
+    if not label:
+        faults.unlabelled.add(path)
+    elif path not in labels:
+        labels[path] = label
+    elif labels[path] == label:
+        faults.repeated.add(path)
+    else:
+        faults.contradicting.add(f"{path} ({labels[path]}, {label})")

@@ -20,16 +20,16 @@ FITTED = {
 def sizes(counts: Mapping[tuple[int, int], int], shape: Shape, params: Ingest) -> list[str]:
     """How many images differ in size, and the size at which all are read; nothing where they are read as they are."""
     (common, usual), images = Counter(counts).most_common(1)[0], sum(counts.values())
+    smallest, largest = (_size(chosen(counts, key=math.prod)) for chosen in (min, max))
     if len(counts) == 1 and common == shape[:2]:
         return []
     if len(counts) == 1:
         found = f"all {images:,} images are {_size(common)}"
+    elif 2 * usual > images:
+        odd = f"{images - usual:,} of {images:,} images are not {_size(common)}"
+        found = f"{odd}: the smallest is {smallest}, the largest {largest}"
     else:
-        smallest, largest = (chosen(counts, key=math.prod) for chosen in (min, max))
-        found = (
-            f"{images - usual:,} of {images:,} images are not {_size(common)}: "
-            f"the smallest is {_size(smallest)}, the largest {_size(largest)}"
-        )
+        found = f"the {images:,} images have {len(counts):,} sizes, from {smallest} to {largest}"
     why = "ingest.image_size" if params.image_size else "chosen for the median aspect ratio; ingest.image_size sets it"
     return [f"{found}. They are read as {_size(shape[:2])} pixels ({why})" + _fitted(counts, shape, params.fit)]
 

@@ -205,3 +205,28 @@ def test_tiff_files_of_32_bits_are_refused(tmp_path: Path, mode: str, problem: s
     decoded = decoding.decode(paths, (1, 2, 1), "pad")
     assert (decoded.problems[0].startswith(problem), decoded.brightest) == (True, [] if problem else [257])
     assert decoded.pixels == (b"" if problem else b"\x01\x01")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "I;16", "CMYK"])
+def test_large_images_are_averaged_before_copies_of_them_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Of every mode; the pixels are nearly those of an image that is small enough."""
+    grey = np.linspace(0, 255, 90 * 120).reshape(90, 120)
+    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
+    if mode == "I;16":
+        Image.fromarray((grey * 257).astype(np.uint16)).save(path)
+    else:
+        Image.fromarray(grey.astype(np.uint8)).convert(mode).save(path)
+    expected = np.frombuffer(decoding.decode([str(path)], (9, 12, 1), "pad").pixels, np.uint8).astype(int)
+    monkeypatch.setattr(decoding, "REDUCED_PIXELS", 90 * 120 - 1)
+    reduced = decoding.decode([str(path)], (9, 12, 1), "pad")
+    assert reduced.problems == [""]
+    assert abs(np.frombuffer(reduced.pixels, np.uint8) - expected).max() < 12
+
+
+def test_a_transparent_colour_survives_averaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is white in a large image, too."""
+    Image.new("P", (64, 64), 0).save(tmp_path / "x.png", transparency=0)
+    monkeypatch.setattr(decoding, "REDUCED_PIXELS", 1)
+    assert decoding.decode([str(tmp_path / "x.png")], (4, 4, 1), "pad").pixels == bytes([255] * 16)

@@ -236,6 +236,14 @@ def test_images_of_different_sizes_are_read_at_one(tmp_path: Path) -> None:
     )
 
 
+def test_images_of_many_sizes_have_no_usual_one(tmp_path: Path) -> None:
+    """The note says how many sizes there are."""
+    for i in range(1, 9):
+        save(tmp_path / "ab"[i % 2] / f"{i}.png", i, (8 + i, 4 + i))
+    (note,) = notes(tmp_path)
+    assert note.startswith("the 8 images have 8 sizes, from 9 x 5 to 16 x 12. They are read as ")
+
+
 def test_a_size_that_is_set_is_a_square(tmp_path: Path) -> None:
     """The note says so, and how images of other proportions are fitted."""
     images_of(tmp_path)
