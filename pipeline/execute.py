@@ -12,7 +12,7 @@ from components.progress import say
 from components.public_text import public
 from components.registry.client import Registry
 from components.settings.sections import Params
-from pipeline import summary
+from pipeline import initial_weights, summary
 from pipeline import teacher as teachers
 from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
@@ -103,11 +103,12 @@ def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
 
 
 def _fix_inputs(runner: Runner, earlier: RunRecord | None) -> None:
-    """Settle on the images and the teacher of the whole run; raises ConfigError where there is no such teacher."""
+    """Settle on the images, teacher and initial weights of the whole run; raises ConfigError where there are none."""
     if earlier and (fingerprint := _fingerprint(runner, earlier)):
         runner.fingerprint = fingerprint
-    sha256 = _teacher(runner.record, earlier, runner.home)
-    runner.teacher = teachers.find(runner.params, Registry(runner.home.tracking_uri), sha256)
+    registry, params = Registry(runner.home.tracking_uri), runner.params
+    runner.teacher = teachers.find(params, registry, _model_of_train("teacher", runner, earlier))
+    runner.weights = initial_weights.find(params, runner.home, registry, _model_of_train("weights", runner, earlier))
 
 
 def _fingerprint(runner: Runner, earlier: RunRecord) -> str:
@@ -117,10 +118,10 @@ def _fingerprint(runner: Runner, earlier: RunRecord) -> str:
     return _input(record, runner.home, "ingest", "source") if same else ""
 
 
-def _teacher(record: RunRecord, earlier: RunRecord | None, home: Home) -> str:
-    """The model_sha256 of the run's teacher: the alias may have moved since, by the run's own promotion."""
-    same = earlier and earlier.settings.get("train.teacher") == record.settings["train.teacher"]
-    return _input(record, home, "train", "teacher") if same else ""
+def _model_of_train(name: str, runner: Runner, earlier: RunRecord | None) -> str:
+    """The sha256 of the run's teacher or weights: the alias may have moved since, by the run's own promotion."""
+    same = earlier and earlier.settings.get(f"train.{name}") == runner.record.settings[f"train.{name}"]
+    return _input(runner.record, runner.home, "train", name) if same else ""
 
 
 def _input(record: RunRecord, home: Home, stage: str, name: str) -> str:

@@ -44,6 +44,7 @@ class StageContext:
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
     teacher: Callable[[], "TeacherFile | None"]  # the model to distil from
+    weights: Callable[[], Path | None]  # the file with the weights to start from
     watch: Callable[[list[dict[str, float]]], None] | None  # called with the history after each epoch
     registry: Callable[[], "Registry"]
     mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
@@ -136,6 +137,7 @@ def _train(context: StageContext) -> Facts:
         context.logs(),
         context.params.train,
         teacher=context.teacher(),
+        weights=context.weights(),
         watch=context.watch,
     )
 
@@ -143,7 +145,7 @@ def _train(context: StageContext) -> Facts:
 def _assist_train(context: StageContext) -> None:
     from components.train.stage import assist
 
-    assist(context.path("normalize"), context.params.train, context.teacher())
+    assist(context.path("normalize"), context.params.train, context.teacher(), context.weights())
 
 
 def _evaluate(context: StageContext) -> Facts:

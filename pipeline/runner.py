@@ -20,9 +20,11 @@ from components.settings.sections import Params
 from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
 from components.train.task import TeacherFile
+from pipeline import initial_weights
 from pipeline import teacher as teachers
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
 from pipeline.home import Home
+from pipeline.initial_weights import InitialWeights
 from pipeline.registered_files import heal
 from pipeline.run_record import Done, RunRecord, now
 from pipeline.store.artifact import Artifact, Made
@@ -86,11 +88,18 @@ class Runner:
     def teacher_file(self) -> TeacherFile | None:
         return teachers.file(self.teacher, self.home, self.tracking.registry) if self.teacher else None
 
+    @cached_property
+    def weights(self) -> InitialWeights | None:
+        """What train.weights names, the same throughout the run."""
+        return initial_weights.find(self.params, self.home, self.tracking.registry)
+
     def recipe(self, stage: str) -> Recipe:
         """The recipe of *stage*; raises ArtifactMissing where a stage that it reads has not run."""
         inputs = {name: self.digest(name) for name in STAGES[stage].reads}
         if stage == "train" and self.teacher:
             inputs["teacher"] = self.teacher.model_sha256
+        if stage == "train" and self.weights:
+            inputs["weights"] = self.weights.sha256
         source = self.fingerprint if stage == "ingest" else ""
         return recipe_of(stage, self.params, inputs, source, cache=self.home.cache)
 
@@ -323,6 +332,7 @@ class Runner:
             logs=lambda: _folder(self.home.logs(key(self.recipe(stage)))),
             fingerprint=lambda: self.fingerprint,
             teacher=self.teacher_file,
+            weights=lambda: self.weights.file() if self.weights else None,
             watch=self.watch,
             registry=lambda: self.tracking.registry,
             mlflow_run=self.tracking.run_id,

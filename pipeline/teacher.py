@@ -20,9 +20,15 @@ def find(params: Params, registry: Registry, sha256: str = "") -> ModelVersion |
 
     Raises ConfigError with the existing versions where there is no such one.
     """
-    wanted, name = params.train.teacher, params.register.name
-    if not wanted:
-        return None
+    wanted = params.train.teacher
+    return find_version("teacher", wanted, params.register.name, registry, sha256) if wanted else None
+
+
+def find_version(setting: str, wanted: str, name: str, registry: Registry, sha256: str = "") -> ModelVersion:
+    """The version of *name* that the *setting* of train means by *wanted*, or the one with *sha256*, where it is given.
+
+    Raises ConfigError with the existing versions where there is no such one.
+    """
     versions = registry.versions(name)
     for version in versions:
         named = version.model_sha256 == sha256 if sha256 else wanted in (version.version, *version.aliases)
@@ -30,30 +36,31 @@ def find(params: Params, registry: Registry, sha256: str = "") -> ModelVersion |
             return version
     known = ", ".join(" @".join((v.version, *v.aliases)) for v in versions if v.model_sha256) or "none"
     raise ConfigError(
-        f"train.teacher is {wanted!r}, which {name} has no version of; its versions are: {known} "
+        f"train.{setting} is {wanted!r}, which {name} has no version of; its versions are: {known} "
         "(python -m pipeline models)"
     )
 
 
 def file(version: ModelVersion, home: Home, registry: Registry) -> TeacherFile:
     """The version's model.keras, with the names of its classes where they are known."""
-    return TeacherFile(_path(version, home, registry), tuple(model_classes.of_version(version, home.store) or ()))
+    path = model_file(version, home, registry, "teacher")
+    return TeacherFile(path, tuple(model_classes.of_version(version, home.store) or ()))
 
 
-def _path(version: ModelVersion, home: Home, registry: Registry) -> Path:
-    """That of the training that produced the version, or a copy from the registry."""
+def model_file(version: ModelVersion, home: Home, registry: Registry, setting: str) -> Path:
+    """The model.keras of the training that produced the version, or a copy from the registry."""
     try:
         made = home.store.get("train", version.tags.get("train.key", "none"))
         if made and model_sha256(made.path) == version.model_sha256:
             return made.path / "model.keras"
     except (ArtifactCorrupt, OSError):
         ...  # the registry has its own copy
-    folder = home.cache / f"teacher-{version.model_sha256[:16]}"
+    folder = home.cache / f"{setting}-{version.model_sha256[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     copy = registry.model_file(version, folder)
     if copy is None:
         raise ConfigError(
-            f"version {version.version} of {version.name} has no Keras model to distil from; choose another "
-            "train.teacher (python -m pipeline models)"
+            f"version {version.version} of {version.name} has no Keras model; choose another "
+            f"train.{setting} (python -m pipeline models)"
         )
     return copy

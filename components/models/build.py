@@ -7,6 +7,7 @@ A network is imported by its name when it is built, so a change of one leaves th
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 
 from components.models.blocks import Block, chain
@@ -35,7 +36,7 @@ def build(
         pixels = keras.Input(tuple(config.shape), dtype="uint8", name="pixels")
         blocks = [
             keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
-            *_blocks(name, config),
+            *_blocks(name, replace(config, scale=tuple(scale), offset=tuple(offset))),
             keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
         ]
         model = keras.Model(pixels, chain(pixels, blocks), name=name.rpartition(":")[2])

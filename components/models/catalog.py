@@ -3,6 +3,7 @@
 A network is a module of components.models.architectures with a function of the module's name. The module may also have
     UNUSED      names of settings that the network cannot use, such as ("depth",)
     PRECISION   the precision in which it trains fastest, where that is not bfloat16
+    IMAGENET    the file of its ImageNet weights, and `imagenet`, which reads it (components.models.backbones)
 A custom network is a user's function, "package.module:function" (components.models.custom).
 """
 
@@ -10,7 +11,8 @@ from importlib import import_module
 
 from components.errors import ConfigError
 from components.formatting import did_you_mean
-from components.settings.sections import Train
+from components.models.imagenet import ImagenetFile
+from components.settings.sections import IMAGENET, MODELS, Train
 from components.system.source_code import defined_names, parse, source_file
 
 CUSTOM_UNUSED = ("width", "depth", "dropout")  # a custom network gets the shape and the number of classes alone
@@ -38,6 +40,11 @@ def preferred_precision(name: str, default: str) -> str:
     return default if is_custom(name) else getattr(import_module(module_of(name)), "PRECISION", default)
 
 
+def imagenet_file(name: str) -> ImagenetFile | None:
+    """The file of the ImageNet weights of the network *name*, None where it has none."""
+    return None if is_custom(name) else getattr(import_module(module_of(name)), "IMAGENET", None)
+
+
 def check(name: str, settings: Train) -> None:
     """Raise ConfigError where there is no network *name*, or it cannot use a setting that was changed."""
     chosen = f"train.member_models={settings.member_models}" if settings.member_models else f"train.model={name}"
@@ -50,6 +57,9 @@ def check(name: str, settings: Train) -> None:
         for setting in unused_settings(name)
         if getattr(settings, setting) != getattr(default, setting)
     ]
+    if settings.weights == IMAGENET and imagenet_file(name) is None:
+        backbones = " or ".join(f"train.model={known}" for known in MODELS if imagenet_file(known))
+        problems.append(f"train.weights is {IMAGENET}, of which there are none for {chosen}; set {backbones}")
     if problems:
         raise ConfigError(*problems)
 

@@ -15,6 +15,8 @@ class ModelConfig:
     width: float = 1.0
     depth: int = 0
     l2: float = 0.0
+    scale: tuple[float, ...] = (1.0,)  # by which the pixels of each channel were multiplied before the first block,
+    offset: tuple[float, ...] = (0.0,)  # and what was added then
 
     def channels(self, default: int) -> int:
         """The channels of a layer that has *default* ones at width 1."""

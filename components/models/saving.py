@@ -62,7 +62,7 @@ def read_classes(path: Path) -> list[str] | None:
 
     Raises ArtifactCorrupt where the file is missing or damaged.
     """
-    with _reading(path):
+    with reading(path):
         require_sound(path)
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read(METADATA)) if METADATA in archive.namelist() else {}
@@ -78,14 +78,14 @@ def read_model(path: Path) -> KerasModel:
     tensorflow()
     import keras
 
-    with _reading(path):
+    with reading(path):
         require_sound(path)
         require_stored_weights(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn whatever reading *path* may raise into a failure that names it."""
     try:
         yield

@@ -23,6 +23,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 LARGEST_SEED = 2**32 - 1  # NumPy's
 FITS = ("pad", "crop", "stretch")
 LOSSES = ("sparse", "one_hot")
+NO_WEIGHTS, IMAGENET = "none", "imagenet"  # values of train.weights
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
 FIRST_FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")  # then by name
 FORMATS = tuple(
@@ -72,6 +73,19 @@ def network(name: str) -> str:
 def networks(text: str) -> str:
     """The networks in a comma-separated list; raises ValueError where `network` does."""
     return ",".join(network(name.strip()) for name in text.split(",") if name.strip())
+
+
+def initial_weights(text: str) -> str:
+    """*text*, what a training starts from; raises ValueError where it is empty or a file of another kind."""
+    if not text:
+        raise ValueError(
+            f"expected {NO_WEIGHTS}, {IMAGENET}, FILE.keras, or a registered version such as champion or 3"
+        )
+    if Path(text).suffix == ".keras":
+        return expanded(text)
+    if "/" in text or Path(text).suffix:
+        raise ValueError("expected a file that ends in .keras, as the pipeline writes it")
+    return text
 
 
 def queue(name: str) -> str:
@@ -234,6 +248,18 @@ class Train(Section):
     teacher: str = setting(  # the key holds its model's sha256 instead: an alias moves, and two names can be one model
         "", "registered version to distil from, such as 3 or champion; empty: none", in_key=False
     )
+    weights: str = setting(  # the key holds their sha256 instead
+        NO_WEIGHTS,
+        "weights to start from: none, imagenet, FILE.keras, or a registered version such as 3 or champion",
+        spelling=initial_weights,
+        in_key=False,
+    )
+    frozen_epochs: int = setting(
+        3, "first epochs, in which layers with weights of train.weights keep them", minimum=0, maximum=10_000
+    )
+    finetune_rate: float = setting(
+        0.1, "factor on the learning rate while those layers are trained", minimum=1e-6, maximum=1
+    )
     distill_weight: float = setting(0.7, "weight of the distillation loss (0 to 1)", minimum=0, maximum=1)
     temperature: float = setting(3.0, "temperature of the distillation", minimum=1, maximum=100)
     workers: int = setting(
@@ -281,6 +307,11 @@ class Train(Section):
             problems.append(
                 f"train.warmup is {self.warmup:g}, and train.schedule {self.schedule} has no warm-up; "
                 "use --set train.schedule=cosine, or set train.warmup=0"
+            )
+        elif self.warmup and self.weights != NO_WEIGHTS and self.warmup >= self.epochs - self.frozen_epochs > 0:
+            problems.append(
+                f"train.warmup is {self.warmup:g} epochs; expected fewer than the {self.epochs - self.frozen_epochs} "
+                f"after train.frozen_epochs={self.frozen_epochs}"
             )
         elif self.warmup >= self.epochs:
             problems.append(

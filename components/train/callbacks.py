@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from components.errors import ModelRejected
 from components.progress import progress as progress_bar
 from components.progress import say
-from components.settings.sections import Train
+from components.settings.sections import NO_WEIGHTS, Train
 from components.system.tensorflow import Callback, Variable
 from components.train import checkpoint
 from components.train.checkpoint import Progress
@@ -131,7 +131,8 @@ def stopping_callbacks(params: Train) -> list[Callback]:
     """Early stopping, and the schedule that depends on the validation loss."""
     import keras
 
-    callbacks = [keras.callbacks.EarlyStopping(MONITOR, patience=params.patience)]
+    first = params.frozen_epochs if params.weights != NO_WEIGHTS else 0
+    callbacks = [keras.callbacks.EarlyStopping(MONITOR, patience=params.patience, start_from_epoch=first)]
     if params.schedule == "plateau":
         patience = max(1, params.patience - 2)  # training continues at the lower rate before it may stop
         callbacks.append(keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.2, patience=patience))

@@ -39,23 +39,34 @@ def run_epochs(
     progress: Progress,
     watch: Watch | None = None,
     first: Sequence[Callback] = (),
+    end: int | None = None,
 ) -> list[float]:
-    """Train from where *progress* ends to the last epoch; returns the seconds of each epoch.
+    """Train from where *progress* ends to the last epoch, or to *end*; returns the seconds of each epoch.
 
     *progress* is kept up to date, in memory and in the checkpoint. The callbacks *first* run before all others.
     """
-    if done := len(progress["history"]):
-        say(f"  epoch {done} of {task.params.epochs} is done already: resuming after it")
     with ExitStack() as bars, EventWriter(task.logs) as events:
         report = EpochReport(task.params.epochs, inputs.training.steps, bars)
         own = training_callbacks(task, state, progress, report, events)
-        fit(task, state, inputs, progress, [*first, *own, *watch_callbacks(watch, progress)])
+        fit(task, state, inputs, progress, [*first, *own, *watch_callbacks(watch, progress)], end)
     return report.seconds
 
 
-def fit(task: Task, state: TrainState, inputs: Inputs, progress: Progress, callbacks: Sequence[Callback]) -> None:
-    """Run Keras' `fit` for the epochs that are left, if any."""
-    done, epochs = len(progress["history"]), task.params.epochs
+def report_resumption(task: Task, progress: Progress) -> None:
+    if done := len(progress["history"]):
+        say(f"  epoch {done} of {task.params.epochs} is done already: resuming after it")
+
+
+def fit(
+    task: Task,
+    state: TrainState,
+    inputs: Inputs,
+    progress: Progress,
+    callbacks: Sequence[Callback],
+    end: int | None = None,
+) -> None:
+    """Run Keras' `fit` for the epochs that are left, if any, to the last one or to *end*."""
+    done, epochs = len(progress["history"]), end or task.params.epochs
     if progress["stopped"] or done >= epochs:
         return
     state.model.fit(

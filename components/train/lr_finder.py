@@ -19,6 +19,7 @@ from components.system.tensorflow import KerasModel, Tensor, use_threads
 from components.train.machine import settled
 from components.train.network import untrained_network
 from components.train.train_state import create_train_state
+from components.train.weights import initialize
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 300
@@ -36,8 +37,11 @@ class Sweep:
     suggestion: float | None
 
 
-def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
-    """Train on the images of *normalize* with a rate that grows from LOWEST to HIGHEST in *steps* equal factors."""
+def sweep(normalize: Path, params: Train, steps: int = STEPS, weights: Path | None = None) -> Sweep:
+    """Train on the images of *normalize* with a rate that grows from LOWEST to HIGHEST in *steps* equal factors.
+
+    The network starts from *weights*, where params.weights names some.
+    """
     params = settled(params)
     use_threads(params.threads)
     import keras
@@ -49,6 +53,7 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS) -> Sweep:
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
     pipeline = InputPipeline(split, len(data["classes"]), plain)
     network = untrained_network(data, plain, plain.precision)
+    initialize(network, weights, plain)
     model = create_train_state(network, plain, pipeline.steps).model
     rates = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)]
     losses: list[float] = []

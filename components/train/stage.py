@@ -16,7 +16,7 @@ from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
 from components.settings.augmentation import without_effect
-from components.settings.sections import Train
+from components.settings.sections import NO_WEIGHTS, Train
 from components.system.processor import processor
 from components.system.tensorflow import KerasModel, use_threads
 from components.train.distributed.cluster import cluster
@@ -36,6 +36,7 @@ def train(
     logs: Path,
     params: Train,
     teacher: TeacherFile | None = None,
+    weights: Path | None = None,
     watch: Watch | None = None,
 ) -> dict[str, object]:
     """Write the best model and its history to *out*.
@@ -49,20 +50,21 @@ def train(
 
     *work* receives checkpoints and *logs* TensorBoard's event files, each in a folder member-K per member of an
     ensemble. Killed at any moment and called again with the same *work*, it writes the same bytes as an undisturbed
-    training. *teacher* is the model.keras to distil from, where params.teacher names one. *watch*, for a search, is
-    called with the history (of an ensemble, its first member's) after each epoch, and ends the training by raising.
-    Raises ConfigError where the network or the teacher cannot take the images or a step does not fit into memory,
-    ModelRejected for a NaN or infinite loss, StorageFailed where the best weights were lost.
+    training. *teacher* is the model.keras to distil from, where params.teacher names one, and *weights* the file to
+    start from, where params.weights does. *watch*, for a search, is called with the history (of an ensemble, its first
+    member's) after each epoch, and ends the training by raising.
+    Raises ConfigError where the network or the teacher cannot take the images, the weights fit no layer or a step does
+    not fit into memory, ModelRejected for a NaN or infinite loss, StorageFailed where the best weights were lost.
     """
     start = time.monotonic()
     params = settled(params)
     if params.workers == 1:  # several have processes of their own
         use_threads(params.threads)
-    if bool(params.teacher) != (teacher is not None):
-        raise ValueError("a teacher takes its file and its name in the settings")
-    task = Task(normalize, params, work, logs, teacher)
+    if bool(params.teacher) != (teacher is not None) or (params.weights == NO_WEIGHTS) != (weights is None):
+        raise ValueError("a teacher, and weights, take their file and their name in the settings")
+    task = Task(normalize, params, work, logs, teacher, weights)
     if unused := without_effect(params.augment, task.data["shape"][-1]):
-        say(f"  train.augment: {' and '.join(unused)} change nothing, as the images are grey")
+        say(f"  train.augment: no effect of {' and '.join(unused)} on grey images")
     trained = [train_network(part, watch if k == 0 else None) for k, part in enumerate(_member_tasks(task))]
     final = trained[0].model if len(trained) == 1 else ensemble([network.model for network in trained])
     write_model(final, out / "model.keras", task.data["classes"])
@@ -82,14 +84,14 @@ def train(
     }
 
 
-def assist(normalize: Path, params: Train, teacher: TeacherFile | None = None) -> None:
+def assist(normalize: Path, params: Train, teacher: TeacherFile | None = None, weights: Path | None = None) -> None:
     """Be a worker of the training that the chief, on another machine named in TF_CONFIG, runs with `train`.
 
     Writes nothing. Raises the failure that ended the training there, and WorkerLost where another worker ended or never
     answered.
     """
     for settings in member_settings(settled(params)):
-        task = Task(normalize, settings, Path(), Path(), teacher)
+        task = Task(normalize, settings, Path(), Path(), teacher, weights)
         import_module(LAUNCHER).train(cluster(params.workers), task, [], None)
 
 

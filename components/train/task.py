@@ -26,6 +26,7 @@ class TaskMessage(TypedDict):
     work: str
     logs: str
     teacher: tuple[str, Sequence[str]] | None
+    weights: str | None
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Task:
     work: Path  # folder for checkpoints
     logs: Path  # folder for TensorBoard's event files
     teacher: TeacherFile | None = None
+    weights: Path | None = None  # the file with the weights to start from
 
     @cached_property
     def data(self) -> NormalizedData:
@@ -49,6 +51,7 @@ class Task:
             "work": str(self.work),
             "logs": str(self.logs),
             "teacher": (str(self.teacher.path), self.teacher.classes) if self.teacher else None,
+            "weights": str(self.weights) if self.weights else None,
         }
 
     @classmethod
@@ -57,4 +60,6 @@ class Task:
         if message["teacher"]:
             path, classes = message["teacher"]
             teacher = TeacherFile(Path(path), tuple(classes))
-        return cls(Path(message["normalize"]), params, Path(message["work"]), Path(message["logs"]), teacher)
+        normalize, work, logs = (Path(message[name]) for name in ("normalize", "work", "logs"))
+        weights = Path(message["weights"]) if message["weights"] else None
+        return cls(normalize, params, work, logs, teacher, weights)

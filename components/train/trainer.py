@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from components.artifact_files import HistoryRow
 from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import StorageFailed
+from components.progress import say
 from components.settings.sections import Train
 from components.system import memory
 from components.system.tensorflow import KerasModel
@@ -18,10 +19,12 @@ from components.train import checkpoint, losses, memory_check
 from components.train.callbacks import MONITOR
 from components.train.distillation import read_teacher
 from components.train.distributed.cluster import Cluster, cluster
-from components.train.loop import Inputs, input_pipelines, run_epochs
+from components.train.loop import Inputs, input_pipelines, report_resumption, run_epochs
 from components.train.network import untrained_network
+from components.train.phases import PhasedTraining, applied, described
 from components.train.task import Task, Watch
-from components.train.train_state import TrainState, create_train_state
+from components.train.train_state import create_train_state
+from components.train.weights import Initialized, initialize
 
 LAUNCHER = "components.train.distributed.launcher"  # imported by name: its code is part of the key of several workers
 ACCURACY_TOLERANCE = 0.005  # of a training that was resumed on another machine
@@ -66,16 +69,19 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     keras.utils.set_random_seed(params.seed)
     # first, so that what it rejects is reported before any image is read
     model = untrained_network(task.data, params, params.precision)
+    initialized = initialize(model, task.weights, params)
+    if initialized.layers:
+        say(f"  {described(applied(params, initialized), initialized)}")
     batch, free = min(params.batch_size, len(Split(task.normalize / "train"))), memory.available()
     memory_check.check(model, math.ceil(batch * len(workers.here) / workers.size), free)
     teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
     inputs = input_pipelines(task, teacher)
     with memory_check.explained(model, batch, free):
-        state = create_train_state(model, params, inputs.training.steps)
         if params.workers > 1:
+            create_train_state(model, params, inputs.training.steps)
             epochs = _train_distributed(workers, task, watch)
         else:
-            epochs = _train_here(state, inputs, task, watch)
+            epochs = _train_here(model, initialized, inputs, task, watch)
     validation = _restore_best(model, inputs.validation, epochs.history, task.work, _tolerance(params, inputs))
     served = untrained_network(task.data, params, "float32")  # TFLite has no bfloat16
     served.set_weights(model.get_weights())
@@ -88,10 +94,15 @@ def evaluate(model: KerasModel, pipeline: InputPipeline, params: Train, limit: i
     return Evaluation(*model.evaluate(pipeline.measuring(limit), verbose=0))
 
 
-def _train_here(state: TrainState, inputs: Inputs, task: Task, watch: Watch | None) -> Epochs:
-    progress = checkpoint.restore(task.work, state.variables)
+def _train_here(model: KerasModel, initialized: Initialized, inputs: Inputs, task: Task, watch: Watch | None) -> Epochs:
+    task = replace(task, params=applied(task.params, initialized))
+    training = PhasedTraining(model, task.params, initialized, inputs.training.steps)
+    progress = training.restore(task.work)
     done = len(progress["history"])
-    seconds = run_epochs(task, state, inputs, progress, watch)
+    report_resumption(task, progress)
+    seconds: list[float] = []
+    for phase in training.remaining(progress):
+        seconds += run_epochs(task, training.state, inputs, progress, watch, end=phase.end)
     return Epochs(progress["history"], done, seconds)
 
 

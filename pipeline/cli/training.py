@@ -29,7 +29,8 @@ def find_lr(options: Namespace) -> int:
     runner = Runner(settings, workspace, RunRecord(folder.name, now()))
     for name in ancestors("train"):
         say(summary.line(runner.run_stage(name), runner.facts[name]))
-    sweep = lr_finder.sweep(runner.artifact("normalize").path, settings.train)
+    weights = runner.weights.file() if runner.weights else None
+    sweep = lr_finder.sweep(runner.artifact("normalize").path, settings.train, weights=weights)
     with storage_errors(workspace.root):
         folder.mkdir(parents=True)
         picture = lr_finder.write(sweep, settings.train, folder)

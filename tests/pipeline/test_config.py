@@ -89,8 +89,8 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     file.write_text("[train]\nmodel = 'cnm'\n")
     reported = problems("train.seed", "gate.min_accuracy=98", file=str(file), PIPELINE_TRAIN_EPOCHS="many")
     assert reported == [
-        "train.model is 'cnm'; expected one of attention, cnn, cnn_bn, dense, mobilenet_v2, resnet, tiny, vgg, "
-        "or package.module:function (did you mean 'cnn'?)",
+        "train.model is 'cnm'; expected one of attention, cnn, cnn_bn, dense, efficientnet_v2_b0, mobilenet_v2, "
+        "mobilenet_v2_backbone, resnet, tiny, vgg, or package.module:function (did you mean 'cnn'?)",
         f"train.epochs is 'many'; expected a whole number, such as {Train().epochs}",
         "--set train.seed has no value; write it as --set train.epochs=3",
         "gate.min_accuracy is 98.0; expected 0 to 1 (did you mean 0.98?)",

@@ -17,9 +17,11 @@ import os
 import re
 import socket
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from components.artifact_files import HistoryRow
 from components.data.input_pipeline import Share
 from components.errors import ConfigError, Failure
 from components.system.memory import available
@@ -28,11 +30,12 @@ from components.system.tensorflow import no_stderr, tensorflow, use_threads
 from components.train import checkpoint
 from components.train.callbacks import as_callback
 from components.train.distillation import read_teacher
-from components.train.loop import fit, input_pipelines, run_epochs
+from components.train.loop import Inputs, fit, input_pipelines, report_resumption, run_epochs
 from components.train.memory_check import explained
 from components.train.network import untrained_network
+from components.train.phases import PhasedTraining, applied
 from components.train.task import Task, TaskMessage
-from components.train.train_state import create_train_state
+from components.train.weights import initialize
 
 if TYPE_CHECKING:
     from components.train.distributed.collectives import Collectives
@@ -126,22 +129,58 @@ def _compare(collectives: "Collectives", task: Task) -> None:
 def _run_epochs(collectives: "Collectives", task: Task, parent: Parent) -> list[float]:
     import keras
 
-    from components.train.distributed.replica import DistributedModel, Synchronization, assistant_callbacks
+    from components.train.distributed.replica import DistributedModel
 
     keras.utils.set_random_seed(task.params.seed)
     network = untrained_network(task.data, task.params, task.params.precision)
+    initialized = initialize(network, task.weights, task.params)
+    task = replace(task, params=applied(task.params, initialized))
     model = DistributedModel(network, collectives, task.params)
     teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None
     inputs = input_pipelines(task, teacher, Share(collectives.number, collectives.size))
-    state = create_train_state(model, task.params, inputs.training.steps)
-    local = checkpoint.restore(task.work, state.variables) if collectives.is_chief else checkpoint.no_progress()
-    progress: checkpoint.Progress = json.loads(collectives.broadcast_text(json.dumps(local)))
-    first = as_callback(Synchronization(collectives, state.variables, inputs.validation.measured))
+    training = PhasedTraining(model, task.params, initialized, inputs.training.steps)
+    local = training.restore(task.work) if collectives.is_chief else checkpoint.no_progress()
+    progress = _of_chief(collectives, local)
+    if collectives.is_chief:
+        report_resumption(task, progress)
+    else:
+        training.resume(progress)
     with explained(model, math.ceil(task.params.batch_size / collectives.size), available()):
+        return _run_phases(collectives, training, task, inputs, progress, parent)
+
+
+def _run_phases(
+    collectives: "Collectives",
+    training: PhasedTraining,
+    task: Task,
+    inputs: Inputs,
+    progress: checkpoint.Progress,
+    parent: Parent,
+) -> list[float]:
+    """Train all phases; returns the seconds of each epoch, [] where this worker is not the chief."""
+    from components.train.distributed.replica import Synchronization, assistant_callbacks
+
+    seconds: list[float] = []
+    for phase in training.remaining(progress):
+        state = training.state
+        progress.update(_of_chief(collectives, progress))  # the others keep no history
+        first = as_callback(Synchronization(collectives, state.variables, inputs.validation.measured))
         if collectives.is_chief:
-            return run_epochs(task, state, inputs, progress, lambda rows: parent.send({"row": rows[-1]}), [first])
-        fit(task, state, inputs, progress, [first, *assistant_callbacks(task, state, progress)])
-    return []
+            report = partial(_send_last, parent)
+            seconds += run_epochs(task, state, inputs, progress, report, [first], end=phase.end)
+        else:
+            callbacks = assistant_callbacks(task, state, progress)
+            fit(task, state, inputs, progress, [first, *callbacks], end=phase.end)
+    return seconds
+
+
+def _send_last(parent: Parent, rows: list[HistoryRow]) -> None:
+    parent.send({"row": rows[-1]})
+
+
+def _of_chief(collectives: "Collectives", progress: checkpoint.Progress) -> checkpoint.Progress:
+    chiefs: checkpoint.Progress = json.loads(collectives.broadcast_text(json.dumps(progress)))
+    return chiefs
 
 
 if __name__ == "__main__":

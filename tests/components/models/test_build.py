@@ -79,9 +79,9 @@ def test_depth_adds_blocks(name: str) -> None:
     assert deep.output_shape == shallow.output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if "width" not in unused_settings(name)])
 def test_width_applies_to_every_network(name: str) -> None:
-    """Twice as wide has more weights."""
+    """Twice as wide has more weights; the width of a network with ImageNet weights is fixed."""
     assert built(name, width=2.0).count_params() > 1.5 * documented_cost(name)[0]
 
 
@@ -109,7 +109,7 @@ def test_a_setting_that_a_network_cannot_use_is_rejected(name: str, setting: str
         check(name, Train(**{"model": name, setting: 3}))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "mobilenet_v2"])  # a step of it takes seconds
+@pytest.mark.parametrize("name", [name for name in MODELS if "net_v2" not in name])  # a step of those takes seconds
 def test_every_network_learns(name: str) -> None:
     """A dozen steps on one batch of bars bring the loss from chance to well below it."""
     import keras

@@ -36,7 +36,7 @@ def test_kinds_of_augmentation_without_effect_are_reported(
 ) -> None:
     """The images are grey: they have neither saturation nor hue."""
     run(normalized, tmp_path, epochs=1, augment="brightness,saturation,hue")
-    assert "train.augment: saturation and hue change nothing, as the images are grey" in capsys.readouterr().err
+    assert "train.augment: no effect of saturation and hue on grey images" in capsys.readouterr().err
 
 
 def test_a_nan_loss_rejects_the_model(normalized: Path, tmp_path: Path) -> None:
