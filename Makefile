@@ -9,6 +9,7 @@ PORT ?= 8080
 MLFLOW_PORT ?= 5000
 TENSORBOARD_PORT ?= 6006
 PIPELINE_HOME ?= workspace
+LOCK ?= requirements.lock
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -45,11 +46,11 @@ help: ## list the targets
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
 	@echo "  make pipeline ARGS='--set train.epochs=3'   any of the settings that python -m pipeline settings lists"
 
-setup: $(READY) ## build .venv from the lock (with uv, installed first where it is missing; else with pip)
+setup: $(READY) ## build .venv from the lock, or LOCK=requirements-gpu.lock (with uv, installed first where it is missing; else with pip)
 
-$(READY): requirements.lock
+$(READY): $(LOCK)
 	@$(SUPPORTED)
-	@.ci/setup "$(PYTHON)" $(VENV)
+	@.ci/setup "$(PYTHON)" $(VENV) $(LOCK)
 	@touch $@
 
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
@@ -119,6 +120,8 @@ lock: setup ## resolve pyproject.toml into requirements.lock with the newest ver
 lock-images: setup ## only the images' locks, with the versions of requirements.lock
 	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
 	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
+	@$(COMPILE) --extra dev --extra cluster --extra gpu --no-emit-package tensorflow-cpu \
+	  -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
 clean: ## delete .venv and the caches (not the workspace: that is python -m pipeline gc)
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -84,9 +84,10 @@ def test_the_readme_fits_two_screens_and_maps_every_page() -> None:
     assert all(f"(docs/{page.name})" in readme for page in PAGES[1:])
 
 
-def test_nothing_names_the_machine_it_was_written_on() -> None:
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-gpu.lock"])
+def test_nothing_names_the_machine_it_was_written_on(name: str) -> None:
     """No absolute path of somebody's checkout and no address of a package registry in what is committed."""
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = (ROOT / name).read_text()
     assert not re.search(r"https?://|--index|--find-links", lock)
     assert lock.count("==") <= lock.count("--hash=sha256:")
 

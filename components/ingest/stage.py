@@ -12,7 +12,7 @@ from components.data.splits import Split, SplitWriter
 from components.errors import DataRejected, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading.decoding import resized
-from components.ingest.reading.image_source import ImageSource, Shape, require_two_classes, target_shape
+from components.ingest.reading.image_source import ImageSource, Resizing, Shape, require_two_classes, target_shape
 from components.ingest.stratify import stratify
 from components.progress import progress
 from components.settings.sections import Ingest
@@ -56,7 +56,7 @@ def ingest(
     require_two_classes(source.classes, params.source)
     accept(source.classes)
     shape = target_shape(source.shape, params)
-    counts = _write(source, out, shape, params.fit)
+    counts = _write(source, out, shape, Resizing.of(params))
     if source.drawn and stratify(out, source.drawn, source.files):
         counts |= {split: len(Split(out / split)) for split in SPLITS}
     for split in SPLITS:
@@ -93,7 +93,7 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
     return facts
 
 
-def _write(source: ImageSource, out: Path, shape: Shape, fit: str) -> dict[str, int]:
+def _write(source: ImageSource, out: Path, shape: Shape, resizing: Resizing) -> dict[str, int]:
     """Write every block to its split as images of *shape*; returns the number of images by split."""
     counts = dict.fromkeys((*SPLITS, *(split for split in source.files if split not in SPLITS)), 0)
     with ExitStack() as stack:
@@ -105,7 +105,7 @@ def _write(source: ImageSource, out: Path, shape: Shape, fit: str) -> dict[str, 
                     f"the {split} split has labels {labels.min()} to {labels.max()};"
                     f" expected 0 to {len(source.classes) - 1}, one for each class"
                 )
-            writers[split].add(resized(images, shape, fit), labels)
+            writers[split].add(resized(images, shape, resizing), labels)
             counts[split] += len(labels)
             advance(sum(counts.values()))
     return counts

@@ -22,6 +22,7 @@ SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 LARGEST_SEED = 2**32 - 1  # NumPy's
 FITS = ("pad", "crop", "stretch")
+FILTERS = ("lanczos", "bicubic", "hamming", "bilinear", "box")  # Pillow's
 LOSSES = ("sparse", "one_hot")
 NO_WEIGHTS, IMAGENET = "none", "imagenet"  # values of train.weights
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
@@ -154,6 +155,7 @@ class Ingest(Section):
     fit: str = setting(
         "pad", "where the aspect ratio of an image differs: pad (repeat its edge pixels), crop or stretch", choices=FITS
     )
+    resize: str = setting("lanczos", "filter by which images are resized: lanczos (sharpest) to box", choices=FILTERS)
     channels: int = setting(0, "1: grey, 3: colour, 0: unchanged", choices=(0, 1, 3))
     test_share: float = setting(
         0.15, "share of the images in the test split, where the source has none", minimum=0.01, maximum=0.9

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, Failure
 from components.progress import say
+from components.system import gpu
 from components.system.streams import AnswerLost, answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params, stage_option
 from pipeline.cli.output import print_json, print_table, run_json
@@ -31,6 +32,8 @@ def run(options: Namespace) -> int:
     _refuse_idle_force(options.force, options.until)
     settings, workspace, name = params(options), home(), new_run()
     say(f"{settings.ingest.source} -> {settings.register.name}, in {workspace.root}")
+    if hardware := gpu.line():
+        say(f"  {hardware}")
     try:
         runner = execute.run(settings, workspace, name, until=options.until, force=options.force)
     except BaseException as end:

@@ -6,8 +6,8 @@
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
                distillation also teacher -> sha256 of its model file
-      runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes, and the
-               variables that change its arithmetic where a user set one
+      runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes, the GPU
+               where there is one, and the variables that change its arithmetic where a user set one
 
 The recipe is stored readable in the artifact's manifest: "why did it run again?" is a difference of two recipes.
 """
@@ -26,6 +26,7 @@ from components.settings.fields import Section
 from components.settings.sections import Params, words
 from components.system.canonical import canonical, sha256
 from components.system.distributions import distribution_of, version
+from components.system.gpu import gpus, named
 from pipeline.graph import STAGES
 from pipeline.store.code_hash import code_hashes
 
@@ -91,10 +92,12 @@ def modules_of(stage: str, params: Params) -> list[str]:
 
 
 def _arithmetic(stage: str, params: Params) -> dict[str, str]:
-    """What else decides how TensorFlow rounds: its threads, a setting of train, and variables that a user set."""
+    """What else decides how TensorFlow rounds: its threads, a setting of train; a GPU; variables that a user set."""
     if "tensorflow" not in STAGES[stage].runtime:
         return {}
     threads = {"threads": str(params.train.threads)} if stage != "train" else {}
+    if models := gpus():
+        threads["gpu"] = named(models)
     set_here = {name: os.environ.get(name, usual) for name, usual in ARITHMETIC.items()}
     return threads | {name: value for name, value in set_here.items() if value != ARITHMETIC[name]}
 

@@ -1,6 +1,6 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
-parent -> child    {"paths": [...], "shape": null or [H, W, C], "fit": "pad"}
+parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "lanczos"]}
 child -> parent    {"shapes", "pages", "problems", "sha256", "brightest": [...], "bytes": n} and n bytes after it,
                    or {"error", "text"}
 """
@@ -13,13 +13,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
 from components import errors
+from components.ingest.reading.image_source import Resizing, Shape
 from components.system.processes import Child, Parent, failure_message, raise_failure
-
-if TYPE_CHECKING:
-    from components.ingest.reading.image_source import Shape
 
 FEW = 2  # jobs that are done sooner than a process starts
 SHARED_BYTES = 10**9
@@ -30,8 +27,8 @@ class Job:
     """Survey *paths* (shape None), or decode them to *shape*, for which *memory* bytes are needed."""
 
     paths: Sequence[str]
-    shape: "Shape | None" = None
-    fit: str = "pad"
+    shape: Shape | None = None
+    resizing: Resizing = field(default_factory=Resizing)
     memory: int = 0
 
 
@@ -39,7 +36,7 @@ class Job:
 class Result:
     """Of a survey what decoding.Surveyed holds; of decoding what decoding.Decoded holds."""
 
-    shapes: "list[Shape]" = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
     pages: list[bool] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
@@ -108,7 +105,7 @@ def _delegate(idle: "queue.SimpleQueue[Child]", memory: Memory, job: Job) -> Res
 
 
 def _result_of(child: Child, job: Job) -> Result:
-    child.send({"paths": list(job.paths), "shape": job.shape, "fit": job.fit})
+    child.send({"paths": list(job.paths), "shape": job.shape, "resizing": job.resizing})
     message = child.receive() or {}
     raise_failure(message)
     pixels = child.receive_bytes(message.get("bytes", 0))
@@ -125,7 +122,7 @@ def _do(job: Job) -> Result:
 
     if job.shape is None:
         return Result(**decoding.survey(job.paths)._asdict())
-    return Result(**decoding.decode(job.paths, job.shape, job.fit)._asdict())
+    return Result(**decoding.decode(job.paths, job.shape, job.resizing)._asdict())
 
 
 def _serve() -> None:
@@ -134,7 +131,8 @@ def _serve() -> None:
     while True:
         job = parent.receive()
         try:
-            result = asdict(_do(Job(job["paths"], job["shape"] and tuple(job["shape"]), job["fit"])))
+            shape = job["shape"] and tuple(job["shape"])
+            result = asdict(_do(Job(job["paths"], shape, Resizing(*job["resizing"]))))
         except errors.Failure as failure:
             parent.send(failure_message(failure))
         else:

@@ -4,9 +4,9 @@
 - Transparent images are composited on white, of whatever bit depth.
 - 16-bit grey is scaled to 8 bits; palettes, CMYK and the like become RGB.
 - Of several pages or frames the first is read.
-- Images are resized by Lanczos resampling. Where the aspect ratio differs, *fit* decides: `pad` keeps all of the image
-  and repeats its edge pixels around it, `crop` fills the frame and cuts off what is outside of its centre, `stretch`
-  changes the aspect ratio.
+- Images are resized by the filter ingest.resize. Where the aspect ratio differs, ingest.fit decides: `pad` keeps all of
+  the image and repeats its edge pixels around it, `crop` fills the frame and cuts off what is outside of its centre,
+  `stretch` changes the aspect ratio.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from components.system.files import NotRegular, open_regular
 
 if TYPE_CHECKING:
     from components.data.splits import Images
-    from components.ingest.reading.image_source import Shape
+    from components.ingest.reading.image_source import Resizing, Shape
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
@@ -75,7 +75,7 @@ def survey(paths: Sequence[str]) -> Surveyed:
     return surveyed
 
 
-def decode(paths: Sequence[str], shape: "Shape", fit: str) -> Decoded:
+def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decoded:
     """The pixels of each image as *shape* (H, W, C), and what else its file says."""
     pixels, decoded = [], Decoded(b"", [], [], [])
     for path in paths:
@@ -84,7 +84,7 @@ def decode(paths: Sequence[str], shape: "Shape", fit: str) -> Decoded:
             with _failures(path):
                 with open_regular(path) as file:
                     data = file.read()
-                pixels.append(_decoded(data, shape, fit, decoded.brightest))
+                pixels.append(_decoded(data, shape, resizing, decoded.brightest))
         except Unusable as error:
             problem = str(error)
         decoded.problems.append(problem)
@@ -92,13 +92,13 @@ def decode(paths: Sequence[str], shape: "Shape", fit: str) -> Decoded:
     return decoded._replace(pixels=b"".join(pixels))
 
 
-def _decoded(data: bytes, shape: "Shape", fit: str, brightest: list[int]) -> bytes:
+def _decoded(data: bytes, shape: "Shape", resizing: "Resizing", brightest: list[int]) -> bytes:
     """The pixels of the image file *data*; one of 16 bits adds its brightest value to *brightest*."""
     with _opened(io.BytesIO(data)) as image:
         depth = data[DEPTH_BYTE] if image.format == "PNG" else 16 if image.mode.startswith("I;16") else 8
         upright = _upright(image, 2 * max(shape[:2]))
         _scale_transparency(upright, depth)
-        pixels = _pixels(upright, shape, fit)
+        pixels = _pixels(upright, shape, resizing)
         if depth == 16:
             brightest.append(_brightest(upright))
         return pixels
@@ -147,33 +147,34 @@ def _reducible(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode == "1" else image
 
 
-def resized(images: "Images", shape: "Shape", fit: str) -> "Images":
+def resized(images: "Images", shape: "Shape", resizing: "Resizing") -> "Images":
     """*images* uint8 (n, H, W, C) as uint8 (n, *shape)."""
     if images.shape[1:] == shape:
         return images
     import numpy as np
 
     grey = images.shape[-1] == 1
-    pixels = b"".join(_pixels(Image.fromarray(image[..., 0] if grey else image), shape, fit) for image in images)
+    pixels = b"".join(_pixels(Image.fromarray(image[..., 0] if grey else image), shape, resizing) for image in images)
     return np.frombuffer(pixels, np.uint8).reshape(len(images), *shape)
 
 
-def _pixels(image: Image.Image, shape: "Shape", fit: str) -> bytes:
+def _pixels(image: Image.Image, shape: "Shape", resizing: "Resizing") -> bytes:
     height, width, channels = shape
     flat = _flat(image, "L" if channels == 1 else "RGB")
-    return (flat if flat.size == (width, height) else _fitted(flat, (width, height), fit)).tobytes()
+    return (flat if flat.size == (width, height) else _fitted(flat, (width, height), resizing)).tobytes()
 
 
-def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+def _fitted(image: Image.Image, size: tuple[int, int], resizing: "Resizing") -> Image.Image:
     """*image*, L or RGB, resized to (width, height) *size*."""
-    width, height = size
+    (width, height), (fit, name) = size, resizing
+    resample = Image.Resampling[name.upper()]
     if fit == "crop":
-        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+        return ImageOps.fit(image, size, resample)
     if fit == "stretch":
-        return image.resize(size, Image.Resampling.LANCZOS)
+        return image.resize(size, resample)
     scale = min(width / image.width, height / image.height)
     inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    whole = image.resize(inner, Image.Resampling.LANCZOS)
+    whole = image.resize(inner, resample)
     return whole if inner == size else _padded(whole, size)
 
 

@@ -13,7 +13,7 @@ from components.ingest.reading import decode_workers, summaries
 from components.ingest.reading.content_split import SplitByContent
 from components.ingest.reading.decode_workers import Job, Result
 from components.ingest.reading.file_hashes import stat_file
-from components.ingest.reading.image_source import ImageSource, Preview, Shape, target_shape
+from components.ingest.reading.image_source import ImageSource, Preview, Resizing, Shape, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import UnusableFile, require_none
 from components.progress import progress
@@ -80,7 +80,7 @@ def open_images(
         classes=listing.classes,
         shape=shape,
         images=len(headers.images),
-        blocks=_blocks(listing, headers, shape, params.fit, contents, cache),
+        blocks=_blocks(listing, headers, shape, Resizing.of(params), contents, cache),
         fingerprint=lambda: fingerprint(contents.hashes),
         origin=listing.where,
         files=contents.files,
@@ -159,12 +159,12 @@ def _unusable(image: ImageFile, reason: str) -> UnusableFile:
 
 
 def _blocks(
-    listing: Listing, headers: Headers, shape: Shape, fit: str, contents: Contents, cache: Path
+    listing: Listing, headers: Headers, shape: Shape, resizing: Resizing, contents: Contents, cache: Path
 ) -> "Iterator[Block]":
     """Decode in order; *contents* is complete at the end. Raises DataRejected there, with every unusable file."""
     batches = list(_batches(headers.images, max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))))
     needed = iter(_memory(headers))
-    jobs = [Job(_paths(listing, images), shape, fit, max(next(needed) for _ in images)) for images in batches]
+    jobs = [Job(_paths(listing, images), shape, resizing, max(next(needed) for _ in images)) for images in batches]
     number = {name: label for label, name in enumerate(listing.classes)}
     for images, result in zip(batches, decode_workers.work(jobs, decode_workers.cores()), strict=True):
         yield from _by_split(images, result, shape, number, contents)

@@ -12,7 +12,7 @@ from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
 from components.ingest.reading import network
 from components.ingest.reading.content_split import SplitByContent
-from components.ingest.reading.image_source import ImageSource, Shape, target_shape
+from components.ingest.reading.image_source import ImageSource, Resizing, Shape, target_shape
 from components.ingest.reading.tfds_library import MESSAGE_LENGTH, library_errors, paced_downloads, require_records
 from components.settings.sections import Ingest
 
@@ -67,7 +67,7 @@ def read(params: Ingest, cache: Path) -> ImageSource:
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
         images=sum(splits[split].num_examples for split in own),
-        blocks=_blocks(name, builder, own, shape, params.fit, drawn),
+        blocks=_blocks(name, builder, own, shape, Resizing.of(params), drawn),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
@@ -162,14 +162,16 @@ def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
 
 
 def _blocks(
-    name: str, builder: Builder, splits: list[str], shape: Shape, fit: str, drawn: SplitByContent | None
+    name: str, builder: Builder, splits: list[str], shape: Shape, resizing: Resizing, drawn: SplitByContent | None
 ) -> "Iterator[Block]":
     with library_errors(f"tfds:{name}", Path(builder.data_dir)):
         for split in splits:
-            yield from _of_split(builder, split, shape, fit, drawn)
+            yield from _of_split(builder, split, shape, resizing, drawn)
 
 
-def _of_split(builder: Builder, split: str, shape: Shape, fit: str, drawn: SplitByContent | None) -> "Iterator[Block]":
+def _of_split(
+    builder: Builder, split: str, shape: Shape, resizing: Resizing, drawn: SplitByContent | None
+) -> "Iterator[Block]":
     import numpy as np
 
     from components.ingest.reading.decoding import resized
@@ -180,7 +182,7 @@ def _of_split(builder: Builder, split: str, shape: Shape, fit: str, drawn: Split
         target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest()) if drawn else split
         if image.dtype != "uint8":
             raise DataRejected(f"tfds:{builder.name} has images with values of type {image.dtype}; expected uint8")
-        images[target].append(resized(image[None], shape, fit))
+        images[target].append(resized(image[None], shape, resizing))
         labels[target].append(int(label))
         if len(labels[target]) == BLOCK_IMAGES:
             yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)

@@ -13,7 +13,10 @@ from PIL import Image
 
 from components.errors import Failure, SourceUnreachable, Unavailable
 from components.ingest.reading import decoding
+from components.ingest.reading.image_source import Resizing
+from components.settings.sections import FILTERS
 
+PAD = Resizing()
 GREY, RGB, GREY_ALPHA = 0, 2, 4
 
 
@@ -52,7 +55,7 @@ def test_transparency_is_white_at_every_bit_depth(tmp_path: Path, depth: str) ->
     """A transparent colour has the depth of the file's values, not of the decoded ones."""
     data, shape, expected = TRANSPARENT[depth]
     (tmp_path / "clear.png").write_bytes(data)
-    assert list(decoding.decode([str(tmp_path / "clear.png")], shape, "pad").pixels) == expected
+    assert list(decoding.decode([str(tmp_path / "clear.png")], shape, PAD).pixels) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,16 +72,14 @@ def test_the_brightest_value_of_16_bits_is_known(
 ) -> None:
     """Of colours the upper byte; how opaque a pixel is does not count."""
     (tmp_path / "wide.png").write_bytes(data)
-    assert decoding.decode([str(tmp_path / "wide.png")], (1, 2, channels), "pad").brightest == brightest
+    assert decoding.decode([str(tmp_path / "wide.png")], (1, 2, channels), PAD).brightest == brightest
 
 
 def test_a_fifo_in_the_place_of_an_image_is_refused_at_once(tmp_path: Path) -> None:
     """Between listing and reading a file can become anything; opening this one would wait for ever."""
     os.mkfifo(tmp_path / "pipe.png")
     paths = [str(tmp_path / "pipe.png")]
-    assert (
-        decoding.survey(paths).problems == decoding.decode(paths, (1, 1, 1), "pad").problems == ["not a regular file"]
-    )
+    assert decoding.survey(paths).problems == decoding.decode(paths, (1, 1, 1), PAD).problems == ["not a regular file"]
 
 
 def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_damaged_metadata_is_no_damaged_image(tmp_path: Path) -> None:
     Image.new("L", (4, 2), 90).save(tmp_path / "x.jpg", exif=exif)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert decoding.decode([str(tmp_path / "x.jpg")], (2, 4, 1), "pad").pixels == bytes([90] * 8)
+        assert decoding.decode([str(tmp_path / "x.jpg")], (2, 4, 1), PAD).pixels == bytes([90] * 8)
     assert caught == []
 
 
@@ -110,7 +111,7 @@ def test_what_a_retry_may_cure_ends_the_run(
     (tmp_path / "x.png").write_bytes(png(2, 8, GREY, b"\x07\x08"))
     monkeypatch.setattr(Image, "open", broken)
     with pytest.raises(failure, match=message) as caught:
-        decoding.decode([str(tmp_path / "x.png")], (1, 2, 1), "pad")
+        decoding.decode([str(tmp_path / "x.png")], (1, 2, 1), PAD)
     assert "x.png" in str(caught.value)
 
 
@@ -137,7 +138,7 @@ def test_what_is_wrong_with_a_file_is_a_few_words(
     for path in paths:
         Path(path).write_bytes(png(2, 8, GREY, b"\x07\x08"))
     monkeypatch.setattr(Image, "open", broken)
-    decoded = decoding.decode(paths, (1, 2, 1), "pad")
+    decoded = decoding.decode(paths, (1, 2, 1), PAD)
     assert (decoded.problems, decoded.pixels) == ([reason, ""], b"\x07\x08")
 
 
@@ -158,7 +159,7 @@ def test_the_aspect_ratio_is_kept_unless_stretch_is_set(
     """A picture twice as wide as high: padded by its edge rows, cropped to its centre, or squashed."""
     Image.frombytes("L", (4, 2), COLUMNS * 2).save(tmp_path / "wide.png")
     side = 2 if fit == "crop" else 4
-    pixels = decoding.decode([str(tmp_path / "wide.png")], (side, side, 1), fit).pixels
+    pixels = decoding.decode([str(tmp_path / "wide.png")], (side, side, 1), Resizing(fit)).pixels
     rows = [list(pixels[start : start + side]) for start in range(0, side * side, side)]
     if expected:
         assert rows == expected
@@ -166,11 +167,21 @@ def test_the_aspect_ratio_is_kept_unless_stretch_is_set(
         assert rows == [list(COLUMNS)] * 4
 
 
+def test_the_filter_is_a_setting() -> None:
+    """Box averages what a pixel covers, exactly; every filter gives other pixels at an edge, and keeps one colour."""
+    image = np.array([[0, 10, 200, 250]] * 4, np.uint8)[None, ..., None]
+    halves = {name: decoding.resized(image, (2, 2, 1), Resizing("pad", name))[0, 0, :, 0].tolist() for name in FILTERS}
+    assert halves["box"] == [5, 225]
+    assert len({tuple(pixels) for pixels in halves.values()}) > 3
+    grey = np.full((1, 9, 9, 1), 90, np.uint8)
+    assert all((decoding.resized(grey, (4, 4, 1), Resizing("stretch", name)) == 90).all() for name in FILTERS)
+
+
 def test_padding_keeps_all_of_an_image() -> None:
     """Two thirds of the rows above and below repeat the first and the last one; colours stay apart."""
     image = np.zeros((1, 2, 6, 3), np.uint8)
     image[0, 0], image[0, 1] = (250, 0, 0), (0, 0, 250)
-    padded = decoding.resized(image, (6, 6, 3), "pad")[0]
+    padded = decoding.resized(image, (6, 6, 3), PAD)[0]
     assert (padded[:3] == (250, 0, 0)).all()
     assert (padded[3:] == (0, 0, 250)).all()
 
@@ -183,7 +194,7 @@ def test_other_formats_are_read_as_well(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(pixels).save(tmp_path / f"x.{suffix}", **options)
     paths = [str(tmp_path / f"x.{suffix}")]
     assert decoding.survey(paths) == ([(5, 6, 3)], [""], [False])
-    assert decoding.decode(paths, (5, 6, 3), "pad").pixels == pixels.tobytes()
+    assert decoding.decode(paths, (5, 6, 3), PAD).pixels == pixels.tobytes()
 
 
 def test_the_first_of_several_pages_is_read(tmp_path: Path) -> None:
@@ -193,7 +204,7 @@ def test_the_first_of_several_pages_is_read(tmp_path: Path) -> None:
         black.save(tmp_path / name, save_all=True, append_images=[white])
     paths = [str(tmp_path / name) for name in ("x.tif", "x.webp")]
     assert decoding.survey(paths).pages == [True, True]
-    assert decoding.decode(paths, (2, 3, 1), "pad").pixels == bytes(12)
+    assert decoding.decode(paths, (2, 3, 1), PAD).pixels == bytes(12)
 
 
 @pytest.mark.parametrize(("mode", "problem"), [("I", "32 bits"), ("F", "32 bits"), ("I;16", "")])
@@ -202,7 +213,7 @@ def test_tiff_files_of_32_bits_are_refused(tmp_path: Path, mode: str, problem: s
     Image.new(mode, (2, 1), 257).save(tmp_path / "x.tif")
     paths = [str(tmp_path / "x.tif")]
     assert decoding.survey(paths).problems[0].startswith(problem)
-    decoded = decoding.decode(paths, (1, 2, 1), "pad")
+    decoded = decoding.decode(paths, (1, 2, 1), PAD)
     assert (decoded.problems[0].startswith(problem), decoded.brightest) == (True, [] if problem else [257])
     assert decoded.pixels == (b"" if problem else b"\x01\x01")
 
