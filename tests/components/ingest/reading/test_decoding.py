@@ -229,9 +229,9 @@ def test_large_images_are_averaged_before_copies_of_them_are_made(
         Image.fromarray((grey * 257).astype(np.uint16)).save(path)
     else:
         Image.fromarray(grey.astype(np.uint8)).convert(mode).save(path)
-    expected = np.frombuffer(decoding.decode([str(path)], (9, 12, 1), "pad").pixels, np.uint8).astype(int)
+    expected = np.frombuffer(decoding.decode([str(path)], (9, 12, 1), PAD).pixels, np.uint8).astype(int)
     monkeypatch.setattr(decoding, "REDUCED_PIXELS", 90 * 120 - 1)
-    reduced = decoding.decode([str(path)], (9, 12, 1), "pad")
+    reduced = decoding.decode([str(path)], (9, 12, 1), PAD)
     assert reduced.problems == [""]
     assert abs(np.frombuffer(reduced.pixels, np.uint8) - expected).max() < 12
 
@@ -240,4 +240,4 @@ def test_a_transparent_colour_survives_averaging(tmp_path: Path, monkeypatch: py
     """It is white in a large image, too."""
     Image.new("P", (64, 64), 0).save(tmp_path / "x.png", transparency=0)
     monkeypatch.setattr(decoding, "REDUCED_PIXELS", 1)
-    assert decoding.decode([str(tmp_path / "x.png")], (4, 4, 1), "pad").pixels == bytes([255] * 16)
+    assert decoding.decode([str(tmp_path / "x.png")], (4, 4, 1), PAD).pixels == bytes([255] * 16)
