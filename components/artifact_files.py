@@ -175,6 +175,16 @@ class MemberSummary(TypedDict):
     validation_loss: float
 
 
+class Calibration(TypedDict):
+    """Temperature scaling on the validation split: loss and calibration error without it and with it; 1 is none."""
+
+    temperature: float
+    loss_before: float
+    loss: float
+    error_before: float
+    error: float
+
+
 class TrainSummary(Complexity, FinalMetrics):
     model: str
     augment: str
@@ -183,6 +193,7 @@ class TrainSummary(Complexity, FinalMetrics):
     best_epoch: int
     stopped_early: bool
     precision: str
+    calibration: NotRequired[Calibration]  # where train.calibrate is set
     members: NotRequired[list[MemberSummary]]  # of an ensemble
 
 
@@ -301,6 +312,9 @@ class Metrics(Scores):
     training: Training
     suspects: dict[str, SuspectCount]
     slices: Slices
+    temperature: NotRequired[float]  # of the model, and its calibration error on the validation split
+    validation_calibration_error_before: NotRequired[float]
+    validation_calibration_error: NotRequired[float]
     corruption_error: NotRequired[float]
 
 

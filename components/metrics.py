@@ -3,30 +3,15 @@
 Arrays: `truth` and `predicted` are integer labels (N,), `probabilities` float (N, classes). Nothing here reads a file.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import CalibrationBin
 
-Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution: both tails of a 95 % interval
 TINY = 1e-7  # smallest probability in a logarithm, as in Keras (keras.config.epsilon)
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's score interval of the share *correct* / *n*: right near 0 and 1, where the normal approximation is not.
-
-    E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927) 209-212.
-    """
-    share, z2 = correct / n, z * z
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # at the ends the interval touches 0 or 1 exactly; rounding would miss by 1e-17
-    return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

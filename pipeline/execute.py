@@ -19,7 +19,7 @@ from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.report import html
 from pipeline.report.content import report_of
-from pipeline.run_record import Done, RunRecord, RunRecorder, git_commit, load, new_run, now
+from pipeline.run_record import RunRecord, RunRecorder, git_commit, load, new_run, now
 from pipeline.runner import PublishedElsewhere, Runner
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import OF_MACHINE
@@ -35,7 +35,8 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     with storage_errors(home.root), recorded(params, home, name or new_run()) as runner:
         home.store.sweep()
         for stage in STAGES:
-            _announce(runner.run_stage(stage, force=stage in force), runner)
+            done = runner.run_stage(stage, force=stage in force)
+            say(summary.line(done, runner.facts[stage]))
             if stage == until:
                 break
     return runner
@@ -49,18 +50,11 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str
     home.prepare()
     with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
         done = runner.run_stage(stage)
-        _announce(done, runner)
+        say(summary.line(done, runner.facts[stage]))
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
     facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
     of_run = ("run", "source", "accuracy", "model", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
-
-
-def _announce(done: Done, runner: Runner) -> None:
-    say(summary.line(done, runner.facts[done.stage]))
-    measured = summary.metrics(runner) if done.stage == "evaluate" else None
-    if measured and (note := summary.gate_note(runner.params.gate, measured)):
-        say(f"  {note}")
 
 
 @contextmanager

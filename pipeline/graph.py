@@ -52,6 +52,7 @@ class StageContext:
     heal_versions: Callable[[], None]  # writes files that are gone from the registry again
     champion_statistics: Callable[[], Statistics | None]  # of the images that the champion was trained on
     champion_classes: Callable[[], list[str] | None]  # the names of the classes that the champion knows
+    judged_models: Callable[[], int]  # by these test images, the trained one too
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
     promotion_log: Path
 
@@ -157,8 +158,8 @@ def _evaluate(context: StageContext) -> Facts:
 def _check_evaluate(context: StageContext) -> Verdict:
     from components.evaluate.check import REJECTION, check
 
-    params = context.params
-    return Verdict(check(context.path("evaluate"), context.path("train"), params.train, params.gate), REJECTION)
+    params, judged = context.params, context.judged_models()
+    return Verdict(check(context.path("evaluate"), context.path("train"), params.train, params.gate, judged), REJECTION)
 
 
 def _register(context: StageContext) -> Facts:

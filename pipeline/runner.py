@@ -340,6 +340,7 @@ class Runner:
             heal_versions=lambda: heal(self.home, self.tracking.registry, self.params.register.name),
             champion_statistics=self.tracking.champion_statistics,
             champion_classes=self.tracking.champion_classes,
+            judged_models=self.tracking.judged_models,
             champion_evaluation=self.tracking.champion_evaluate,
             promotion_log=self.home.promotions,
         )

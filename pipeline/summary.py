@@ -7,7 +7,6 @@ from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
 from components.progress import runnable
-from components.settings.sections import Gate
 from pipeline.commands import pipeline_command, run_command
 from pipeline.graph import STAGES, Facts
 from pipeline.home import Home
@@ -87,16 +86,6 @@ def _accuracy(measured: Metrics | None) -> str:
         f"{points(measured['wilson_low'])} to {percent(measured['wilson_high'])}, "
         f"{thousands(measured['n'] - measured['correct'])} mistakes); always answering the most frequent class: "
         f"{percent(baseline.of(measured).accuracy)}"
-    )
-
-
-def gate_note(gate: Gate, measured: Metrics) -> str:
-    """Where no accuracy is required: what a run would say that requires the accuracy that was reached."""
-    if gate.min_accuracy:
-        return ""
-    return (
-        "no accuracy is required beyond the baseline; to require what was reached: "
-        f"--set gate.min_accuracy={baseline.gate_reached(measured):g}"
     )
 
 

@@ -26,6 +26,7 @@ from pipeline.run_record import Model, RunRecord
 from pipeline.store.artifact import Artifact, digest_of
 
 RUN_TAG = "pipeline.run"
+TEST_DIGEST_TAG = "test_digest"
 ENDED = {"succeeded": "FINISHED", "interrupted": "KILLED"}
 KEYED = ("ingest", "validate", "normalize", "train", "evaluate")
 BATCH = 1000  # metrics that MLflow takes in one request
@@ -58,7 +59,7 @@ class Tracking:
             **keys,
             **digests,
             "data_digest": made["ingest"].digest,
-            "test_digest": test_digest(made["normalize"]),
+            TEST_DIGEST_TAG: test_digest(made["normalize"]),
             "accuracy": f"{metrics['accuracy']:.6f}",
             "source": public(self.params.ingest.source),
             "git_commit": self.record.git_commit,
@@ -74,10 +75,19 @@ class Tracking:
             return None
         return json.loads((artifact.path / "statistics.json").read_bytes()) if artifact else None
 
+    def judged_models(self) -> int:
+        """How many models the test images have judged: those registered, and that of this run."""
+        digest, own = test_digest(self.artifact("normalize")), self.artifact("train").files["model.keras"]
+        try:
+            versions = self.registry.versions(self.params.register.name)
+        except RegistryUnreachable:
+            versions = []
+        return len({own, *(v.model_sha256 for v in versions if v.tags.get(TEST_DIGEST_TAG) == digest)})
+
     def champion_evaluate(self) -> Path | None:
         """The champion's evaluation on the same test images; None where there is none, or it is damaged."""
         champion = self.registry.alias(self.params.register.name, CHAMPION)
-        if champion is None or champion.tags.get("test_digest") != test_digest(self.artifact("normalize")):
+        if champion is None or champion.tags.get(TEST_DIGEST_TAG) != test_digest(self.artifact("normalize")):
             return None
         artifact = self._of_champion("evaluate")
         return artifact.path if artifact else None

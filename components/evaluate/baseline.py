@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from components.artifact_files import Metrics
+from components.proportions import upper_tail
 
 ALPHA = 0.05  # level of the one-sided test: confidence of 95 %
 
@@ -57,27 +58,3 @@ def gate_reached(metrics: Metrics) -> float:
     """
     steps = 1000 if metrics["wilson_low"] > 0.99 else 100
     return math.floor(metrics["wilson_low"] * steps) / steps
-
-
-def upper_tail(successes: int, n: int, share: float) -> float:
-    """The probability of at least *successes* in *n* independent trials that each succeed with probability *share*."""
-    if successes <= 0:
-        return 1.0
-    if successes > n or share in (0, 1):
-        return float(successes <= n and share == 1)
-    if successes <= n * share:  # the shorter tail is the other one
-        return 1.0 - _sum_of_tail(n - successes + 1, n, 1 - share)
-    return _sum_of_tail(successes, n, share)
-
-
-def _sum_of_tail(successes: int, n: int, share: float) -> float:
-    """The terms from *successes* on, above the mean, where each is smaller than the one before."""
-    of_ways = math.lgamma(n + 1) - math.lgamma(successes + 1) - math.lgamma(n - successes + 1)
-    term = math.exp(of_ways + successes * math.log(share) + (n - successes) * math.log1p(-share))
-    total, odds = term, share / (1 - share)
-    for k in range(successes, n):
-        term *= (n - k) / (k + 1) * odds
-        total += term
-        if term < 1e-17 * total:
-            break
-    return min(1.0, total)

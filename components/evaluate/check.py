@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.artifact_files import ClassScores, Metrics, Slice
 from components.errors import ModelRejected
-from components.evaluate import baseline, diagnosis
+from components.evaluate import baseline, diagnosis, wear
 from components.findings import Finding
 from components.formatting import bound, percent, percentage_points, points
 from components.settings.sections import Gate, Train
@@ -20,10 +20,18 @@ MOST_LISTED = 3  # of the classes or slices below a bound, the worst ones; the o
 LOOK = "look at the mistakes: python -m pipeline report"
 
 
-def check(evaluate: Path, train: Path, training: Train, gate: Gate) -> list[Finding]:
-    """Judge the evaluation in *evaluate* of the model in *train*, which was trained with the settings *training*."""
+def check(evaluate: Path, train: Path, training: Train, gate: Gate, judged: int = 1) -> list[Finding]:
+    """Judge the evaluation in *evaluate* of the model in *train*, which was trained with the settings *training*.
+
+    *judged* is the number of models, this one too, that the test split has judged.
+    """
     metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
-    return check_bounds(metrics, gate) + diagnosis.warnings(diagnosis.read(train, metrics, training, gate))
+    return [
+        *check_bounds(metrics, gate),
+        *diagnosis.warnings(diagnosis.read(train, metrics, training, gate)),
+        *_wear(metrics, judged),
+        *_no_bound(metrics, gate),
+    ]
 
 
 def check_bounds(metrics: Metrics, gate: Gate) -> list[Finding]:
@@ -61,6 +69,32 @@ def _more_test_images(base: baseline.Baseline) -> str:
             "these class shares. Add images, of the rarer classes first"
         )
     return f"see the diagnosis of the training, or {LOOK}"
+
+
+def _no_bound(metrics: Metrics, gate: Gate) -> list[Finding]:
+    """A note where no accuracy is required, with the setting that requires what was reached."""
+    if gate.min_accuracy:
+        return []
+    text = (
+        "no accuracy is required beyond the baseline; to require what was reached: "
+        f"--set gate.min_accuracy={baseline.gate_reached(metrics):g}"
+    )
+    return [Finding("note", text)]
+
+
+def _wear(metrics: Metrics, judged: int) -> list[Finding]:
+    """A note on what the interval is worth after *judged* models, a warning where they are too many."""
+    worn = wear.of(metrics, judged)
+    if judged <= 1:
+        return []
+    text = (
+        f"the test split has judged {worn.judged:,} models; the 95 % interval of the accuracy that holds for "
+        f"{worn.models:,} is {points(worn.low)} to {percent(worn.high)}"
+    )
+    if not worn.worn:
+        return [Finding("note", text)]
+    due = "fresh test images are due: add some that no model was judged by, or replace them all"
+    return [Finding("warning", f"{text}; {due}")]
 
 
 def _never_recognized(rows: Sequence[ClassScores]) -> list[Finding]:

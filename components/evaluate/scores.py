@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from components import metrics
 from components.artifact_files import ClassScores, Confidence, Mistake, Scores
 from components.evaluate.baseline import against
+from components.proportions import wilson
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
@@ -20,7 +21,7 @@ def classification_scores(truth: Labels, probabilities: Probabilities, classes: 
     right = predicted == truth
     n, correct = len(truth), int(right.sum())
     matrix = metrics.confusion(truth, predicted, len(classes))
-    low, high = metrics.wilson(correct, n)
+    low, high = wilson(correct, n)
     error, bins = metrics.calibration(confidence, right)
     baseline = against(correct, matrix.sum(axis=1).tolist())
     return {
@@ -46,7 +47,7 @@ def classification_scores(truth: Labels, probabilities: Probabilities, classes: 
 def _per_class(matrix: NDArray[np.int64], classes: list[str]) -> list[ClassScores]:
     precision, recall, f1 = (column.tolist() for column in metrics.scores(matrix))
     support, hits = matrix.sum(axis=1).tolist(), matrix.diagonal().tolist()
-    intervals = [metrics.wilson(k, s) if s else (0.0, 1.0) for k, s in zip(hits, support, strict=True)]
+    intervals = [wilson(k, s) if s else (0.0, 1.0) for k, s in zip(hits, support, strict=True)]
     return [
         {
             "name": name,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components.artifact_files import Slice, Slices
 from components.data.splits import Split, chunks
 from components.evaluate import image_properties
-from components.metrics import wilson
+from components.proportions import wilson
 
 PARTS = 5
 DIGITS = 3  # of the bounds and of the values compared with them

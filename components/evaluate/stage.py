@@ -90,6 +90,10 @@ def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
         "suspects": suspects["splits"],
         "slices": slices.measure(fitted, test, probabilities.argmax(axis=1) == test.labels),
     }
+    if calibration := summary.get("calibration"):
+        metrics["temperature"] = calibration["temperature"]
+        metrics["validation_calibration_error_before"] = calibration["error_before"]
+        metrics["validation_calibration_error"] = calibration["error"]
     if corrupted:
         metrics["corruption_error"] = corrupted["mean_error"]
     return Evaluation(metrics, probabilities, suspects, corrupted)

@@ -237,6 +237,9 @@ class Train(Section):
         minimum=0,
         maximum=0.99999,
     )
+    calibrate: bool = setting(
+        True, "divide the logits by a temperature, fitted on the validation split, where that improves probabilities"
+    )
     patience: int = setting(3, "epochs without a better validation loss before training stops", minimum=1)
     augment: str = setting(
         "",

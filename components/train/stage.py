@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from components.artifact_files import FinalMetrics, HistoryRow, MemberSummary, TrainSummary
+from components.artifact_files import Calibration, FinalMetrics, HistoryRow, MemberSummary, TrainSummary
 from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
@@ -19,6 +19,7 @@ from components.settings.augmentation import without_effect
 from components.settings.sections import NO_WEIGHTS, Train
 from components.system.processor import processor
 from components.system.tensorflow import KerasModel, use_threads
+from components.train.calibration import calibrate
 from components.train.distributed.cluster import cluster
 from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.loop import input_pipelines
@@ -45,7 +46,7 @@ def train(
       model.keras     uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out; for inference only
       history.csv     epoch, loss, accuracy, val_loss, val_accuracy, learning_rate: a row an epoch
       summary.json    model, augment, parameters, weight_bytes, macs, layers, epochs, best_epoch, stopped_early,
-                      precision, accuracies and losses (of training: on 10,000 of its images)
+                      precision, accuracies and losses (of training: on 10,000 of its images), calibration
       members/1.csv   of an ensemble: the history of each member; history.csv holds their mean
 
     *work* receives checkpoints and *logs* TensorBoard's event files, each in a folder member-K per member of an
@@ -67,9 +68,12 @@ def train(
         say(f"  train.augment: no effect of {' and '.join(unused)} on grey images")
     trained = [train_network(part, watch if k == 0 else None) for k, part in enumerate(_member_tasks(task))]
     final = trained[0].model if len(trained) == 1 else ensemble([network.model for network in trained])
+    calibration: Calibration | None = None
+    if params.calibrate:
+        final, calibration = calibrate(final, normalize)
     write_model(final, out / "model.keras", task.data["classes"])
     history = _write_histories(trained, out)
-    summary = _summary(final, trained, history, task)
+    summary = _summary(final, trained, history, task, calibration)
     (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     return {
         "epochs": summary["epochs"],
@@ -130,7 +134,13 @@ def _write_history(history: list[HistoryRow], path: Path) -> None:
         table.writerows({name: f"{value:.7g}" for name, value in row.items()} for row in history)
 
 
-def _summary(final: KerasModel, trained: list[TrainedNetwork], history: list[HistoryRow], task: Task) -> TrainSummary:
+def _summary(
+    final: KerasModel,
+    trained: list[TrainedNetwork],
+    history: list[HistoryRow],
+    task: Task,
+    calibration: Calibration | None,
+) -> TrainSummary:
     summary: TrainSummary = {
         "model": ",".join(dict.fromkeys(network.params.model for network in trained)),
         "augment": task.params.augment,
@@ -140,9 +150,11 @@ def _summary(final: KerasModel, trained: list[TrainedNetwork], history: list[His
         "best_epoch": int(best_epoch(history)["epoch"]),
         "stopped_early": all(len(network.history) < task.params.epochs for network in trained),
         "precision": ",".join(dict.fromkeys(network.params.precision for network in trained)),
-        **_final_metrics(final, trained, task),
+        **_final_metrics(final, trained, task),  # type: ignore[typeddict-item]  # which has no calibration
         "members": [_member_summary(network) for network in trained],
     }
+    if calibration:
+        summary["calibration"] = calibration
     if len(trained) == 1:
         del summary["members"]
     return summary
@@ -152,7 +164,7 @@ def _final_metrics(final: KerasModel, trained: list[TrainedNetwork], task: Task)
     """Loss and accuracy of the final model, on training images evenly out of all and on the validation split."""
     inputs = input_pipelines(task)
     training = evaluate(final, inputs.training, task.params, TRAIN_EVAL_IMAGES)
-    known = trained[0].validation if len(trained) == 1 else None
+    known = trained[0].validation if final is trained[0].model else None
     validation = known or evaluate(final, inputs.validation, task.params)
     return {
         "train_loss": training.loss,

@@ -160,7 +160,7 @@ def page(report: Report) -> Page:
         sentences=report.reasons or [meaning],
         metrics=metrics,
         axis=accuracy_axis(metrics, _gate(report)) if metrics else None,
-        baseline=_baseline(metrics, _gate(report)) if metrics else "",
+        baseline=_baseline(metrics) if metrics else "",
         classes=_classes(metrics) if metrics else None,
         pairs=_pairs(metrics) if metrics else [],
         origin=read_json(report.artifacts, "ingest", "source.json"),
@@ -183,15 +183,11 @@ def _gate(report: Report) -> float | None:
     return gate if isinstance(gate, float) and gate else None
 
 
-def _baseline(metrics: Metrics, gate: float | None) -> str:
-    """What the accuracy is measured by, in a sentence or two."""
+def _baseline(metrics: Metrics) -> str:
+    """What the accuracy is measured by."""
     base = baseline.of(metrics)
     answer = metrics["classes"][base.answer]
-    sentence = f"Always answering {answer!r}, the most frequent class, reaches {percent(base.accuracy)}."
-    if gate is not None:
-        return sentence
-    reached = baseline.gate_reached(metrics)
-    return f"{sentence} No accuracy is required beyond that; to require this one: --set gate.min_accuracy={reached:g}."
+    return f"Always answering {answer!r}, the most frequent class, reaches {percent(base.accuracy)}."
 
 
 # --- pictures

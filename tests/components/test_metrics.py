@@ -10,29 +10,6 @@ LABELS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, m
 
 
 @pytest.mark.parametrize(
-    ("correct", "n", "low", "high"),
-    [
-        # Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine 17 (1998), table I
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_gives_the_published_intervals(correct: int, n: int, low: float, high: float) -> None:
-    """The interval agrees with Newcombe's table in all four decimals that it prints."""
-    assert metrics.wilson(correct, n) == pytest.approx((low, high), abs=0.00005)
-
-
-@given(st.integers(1, 20_000), st.data())
-def test_wilson_holds_the_share_and_stays_within_0_and_1(n: int, data: st.DataObject) -> None:
-    """Whatever was counted, the interval holds the measured share and no share that cannot be."""
-    correct = data.draw(st.integers(0, n))
-    low, high = metrics.wilson(correct, n)
-    assert 0 <= low <= correct / n <= high <= 1
-
-
-@pytest.mark.parametrize(
     ("first", "second", "p"),
     [
         (0, 0, 1.0),

@@ -9,10 +9,13 @@ import pytest
 
 from components.errors import ConfigError
 from components.registry.client import Registry
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.settings.sections import Params
 from pipeline import config, execute
 from pipeline.home import Home
-from pipeline.tracking import experiment_id, log_batch
+from pipeline.run_record import RunRecord
+from pipeline.tracking import TEST_DIGEST_TAG, Tracking, experiment_id, log_batch
+from pipeline.tracking import test_digest as digest_of_test
 from pipeline.tuning.tracking import SearchTracking
 
 
@@ -107,3 +110,25 @@ def test_an_experiment_that_is_deleted_while_a_run_trains_is_reported(tmp_path: 
     registry: Any = Experiments(SimpleNamespace(name=name, experiment_id="1", lifecycle_stage="deleted"))
     with pytest.raises(ConfigError, match=r"is deleted.*set register\.experiment"):
         experiment_id(registry, Params(), Home(tmp_path))
+
+
+def test_the_models_that_the_test_images_judged_are_counted_once_each(tmp_path: Path) -> None:
+    """Versions on the same test images, and this run's model; two versions of one model are one."""
+    tags = [("a", "same"), ("a", "same"), ("b", "same"), ("c", "other"), ("d", None)]
+    versions = [
+        ModelVersion("m", str(number), tags={MODEL_SHA256_TAG: model, **({TEST_DIGEST_TAG: test} if test else {})})
+        for number, (model, test) in enumerate(tags)
+    ]
+    artifacts: Any = {
+        "normalize": SimpleNamespace(files={"test/labels.npy": "1", "train/labels.npy": "2"}),
+        "train": SimpleNamespace(files={"model.keras": "b"}),
+    }
+    same = digest_of_test(artifacts["normalize"])
+    for version in versions:
+        if version.tags.get(TEST_DIGEST_TAG) == "same":
+            version.tags[TEST_DIGEST_TAG] = same
+    tracking = Tracking(Params(), Home(tmp_path), RunRecord("r", ""), artifacts.__getitem__)
+    tracking.registry = SimpleNamespace(versions=lambda _name: versions)  # type: ignore[assignment]
+    assert tracking.judged_models() == 2
+    artifacts["train"].files["model.keras"] = "new"
+    assert tracking.judged_models() == 3

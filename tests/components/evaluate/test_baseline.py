@@ -1,7 +1,5 @@
 """The baseline: always answering the most frequent class, and the exact test against it."""
 
-import math
-from fractions import Fraction
 from typing import Any, cast
 
 import pytest
@@ -9,22 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.artifact_files import Metrics
-from components.evaluate.baseline import against, gate_reached, upper_tail
-
-
-@given(n=st.integers(1, 60), data=st.data())
-def test_the_tail_is_that_of_exact_arithmetic(n: int, data: st.DataObject) -> None:
-    """Every term as a fraction, summed without rounding."""
-    images, correct = data.draw(st.integers(0, n)), data.draw(st.integers(0, n + 1))
-    share = Fraction(images, n)
-    exact = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(correct, n + 1))
-    assert upper_tail(correct, n, images / n) == pytest.approx(float(exact), abs=1e-12)
-
-
-def test_a_tail_of_a_million_images_is_summed_in_no_time_and_right() -> None:
-    """501,000 heads of a million tosses, two standard deviations: the normal distribution gives 0.02275."""
-    assert upper_tail(501_000, 1_000_000, 0.5) == pytest.approx(0.0228, abs=1e-4)
-    assert upper_tail(999_000, 1_000_000, 0.1) == 0
+from components.evaluate.baseline import against, gate_reached
+from components.proportions import upper_tail
 
 
 def test_the_baseline_is_the_most_frequent_class_and_has_to_be_beaten_by_more_than_chance() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.evaluate.check import check
-from components.findings import errors, warnings
+from components.findings import Finding, errors, notes, warnings
 from components.settings.sections import Evaluate, Gate, Params, Train
 from tests.support.brightness_model import COLUMNS, write_json
 
@@ -25,6 +25,11 @@ GATE = Gate(min_accuracy=0.98)
 
 def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[str]]:
     """Errors and warnings for an evaluation with 9,800 of 10,000 right, apart from *changes*."""
+    findings = findings_of(folder, gate, **changes)
+    return errors(findings), warnings(findings)
+
+
+def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> list[Finding]:
     metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826, "loss": 0.05}
     metrics |= {"slices": {"parts": []}, "suspects": {}}
     metrics |= {"confidence": {"separation": 0.95, "right": 0.99, "wrong": 0.6}}
@@ -36,8 +41,7 @@ def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[st
     write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
-    findings = check(folder, folder, Train(), gate)
-    return errors(findings), warnings(findings)
+    return check(folder, folder, Train(), gate, models)
 
 
 def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:
@@ -112,6 +116,32 @@ def test_a_test_split_too_small_for_any_model_says_how_many_images_it_takes(tmp_
     (text,), _ = judged(tmp_path, Gate(), n=4, correct=4, **halves)
     assert "not even a model without a mistake is: it takes at least 5" in text
     assert judged(tmp_path, Gate(), n=6, correct=6)[0] == []
+
+
+def test_where_no_accuracy_is_required_the_run_names_the_setting_that_requires_what_was_reached(
+    tmp_path: Path,
+) -> None:
+    """Followed, the same model passes; with a bound there is nothing to say."""
+    (text,) = notes(findings_of(tmp_path, Gate()))
+    assert (
+        text == "no accuracy is required beyond the baseline; to require what was reached: --set gate.min_accuracy=0.97"
+    )
+    followed = findings_of(tmp_path, Gate(min_accuracy=float(text.rpartition("=")[2])))
+    assert followed == []
+
+
+def test_a_test_split_that_judges_many_models_says_what_its_interval_is_worth(tmp_path: Path) -> None:
+    """One model: nothing; a few: a note with the wider interval; more than fifty: a warning."""
+    assert findings_of(tmp_path, GATE) == []
+    (text,) = notes(findings_of(tmp_path, GATE, models=37))
+    assert text == (
+        "the test split has judged 37 models; the 95 % interval of the accuracy that holds for 50 is 97.48 to 98.41 %"
+    )
+    assert not notes(findings_of(tmp_path, GATE, models=51))
+    _, (text,) = [errors(findings := findings_of(tmp_path, GATE, models=51)), warnings(findings)]
+    assert "has judged 51 models" in text
+    assert "holds for 100" in text
+    assert text.endswith("fresh test images are due: add some that no model was judged by, or replace them all")
 
 
 def test_over_fitting_above_the_bound_is_a_warning(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from components import metrics
 from components.data import problems
 from components.data.problems import ImageAt, Problem
 from components.formatting import plain, sentence, size
+from components.proportions import wilson
 from pipeline.report.accuracy_axis import accuracy_axis
 from pipeline.report.content import Report, Verdict
 from pipeline.report.html import render
@@ -76,7 +77,7 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
     np.fill_diagonal(matrix, n // k)
     matrix[0, 0] += n - matrix.sum()
     matrix[-1, -2:] += wrong, -wrong
-    low, high = metrics.wilson(n - wrong, n)
+    low, high = wilson(n - wrong, n)
     rows = zip(classes, *metrics.scores(matrix), matrix.sum(axis=1), strict=True)
     names = ("name", "precision", "recall", "f1", "support")
     measured: dict[str, Any] = {
@@ -381,7 +382,7 @@ def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gate", [None, 0.0, 0.5, 0.98, 1.0])
 def test_the_accuracy_axis_holds_everything_that_it_shows(right: int, gate: float | None) -> None:
     """Interval, accuracy, gate and two or more ticks lie on the drawing in the order of their values."""
-    low, high = metrics.wilson(right, 10_000)
+    low, high = wilson(right, 10_000)
     measured: Any = {"wilson_low": low, "wilson_high": high, "accuracy": right / 10_000}
     axis = accuracy_axis(measured, gate)
     assert 0 <= axis.low <= axis.accuracy <= axis.high <= axis.width
