@@ -53,7 +53,7 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str
         say(summary.line(done, runner.facts[stage]))
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
     facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
-    of_run = ("run", "source", "accuracy", "model", "mlflow_run", "report")
+    of_run = ("run", "source", "accuracy", "model", "promotion", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
 
 

@@ -20,7 +20,7 @@ from pipeline.airflow.params_form import overrides, read_settings, schedule
 from pipeline.airflow.run_names import run_name
 from pipeline.graph import ancestors
 from pipeline.home import Home
-from pipeline.run_record import Model
+from pipeline.run_record import Model, Promotion
 
 log = logging.getLogger(__name__)
 ENDED = "the task was ended from outside; its next try resumes after the last finished epoch"
@@ -41,6 +41,7 @@ class StageResult(TypedDict):
     settled: dict[str, int | str]  # what the machine decided, by setting
     accuracy: float | None
     model: Model
+    promotion: Promotion
 
 
 class StageTask(BaseOperator):

@@ -14,7 +14,7 @@ from components.system.streams import answer, write
 if TYPE_CHECKING:
     from pipeline.run_record import RunRecord
 
-RUN_JSON = ("run", "state", "stages", "accuracy", "model", "report", "error")
+RUN_JSON = ("run", "state", "stages", "accuracy", "model", "promotion", "report", "error")
 
 
 def print_json(value: object) -> None:
