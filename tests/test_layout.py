@@ -16,7 +16,17 @@ SOURCE = [file for top in ("components", "pipeline") for file in sorted((ROOT / 
 CODE_IN_INIT = {"pipeline/__init__.py"}
 
 # Modules that several packages import and that need none of them. Anything else belongs to a package.
-SHARED = {"artifact_files", "errors", "findings", "formatting", "metrics", "plotting", "progress", "public_text"}
+SHARED = {
+    "artifact_files",
+    "errors",
+    "findings",
+    "formatting",
+    "metrics",
+    "plotting",
+    "proportions",
+    "progress",
+    "public_text",
+}
 
 # Says what nobody can find again.
 MEANINGLESS = {"base_utils", "common", "helper", "helpers", "lib", "manager", "misc", "tools", "util", "utils"}
