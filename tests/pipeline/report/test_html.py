@@ -327,6 +327,7 @@ REFUSAL = "accuracy 97.31 % is 0.69 points below the gate of 98 %"
         ("unfinished", "ingest", 1, "Unfinished", ["data", "lineage"]),
         ("unfinished", "", 0, "Unfinished", ["lineage"]),
         ("registered", "", 6, "Registered", [*EVERYTHING[:11], "lineage"]),
+        ("undecided", "", 6, "Undecided", [*EVERYTHING[:11], "lineage"]),
         ("not promoted", "promote", 6, "Not promoted", [*EVERYTHING[:11], "lineage"]),
     ],
 )
