@@ -35,7 +35,7 @@ def test_run_json_prints_one_object_and_everything_else_on_standard_error(home: 
     assert {"run", "stages", "accuracy", "model"} <= result.keys()
     assert {"stage", "key", "digest", "path", "made", "seconds"} == result["stages"][0].keys()
     assert result["model"] == {"name": "digits-classifier", "version": "1", "aliases": ["challenger", "champion"]}
-    assert result["promotion"] == {"outcome": "promoted", "reason": "there was no champion before"}
+    assert result["promotion"] == {"outcome": "unchanged", "reason": ""}  # it is the champion already
     assert "[8/8] promote    reused" in done.stderr
 
 
