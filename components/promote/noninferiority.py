@@ -7,7 +7,6 @@ nothing about the difference of the two accuracies, (gained - lost) / n. Standar
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 Outcome = Literal["not worse", "worse", "undecided"]
@@ -38,7 +37,7 @@ def judge(paired: Paired, p: float, margin: float, confidence: float) -> Outcome
     """
     if -paired.difference <= margin:
         return "not worse"
-    below = score(paired, -margin) <= -NormalDist().inv_cdf(confidence)
+    below = score(paired, -margin) <= -_quantile(confidence)
     return "worse" if below and p / 2 <= 1 - confidence else "undecided"
 
 
@@ -63,7 +62,7 @@ def score(paired: Paired, difference: float) -> float:
 
 def bounds(paired: Paired, confidence: float) -> tuple[float, float]:
     """The lower and the upper one-sided bound of the difference, each with *confidence*."""
-    z = NormalDist().inv_cdf(confidence)
+    z = _quantile(confidence)
     low = _root(lambda difference: score(paired, difference) > z, -1.0, paired.difference)
     high = _root(lambda difference: score(paired, difference) > -z, paired.difference, 1.0)
     return low, high
@@ -83,6 +82,13 @@ def images_needed(paired: Paired, margin: float, confidence: float) -> int | Non
     None where that takes more than MOST_IMAGES, as the loss is hardly above the margin.
     """
     z = -score(paired, -margin)
-    needed = NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(POWER)
+    needed = _quantile(confidence) + _quantile(POWER)
     images = paired.n * (needed / z) ** 2 if z > 0 else math.inf
     return math.ceil(images) if images <= MOST_IMAGES else None
+
+
+def _quantile(probability: float) -> float:
+    """The point below which a standard normal variable lies with *probability*."""
+    from statistics import NormalDist  # takes longer to import than a run with nothing to do has for it
+
+    return NormalDist().inv_cdf(probability)
