@@ -17,8 +17,8 @@ from components.artifact_files import Calibration
 from components.data.splits import Split, chunks
 from components.formatting import percent
 from components.metrics import calibration
-from components.models.prediction import BATCH_SIZE, keras_predictor
-from components.progress import say
+from components.models.prediction import BATCH_SIZE, Probabilities, keras_predictor
+from components.progress import progress, say
 from components.system.tensorflow import KerasModel, Layer
 
 OUTPUT = "probabilities"  # the softmax of a network; of a member of an ensemble, "member1_probabilities"
@@ -110,8 +110,12 @@ def _logits(model: KerasModel, split: Split, images: NDArray[np.int64]) -> Logit
 
     stacked = keras.ops.stack([layer.input for layer in _softmaxes(model)], axis=1)
     predictor = keras_predictor(keras.Model(model.input, stacked))
-    parts = [predictor(split.take(part)) for part in chunks(images, split.shape, BATCH_SIZE)]
-    return np.concatenate(parts).astype(np.float64)
+    logits: list[Probabilities] = []
+    with progress("train: validation images, for the temperature", len(images)) as advance:
+        for part in chunks(images, split.shape, BATCH_SIZE):
+            logits.append(predictor(split.take(part)))
+            advance(sum(map(len, logits)))
+    return np.concatenate(logits).astype(np.float64)
 
 
 def _softmaxes(model: KerasModel) -> list[Layer]:
