@@ -59,7 +59,12 @@ def metrics(runner: Runner) -> Metrics | None:
 
 def text(record: RunRecord, runner: Runner) -> str:
     """The last lines of a successful run: result, files, duration, and the next commands."""
-    rows = [("accuracy", _accuracy(metrics(runner))), ("model", _model(record.model))]
+    measured = metrics(runner)
+    rows = [
+        ("accuracy", _accuracy(measured)),
+        ("gate", without_gate(record, measured)),
+        ("model", _model(record.model)),
+    ]
     export = runner.artifact("export").path if "export" in runner.facts else None
     if export:
         rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in NOT_EXPORTS]
@@ -87,6 +92,14 @@ def _accuracy(measured: Metrics | None) -> str:
         f"{thousands(measured['n'] - measured['correct'])} mistakes); always answering the most frequent class: "
         f"{percent(baseline.of(measured).accuracy)}"
     )
+
+
+def without_gate(record: RunRecord, measured: Metrics | None) -> str:
+    """Where no accuracy is required, the command that requires what was reached."""
+    if measured is None or record.settings.get("gate.min_accuracy"):
+        return ""
+    command = f"{run_command(record)} --set gate.min_accuracy={baseline.gate_reached(measured):g}"
+    return f"no accuracy is required; to require what was reached: {runnable(command)}"
 
 
 def _model(model: Model) -> str:
