@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("project")
     for name in ("components", "pipeline", "benchmarks", "dags", "docker", "tests", "docs"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("README.md", "Makefile", "pyproject.toml", "requirements.lock"):
+    for name in ("README.md", "Makefile", "pyproject.toml", "requirements.lock", "requirements-gpu.lock"):
         shutil.copy(ROOT / name, copy)
     return copy
 
