@@ -6,6 +6,7 @@ CACHE/
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -54,8 +55,13 @@ def require_none(unusable: Sequence[UnusableFile], files: int, root: Path, where
     rest = ", ..." if len(unusable) > SHOWN else ""
     raise DataRejected(
         f"{len(unusable):,} of {files:,} files in {where} cannot be used: {first}{rest}; {file} lists "
-        f"{'all' if rest else 'them'}. Fix or remove {'them' if len(unusable) > 1 else 'it'}"
+        f"{'all' if rest else 'them'}. Fix or remove them{_cleaning(root, where)}"
     )
+
+
+def _cleaning(root: Path, where: str) -> str:
+    """The command that moves them away; no archive and no bucket can be changed by it."""
+    return f", or move them away: python -m pipeline clean --source {shlex.quote(where)}" if where == str(root) else ""
 
 
 def _write(file: Path, unusable: Sequence[UnusableFile]) -> None:

@@ -108,6 +108,7 @@ def test_unusable_files_are_named_by_the_archive(tmp_path: Path) -> None:
     with pytest.raises(DataRejected) as caught:
         list(opened(path, tmp_path / "cache").blocks)
     assert f"1 of 13 files in {path} cannot be used: pets/cat/bad.png (not an image)" in str(caught.value)
+    assert str(caught.value).endswith(". Fix or remove them")
 
 
 def packed(name: str, *files: str) -> Callable[[Path], Path]:

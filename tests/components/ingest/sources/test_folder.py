@@ -352,7 +352,10 @@ def test_all_unusable_files_are_refused_in_one_run(tmp_path: Path) -> None:
     expected = f"7 of 15 files in {tmp_path} cannot be used: dog/huge.png (1,073,741,824 bytes; expected at most"
     assert str(caught.value).startswith(expected)
     assert "cat/0.jpg (not an image), " in str(caught.value)
-    assert f", ...; {table} lists all. Fix or remove them" in str(caught.value)
+    assert (
+        f", ...; {table} lists all. Fix or remove them, or move them away: python -m pipeline clean --source {tmp_path}"
+        in str(caught.value)
+    )
     listed = unusable_files.read_table(table)
     assert sorted(file.path for file in listed) == sorted(str(path.relative_to(tmp_path)) for path in bad)
     assert ("", "dog/1.jpg", "dog", "image file is truncated") in listed
