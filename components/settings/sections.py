@@ -148,7 +148,7 @@ class Ingest(Section):
     label_column: str = setting("", "its column of labels; empty: found by its name")
     image_size: int = setting(
         0,
-        "height and width in pixels; 0: chosen from the images of a folder, unchanged otherwise",
+        "height and width in pixels; 0: chosen from the images where they are large or differ in size",
         minimum=0,
         maximum=1024,
     )

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import urllib.error
+from collections import Counter
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
-from components.ingest.reading import network
+from components.ingest.reading import network, summaries
 from components.ingest.reading.content_split import SplitByContent
 from components.ingest.reading.image_source import ImageSource, Resizing, Shape, target_shape
 from components.ingest.reading.tfds_library import MESSAGE_LENGTH, library_errors, paced_downloads, require_records
+from components.settings.derived import image_shape
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ SOURCE = "tfds:NAME"
 # tensorflow-datasets would take "huggingface:x" for the set x of another collection; a version has three parts
 NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\d*]+(?:\.[\d*]+){2})?")
 BLOCK_IMAGES = 256
+SAMPLE = 500  # images, by whose sizes the one to read into is chosen
 SECONDS_TO_ANSWER = 8.0
 LISTED = 10
 DAMAGED = re.compile("JSON|proto ")  # in what the library says of a description that it cannot read
@@ -58,20 +61,23 @@ def read(params: Ingest, cache: Path) -> ImageSource:
         splits = builder.info.splits
     if not splits:
         raise SourceError(f"{folder} is damaged: it names no split; remove it to have tfds:{name} prepared again")
-    shape = _shape(name, image.shape, params)
     if "train" not in splits:
         raise SourceError(f"tfds:{name} has no split train, only {', '.join(splits)}; choose another data set")
     own = [split for split in ("train", "test") if split in splits]
+    images = sum(splits[split].num_examples for split in own)
+    with library_errors(f"tfds:{name}", folder):
+        shape, notes = _shape(builder, image.shape, images, params)
     drawn = None if len(own) == 2 else SplitByContent(params.test_share)
     return ImageSource(
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
-        images=sum(splits[split].num_examples for split in own),
+        images=images,
         blocks=_blocks(name, builder, own, shape, Resizing.of(params), drawn),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
         drawn=drawn,
+        notes=notes,
     )
 
 
@@ -151,14 +157,17 @@ def _prepare(name: str, builder: Builder) -> None:
         raise SourceUnreachable(f"tfds:{name} cannot be downloaded ({error}); {way_out}") from None
 
 
-def _shape(name: str, own: tuple[int | None, ...], params: Ingest) -> Shape:
-    """The shape to read into; raises DataRejected where the images differ in size and no size is set."""
+def _shape(builder: Builder, own: tuple[int | None, ...], images: int, params: Ingest) -> tuple[Shape, list[str]]:
+    """The shape to read into, and a note where the images differ in size: then the first ones decide."""
     height, width, channels = own
-    if (height is None or width is None) and not params.image_size:
-        raise DataRejected(
-            f"the images of tfds:{name} differ in size; resize them with --set ingest.image_size=64, for example"
-        )
-    return target_shape((height or 0, width or 0, 1 if channels in (1, 2) else 3), params)
+    if height is not None and width is not None:
+        return target_shape((height, width, 1 if channels in (1, 2) else 3), params), []
+    first = builder.as_dataset(split=f"train[:{SAMPLE}]", as_supervised=True).as_numpy_iterator()
+    sizes = Counter(image.shape[:2] for image, _ in first)
+    shape = target_shape((*image_shape(sizes, images), 1 if channels in (1, 2) else 3), params)
+    return shape, [
+        f"by the first {sum(sizes.values()):,} images, {note}" for note in summaries.sizes(sizes, shape, params)
+    ]
 
 
 def _blocks(

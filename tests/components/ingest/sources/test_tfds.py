@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from components.errors import DataRejected, SourceError, SourceUnreachable
+from components.errors import SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading import mnist_tfds, network, tfds_library
 from components.ingest.sources import tfds
@@ -114,10 +114,12 @@ def test_without_a_test_split_the_content_decides(folder: Path) -> None:
     assert set(splits["test"]) < set(larger["test"])
 
 
-def test_images_of_different_sizes_need_a_setting(folder: Path) -> None:
-    """The error names the setting to type; with it, every image has that size."""
-    with pytest.raises(DataRejected, match=r"--set ingest\.image_size="):
-        tfds.read(params("tiny_various", folder), Path())
+def test_images_of_different_sizes_are_read_at_one(folder: Path) -> None:
+    """The first ones decide, and a note says so; a size that is set wins."""
+    source = tfds.read(params("tiny_various", folder), Path())
+    assert {images.shape[1:] for _, images, _ in source.blocks} == {source.shape}
+    assert source.notes[0].startswith("by the first 40 images, ")
+    assert "ingest.image_size sets it" in source.notes[0]
     assert {len(pixels) for pixels, _ in read("tiny_various", folder, image_size=5)["train"]} == {25}
 
 
