@@ -237,6 +237,19 @@ def _opened(source: IO[bytes]) -> Iterator[Image.Image]:
         yield image
 
 
+def _content(path: str) -> str:
+    """What the file *path*, which is called like an image and is none, holds: downloads are often something else."""
+    with read_errors(path), open_regular(path) as file:
+        head = file.read(16).lstrip()
+    if not head:
+        return "empty"
+    if head.startswith(b"GIF8"):
+        return "a GIF image"
+    if head[4:8] == b"ftyp":
+        return "a HEIC or AVIF image, or a video"
+    return "a web page" if head.startswith(b"<") else "not an image"
+
+
 @contextmanager
 def _failures(path: str) -> Iterator[None]:
     """Turn whatever reading *path* may raise into Unusable, where a retry would fail too, or into a failure."""
@@ -259,10 +272,10 @@ def _failures(path: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:  # the system's own
             with read_errors(path):
                 raise
-        raise Unusable(_reason(error)) from None
+        raise Unusable(_reason(error, path)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: str) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
-        return "not an image"
+        return _content(path)
     return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

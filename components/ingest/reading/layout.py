@@ -42,6 +42,8 @@ def class_folders(listing: Listing) -> dict[str, list[Entry]]:
         if top and (around := _around(listing, top[0])):
             listing.notes.append(f"the class folders are in {around}/")
         return {"": top}
+    others = [folder for folder in top if folder not in splits.values()]
+    listing.left_out |= {inside(listing, folder): "beside the splits" for folder in others if not no_class(folder)}
     listing.folders = {split: folder.path for split, folder in splits.items()}
     described = [f"{inside(listing, folder)}/ is the {MEANING[split]} split" for split, folder in splits.items()]
     listing.notes.append(", ".join(described))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from components.ingest.reading.unusable_files import UnusableFile
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
 EXPECTED = "PNG, JPEG, WebP, BMP or TIFF files"
 MAX_BYTES = 512 * 2**20
 SPLITS = ("train", "validation", "test")

@@ -233,6 +233,16 @@ def test_classes_are_found_below_folders_that_hold_nothing_else(tmp_path: Path, 
     assert sorted(listing.ignored) == sorted([".DS_Store", "README.md", "__MACOSX", f"{around}/LICENSE"])
 
 
+def test_folders_beside_the_splits_are_named(tmp_path: Path) -> None:
+    """Images without classes, for instance, which a competition brings."""
+    touch(*(tmp_path / split / name / "0.png" for split in ("train", "valid") for name in ("cat", "dog")))
+    touch(tmp_path / "test" / "0.png")
+    (tmp_path / "mlruns").mkdir()
+    listing = list_images(tmp_path)
+    assert listing.notes == ["train/ is the training split, valid/ is the test split"]
+    assert listing.left_out == {"test": "beside the splits"}
+
+
 def test_a_single_class_is_no_folder_around_others(tmp_path: Path) -> None:
     """A folder of images is a class, whatever folders lie in it."""
     touch(tmp_path / "cat" / "0.png", tmp_path / "cat" / "more" / "1.png", tmp_path / "cat" / "most" / "2.png")

@@ -311,10 +311,12 @@ def png(width: int, height: int, data: bytes = b"") -> bytes:
 
 BAD = {
     "not an image": (b"this is text", "not an image"),
-    "empty": (b"", "not an image"),
+    "empty": (b"", "empty"),
     "truncated": (png(6, 5, bytes(35))[:45], "image file is truncated"),
     "damaged": (png(6, 5, bytes(35)).replace(b"IDAT\x78", b"IDAT\x79"), "broken data stream"),
-    "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "not an image"),
+    "another format": (b"GIF89a\x01\x00\x01\x00\x00\x00\x00;", "a GIF image"),
+    "photograph of a telephone": (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "a HEIC or AVIF image, or a video"),
+    "page of an error": (b"\n<!DOCTYPE html><html>404</html>", "a web page"),
     "decompression bomb": (png(10_000, 10_001), "10,000 x 10,001 pixels; expected at most 100,000,000"),
     "decompression bomb that Pillow refuses": (png(50_000, 50_000), "too many pixels; expected at most 100,000,000"),
 }
