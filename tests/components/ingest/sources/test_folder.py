@@ -510,7 +510,7 @@ def test_large_images_are_decoded_one_at_a_time() -> None:
                 done.put(name)
                 held.wait(10)
 
-        thread = threading.Thread(target=run)
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
         return thread
 
