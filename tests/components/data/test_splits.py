@@ -97,3 +97,19 @@ def test_images_that_do_not_fit_are_refused(tmp_path: Path, images: splits.Image
     with pytest.raises(ValueError, match="expected uint8"), SplitWriter(tmp_path / "split", SHAPE) as out:
         out.add(images, labels)
     assert not (tmp_path / "split" / "labels.npy").exists()
+
+
+def test_taking_images_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has images of many shards, and the next one of the same."""
+    split, images, _ = written(tmp_path / "split", [12], per_shard=3)
+    opened: list[int] = []
+    original = Split._open
+
+    def recorded(self: Split, shard: int) -> splits.Images:
+        opened.append(shard)
+        return original(self, shard)
+
+    monkeypatch.setattr(Split, "_open", recorded)
+    for indices in (np.array([11, 0, 5]), np.array([1, 4, 10, 7])):
+        np.testing.assert_array_equal(split.take(indices), images[indices])
+    assert sorted(opened) == [0, 1, 2, 3]
