@@ -1,8 +1,8 @@
 """What transfer learning is worth: python -m benchmarks.transfer [SEEDS], with MNIST_DIR set.
 
 Pretrains the network cnn_bn on MNIST's digits 0 to 4, then trains it on few images of the digits 5 to 9: from scratch,
-and from the pretrained weights with frozen epochs and fine-tuning. Prints a row of the accuracy on the 4,861 test images
-of 5 to 9 for each number of images a class, as mean (lowest to highest) over the seeds.
+and from the pretrained weights with frozen epochs and fine-tuning. Prints a row for each number of images a class: the
+accuracy on the 4,861 test images of 5 to 9, as mean (lowest to highest) over the seeds.
 """
 
 import json

@@ -7,6 +7,9 @@
 - Images are resized by the filter ingest.resize. Where the aspect ratio differs, ingest.fit decides: `pad` keeps all of
   the image and repeats its edge pixels around it, `crop` fills the frame and cuts off what is outside of its centre,
   `stretch` changes the aspect ratio.
+
+simplejpeg 1.9 decodes a JPEG of 500 x 375 to the same pixels in half of Pillow's time, but Pillow has to convert them
+before it resizes them: together that was 0.9 to 1.04 times as fast as Pillow alone, so simplejpeg is not used.
 """
 
 import hashlib
