@@ -7,6 +7,7 @@ A file can change and an alias moves, so the recipe of train holds the sha256 of
     champion, 3  the model.keras of a registered version
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from components.models.imagenet import ImagenetFile
 from components.progress import say
 from components.registry.client import Registry
 from components.settings.sections import IMAGENET, NO_WEIGHTS, Params
-from components.system.files import sha256_of_file
+from components.system.files import sha256_of_file, write_atomically
 from components.system.stat_cache import StatCache
 from pipeline import teacher
 from pipeline.home import Home
@@ -62,7 +63,7 @@ def _of_file(file: Path, home: Home) -> InitialWeights:
 
 
 def _imagenet(params: Params) -> Path:
-    """The file of the ImageNet weights of the network, downloaded by Keras where it is missing."""
+    """The file of the ImageNet weights of the network, in Keras' folder; downloaded where it is missing."""
     files = {known for network in params.train.networks if (known := imagenet_file(network))}
     if len(files) != 1:
         raise ConfigError(
@@ -83,21 +84,30 @@ def _keras_home() -> Path:
 
 
 def _download(file: ImagenetFile, path: Path) -> None:
-    from components.ingest.reading.network import reason, why_unreachable
+    """Download *file* to *path*, whole or not at all; Keras' own download would print to the standard output."""
+    from components.ingest.reading import network
 
-    if problem := why_unreachable(file.url, SECONDS):
+    problem = network.why_unreachable(file.url, SECONDS)
+    if problem is None:
+        say(f"  downloading {file.name} ({file.size / 1e6:.0f} MB) to {path.parent}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, _checked(file, network.download(file.url, file.size)))
+        except OSError as error:
+            problem = error
+    if problem:
         raise ConfigError(
-            f"train.weights is {IMAGENET}, and {file.url} cannot be reached ({reason(problem)}); {_by_hand(file, path)}"
+            f"train.weights is {IMAGENET}, and {file.url} cannot be downloaded ({network.reason(problem)}); "
+            f"{_by_hand(file, path)}"
         )
-    import keras
 
-    say(f"  downloading {file.name} ({file.size / 1e6:.0f} MB) to {path.parent}")
-    try:
-        keras.utils.get_file(
-            file.name, file.url, cache_subdir="models", cache_dir=str(path.parents[1]), file_hash=file.md5 or None
-        )
-    except Exception as error:  # Keras raises nothing more specific
-        raise ConfigError(f"{file.url} cannot be downloaded ({error}); {_by_hand(file, path)}") from None
+
+def _checked(file: ImagenetFile, content: bytes) -> bytes:
+    """*content*; raises ConnectionError where it is not that of *file*."""
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if len(content) != file.size or file.md5 not in ("", md5):
+        raise ConnectionError(f"the server sent {len(content):,} other bytes, md5 {md5}")
+    return content
 
 
 def _by_hand(file: ImagenetFile, path: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.models.catalog import imagenet_file
+from components.models.imagenet import ImagenetFile
 from components.registry.client import Registry
 from components.settings.sections import Params, Train
 from pipeline import config, initial_weights
@@ -63,10 +64,31 @@ def test_without_a_network_the_message_says_which_file_belongs_where(tmp_path: P
         found(tmp_path, model="efficientnet_v2_b0", weights="imagenet")
     url = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/efficientnetv2-b0_notop.h5"
     assert str(refused.value) == (
-        f"train.weights is imagenet, and {url} cannot be reached (Network is unreachable); put "
+        f"train.weights is imagenet, and {url} cannot be downloaded (Network is unreachable); put "
         f"efficientnetv2-b0_notop.h5 (24,274,472 bytes, md5 893217f2bb855e2983157299931e43ff, from {url}) into "
         f"{keras_home}/models"
     )
+
+
+@pytest.mark.parametrize("content", ["whole", "torn"])
+def test_a_missing_file_is_downloaded_whole_or_not_at_all(
+    tmp_path: Path, keras_home: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """Into the folder of Keras; other bytes than Keras' are refused and not kept."""
+    from components.ingest.reading import network
+
+    known = ImagenetFile("weights.h5", "net", 5, hashlib.md5(b"whole", usedforsecurity=False).hexdigest())
+    monkeypatch.setattr(initial_weights, "imagenet_file", lambda name: known)
+    monkeypatch.setattr(network, "why_unreachable", lambda url, seconds: None)
+    monkeypatch.setattr(network, "download", lambda url, most: content.encode())
+    if content == "whole":
+        weights = found(tmp_path, weights="imagenet")
+        assert weights
+        assert weights.file().read_bytes() == b"whole"
+        return
+    with pytest.raises(ConfigError, match=r"cannot be downloaded \(the server sent 4 other bytes"):
+        found(tmp_path, weights="imagenet")
+    assert list((keras_home / "models").iterdir()) == []
 
 
 def test_a_file_in_the_folder_of_keras_is_used(tmp_path: Path, keras_home: Path) -> None:
