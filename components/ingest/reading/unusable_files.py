@@ -50,6 +50,7 @@ def require_none(unusable: Sequence[UnusableFile], files: int, root: Path, where
     if not unusable:
         file.unlink(missing_ok=True)
         return
+    unusable = sorted(unusable, key=lambda entry: entry.path)
     _write(file, unusable)
     first = ", ".join(f"{entry.path} ({entry.reason})" for entry in unusable[:SHOWN])
     rest = ", ..." if len(unusable) > SHOWN else ""
