@@ -42,7 +42,8 @@ def find_table(listing: Listing, params: Ingest) -> Path | None:
             raise SourceError(f"ingest.labels is {params.labels!r}; expected {expected}")
         return chosen
     folders = top_folders(listing)
-    table = next(filter(None, map(_usual_table, [root, *(Path(folder.path) for folder in folders)])), None)
+    inner = folders if len(folders) == 1 else [folder for folder in folders if is_generic(folder.name)]
+    table = next(filter(None, map(_usual_table, [root, *(Path(folder.path) for folder in inner)])), None)
     if table is None or not _are_classes(listing, folders):
         return table
     name = table.relative_to(root)

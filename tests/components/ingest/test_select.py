@@ -78,15 +78,16 @@ def test_names_are_short_and_safe(tmp_path: Path) -> None:
         ("dataset-v2", "dataset-v2"),
         ("birds.zip", "birds"),
         ("sign/archive.tar.gz", "sign"),
-        ("HOME/pictures", "pictures"),
-        ("HOME/pictures/animals", "animals"),
+        ("HOME/ada/pictures", "pictures"),
+        ("HOME/ada/pictures/animals", "animals"),
+        ("home/bob/images", "images"),
     ],
 )
 def test_the_name_is_that_of_the_folder_that_means_something(
     monkeypatch: pytest.MonkeyPatch, folder: str, expected: str
 ) -> None:
     """Not of one that is called like thousands of others, nor of a user; where nothing means anything, of itself."""
-    monkeypatch.setattr(Path, "home", lambda: Path("/HOME"))
+    monkeypatch.setattr(Path, "home", lambda: Path("/HOME/ada"))
     assert naming.source_name(Path("/") / folder) == expected
 
 
