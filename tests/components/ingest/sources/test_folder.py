@@ -17,7 +17,7 @@ from PIL import Image
 
 from components.errors import ConfigError, DataRejected, Unavailable
 from components.ingest import select
-from components.ingest.reading import decode_workers, image_files, unusable_files
+from components.ingest.reading import decode_workers, decoding, image_files, unusable_files
 from components.ingest.reading.image_source import Preview
 from components.ingest.sources import folder
 from components.settings.sections import Ingest
@@ -289,6 +289,26 @@ def test_a_preview_is_what_reading_gives(tmp_path: Path, monkeypatch: pytest.Mon
     assert select.preview(params, cache) == preview
     assert folder.preview(replace(params, image_size=8, channels=1), cache).shape == (8, 8, 1)
     assert select.preview(Ingest(source="digits"), cache) is None
+
+
+def test_only_what_can_be_read_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one version of a library cannot read, another one may."""
+    images_of(tmp_path / "pets", 3)
+    (tmp_path / "pets" / "cat" / "bad.png").write_bytes(b"text")
+    monkeypatch.setattr(stat_cache, "SETTLED_NS", -(10**12))
+    surveyed: list[str] = []
+    survey = decoding.survey
+
+    def watched(paths: Sequence[str]) -> decoding.Surveyed:
+        surveyed.extend(Path(path).name for path in paths)
+        return survey(paths)
+
+    monkeypatch.setattr(decoding, "survey", watched)
+    for expected in (7, 1):
+        surveyed.clear()
+        assert folder.preview(Ingest(source=str(tmp_path / "pets")), tmp_path / "cache").images == 6
+        assert len(surveyed) == expected
+    assert surveyed == ["bad.png"]
 
 
 def test_a_preview_counts_the_splits_of_the_folder(tmp_path: Path) -> None:
