@@ -165,9 +165,7 @@ def _shape(builder: Builder, own: tuple[int | None, ...], images: int, params: I
     first = builder.as_dataset(split=f"train[:{SAMPLE}]", as_supervised=True).as_numpy_iterator()
     sizes = Counter(image.shape[:2] for image, _ in first)
     shape = target_shape((*image_shape(sizes, images), 1 if channels in (1, 2) else 3), params)
-    return shape, [
-        f"by the first {sum(sizes.values()):,} images, {note}" for note in summaries.sizes(sizes, shape, params)
-    ]
+    return shape, [f"in a sample, {note}" for note in summaries.sizes(sizes, shape, params)]
 
 
 def _blocks(
