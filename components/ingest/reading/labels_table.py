@@ -109,7 +109,7 @@ def _parquet(table: Path) -> Iterator[Any]:
     with read_errors(table), open_regular(table) as source:
         try:
             yield pq.ParquetFile(source)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, ValueError, OSError) as error:  # text that is no UTF-8 is a ValueError
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             reason = " ".join(str(error).split())[:100]

@@ -7,6 +7,7 @@ Images and tables of labels are unpacked; of any other file the name alone, so t
 Links, devices, names that lead out of the archive, encryption, and far more bytes than the archive has are refused.
 """
 
+import errno
 import gzip
 import hashlib
 import io
@@ -35,6 +36,7 @@ from components.system.files import open_regular
 ALWAYS_FINE = 2 * 2**30  # bytes that any archive may unpack to
 BETWEEN_MEMBERS = 2**26  # bytes of a tar archive that are not a file: headers, and what is between them
 CHUNK = 2**20
+OF_NAMES = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ)  # errors that a damaged directory or name leads to
 GZIP = b"\x1f\x8b"
 DRAFT_DIED = 86_400.0  # seconds after which no process can still be unpacking
 
@@ -146,6 +148,11 @@ def _archive_errors(archive: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         name = Path(str(error.filename)).name
         raise DataRejected(f"{archive} holds {name!r} twice, as a file or a folder; pack it again") from None
+    except OSError as error:
+        if error.errno not in OF_NAMES:
+            raise
+        reason = "it names a place or a file that cannot be"
+        raise DataRejected(f"{archive} cannot be unpacked: {reason}; pack it again, or unpack it yourself") from None
 
 
 def _zip_members(file: BinaryIO) -> Iterator[Member]:

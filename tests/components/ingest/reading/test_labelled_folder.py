@@ -74,8 +74,10 @@ def test_the_likeliest_of_several_tables_is_taken(root: Path) -> None:
     assert classes(root, labels=str(root.parent / "mine.csv")) == {"images/1.png": "a", "images/2.png": "b"}
 
 
-def write_parquet(root: Path, columns: "dict[str, list[object]]") -> None:
+def write_parquet(root: Path, columns: "dict[str, list[object]]", damage: tuple[bytes, bytes] = (b"", b"")) -> None:
     pq.write_table(pa.table(columns), root / "labels.parquet")
+    content = (root / "labels.parquet").read_bytes()
+    (root / "labels.parquet").write_bytes(content.replace(*damage) if damage[0] else content)
 
 
 TABLES: dict[str, Callable[[Path], object]] = {
@@ -193,6 +195,10 @@ def test_all_kinds_of_faults_are_one_message(root: Path) -> None:
     [
         (lambda path: path.write_bytes(b"PAR1" + bytes(100) + b"PAR1"), "cannot be read as Parquet"),
         (lambda path: path.write_text("file,label"), "cannot be read as Parquet"),
+        (
+            lambda path: write_parquet(path.parent, {"file": ["caf_.png"], "label": ["a"]}, (b"caf_", b"caf\xe9")),
+            "cannot be read as Parquet ('utf-8' codec can't decode",
+        ),
         (
             lambda path: write_parquet(path.parent, {"image": [{"bytes": b"x"}], "label": ["cat"]}),
             "the column image holds struct<bytes: binary>; expected text or whole numbers",

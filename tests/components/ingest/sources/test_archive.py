@@ -182,6 +182,16 @@ def encrypted(folder: Path) -> Path:
     return path
 
 
+def misplaced(folder: Path) -> Path:
+    """A zip file whose directory says that its first file begins before the archive."""
+    path = pack(folder / "bad.zip", FILES)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (int.from_bytes(data[end + 16 : end + 20], "little") + 100).to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
 def text(kind: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         (folder / f"x{kind}").write_text("this is text")
@@ -214,6 +224,8 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "text as zip": (text(".zip"), "cannot be unpacked: File is not a zip file"),
     "text as tar": (text(".tar"), "cannot be unpacked: "),
     "text as tar.gz": (text(".tar.gz"), "cannot be unpacked: "),
+    "a name that is too long": (packed("x.tar", f"a/{'x' * 300}.png"), "it names a place or a file that cannot be"),
+    "a directory out of place": (misplaced, "it names a place or a file that cannot be; pack it again"),
     "no class": (packed("x.zip", "README"), "x.zip, expected to hold FOLDER/CLASS/"),
 }
 
