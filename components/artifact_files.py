@@ -226,9 +226,13 @@ class CalibrationBin(TypedDict):
 
 
 class Mistake(TypedDict):
-    """One image that was misclassified: its index in the split, two class numbers, the predicted probability."""
+    """One image that was misclassified: its index in the split, two class numbers, the predicted probability.
+
+    *file* is its path below the folder of images, where the source is one.
+    """
 
     index: int
+    file: NotRequired[str]
     truth: int
     predicted: int
     probability: float

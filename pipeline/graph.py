@@ -152,7 +152,8 @@ def _assist_train(context: StageContext) -> None:
 def _evaluate(context: StageContext) -> Facts:
     from components.evaluate.stage import evaluate
 
-    return evaluate(context.path("normalize"), context.path("train"), context.out, context.params.evaluate)
+    normalize, train, ingest = (context.path(stage) for stage in ("normalize", "train", "ingest"))
+    return evaluate(normalize, train, context.out, context.params.evaluate, ingest)
 
 
 def _check_evaluate(context: StageContext) -> Verdict:
@@ -219,7 +220,7 @@ STAGES: dict[str, Stage] = {
     ),
     "normalize": Stage(_normalize, reads=("ingest",), after=("validate",), runtime=("numpy",)),
     "train": Stage(_train, assist=_assist_train, reads=("normalize",), runtime=TENSORFLOW),
-    "evaluate": Stage(_evaluate, check=_check_evaluate, reads=("normalize", "train"), runtime=TENSORFLOW),
+    "evaluate": Stage(_evaluate, check=_check_evaluate, reads=("ingest", "normalize", "train"), runtime=TENSORFLOW),
     "register": Stage(_register, reads=("normalize", "train", "evaluate"), effect=True),
     "export": Stage(
         _export,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.artifact_files import ClassScores, Metrics, Slice
+from components.artifact_files import ClassScores, Metrics, Mistake, Slice, Suspects
 from components.errors import ModelRejected
 from components.evaluate import baseline, diagnosis, wear
 from components.findings import Finding
@@ -16,6 +16,7 @@ from components.settings.sections import Gate, Train
 
 REJECTION = ModelRejected
 MIN_SUPPORT = 5  # test images of a class of which a model has to recognize at least one
+MOST_NAMED = 5  # files among the mistakes and the suspected labels
 MOST_LISTED = 3  # of the classes or slices below a bound, the worst ones; the others are counted
 LOOK = "look at the mistakes: python -m pipeline report"
 
@@ -26,12 +27,38 @@ def check(evaluate: Path, train: Path, training: Train, gate: Gate, judged: int 
     *judged* is the number of models, this one too, that the test split has judged.
     """
     metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
+    suspects: Suspects = json.loads((evaluate / "suspects.json").read_bytes())
     return [
         *check_bounds(metrics, gate),
         *diagnosis.warnings(diagnosis.read(train, metrics, training, gate)),
         *_wear(metrics, judged),
         *_no_bound(metrics, gate),
+        *_files(metrics, suspects),
     ]
+
+
+def _files(metrics: Metrics, suspects: Suspects) -> list[Finding]:
+    """Notes that name the first files among the mistakes and the suspected labels; none for other sources."""
+    classes, wrong = metrics["classes"], metrics["n"] - metrics["correct"]
+    doubtful = sum(split["suspects"] for split in suspects["splits"].values())
+    groups = (
+        (f"{wrong:,} of {metrics['n']:,} test images are misclassified", wrong, metrics["mistakes"]),
+        (f"{doubtful:,} labels are suspected to be wrong", doubtful, suspects["suspects"]),
+    )
+    return [
+        Finding("note", f"{text}: {_listed([_named(mistake, classes) for mistake in listed[:MOST_NAMED]], count)}")
+        for text, count, listed in groups
+        if listed and "file" in listed[0]
+    ]
+
+
+def _named(mistake: Mistake, classes: Sequence[str]) -> str:
+    truth, predicted = classes[mistake["truth"]], classes[mistake["predicted"]]
+    return f"{mistake.get('file', '')} ({truth!r} -> {predicted!r}, {percent(mistake['probability'], 0)})"
+
+
+def _listed(names: Sequence[str], count: int) -> str:
+    return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
 def check_bounds(metrics: Metrics, gate: Gate) -> list[Finding]:

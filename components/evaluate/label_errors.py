@@ -38,10 +38,10 @@ def suspect(labels: Labels, probabilities: Probabilities, bounds: NDArray[np.flo
     return suspects, suggested[suspects]
 
 
-def find(held_out: dict[str, tuple[Labels, Probabilities]], most: int) -> Suspects:
+def find(held_out: dict[str, tuple[Labels, Probabilities]]) -> Suspects:
     """The content of suspects.json, from labels (N,) and probabilities (N, classes) of each held-out split.
 
-    Every suspect is counted; the *most* suspect ones of all splits together are listed.
+    The suspects of all splits are listed together, the most suspect first.
     """
     names = list(held_out)
     labels = np.concatenate([labels for labels, _ in held_out.values()])
@@ -52,7 +52,7 @@ def find(held_out: dict[str, tuple[Labels, Probabilities]], most: int) -> Suspec
     counts = np.bincount(splits, minlength=len(names)).tolist()
     listed = [
         _suspect(names[split], int(image - starts[split]), int(labels[image]), int(other), probabilities[image])
-        for image, other, split in zip(images[:most], suggested[:most], splits[:most], strict=True)
+        for image, other, split in zip(images, suggested, splits, strict=True)
     ]
     sizes = np.diff(starts).tolist()
     return {

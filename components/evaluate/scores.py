@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def classification_scores(truth: Labels, probabilities: Probabilities, classes: list[str], mistakes: int) -> Scores:
-    """Measures of *probabilities* (N, classes) against *truth* (N,), and the *mistakes* most confident mistakes."""
+def classification_scores(truth: Labels, probabilities: Probabilities, classes: list[str]) -> Scores:
+    """Measures of *probabilities* (N, classes) against *truth* (N,), and every mistake, the most confident first."""
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = predicted == truth
@@ -40,7 +40,7 @@ def classification_scores(truth: Labels, probabilities: Probabilities, classes: 
         "per_class": _per_class(matrix, classes),
         "confidence": _confidence(confidence, right),
         "confusion": matrix.tolist(),
-        "mistakes": _most_confident_mistakes(truth, predicted, confidence, mistakes),
+        "mistakes": _mistakes(truth, predicted, confidence),
     }
 
 
@@ -68,10 +68,10 @@ def _confidence(confidence: Floats, right: Flags) -> Confidence:
     return {"separation": metrics.separation(confidence, right), "right": medians[0], "wrong": medians[1]}
 
 
-def _most_confident_mistakes(truth: Labels, predicted: Labels, confidence: Floats, most: int) -> list[Mistake]:
-    """The *most* confident mistakes, the most confident first; of equal ones the first in the split."""
+def _mistakes(truth: Labels, predicted: Labels, confidence: Floats) -> list[Mistake]:
+    """The mistakes, the most confident first; of equal ones the first in the split."""
     wrong = np.flatnonzero(predicted != truth)
     return [
         {"index": int(i), "truth": int(truth[i]), "predicted": int(predicted[i]), "probability": float(confidence[i])}
-        for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+        for i in wrong[np.argsort(-confidence[wrong], kind="stable")]
     ]

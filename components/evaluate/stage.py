@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from components.artifact_files import Corruptions, Metrics, NormalizedData, Suspects, Training, TrainSummary
+from components.data import problems
+from components.data.problems import Problem
 from components.data.splits import Split
 from components.errors import ModelRejected
 from components.evaluate import corruptions, label_errors, scores, slices
+from components.evaluate.image_files import NormalizedFiles
+from components.evaluate.problem_rows import named_rows
 from components.formatting import percent, points
 from components.models.prediction import Predictor, Probabilities, keras_predictor, predict
 from components.models.saving import read_model
@@ -23,13 +27,16 @@ from components.settings.sections import Evaluate
 IN_FACTS = ("accuracy", "n", "baseline", "loss", "macro_f1", "expected_calibration_error", "corruption_error")
 
 
-def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[str, object]:
+def evaluate(
+    normalize: Path, train: Path, out: Path, params: Evaluate, ingest: Path | None = None
+) -> dict[str, object]:
     """Predict every test image from its raw pixels and measure; write to *out*
 
         metrics.json     everything measured on the test split, see components.artifact_files.Metrics
         corruptions.json misclassified corrupted images (components.evaluate.corruptions); not written where
                          evaluate.corruption_images is 0
         suspects.json    suspected label errors of the test and the validation split (components.evaluate.label_errors)
+        problems.csv     every mistake and every suspect, by their files where *ingest* knows them
         predictions.npy  float32 (N, classes), probabilities in the order of the test split
 
     The figures are drawn from these files (components.evaluate.figures.draw), outside the key of this stage. The
@@ -37,11 +44,12 @@ def evaluate(normalize: Path, train: Path, out: Path, params: Evaluate) -> dict[
     Raises ModelRejected where the model predicts NaN or infinity.
     """
     start = time.perf_counter()
-    evaluation = measure(normalize, train, params)
+    evaluation = measure(normalize, train, params, NormalizedFiles(ingest, normalize))
     seconds = time.perf_counter() - start
     np.save(out / "predictions.npy", evaluation.probabilities)
     _write(out / "metrics.json", evaluation.metrics)
     _write(out / "suspects.json", evaluation.suspects)
+    problems.write(evaluation.problems, out)
     if evaluation.corruptions:
         _write(out / "corruptions.json", evaluation.corruptions)
     metrics = evaluation.metrics
@@ -66,10 +74,11 @@ class Evaluation:
     metrics: Metrics
     probabilities: Probabilities
     suspects: Suspects
+    problems: list[Problem]
     corruptions: Corruptions | None
 
 
-def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
+def measure(normalize: Path, train: Path, params: Evaluate, files: NormalizedFiles | None = None) -> Evaluation:
     """Everything that is measured; memory is bounded by a block of images and the predictions."""
     fitted, validation, test = (Split(normalize / part) for part in ("train", "validation", "test"))
     data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
@@ -78,9 +87,16 @@ def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
     model = keras_predictor(keras_model)
     probabilities, guesses = _predict(model, test, "test"), _predict(model, validation, "validation")
     held_out = {"test": (test.labels, probabilities), "validation": (validation.labels, guesses)}
-    suspects = label_errors.find(held_out, params.suspects)
+    suspects = label_errors.find(held_out)
     corrupted = corruptions.measure(test, model, params.corruption_images) if params.corruption_images else None
-    of_test = scores.classification_scores(test.labels, probabilities, data["classes"], params.mistakes)
+    of_test = scores.classification_scores(test.labels, probabilities, data["classes"])
+    rows = named_rows(
+        files or NormalizedFiles(None, normalize), of_test["mistakes"], suspects["suspects"], data["classes"]
+    )
+    of_test["mistakes"], suspects["suspects"] = (
+        of_test["mistakes"][: params.mistakes],
+        suspects["suspects"][: params.suspects],
+    )
     metrics: Metrics = {
         **of_test,  # type: ignore[typeddict-item]  # which has no corruption_error
         "train_accuracy": summary["train_accuracy"],
@@ -96,7 +112,7 @@ def measure(normalize: Path, train: Path, params: Evaluate) -> Evaluation:
         metrics["validation_calibration_error"] = calibration["error"]
     if corrupted:
         metrics["corruption_error"] = corrupted["mean_error"]
-    return Evaluation(metrics, probabilities, suspects, corrupted)
+    return Evaluation(metrics, probabilities, suspects, rows, corrupted)
 
 
 def _training(summary: TrainSummary) -> Training:

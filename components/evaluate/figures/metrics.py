@@ -16,6 +16,7 @@ from components.plotting import BLUE, INK, ORANGE, PALE, canvas, short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FILE_LETTERS = 15
 MOST_NUMBERED = 20  # classes up to which every cell of the confusion matrix shows its count
 
 
@@ -117,11 +118,15 @@ def paste(axes: "Axes", image: NDArray[np.uint8], x: float, y: float) -> None:
 
 
 def _captions(wrong: Sequence[Mistake], classes: Sequence[str]) -> list[str]:
-    """One line, as in "7 → 1  99 %", or three where any name is longer than two characters."""
+    """One line, as in "7 → 1  99 %", or three where a class name is longer than two characters; then the file."""
     pairs = [(short(classes[mistake["truth"]]), short(classes[mistake["predicted"]])) for mistake in wrong]
     percents = [int(100 * mistake["probability"]) for mistake in wrong]  # rounded down: 99.7 % is not yet certain
     template = "{} → {}  {} %" if all(len(a + b) <= 4 for a, b in pairs) else "{}\n→ {}\n{} %"
-    return [template.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
+    captions = [template.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
+    if not any("file" in mistake for mistake in wrong):
+        return captions
+    names = [short(Path(mistake.get("file", "")).name, FILE_LETTERS) for mistake in wrong]
+    return [f"{caption}\n{name}" for caption, name in zip(captions, names, strict=True)]
 
 
 def _sentence(text: str, path: Path) -> None:

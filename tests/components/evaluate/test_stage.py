@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from components.data import problems
+from components.data.splits import SplitWriter
 from components.errors import ModelRejected
+from components.evaluate.check import check
 from components.evaluate.stage import evaluate
 from components.models.prediction import BATCH_SIZE
-from components.settings.sections import Evaluate
+from components.settings.sections import Evaluate, Gate, Train
 from pipeline.store.code_hash import code_hashes
 from tests.support.brightness_model import CLASSES, brightness_model, contents, write_normalize, write_training
 
 # Keras saves through h5py by an array protocol that NumPy 2 is about to drop
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
+SIDES = (("test", "out"), ("validation", "in"))
 N = BATCH_SIZE + 37  # a whole batch and a part of one
 
 
@@ -86,6 +90,37 @@ def test_the_mistakes_are_the_most_confident_ones(inputs: tuple[Path, Path], eva
         assert probabilities[mistake["index"]].argmax() == mistake["predicted"] == 1
 
 
+def test_mistakes_and_suspects_are_named_by_their_files(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """All of them in problems.csv, those that are drawn in metrics.json and suspects.json, the first five in a note.
+
+    Test images keep the order of ingest; images of validation are found there by their content.
+    """
+    normalize = tmp_path / "normalize"
+    grey, labels = np.array([250, 5, 10, 240, 245, *range(20, 25), 200, 3], np.uint8), np.ones(12, np.int64)
+    labels[[1, 2, 5, 6, 7, 8, 9, 11]] = 0
+    labels[[0, 1]] = 0, 1
+    write_normalize(normalize, grey, labels)
+    ingest, order = tmp_path / "ingest", np.arange(12)[::-1]
+    for name, indices in (("train", order), ("test", np.arange(12))):
+        with SplitWriter(ingest / name, (4, 4, 1)) as split:
+            split.add(np.broadcast_to(grey[indices, None, None, None], (12, 4, 4, 1)), labels[indices])
+    files = {"train": [f"in/{i}.png" for i in order], "test": [f"out/{i}.png" for i in range(12)]}
+    (ingest / "files.json").write_text(json.dumps(files))
+    (tmp_path / "out").mkdir()
+    evaluate(normalize, inputs[1], tmp_path / "out", Evaluate(mistakes=1, suspects=2, corruption_images=0), ingest)
+    rows = problems.read(tmp_path / "out")
+    assert {(row.image.split, row.image.file, row.problem) for row in rows} == {
+        *(("test", f"out/{i}.png", "mistake") for i in (0, 1)),
+        *((split, f"{folder}/{i}.png", "suspected-label") for i in (0, 1) for split, folder in SIDES),
+    }
+    assert rows[0].detail.startswith("predicted 'bright' with a probability of 100.0 %")
+    assert [mistake["file"] for mistake in metrics_of(tmp_path / "out")["mistakes"]] == ["out/0.png"]
+    findings = check(tmp_path / "out", inputs[1], Train(), Gate())
+    notes = [finding.text for finding in findings if finding.severity == "note"]
+    assert notes[0] == "2 of 12 test images are misclassified: out/0.png ('dark' -> 'bright', 100 %) and 1 more"
+    assert notes[1].startswith("4 labels are suspected to be wrong: ")
+
+
 def test_the_same_inputs_give_the_same_bytes_in_another_process(
     inputs: tuple[Path, Path], evaluated: Path, tmp_path: Path
 ) -> None:
@@ -98,7 +133,9 @@ def test_the_same_inputs_give_the_same_bytes_in_another_process(
     subprocess.run([sys.executable, "-c", script, *map(str, (*inputs, tmp_path))], check=True)
 
     assert contents(tmp_path) == contents(evaluated)
-    assert set(contents(tmp_path)) == {"corruptions.json", "metrics.json", "predictions.npy", "suspects.json"}
+    assert set(contents(tmp_path)) == {
+        *("corruptions.json", "metrics.json", "predictions.npy", "problems.csv", "suspects.json"),
+    }
 
 
 def test_a_model_that_predicts_nan_is_rejected(inputs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -369,7 +369,7 @@ def test_a_model_without_a_mistake_says_so(tmp_path: Path) -> None:
     page = Page(page_of(full(tmp_path, ["a", "b"], wrong=0), tmp_path))
     assert "No image was misclassified." in page.text
     assert "interval 99.96 to 100.00 %" in page.text
-    assert "with the index of each test image" not in page.text
+    assert "with the file or the index of each test image" not in page.text
 
 
 def test_a_changed_setting_stands_out(tmp_path: Path) -> None:
