@@ -14,6 +14,7 @@ from components.registry.client import Registry
 from components.settings.sections import Params
 from pipeline import initial_weights, summary
 from pipeline import teacher as teachers
+from pipeline.changes import since_last_ingest
 from pipeline.config import chosen, flat
 from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
@@ -35,8 +36,7 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     with storage_errors(home.root), recorded(params, home, name or new_run()) as runner:
         home.store.sweep()
         for stage in STAGES:
-            done = runner.run_stage(stage, force=stage in force)
-            say(summary.line(done, runner.facts[stage]))
+            _announce(runner.run_stage(stage, force=stage in force), runner)
             if stage == until:
                 break
     return runner
@@ -50,11 +50,18 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str
     home.prepare()
     with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
         done = runner.run_stage(stage)
-        say(summary.line(done, runner.facts[stage]))
+        _announce(done, runner)
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
     facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
     of_run = ("run", "source", "accuracy", "model", "promotion", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
+
+
+def _announce(done: Done, runner: Runner) -> None:
+    say(summary.line(done, runner.facts[done.stage]))
+    if done.stage == "ingest" and (changes := since_last_ingest(runner)):
+        runner.record.changes = changes
+        say(f"  {changes}")
 
 
 @contextmanager

@@ -71,6 +71,7 @@ class RunRecord:
     git_commit: str = ""
     report: str = ""
     mlflow_run: str = ""
+    changes: str = ""  # of the files in the folder of images, since an earlier run ingested it
     accuracy: float | None = None
     model: Model = field(default_factory=Model)  # empty before it is registered
     promotion: Promotion = field(default_factory=Promotion)  # empty before promote ended

@@ -46,6 +46,7 @@ def ingest(
           validation/  ...  where the source has such a split of its own
           source.json  source, name, classes, shape, images per split, fingerprint, sha256 of the source's files
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
+          sha256.json  the hash of each of these files, by its path
 
     *fingerprint* is what `select.fingerprint` returned for the same *cache*; *accept* may reject the classes before any
     image is decoded. Raises SourceUnreachable where something else was read, and DataRejected where the images cannot
@@ -77,6 +78,7 @@ def ingest(
     _dump(out / "source.json", provenance)
     if source.files:
         _dump(out / "files.json", source.files)
+        _dump(out / "sha256.json", source.hashes)
     return _facts(source, counts, started)
 
 

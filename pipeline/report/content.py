@@ -50,6 +50,7 @@ class Report:
     git_commit: str = ""
     commands: Sequence[str] = ()
     clean: str = ""
+    changes: str = ""
     comparison: Facts | None = None
 
 
@@ -79,6 +80,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         git_commit=record.git_commit,
         commands=_commands(record),
         clean=clean_command(record.source),
+        changes=record.changes,
         comparison=runner.facts.get("promote", {}).get("comparison"),
     )
 

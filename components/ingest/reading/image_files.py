@@ -84,6 +84,7 @@ def open_images(
         fingerprint=lambda: fingerprint(contents.hashes),
         origin=listing.where,
         files=contents.files,
+        hashes=contents.hashes,
         drawn=drawn,
         notes=[
             *listing.notes,

@@ -41,6 +41,7 @@ class ImageSource:
     fingerprint  identifies what was read, in the form of the source's own `fingerprint` *
     sha256       file -> hash of its decompressed bytes, where the source consists of few files *
     files        split -> relative path of each image in order, where every image is a file *
+    hashes       path -> sha256 of each of these files *
     origin       where the images come from
     version      of the data set, where it has one
     drawn        who drew the test split, where the source has none of its own *
@@ -57,6 +58,7 @@ class ImageSource:
     version: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
     drawn: SplitByContent | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

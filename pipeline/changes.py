@@ -1,0 +1,83 @@
+"""What changed in a folder of images since an earlier run ingested it: files added, removed, relabelled, replaced."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from components.formatting import thousands
+from pipeline.home import Home
+from pipeline.run_record import RunRecord, records
+from pipeline.runner import Runner
+from pipeline.store.artifact import Artifact
+
+T = TypeVar("T")
+
+
+class LabelledFile(NamedTuple):
+    sha256: str
+    label: str
+
+
+Files = dict[str, LabelledFile]  # by path
+
+
+def since_last_ingest(runner: Runner) -> str:
+    """ "since run 20261126-...: 200 added, 3 removed, 1 relabelled"; "" where nothing changed or no run is known.
+
+    It is looked for only where this run has ingested: a run with nothing to do reads no other record.
+    """
+    done = runner.record.done("ingest")
+    if done is None or not done.made or not (now := _files(Path(done.path))):
+        return ""
+    for record in records(runner.home):
+        artifact = _earlier(record, runner.record, runner.home)
+        if artifact and artifact.key != done.key and (then := _files(artifact.path)):
+            counts = differences(then, now)
+            changed = ", ".join(f"{thousands(count)} {what}" for what, count in counts.items() if count)
+            return f"since run {record.run}: {changed or 'no file changed'}"
+    return ""
+
+
+def _earlier(record: RunRecord, present: RunRecord, home: Home) -> Artifact | None:
+    """The artifact of ingest of an earlier run on the same folder."""
+    ingest = record.done("ingest")
+    if record.run == present.run or record.source != present.source or ingest is None:
+        return None
+    return home.store.get("ingest", ingest.key)
+
+
+def _files(ingest: Path) -> Files:
+    """The files of the images in an artifact of ingest; empty where they are no files."""
+    if not (ingest / "sha256.json").is_file():
+        return {}
+    import numpy as np
+
+    paths: dict[str, list[str]] = json.loads((ingest / "files.json").read_bytes())
+    hashes: dict[str, str] = json.loads((ingest / "sha256.json").read_bytes())
+    classes: list[str] = json.loads((ingest / "source.json").read_bytes())["classes"]
+    return {
+        path: LabelledFile(hashes.get(path, ""), classes[label])
+        for split, of_split in paths.items()
+        for path, label in zip(of_split, np.load(ingest / split / "labels.npy").tolist(), strict=True)
+    }
+
+
+def differences(then: Files, now: Files) -> dict[str, int]:
+    """How many files were added, removed, relabelled (the same content under another label), renamed and replaced."""
+    gone, new = ({path: a[path] for path in a.keys() - b.keys()} for a, b in ((then, now), (now, then)))
+    relabelled = sum(then[path].label != now[path].label for path in then.keys() & now.keys())
+    replaced = sum(then[path].sha256 != now[path].sha256 for path in then.keys() & now.keys())
+    renamed = _in_both(Counter(gone.values()), Counter(new.values()))
+    moved = _in_both(Counter(f.sha256 for f in gone.values()), Counter(f.sha256 for f in new.values()))
+    return {
+        "added": len(new) - moved,
+        "removed": len(gone) - moved,
+        "relabelled": relabelled + moved - renamed,
+        "renamed": renamed,
+        "replaced": replaced,
+    }
+
+
+def _in_both(one: Counter[T], other: Counter[T]) -> int:
+    return (one & other).total()

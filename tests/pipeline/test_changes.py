@@ -1,0 +1,58 @@
+"""What a run says has changed in a folder of images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.changes import LabelledFile, differences
+from pipeline.cli.main import main
+
+THEN = {"a/1": LabelledFile("x", "a"), "a/2": LabelledFile("y", "a"), "b/1": LabelledFile("z", "b")}
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (THEN, {}),
+        (THEN | {"b/2": LabelledFile("w", "b"), "b/3": LabelledFile("x", "a")}, {"added": 2}),
+        ({"a/1": THEN["a/1"]}, {"removed": 2}),
+        ({**THEN, "a/1": LabelledFile("new", "a")}, {"replaced": 1}),
+        ({**THEN, "a/1": LabelledFile("x", "b")}, {"relabelled": 1}),  # in a table of labels
+        ({"b/9": LabelledFile("x", "b"), "a/2": THEN["a/2"], "b/1": THEN["b/1"]}, {"relabelled": 1}),
+        ({"a/9": LabelledFile("x", "a"), "a/2": THEN["a/2"], "b/1": THEN["b/1"]}, {"renamed": 1}),
+        (
+            {"b/9": LabelledFile("x", "b"), "a/2": THEN["a/2"], "n": LabelledFile("n", "a")},
+            {"added": 1, "removed": 1, "relabelled": 1},
+        ),
+    ],
+)
+def test_files_are_compared_by_path_content_and_label(now: dict[str, LabelledFile], expected: dict[str, int]) -> None:
+    """A file that moved to another class is relabelled, neither added nor removed."""
+    counts = differences(THEN, now)
+    assert {what: count for what, count in counts.items() if count} == expected
+
+
+def test_a_run_on_a_changed_folder_says_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against the last run of the same folder; a first run and one that reuses its ingest say nothing."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
+    rng, folder = np.random.default_rng(0), tmp_path / "pictures"
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        for i in range(80):
+            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / name / f"{i}.png")
+
+    def run() -> str:
+        assert main(["run", "--source", str(folder), "--until", "ingest"]) == 0
+        return "\n".join(line for line in capsys.readouterr().err.splitlines() if "since run" in line)
+
+    assert run() == ""
+    assert run() == ""
+    (folder / "cats/0.png").unlink()
+    (folder / "cats/1.png").rename(folder / "dogs/cat.png")
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / "dogs" / f"new{i}.png")
+    assert run().endswith(": 3 added, 1 removed, 1 relabelled")
