@@ -95,7 +95,6 @@ down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 	@$(CONTAINERS) down $(if $(VOLUMES),--volumes)
 
 mlflow: setup ## the MLflow UI of the local registry (HOST, MLFLOW_PORT)
-	@echo "http://$(HOST):$(MLFLOW_PORT)"
 	@env -u MLFLOW_TRACKING_URI $(PY) -m pipeline.mlflow_ui --host $(HOST) --port $(MLFLOW_PORT)
 
 tensorboard: setup ## TensorBoard with every training so far (HOST, TENSORBOARD_PORT)

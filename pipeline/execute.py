@@ -20,7 +20,7 @@ from pipeline.graph import STAGES, ancestors
 from pipeline.home import Home
 from pipeline.report import html
 from pipeline.report.content import report_of
-from pipeline.run_record import RunRecord, RunRecorder, git_commit, load, new_run, now
+from pipeline.run_record import Done, RunRecord, RunRecorder, git_commit, load, new_run, now
 from pipeline.runner import PublishedElsewhere, Runner
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import OF_MACHINE

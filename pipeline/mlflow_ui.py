@@ -4,6 +4,7 @@ Its tables are made before it starts, as a run makes them: a server that is kill
 a database that nothing can open.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from components.errors import Failure
 from components.progress import say
 from components.registry import database
 from components.registry.client import answering
+from components.system.ports import expect_free
 from pipeline.home import Home
 
 
@@ -34,6 +36,7 @@ def main(options: Sequence[str]) -> int:
     """Become the server; returns where the registry cannot be opened."""
     home = Home.from_environment()
     try:
+        address = _free_address(options)
         if file := database.path_of(home.tracking_uri):
             with answering(home.tracking_uri):
                 database.prepare(file)
@@ -41,8 +44,19 @@ def main(options: Sequence[str]) -> int:
     except Failure as failure:
         say(f"error: {failure}")
         return failure.exit_code
+    say(address)
     command = [sys.executable, "-m", "mlflow", "server", *options]
     os.execve(command[0], command, {**os.environ, **variables(home)})  # noqa: S606 - the program is this Python
+
+
+def _free_address(options: Sequence[str]) -> str:
+    """Where the server will be; raises ConfigError where that is taken, which MLflow would say below a traceback."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", default=5000, type=int)
+    given, _ = parser.parse_known_args(options)
+    expect_free(given.host, given.port, "MLFLOW_PORT", "make mlflow")
+    return f"http://{given.host}:{given.port}"
 
 
 if __name__ == "__main__":

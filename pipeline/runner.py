@@ -5,6 +5,7 @@ so they share artifacts, and a retry, a clear or two runs at once are harmless.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -274,7 +275,8 @@ class Runner:
 
     def _make(self, stage: str, recipe: Recipe, *, replace: bool = False) -> Artifact:
         self.before_making()
-        say(f"  {stage} ...")
+        loads = "tensorflow" in STAGES[stage].runtime and "tensorflow" not in sys.modules
+        say(f"  {stage} ...{' (loading TensorFlow first takes some seconds)' * loads}")
         name, start = key(recipe), time.monotonic()
         if self._assists(stage):
             return self._assist(stage, name)

@@ -10,7 +10,8 @@ from typing import IO
 
 from components.errors import Failure, Unavailable
 from components.progress import say
-from pipeline.airflow.standalone.preflight import are_read, expect_free
+from components.system.ports import expect_free
+from pipeline.airflow.standalone.preflight import are_read
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
 from pipeline.compose.docker_cli import ROOT, Container, Engine

@@ -1,6 +1,7 @@
 """MLflow's server on the workspace: where it is told its database is, and that this is whole before it starts."""
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,10 +39,12 @@ def test_the_server_gets_the_database_of_the_workspace(
     home.mkdir()
     monkeypatch.setenv("PIPELINE_HOME", str(home))
     monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with pytest.raises(Started):
-        mlflow_ui.main(["--port", "5000"])
+        mlflow_ui.main(["--port", str(port)])
     assert started["made"] == home / "mlflow.db"
-    assert started["arguments"] == ["-m", "mlflow", "server", "--port", "5000"]
+    assert started["arguments"] == ["-m", "mlflow", "server", "--port", str(port)]
     assert started["folder"] == home
     environment = started["environment"]
     assert isinstance(environment, dict)
@@ -61,3 +64,12 @@ def test_a_database_that_cannot_be_made_ends_with_a_sentence(
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
     assert mlflow_ui.main([]) == 1
     assert capfd.readouterr().err == "error: the database cannot be used\n"
+
+
+def test_a_taken_port_ends_with_a_sentence(started: dict[str, object], capfd: pytest.CaptureFixture[str]) -> None:
+    """And with a status that make reports, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert mlflow_ui.main(["--host", "127.0.0.1", "--port", str(port)]) == 2
+    assert f"port {port} on 127.0.0.1 cannot be listened on" in capfd.readouterr().err
+    assert started == {}

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from components.errors import Failure, StorageFailed
 from components.progress import progress, say
+from components.system.ports import expect_free
 from pipeline.airflow.standalone.environment import ROOT, USER, Local
-from pipeline.airflow.standalone.preflight import are_read, expect_free, expect_importable, expect_settings
+from pipeline.airflow.standalone.preflight import are_read, expect_importable, expect_settings
 from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.config import located, settings_file
