@@ -22,6 +22,7 @@ from components.data.splits import Images, Split
 
 EXAMPLES = 10
 FAINT_SHARE = 1 / 20
+NO_PAIRS = np.empty((0, 2), np.int64)
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
@@ -47,7 +48,7 @@ class SplitImages:
 
 
 class ProblemImages:
-    """Finds the images with a problem in both splits; `rows` grows with each method that is called."""
+    """Finds the images with a problem in all splits; `rows` grows with each method that is called."""
 
     def __init__(self, splits: Mapping[str, SplitImages], files: ImageFiles, classes: list[str]) -> None:
         self.rows: list[Problem] = []
@@ -57,7 +58,10 @@ class ProblemImages:
         split = self._splits[name]
         bound = FAINT_SHARE * pixels["deviation"] if pixels else 0.0
         faint = np.flatnonzero(~split.constant & (split.deviations < bound))
-        pairs, near = _copies(split.hashes, self._files.lengths(name, len(split.hashes))), self._near[name, name]
+        pairs, near = (
+            _copies(split.hashes, self._files.lengths(name, len(split.hashes))),
+            self._near.get((name, name), NO_PAIRS),
+        )
         conflicting = self._add_copies(name, name, pairs)
         self._add_pairs(problems.NEAR_DUPLICATE, name, name, near)
         return {
@@ -83,14 +87,14 @@ class ProblemImages:
     def _near(self) -> dict[tuple[str, str], Indices]:
         """The near duplicates within each split, and of test images in training."""
         train, test = self._splits["train"], self._splits["test"]
-        found = np.empty((0, 2), np.int64)
+        found = NO_PAIRS
         if len(test.hashes) and len(train.hashes) and train.comparable and test.comparable:
             parts = [(s.difference_hashes, s.hashes, s.deviations) for s in (train, test)]
             keys, exact, contrast = (np.concatenate(both) for both in zip(*parts, strict=True))
             found = near_pairs(keys, exact, contrast, self._read)
         start = len(train.hashes)
         in_test = found >= start
-        found -= start * in_test
+        found = found - start * in_test
         return {
             ("train", "train"): found[~in_test.any(1)],
             ("test", "test"): found[in_test.all(1)],

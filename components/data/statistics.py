@@ -17,7 +17,7 @@ statistics.json
     "duplicates": {"count", "examples": [[first, copy]]}  images that repeat an earlier one of the split
     "contradictions": {"count", "examples": [[i, j]]}     copies of an image under another label
     "near_duplicates": {"count", "examples": [[i, j]]}    components/data/near_duplicates.py
-  }, "test": {...}},
+  }, "validation": {...}, where the source has such a split, "test": {...}},
   "leaked": {"count", "examples": [[test, train], ...]}        test images that are in training too
   "near_leaked": {"count", "examples": [[test, train], ...]}   test images with a near duplicate in training
 }
@@ -53,7 +53,7 @@ from components.progress import progress
 
 EXAMPLES = problem_images.EXAMPLES
 BLOCK = 4096
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")  # validation where the source has one of its own
 
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, TokenError)  # NumPy parses a header
 
@@ -77,7 +77,8 @@ class SplitMeasured(NamedTuple):
 def compute_statistics(ingest: Path) -> Measured:
     """The statistics of the images in the artifact of *ingest*, laid out as above."""
     source: SourceFile = json.loads((ingest / "source.json").read_text(encoding="utf-8"))
-    measured = {name: split_statistics(ingest / name, source["classes"], source["shape"]) for name in SPLITS}
+    names = [name for name in SPLITS if name != "validation" or (ingest / name).is_dir()]
+    measured = {name: split_statistics(ingest / name, source["classes"], source["shape"]) for name in names}
     problems = ProblemImages(
         {name: split.images for name, split in measured.items()}, ImageFiles.of(ingest), source["classes"]
     )

@@ -177,12 +177,12 @@ def _repeated(name: str, split: SplitStatistics) -> Iterator[Finding]:
     if copies["count"]:
         yield _warning(
             f"{name}: {_affected(copies, split)} that repeat an earlier one"
-            f"{'' if name == 'test' else '; copies stay together, in training or in validation'}"
+            f"{'' if name != 'train' else '; copies stay together, in training or in validation'}"
         )
     if near["count"]:
         yield _warning(
             f"{name}: {_pairs(near)} that are nearly the same image"
-            f"{'' if name == 'test' else '; they stay, and may be in training and in validation'}"
+            f"{'' if name != 'train' else '; they stay, and may be in training and in validation'}"
         )
 
 

@@ -28,9 +28,13 @@ COLUMNS, ROWS = 6, 5
 CLASSES_PER_PAGE, PAGES = 20, 25
 TILE, GAP, LINE, MARGIN, NAME = 64, 6, 14, 16, 150
 LISTED, TEXT = 12, 300  # problems on a sheet; width of the text beside them
-HISTOGRAM_ROWS, BAR, GROUP, BARS, EDGE, HEAD = 60, 24, 66, 840, 32, 136
+HISTOGRAM_ROWS, BAR, SPACE, BARS, EDGE, HEAD = 60, 24, 18, 840, 32, 136
 BLACK, GREY, PALE, WHITE = "#222222", "#6e6e6e", "#e6e6e6", "#ffffff"
-COLOURS = {"train": "#0072B2", "test": "#E69F00"}  # safe for colour-blind readers: Okabe and Ito 2008
+COLOURS = {
+    "train": "#0072B2",
+    "validation": "#009E73",
+    "test": "#E69F00",
+}  # safe for colour-blind readers: Okabe and Ito 2008
 
 Row = tuple[str, NDArray[np.int64]]
 
@@ -129,7 +133,7 @@ def _paste(page: Image.Image, pixels: NDArray[np.uint8], corner: tuple[int, int]
 
 
 def class_histogram(statistics: Statistics) -> Image.Image:
-    """Two bars for each class, its share of the training and of the test images; of many classes, only the extremes.
+    """A bar for each class and split: its share of the images; of many classes, only the extremes.
 
     Drawn at twice its display size, for sharp screens.
     """
@@ -139,12 +143,13 @@ def class_histogram(statistics: Statistics) -> Image.Image:
     numbers = _shown(counts["train"], len(classes))
     names = {number: _cut(classes[number], 24, 2 * NAME) for number in numbers}
     left = EDGE + max(_font(24).getlength(name) for name in names.values()) + 18
-    page = Image.new("RGB", (round(left) + BARS + 220, HEAD + len(numbers) * GROUP + EDGE), WHITE)
+    group = len(counts) * BAR + SPACE
+    page = Image.new("RGB", (round(left) + BARS + 220, HEAD + len(numbers) * group + EDGE), WHITE)
     pen = ImageDraw.Draw(page)
     _legend(pen, {name: sum(of) for name, of in counts.items()}, len(numbers), len(classes))
     for row, number in enumerate(numbers):
-        top = HEAD + row * GROUP
-        pen.text((left - 16, top + BAR), names[number], BLACK, _font(24), anchor="rm")
+        top = HEAD + row * group
+        pen.text((left - 16, top + len(counts) * BAR // 2), names[number], BLACK, _font(24), anchor="rm")
         for bar, (name, of) in enumerate(counts.items()):
             count = of[number] if of else 0
             _bar(pen, (left, top + bar * BAR), count, count / max(1, sum(of)), longest, COLOURS[name])

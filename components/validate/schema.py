@@ -26,7 +26,7 @@ def infer(statistics: Statistics) -> SchemaFile:
         "classes": statistics["classes"],
         "shape": statistics["shape"],
         "dtype": DTYPE,
-        "min_images": {name: split["images"] // 2 for name, split in splits.items()},
+        "min_images": {name: split["images"] // 2 for name, split in splits.items() if name != "validation"},
         "class_shares": {
             name: round(count / total, 6)
             for name, count in zip(statistics["classes"], counts, strict=bool(counts))

@@ -228,7 +228,7 @@ def _sheets(report: Report, classes: Sequence[str]) -> list[Picture]:
 
 
 def _measured(statistics: Statistics) -> SplitTable:
-    names = ["train", "test"]
+    names: list[str] = [name for name in ("train", "validation", "test") if name in statistics["splits"]]
     splits = [statistics["splits"][name] for name in names]
     rows = [
         ("images", [thousands(split["images"]) for split in splits]),

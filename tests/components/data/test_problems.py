@@ -9,8 +9,9 @@ import numpy as np
 from components.artifact_files import Statistics
 from components.data import problems
 from components.data.problems import ImageAt, Problem
+from components.data.splits import SplitWriter
 from components.data.statistics import compute_statistics
-from tests.support.ingested_images import Part, ingested, random_images
+from tests.support.ingested_images import Part, ingested, random_images, statistics_of, validated
 from tests.support.photographs import photographs, saved_again
 
 
@@ -81,6 +82,25 @@ def test_statistics_name_the_first_files(tmp_path: Path) -> None:
     statistics, rows = measured(tmp_path / "other", train, test, files=False)
     assert "files" not in statistics["leaked"]
     assert str(rows[0].image) == "train image 0"
+
+
+def test_a_validation_split_of_the_source_is_looked_at_too(tmp_path: Path) -> None:
+    """Its blank images and copies are named; it has statistics and bars of its own."""
+    train, test = parts()
+    source = ingested(tmp_path / "in", train, test)
+    images, labels = photographs(12, seed=2), np.arange(12) % 3
+    images[3], images[5] = 0, images[7]
+    with SplitWriter(source / "validation", (64, 64, 3)) as split:
+        split.add(images, labels)
+    found = [(str(row.image), row.problem) for row in compute_statistics(source).problems]
+    assert found == [
+        ("validation image 5", "label-conflict"),
+        ("validation image 7", "label-conflict"),
+        ("validation image 3", "blank"),
+    ]
+    out = validated(tmp_path, source)
+    assert statistics_of(out)["splits"]["validation"]["images"] == 12
+    assert set(json.loads((out / "schema.json").read_text())["min_images"]) == {"train", "test"}
 
 
 def test_images_of_little_contrast_are_not_nearly_blank(tmp_path: Path) -> None:
