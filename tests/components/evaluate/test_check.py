@@ -31,7 +31,7 @@ def judged(folder: Path, gate: Gate, **changes: Any) -> tuple[list[str], list[st
 
 def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> list[Finding]:
     metrics: dict[str, Any] = {"n": 10_000, "correct": 9_800, "wilson_low": 0.977, "wilson_high": 0.9826, "loss": 0.05}
-    metrics |= {"slices": {"parts": []}, "suspects": {}}
+    metrics |= {"slices": {"parts": []}, "suspects": {}, "classes": ["cat", "dog"], "mistakes": []}
     metrics |= {"confidence": {"separation": 0.95, "right": 0.99, "wrong": 0.6}}
     metrics |= {"training": {"best_epoch": 3, "epochs": 12, "stopped_early": False}, "train_accuracy": 0.985} | changes
     metrics["accuracy"] = metrics["correct"] / metrics["n"]
@@ -39,6 +39,7 @@ def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> li
         half = metrics["n"] // 2
         metrics["per_class"] = [row("cat", support=half), row("dog", support=metrics["n"] - half)]
     write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
+    write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
     return check(folder, folder, Train(), gate, models)
@@ -142,6 +143,22 @@ def test_a_test_split_that_judges_many_models_says_what_its_interval_is_worth(tm
     assert "has judged 51 models" in text
     assert "holds for 100" in text
     assert text.endswith("fresh test images are due: add some that no model was judged by, or replace them all")
+
+
+def test_the_first_files_among_mistakes_and_suspects_are_named(tmp_path: Path) -> None:
+    """Five of them, with label, prediction and its probability; a source without files gets no such note."""
+
+    def notes(*names: str) -> list[str]:
+        files = [{"file": name} if name else {} for name in names]
+        mistakes = [{"index": 0, "truth": 0, "predicted": 1, "probability": 0.991} | file for file in files]
+        found = findings_of(tmp_path, Gate(), n=1000, correct=993, mistakes=mistakes)
+        return [finding.text for finding in found if "misclassified" in finding.text]
+
+    assert notes("", "") == []
+    assert notes(*(f"a/{i}.png" for i in range(6))) == [
+        "7 of 1,000 test images are misclassified: " + ", ".join(f"a/{i}.png ('cat' -> 'dog', 99 %)" for i in range(5))
+        + " and 2 more"
+    ]  # fmt: skip
 
 
 def test_over_fitting_above_the_bound_is_a_warning(tmp_path: Path) -> None:
