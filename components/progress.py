@@ -1,15 +1,12 @@
 """Progress of a stage: a moving bar on a terminal, a plain line every few seconds in a log."""
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
-from shutil import which
 from typing import IO, Any, Protocol, TextIO, cast
 
+from components.printed_commands import runnable
 from components.public_text import public
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -27,20 +24,6 @@ def say(text: str) -> None:
     if sys.stderr:  # None where a program without a console has none; print would take standard output
         with suppress(OSError):
             print(public(runnable(text)), file=sys.stderr, flush=True)
-
-
-def runnable(text: str) -> str:
-    """*text* with the interpreter that runs now in its commands: `python` is another one outside its environment."""
-    return text.replace("python -m pipeline", f"{interpreter()} -m pipeline") if "python -m pipeline" in text else text
-
-
-@cache
-def interpreter() -> str:
-    """What to type for the interpreter that runs now, from the current folder."""
-    if which("python") == sys.executable:
-        return "python"
-    path = Path(sys.executable)
-    return shlex.quote(str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path))
 
 
 class Terminal:

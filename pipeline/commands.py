@@ -1,6 +1,6 @@
 """Commands that a user can paste: every argument is quoted, every setting that was given is repeated.
 
-They are stored with "python"; `components.progress.runnable` names the interpreter in use where they are printed.
+They are stored with "python"; `components.printed_commands` names the interpreter in use where they are printed.
 """
 
 import shlex

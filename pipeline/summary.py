@@ -6,7 +6,7 @@ from contextlib import suppress
 from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
-from components.progress import runnable
+from components.printed_commands import runnable
 from pipeline.commands import pipeline_command, run_command
 from pipeline.graph import STAGES, Facts
 from pipeline.home import Home

@@ -4,9 +4,9 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
-from components.progress import runnable
+from components.printed_commands import runnable
 from components.system.streams import answer
-from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params
+from pipeline.cli.options import JSON, SETTINGS, Option, command, given, home, params
 from pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -95,7 +95,4 @@ def _command(options: Namespace, *more: str) -> str:
     """This command with the settings that it was given, and *more*."""
     from pipeline.commands import pipeline_command
 
-    given = ["--source", options.source] if options.source else []
-    given += ["--config", options.config] if options.config else []
-    given += [part for setting in options.set for part in ("--set", setting)]
-    return runnable(pipeline_command("clean", *given, *more))
+    return runnable(pipeline_command("clean", *given(options), *more))

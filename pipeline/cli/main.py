@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, Failure
+from components.printed_commands import repeat
 from components.progress import say
 from components.system import signals, streams
 from pipeline.cli import cleaning, maintenance, registry, run, runs, training
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     signals.raise_on_signals()
+    repeat(())
     try:
         return _perform(_options(arguments))
     except ConfigError as error:

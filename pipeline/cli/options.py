@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from components.printed_commands import repeat
 from pipeline.cli import completion
 from pipeline.graph import STAGES
 
@@ -91,8 +92,16 @@ def home() -> "Home":
     return Home.from_environment()
 
 
+def given(options: Namespace) -> list[str]:
+    """The arguments of SETTINGS that the command line gave."""
+    arguments = ["--source", options.source] if options.source else []
+    arguments += ["--config", options.config] if options.config else []
+    return arguments + [part for setting in options.set for part in ("--set", setting)]
+
+
 def params(options: Namespace) -> "Params":
-    """The settings of the run that SETTINGS describe."""
+    """The settings of the run that SETTINGS describe; commands that are printed from now on repeat them."""
     from pipeline import run_settings
 
+    repeat(given(options))
     return run_settings.load(options.set, options.source, options.config)

@@ -1,0 +1,44 @@
+"""Commands in messages, as they are printed."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.printed_commands import interpreter, repeat, runnable
+
+
+@pytest.fixture(autouse=True)
+def nothing_given() -> Iterator[None]:
+    interpreter.cache_clear()
+    yield
+    interpreter.cache_clear()
+    repeat(())
+
+
+def test_the_interpreter_in_use_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`python` where that is it; else by its path, from the current folder where it is below."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my env/bin/python"))
+    assert runnable("see python -m pipeline models") == f"see '{tmp_path}/my env/bin/python' -m pipeline models"
+    interpreter.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    assert runnable("python -m pipeline gc") == "'my env/bin/python' -m pipeline gc"
+    interpreter.cache_clear()
+    (tmp_path / "my env/bin").mkdir(parents=True)
+    (tmp_path / "my env/bin/python").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "my env/bin"))
+    assert runnable("python -m pipeline gc") == "python -m pipeline gc"
+
+
+def test_settings_that_were_given_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a command runs stages, and does not name its source itself: without them it would do something else."""
+    monkeypatch.setattr("components.printed_commands.interpreter", lambda: "python")
+    repeat(["--source", "my pictures", "--set", "train.epochs=3"])
+    given = "--source 'my pictures' --set train.epochs=3"
+    assert runnable("run python -m pipeline run --force export") == f"run python -m pipeline run {given} --force export"
+    assert runnable("'python -m pipeline stage train' first") == f"'python -m pipeline stage train {given}' first"
+    assert runnable("python -m pipeline run --source mnist") == "python -m pipeline run --source mnist"
+    assert runnable("python -m pipeline report") == "python -m pipeline report"
+    assert shlex.split(runnable("python -m pipeline run"))[5] == "my pictures"
