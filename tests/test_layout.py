@@ -23,6 +23,7 @@ SHARED = {
     "formatting",
     "metrics",
     "plotting",
+    "printed_commands",
     "proportions",
     "progress",
     "public_text",

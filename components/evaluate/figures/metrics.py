@@ -16,7 +16,7 @@ from components.plotting import BLUE, INK, ORANGE, PALE, canvas, short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FILE_LETTERS = 15
+FILE_LETTERS = 10
 MOST_NUMBERED = 20  # classes up to which every cell of the confusion matrix shows its count
 
 
@@ -125,8 +125,13 @@ def _captions(wrong: Sequence[Mistake], classes: Sequence[str]) -> list[str]:
     captions = [template.format(*pair, percent) for pair, percent in zip(pairs, percents, strict=True)]
     if not any("file" in mistake for mistake in wrong):
         return captions
-    names = [short(Path(mistake.get("file", "")).name, FILE_LETTERS) for mistake in wrong]
+    names = [_end(Path(mistake.get("file", "")).stem) for mistake in wrong]
     return [f"{caption}\n{name}" for caption, name in zip(captions, names, strict=True)]
+
+
+def _end(name: str) -> str:
+    """The end of *name*, where the names of files differ."""
+    return name if len(name) <= FILE_LETTERS else "…" + name[1 - FILE_LETTERS :]
 
 
 def _sentence(text: str, path: Path) -> None:
