@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -41,4 +42,6 @@ def interpreter() -> str:
     if which("python") == sys.executable:
         return "python"
     path = Path(sys.executable)
-    return shlex.quote(str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path))
+    with suppress(OSError, ValueError):  # the current folder is deleted, or not above it
+        path = path.relative_to(Path.cwd())
+    return shlex.quote(str(path))

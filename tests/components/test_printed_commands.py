@@ -26,6 +26,12 @@ def test_the_interpreter_in_use_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.chdir(tmp_path)
     assert runnable("python -m pipeline gc") == "'my env/bin/python' -m pipeline gc"
     interpreter.cache_clear()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert runnable("python -m pipeline gc") == f"'{tmp_path}/my env/bin/python' -m pipeline gc"
+    monkeypatch.chdir(tmp_path)
+    interpreter.cache_clear()
     (tmp_path / "my env/bin").mkdir(parents=True)
     (tmp_path / "my env/bin/python").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "my env/bin"))
