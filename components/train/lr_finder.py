@@ -53,7 +53,7 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS, weights: Path | No
     plain = replace(plain, epochs=math.ceil(steps / math.ceil(len(split) / plain.batch_size)))
     pipeline = InputPipeline(split, len(data["classes"]), plain)
     network = untrained_network(data, plain, plain.precision)
-    initialize(network, weights, plain)
+    initialize(network, weights, plain, data["classes"])
     model = create_train_state(network, plain, pipeline.steps).model
     rates = [LOWEST * (HIGHEST / LOWEST) ** (i / (steps - 1)) for i in range(steps)]
     losses: list[float] = []

@@ -69,7 +69,7 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
     keras.utils.set_random_seed(params.seed)
     # first, so that what it rejects is reported before any image is read
     model = untrained_network(task.data, params, params.precision)
-    initialized = initialize(model, task.weights, params)
+    initialized = initialize(model, task.weights, params, task.data["classes"])
     if initialized.layers:
         say(f"  {described(applied(params, initialized), initialized)}")
     batch, free = min(params.batch_size, len(Split(task.normalize / "train"))), memory.available()

@@ -1,17 +1,18 @@
 """The weights that a training starts from (train.weights): those of another network, where name and shape match.
 
-A layer takes the weights of the layer with its name if all their shapes are equal; the others stay new. In the frozen
-epochs the layers that took weights keep them, and their batch normalisation runs in inference mode.
+A layer takes the weights of the layer with its name if all their shapes are equal. The others stay new, and so does the
+last one where the other network has other classes, or the same in another order. In the frozen epochs the layers that
+took weights keep them, and their batch normalisation runs in inference mode.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import ArtifactCorrupt, ConfigError
 from components.models.catalog import module_of
-from components.models.saving import read_model, reading
+from components.models.saving import read_classes, read_model, reading
 from components.settings.sections import IMAGENET, Train
 from components.system.tensorflow import KerasModel, Layer
 
@@ -29,8 +30,8 @@ class Initialized(NamedTuple):
         return f"{len(self.layers)} of {self.total} layers" + (f"; {new} new" if new else "")
 
 
-def initialize(model: KerasModel, file: Path | None, params: Train) -> Initialized:
-    """Give *model* the weights in *file*, as far as they fit; none where *file* is None.
+def initialize(model: KerasModel, file: Path | None, params: Train, classes: Sequence[str]) -> Initialized:
+    """Give *model*, of *classes*, the weights in *file*, as far as they fit; none where *file* is None.
 
     Raises ConfigError where they fit no layer, or *file* holds no weights.
     """
@@ -45,6 +46,8 @@ def initialize(model: KerasModel, file: Path | None, params: Train) -> Initializ
             f"layers {len(known.keys() & {layer.name for layer in layers})} have the name of a layer there, and none "
             "the shape; choose other weights or another train.model"
         )
+    if fitting[-1] is layers[-1] and _has_other_classes(file, params, classes):
+        fitting.pop()
     for layer in fitting:
         layer.set_weights(known[layer.name].get_weights())
     return Initialized(fitting, len(layers))
@@ -58,6 +61,11 @@ def _read(file: Path, params: Train) -> KerasModel:
             return import_module(module_of(params.model)).imagenet(file)
     except ArtifactCorrupt as error:
         raise ConfigError(f"train.weights is {params.weights}: {error}; replace the file or choose another") from error
+
+
+def _has_other_classes(file: Path, params: Train, classes: Sequence[str]) -> bool:
+    known = read_classes(file) if params.weights != IMAGENET else None
+    return known is not None and known != [*classes]
 
 
 def _layers(model: KerasModel) -> Iterator[Layer]:

@@ -133,7 +133,7 @@ def _run_epochs(collectives: "Collectives", task: Task, parent: Parent) -> list[
 
     keras.utils.set_random_seed(task.params.seed)
     network = untrained_network(task.data, task.params, task.params.precision)
-    initialized = initialize(network, task.weights, task.params)
+    initialized = initialize(network, task.weights, task.params, task.data["classes"])
     task = replace(task, params=applied(task.params, initialized))
     model = DistributedModel(network, collectives, task.params)
     teacher = read_teacher(task.teacher, task.data["shape"], task.data["classes"]) if task.teacher else None

@@ -74,7 +74,7 @@ def test_a_file_of_keras_applications_is_loaded(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "weights_no_top.h5", "w") as file:
         save_weights_to_hdf5_group(file, network)
     model = build.build(name, ModelConfig((8, 8, 1), 3), mean=[0.5], std=[0.2])
-    initialized = initialize(model, tmp_path / "weights_no_top.h5", Train(model=name, weights="imagenet"))
+    initialized = initialize(model, tmp_path / "weights_no_top.h5", Train(model=name, weights="imagenet"), [*"abc"])
     assert initialized.total - len(initialized.layers) == 1
     for layer in initialized.layers:
         assert all((weight == 0.25).all() for weight in layer.get_weights())
@@ -84,8 +84,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     """With the setting, and what to do."""
     (tmp_path / "weights_no_top.h5").write_bytes(b"no HDF5")
     model = build.build("dense", ModelConfig((8, 8, 1), 3), mean=[0.5], std=[0.2])
+    params = Train(model="mobilenet_v2_backbone", weights="imagenet")
     with pytest.raises(ConfigError, match=r"train.weights is imagenet: .*weights_no_top.h5 cannot be read"):
-        initialize(model, tmp_path / "weights_no_top.h5", Train(model="mobilenet_v2_backbone", weights="imagenet"))
+        initialize(model, tmp_path / "weights_no_top.h5", params, [*"abc"])
 
 
 def test_imagenet_weights_are_refused_for_a_network_without_them() -> None:

@@ -149,10 +149,8 @@ def test_two_workers_do_what_one_does(other_classes: Path, pretrained: Path, tmp
 
 def test_weights_that_fit_no_layer_are_refused(normalized: Path, pretrained: Path, tmp_path: Path) -> None:
     """Before the first step, with how many layers have a name in common."""
-    with pytest.raises(
-        ConfigError,
-        match=r"whose weights fit no layer of cnn_bn: of its 9 layers 9 have the name .* and none the shape",
-    ):
+    names = "of its 5 layers 5 have the name of a layer there, and none the shape"
+    with pytest.raises(ConfigError, match=f"whose weights fit no layer of cnn_bn: {names}"):
         transfer(normalized, tmp_path, pretrained, width=0.5)
 
 
@@ -164,9 +162,18 @@ def test_a_damaged_file_is_refused(normalized: Path, tmp_path: Path, content: by
         transfer(normalized, tmp_path, tmp_path / "damaged.keras")
 
 
-def test_the_first_member_of_an_ensemble_can_be_started_from(
-    normalized: Path, pretrained: Path, tmp_path: Path
+@pytest.mark.parametrize(("classes", "layers"), [("abcd", 5), ("abdc", 4), ("abcx", 4)])
+def test_the_last_layer_is_new_where_the_classes_are_others(
+    normalized: Path, pretrained: Path, classes: str, layers: int
 ) -> None:
+    """Though its shape fits: its outputs would be those of other classes."""
+    data = json.loads((normalized / "data.json").read_text()) | {"classes": [*classes]}
+    params = Train(**(NETWORK | {"weights": "champion"}))
+    initialized = initialize(untrained_network(data, params, "float32"), pretrained, params, [*classes])
+    assert len(initialized.layers) == layers
+
+
+def test_an_ensemble_can_be_started_from(normalized: Path, pretrained: Path, tmp_path: Path) -> None:
     """The layers of its first member are those of the network, under other names."""
     from components.train.ensemble import ensemble
 
@@ -174,7 +181,9 @@ def test_the_first_member_of_an_ensemble_can_be_started_from(
     write_model(ensemble([model, model]), tmp_path / "ensemble.keras")
     data = json.loads((normalized / "data.json").read_text())
     params = Train(**(NETWORK | {"weights": "champion"}))
-    initialized = initialize(untrained_network(data, params, "float32"), tmp_path / "ensemble.keras", params)
+    initialized = initialize(
+        untrained_network(data, params, "float32"), tmp_path / "ensemble.keras", params, data["classes"]
+    )
     assert len(initialized.layers) == initialized.total
 
 
