@@ -20,8 +20,8 @@ def stages_run(answer: dict[str, Any]) -> list[str]:
 def test_an_ensemble_is_exported_and_distilled_into_one_small_network(home: Path) -> None:
     """Two members become one version, its exports agree, and a small network learns from it by its alias or number.
 
-    The key holds the sha256 of the teacher's model: another name of the same version runs nothing. An unknown version
-    is reported at once, with those that exist.
+    The key holds the sha256 of the teacher's model: another name of the same version runs nothing. The weights to start
+    from are part of it in the same way. An unknown version is reported at once, with those that exist.
     """
     ensemble = quick_run(home, *settings("train.members=2"))
     assert ensemble["model"] == {"name": "digits-classifier", "version": "2", "aliases": ["challenger", "champion"]}
@@ -44,6 +44,9 @@ def test_an_ensemble_is_exported_and_distilled_into_one_small_network(home: Path
         home, "explain", "train", "--json", "--source", "digits", *quick, *settings(*small, "train.teacher=1")
     )
     assert json.loads(why.stdout)[0]["reasons"] == ["input teacher changed"]
+    weights = ("train.teacher=2", "train.weights=1")
+    why = command(home, "explain", "train", "--json", "--source", "digits", *quick, *settings(*small, *weights))
+    assert json.loads(why.stdout)[0]["reasons"] == ["input weights changed"]
     wrong = command(home, "run", "--source", "digits", *settings("train.teacher=9"))
     assert wrong.returncode == 2
     assert (
