@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 
 from components.errors import Failure
 from components.public_text import public
@@ -41,6 +42,19 @@ def _is_closed(number: int) -> bool:
     except OSError:
         return True
     return False
+
+
+@contextlib.contextmanager
+def no_stderr() -> Iterator[None]:
+    """Silence file descriptor 2: libraries written in C and C++ log there, past Python's sys.stderr."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def answer(text: str) -> None:

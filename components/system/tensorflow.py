@@ -4,15 +4,15 @@ Everything that computes with them calls `tensorflow()` first, and no module imp
 that needs neither does not spend the seconds and the memory.
 """
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from components.system.fast_import import importing
 from components.system.processor import cores
+from components.system.streams import no_stderr
 
 THREADS = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's own variable; in effect from its import on
 
@@ -24,19 +24,6 @@ KerasModel = Any  # keras.Model
 Layer = Any  # keras.Layer
 Optimizer = Any  # keras.optimizers.Optimizer
 Callback = Any  # keras.callbacks.Callback
-
-
-@contextlib.contextmanager
-def no_stderr() -> Iterator[None]:
-    """Silence file descriptor 2: TensorFlow's C++ code logs there, past Python's sys.stderr."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 @cache

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from components.data.splits import Split
 from components.errors import ExportRejected
-from components.system.tensorflow import no_stderr, tensorflow
+from components.system.streams import no_stderr
+from components.system.tensorflow import tensorflow
 
 MISSING = re.compile(r'"([^"]+)"\]\): \'(tf\.\w+)\' op is neither a custom op nor a flex op')
 

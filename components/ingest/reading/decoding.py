@@ -16,7 +16,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from PIL import Image, ImageOps
@@ -24,6 +24,7 @@ from PIL import Image, ImageOps
 from components.errors import Unavailable
 from components.ingest.reading.read_errors import read_errors
 from components.system.files import NotRegular, open_regular
+from components.system.streams import no_stderr
 
 if TYPE_CHECKING:
     from components.data.splits import Images
@@ -97,7 +98,7 @@ def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decode
 
 def _decoded(data: bytes, shape: "Shape", resizing: "Resizing", brightest: list[int]) -> bytes:
     """The pixels of the image file *data*; one of 16 bits adds its brightest value to *brightest*."""
-    with _opened(io.BytesIO(data)) as image:
+    with _opened(io.BytesIO(data)) as image, no_stderr() if image.format == "TIFF" else nullcontext():  # of libtiff
         depth = data[DEPTH_BYTE] if image.format == "PNG" else 16 if image.mode.startswith("I;16") else 8
         upright = _upright(image, 2 * max(shape[:2]))
         _scale_transparency(upright, depth)

@@ -26,7 +26,8 @@ from components.data.input_pipeline import Share
 from components.errors import ConfigError, Failure
 from components.system.memory import available
 from components.system.processes import Message, Parent, failure_message
-from components.system.tensorflow import no_stderr, tensorflow, use_threads
+from components.system.streams import no_stderr
+from components.system.tensorflow import tensorflow, use_threads
 from components.train import checkpoint
 from components.train.callbacks import as_callback
 from components.train.distillation import read_teacher

@@ -241,3 +241,15 @@ def test_a_transparent_colour_survives_averaging(tmp_path: Path, monkeypatch: py
     Image.new("P", (64, 64), 0).save(tmp_path / "x.png", transparency=0)
     monkeypatch.setattr(decoding, "REDUCED_PIXELS", 1)
     assert decoding.decode([str(tmp_path / "x.png")], (4, 4, 1), PAD).pixels == bytes([255] * 16)
+
+
+def test_what_a_library_says_of_a_damaged_file_is_not_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The reason is part of the result."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.tif", compression="tiff_lzw")
+    data = (tmp_path / "x.tif").read_bytes()
+    (tmp_path / "x.tif").write_bytes(data[:200] + bytes([255]) * 300 + data[500:])
+    assert decoding.decode([str(tmp_path / "x.tif")], (20, 30, 3), PAD).problems != [""]
+    assert capfd.readouterr().err == ""
