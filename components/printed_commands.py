@@ -30,6 +30,11 @@ def runnable(text: str) -> str:
     return COMMAND.sub(_complete, text) if PREFIX in text else text
 
 
+def with_interpreter(command: str) -> str:
+    """*command*, which names its settings already, with the interpreter in use."""
+    return command.replace(PREFIX, f"{interpreter()} -m pipeline")
+
+
 def _complete(found: re.Match[str]) -> str:
     command = f"{interpreter()} -m pipeline"
     settings = found["takes_settings"]

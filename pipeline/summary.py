@@ -6,7 +6,7 @@ from contextlib import suppress
 from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
-from components.printed_commands import runnable
+from components.printed_commands import with_interpreter
 from pipeline.commands import pipeline_command, run_command
 from pipeline.graph import STAGES, Facts
 from pipeline.home import Home
@@ -69,7 +69,7 @@ def text(record: RunRecord, runner: Runner) -> str:
     if export:
         rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in NOT_EXPORTS]
     rows += [("report", record.report), ("stages", _stages(record))]
-    rows += [("next", runnable(command)) for command in next_commands(record, runner.home)]
+    rows += [("next", with_interpreter(command)) for command in next_commands(record, runner.home)]
     return _aligned([(name, value) for name, value in rows if value])
 
 
@@ -99,7 +99,7 @@ def without_gate(record: RunRecord, measured: Metrics | None) -> str:
     if measured is None or record.settings.get("gate.min_accuracy"):
         return ""
     command = f"{run_command(record)} --set gate.min_accuracy={baseline.gate_reached(measured):g}"
-    return f"no accuracy is required; to require what was reached: {runnable(command)}"
+    return f"no accuracy is required; to require what was reached: {with_interpreter(command)}"
 
 
 def _model(model: Model) -> str:

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
-from components.printed_commands import runnable
+from components.printed_commands import with_interpreter
 from components.system.streams import answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, given, home, params
 from pipeline.cli.output import print_json
@@ -95,4 +95,4 @@ def _command(options: Namespace, *more: str) -> str:
     """This command with the settings that it was given, and *more*."""
     from pipeline.commands import pipeline_command
 
-    return runnable(pipeline_command("clean", *given(options), *more))
+    return with_interpreter(pipeline_command("clean", *given(options), *more))

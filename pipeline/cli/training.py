@@ -1,16 +1,17 @@
 """Commands that look for better settings: find-lr, tune."""
 
 import os
-import shlex
 from argparse import Namespace
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.printed_commands import with_interpreter
 from components.progress import say
 from components.system.files import expanded
 from components.system.streams import answer
-from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params
+from pipeline.cli.options import JSON, SETTINGS, Option, command, given, home, params
 from pipeline.cli.output import print_facts, print_json, print_table
+from pipeline.commands import pipeline_command
 
 
 @command("run a learning-rate range test and suggest a learning rate", *SETTINGS, JSON)
@@ -38,18 +39,13 @@ def find_lr(options: Namespace) -> int:
     if options.json:
         print_json({"suggestion": sweep.suggestion, "picture": str(picture), "command": next_run})
     else:
-        answer(f"learning rate {sweep.suggestion:g}; the curve: {picture}\n\n  {next_run}")
+        answer(f"learning rate {sweep.suggestion:g}; the curve: {picture}\n\n  {with_interpreter(next_run)}")
     return 0
 
 
 def _run_command(options: Namespace, setting: str) -> str:
     """The command line that runs the same settings with *setting* added."""
-    command = ["python", "-m", "pipeline", "run"]
-    for name, value in (("--source", options.source), ("--config", options.config)):
-        command += [name, value] if value else []
-    for text in (*options.set, setting):
-        command += ["--set", text]
-    return shlex.join(command)
+    return pipeline_command("run", *given(options), "--set", setting)
 
 
 @command(
@@ -82,6 +78,6 @@ def tune(options: Namespace) -> int:
         print_json(result.answer)
         return 0
     print_table(*result.table)
-    next_run = shlex.join(["python", "-m", "pipeline", "run", "--config", str(out)])
+    next_run = with_interpreter(pipeline_command("run", "--config", str(out)))
     print_facts([("profile", str(result.profile)), ("report", str(result.report)), ("next", next_run)])
     return 0

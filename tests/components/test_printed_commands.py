@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.printed_commands import interpreter, repeat, runnable
+from components.printed_commands import interpreter, repeat, runnable, with_interpreter
 
 
 @pytest.fixture(autouse=True)
@@ -47,4 +47,5 @@ def test_settings_that_were_given_are_repeated(monkeypatch: pytest.MonkeyPatch) 
     assert runnable("'python -m pipeline stage train' first") == f"'python -m pipeline stage train {given}' first"
     assert runnable("python -m pipeline run --source mnist") == "python -m pipeline run --source mnist"
     assert runnable("python -m pipeline report") == "python -m pipeline report"
+    assert with_interpreter("python -m pipeline run") == "python -m pipeline run"
     assert shlex.split(runnable("python -m pipeline run"))[5] == "my pictures"
