@@ -137,10 +137,11 @@ def test_touching_the_source_runs_nothing_again(tmp_path: Path, pictures: Path) 
 
 
 def test_a_source_that_moved_is_the_same_source(tmp_path: Path, pictures: Path) -> None:
-    """Images are identified by content, not by path."""
-    before = run(tmp_path / "home", source=str(pictures), until="normalize")
+    """Images are identified by content and by the name of the folder, not by its path."""
+    source = pictures.rename(tmp_path / "pets")
+    before = run(tmp_path / "home", source=str(source), until="normalize")
     (tmp_path / "elsewhere").mkdir()
-    moved = pictures.rename(tmp_path / "elsewhere" / "pictures")
+    moved = source.rename(tmp_path / "elsewhere" / "pets")
     after = run(tmp_path / "home", source=str(moved), until="normalize")
     assert made(after) == []
     assert digests(after) == digests(before)

@@ -6,6 +6,7 @@ import urllib.error
 from collections import Counter
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +163,8 @@ def _shape(builder: Builder, own: tuple[int | None, ...], images: int, params: I
     height, width, channels = own
     if height is not None and width is not None:
         return target_shape((height, width, 1 if channels in (1, 2) else 3), params), []
-    first = builder.as_dataset(split=f"train[:{SAMPLE}]", as_supervised=True).as_numpy_iterator()
-    sizes = Counter(image.shape[:2] for image, _ in first)
+    train = builder.as_dataset(split="train", as_supervised=True).as_numpy_iterator()
+    sizes = Counter(image.shape[:2] for image, _ in islice(train, SAMPLE))
     shape = target_shape((*image_shape(sizes, images), 1 if channels in (1, 2) else 3), params)
     return shape, [f"in a sample, {note}" for note in summaries.sizes(sizes, shape, params)]
 

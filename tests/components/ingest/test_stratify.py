@@ -36,7 +36,7 @@ def ingested(root: Path, out: Path, **settings: float) -> dict[str, set[str]]:
             with Image.open(root / path) as image:
                 assert (np.asarray(image) == pixels[..., 0]).all()
             assert sorted(entry.name for entry in root.iterdir())[label] == path.split("/")[0]
-    assert sorted(entry.name for entry in out.iterdir()) == ["files.json", "source.json", "test", "train"]
+    assert {entry.name for entry in out.iterdir()} == {"files.json", "sha256.json", "source.json", "test", "train"}
     return {name: set(paths) for name, paths in files.items()}
 
 
