@@ -191,6 +191,7 @@ class TrainSummary(Complexity, FinalMetrics):
     layers: list[str]
     epochs: int
     best_epoch: int
+    steps: int  # of the optimizer; of an ensemble, those of each member
     stopped_early: bool
     precision: str
     calibration: NotRequired[Calibration]  # where train.calibrate is set
@@ -280,6 +281,7 @@ class Training(TypedDict):
 
     best_epoch: int
     epochs: int
+    steps: int
     stopped_early: bool
 
 

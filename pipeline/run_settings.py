@@ -1,10 +1,13 @@
 """The settings of a run: read from every layer, the source "auto" settled, other machines of the training checked."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
+from components.errors import Failure
 from components.ingest import select
 from components.progress import say
+from components.settings import derived
 from components.settings.sections import Ingest, Params
 from components.train.distributed.cluster import cluster
 from pipeline import config
@@ -26,6 +29,22 @@ def load(overrides: Iterable[str] = (), source: str = "", file: str = "") -> Par
         say(notice)
     cluster(params.train.workers)  # reports a wrong TF_CONFIG before anything runs
     return params
+
+
+def previewed(params: Params) -> tuple[Params, str]:
+    """*params* with what a look at the images decides about the training, and how it trains; "" where none is possible.
+
+    The look is at names and headers, so the number of training images, and what follows from it, is an estimate.
+    """
+    preview = None
+    with suppress(Failure):  # reported where a run begins
+        preview = select.preview(params.ingest, Home.from_environment().cache)
+    if preview is None:
+        return params, ""
+    held_out = 0.0 if preview.validation else params.normalize.validation_share
+    images = round(preview.train * (1 - held_out))
+    train = derived.training(params.train, images, preview.shape)
+    return replace(params, train=train), f"about {derived.plan(train, images, preview.shape)}"
 
 
 def _settled(ingest: Ingest) -> tuple[Ingest, str]:

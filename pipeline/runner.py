@@ -9,17 +9,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.findings import notes, require, warnings
 from components.progress import say
+from components.public_text import public
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
 from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
+from components.train.resolve import plan, resolved
 from components.train.task import TeacherFile
 from pipeline import initial_weights
 from pipeline import teacher as teachers
@@ -59,6 +61,7 @@ class Runner:
         watch: Callable[[list[dict[str, float]]], None] | None = None,
     ) -> None:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
+        self._open = params  # before the images decide what they leave open
         self.watch = watch
         self.before_making: Callable[[], None] = lambda: None
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
@@ -97,12 +100,25 @@ class Runner:
     def recipe(self, stage: str) -> Recipe:
         """The recipe of *stage*; raises ArtifactMissing where a stage that it reads has not run."""
         inputs = {name: self.digest(name) for name in STAGES[stage].reads}
+        if stage == "train":
+            self._resolve()
         if stage == "train" and self.teacher:
             inputs["teacher"] = self.teacher.model_sha256
         if stage == "train" and self.weights:
             inputs["weights"] = self.weights.sha256
         source = self.fingerprint if stage == "ingest" else ""
         return recipe_of(stage, self.params, inputs, source, cache=self.home.cache)
+
+    def _resolve(self) -> None:
+        """Settle what the images decide about the training, in the settings and in the record of the run."""
+        train = resolved(self._open.train, self.artifact("normalize").path)
+        self.params = replace(self.params, train=train)
+        self.record.settings |= public({f"train.{name}": value for name, value in asdict(train).items()})
+
+    def training_plan(self) -> str:
+        """How the network is trained on the normalized images, as a sentence; raises ArtifactMissing without them."""
+        self._resolve()
+        return plan(self.params.train, self.artifact("normalize").path)
 
     def digest(self, stage: str) -> str:
         """The digest of the artifact of *stage*; for a stage that acts on the registry, that of the trained model."""

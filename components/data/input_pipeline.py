@@ -66,8 +66,11 @@ class InputPipeline:
         """The number of batches in a training epoch; the last one can be smaller."""
         return math.ceil(len(self._split) / self._params.batch_size)
 
-    def training(self, first_epoch: int) -> Dataset:
-        """The batches of epochs *first_epoch* (from 0) to `params.epochs`: each image once an epoch, shuffled again."""
+    def training(self, first_epoch: int, last_epoch: int | None = None) -> Dataset:
+        """The batches of the epochs after *first_epoch*, to *last_epoch* or `params.epochs`.
+
+        Each image comes once an epoch, shuffled again.
+        """
         tf, params = self._tf, self._params
         augment = augmenter(self._split.shape, params.augment)
         weights = self._class_weights()
@@ -88,7 +91,7 @@ class InputPipeline:
             loaded = images, labels, tf.gather(weights, self._classes_at(indices))
             return loaded if counts is None else (*loaded, counts)
 
-        epochs = tf.data.Dataset.range(first_epoch, params.epochs)
+        epochs = tf.data.Dataset.range(first_epoch, last_epoch or params.epochs)
         return self._in_parallel(epochs.flat_map(as_written(epoch)), as_written(load), ahead=4)
 
     def measuring(self, most: int | None = None) -> Dataset:

@@ -1,8 +1,9 @@
 """Diagnosis of a training: what its history and its evaluation show to be wrong, and which setting to change.
 
-Six problems are looked for, each by a rule that small test splits do not trigger: a difference counts only where it
-exceeds chance. Everything was measured by train and evaluate, so reused artifacts are judged like new ones. Standard
-library only. A NaN loss ends the training itself (components.train.callbacks).
+Each problem has a rule that small test splits do not trigger: a difference counts only where it exceeds chance. One
+that is explained by another is not reported, so that no two sentences of a run contradict each other, and each advice
+names settings that a run takes as they are written. Everything was measured by train and evaluate, so reused artifacts
+are judged like new ones. Standard library only. A NaN loss ends the training itself (components.train.callbacks).
 """
 
 import csv
@@ -14,13 +15,22 @@ from pathlib import Path
 from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.findings import Finding
-from components.formatting import bound, percent, percentage_points
+from components.formatting import percent, percentage_points
+from components.history import late_fall
+from components.settings import derived
 from components.settings.sections import Gate, Train
 
 MIN_MISTAKES = 10  # fewer say nothing about how the model errs
 UNSURE_ABOUT_MISTAKES = 0.75  # ROC area (0.5 to 1) at which a sound model separates its mistakes by low confidence
-TOO_FAST = 0.02  # learning rate above which large steps are suspected first
-STILL_FALLING = 0.1  # relative decrease of the validation loss in the last epoch
+USUAL_ACCURACY = 0.95  # expected of a training where no gate says more
+FEW_STEPS = 300  # of the optimizer: fewer teach a network from random weights little, whatever the rate
+LOW_RATE = 1e-4  # of Adam
+BLOWN_UP = 10  # times the loss of equal probabilities: more than an untrained network has in its first epoch
+FEW_FALLING = 0.03  # as STILL_FALLING, where there were FEW_STEPS
+STILL_FALLING = 0.1  # relative decrease of the validation loss in the last fifth of the epochs
+MOST_DROPOUT = 0.6
+IMBALANCE = 10  # images of the most frequent class for one of the rarest
+TESTED = 5  # test images of a class of which none is right
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,24 @@ class Case:
         return -sum(share * math.log(share) for share in shares)
 
     @property
-    def below_gate(self) -> bool:
-        """Whether the model is not good enough: an oddity in a training that ended well is no problem."""
-        return self.metrics["accuracy"] < self.gate.min_accuracy or not baseline.of(self.metrics).beaten
+    def required(self) -> float:
+        """The accuracy that the gate requires, or that is usual where there is none."""
+        return self.gate.min_accuracy or USUAL_ACCURACY
+
+    @property
+    def not_good_enough(self) -> bool:
+        """An oddity in a training that ended well is no problem."""
+        return self.metrics["accuracy"] < self.required or not baseline.of(self.metrics).beaten
+
+    @property
+    def guessing(self) -> float:
+        """The loss of equal probabilities for all classes, in nats."""
+        return math.log(len(self.metrics["per_class"]))
+
+    @property
+    def usual_rate(self) -> float:
+        """The learning rate that a training gets that sets none."""
+        return derived.learning_rate(self.training)
 
 
 def read(train: Path, metrics: Metrics, training: Train, gate: Gate) -> list[Diagnosis]:
@@ -71,7 +96,7 @@ def warnings(diagnoses: Sequence[Diagnosis]) -> list[Finding]:
 
 
 def diagnose(case: Case) -> list[Diagnosis]:
-    """All six problems, present or not; one that is explained by another counts as absent."""
+    """Every problem, present or not; one that is explained by another counts as absent."""
     found: dict[Rule, Diagnosis] = {rule: rule(case) for rule in EXPLAINED_BY}
     return [
         replace(diagnosis, present=diagnosis.present and not any(found[cause].present for cause in EXPLAINED_BY[rule]))
@@ -80,17 +105,20 @@ def diagnose(case: Case) -> list[Diagnosis]:
 
 
 def _divergence(case: Case) -> Diagnosis:
-    """The training loss rose far above that of uniform probabilities."""
-    worst, training = max(case.rows, key=lambda row: row["loss"]), case.training
-    guessing = math.log(len(case.metrics["per_class"]))  # the loss of equal probabilities
+    """The training loss rose far above that of equal probabilities, or ended there after a better or worse epoch."""
+    losses, training = [row["loss"] for row in case.rows], case.training
+    worst = max(range(len(losses)), key=losses.__getitem__)
+    lowest = min(losses[: worst + 1])  # a network from random weights may begin with a high loss
+    rose = losses[worst] > max(2 * case.guessing, 2 * lowest) or losses[worst] > BLOWN_UP * case.guessing
     comparable = not (training.l2 or training.teacher)  # otherwise the loss has other terms too
     evidence = (
-        f"the highest training loss is {worst['loss']:.3g}, in epoch {worst['epoch']:.0f}; equal probabilities "
-        f"for all classes give {guessing:.2f}{'' if comparable else ' (without the L2 penalty or the teacher)'}"
+        f"the highest training loss is {losses[worst]:.3g}, in epoch {worst + 1}, and the last one {losses[-1]:.3g}; "
+        f"equal probabilities for all classes give {case.guessing:.2f}"
+        f"{'' if comparable else ' (without the L2 penalty or the teacher)'}"
     )
-    harmed = case.below_gate or case.rows[-1]["loss"] > guessing  # a training may recover from a bad start
-    diverged = comparable and harmed and worst["loss"] > 2 * guessing
-    return Diagnosis("divergence", diverged, evidence, f"take smaller steps with {_lower_rate(training)}")
+    collapsed = losses[-1] > 0.95 * case.guessing and losses[worst] > 1.5 * case.guessing
+    present = comparable and (collapsed or (rose and case.not_good_enough))
+    return Diagnosis("divergence", present, evidence, f"take smaller steps with {_lower_rate(case)}")
 
 
 def _dead(case: Case) -> Diagnosis:
@@ -103,14 +131,26 @@ def _dead(case: Case) -> Diagnosis:
     )
     hardly_better = case.chance + 0.1 * (1 - case.chance)
     dead = metrics["wilson_low"] <= hardly_better and metrics["loss"] >= 0.9 * case.ignorance
-    if training.learning_rate < 1e-4:
-        rate = _round(100 * training.learning_rate)
-        advice = f"the learning rate may be too low: --set train.learning_rate={rate}"
+    if training.learning_rate < LOW_RATE:
+        advice = f"the learning rate is too low: --set train.learning_rate={_round(case.usual_rate)}"
     elif training.l2 >= 0.01:
-        advice = f"the L2 penalty may keep the weights near 0: --set train.l2={_round(training.l2 / 100)}"
+        advice = f"the L2 penalty keeps the weights near 0: --set train.l2={_round(training.l2 / 100)}"
     else:
-        advice = f"too high a learning rate kills units for good: {_lower_rate(training)}"
+        advice = f"too high a learning rate kills units for good: {_lower_rate(case)}"
     return Diagnosis("dead network", dead, evidence, advice + ", and check that the labels belong to the images")
+
+
+def _imbalance(case: Case) -> Diagnosis:
+    """A rare class of which no test image is right, beside one with many times its images."""
+    rows = case.metrics["per_class"]
+    most = max(row["support"] for row in rows)
+    rare = [row for row in rows if row["support"] >= TESTED and IMBALANCE * row["support"] <= most]
+    missed = [row for row in rare if not row["recall"]]
+    named = ", ".join(f"{row['name']!r} ({row['support']:,})" for row in missed[:3])
+    evidence = f"no test image of {named} is right, and the most frequent class has {most:,}"
+    weighted = case.training.class_weights == "balanced"
+    advice = "add images of it" if weighted else "weigh the classes with --set train.class_weights=balanced"
+    return Diagnosis("class imbalance", bool(missed), evidence, advice)
 
 
 def _label_noise(case: Case) -> Diagnosis:
@@ -149,38 +189,50 @@ def _confident_mistakes(metrics: Metrics) -> tuple[bool, str]:
 
 
 def _slow(case: Case) -> Diagnosis:
-    """The last epoch was the best one and still much better than those before: training ended too early."""
-    rows, epochs, training = case.rows, len(case.rows), case.training
-    faster = training.learning_rate < 3e-4
-    setting = f"learning_rate={_round(10 * training.learning_rate)}" if faster else f"epochs={2 * training.epochs}"
-    advice = f"{'take larger steps' if faster else 'train longer'} with --set train.{setting}"
-    if epochs < 2:
-        return Diagnosis("slow convergence", False, "one epoch says nothing about the pace", advice)
-    best, last = min(rows[:-1], key=lambda row: row["val_loss"]), rows[-1]
-    fell = 1 - last["val_loss"] / best["val_loss"] if best["val_loss"] > 0 else 0.0
+    """Training ended while it was still improving, or after too few steps to learn anything."""
+    rows, training, steps = case.rows, case.training, case.metrics["training"].get("steps", FEW_STEPS)
+    first, last, fell = rows[0], rows[-1], late_fall(rows)
     evidence = (
-        f"the last of {epochs} epochs took the validation loss from {best['val_loss']:.3g} to {last['val_loss']:.3g} "
-        f"({-100 * fell:+.0f} %), accuracy from {percent(best['val_accuracy'])} to {percent(last['val_accuracy'])}"
+        f"{len(rows)} epochs are {steps:,} steps, and the last fifth of them lowered the validation loss by "
+        f"{100 * fell:.0f} % to {last['val_loss']:.3g} (accuracy from {percent(first['val_accuracy'])} in the first "
+        f"epoch to {percent(last['val_accuracy'])})"
     )
-    falling = fell > (0.01 if faster else STILL_FALLING) and not case.metrics["training"]["stopped_early"]
-    return Diagnosis("slow convergence", case.below_gate and falling, evidence, advice)
+    too_few = steps < FEW_STEPS and (fell > FEW_FALLING or len(rows) < 3)
+    if training.learning_rate < LOW_RATE:
+        advice = f"take larger steps with --set train.learning_rate={_round(case.usual_rate)}"
+    elif too_few:
+        advice = _more_steps(case, steps)
+    else:
+        advice = f"train longer with --set train.epochs={2 * len(rows)}"
+    slow = (too_few or fell > STILL_FALLING) and not case.metrics["training"]["stopped_early"]
+    learns_too_little = case.metrics["train_accuracy"] < case.required
+    present = case.not_good_enough and slow and (learns_too_little or fell > STILL_FALLING)
+    return Diagnosis("slow convergence", present, evidence, advice)
+
+
+def _more_steps(case: Case, steps: int) -> str:
+    """The advice to take as many steps as a run does that sets neither epochs nor batches."""
+    epochs, batch = len(case.rows), case.training.batch_size
+    smaller = min(batch, derived.SMALL_BATCH)
+    enough = math.ceil(derived.STEPS * epochs * smaller / (steps * batch))
+    batches = f" train.batch_size={smaller}" if smaller < batch else ""
+    return f"take more steps with --set train.epochs={max(enough, 2 * epochs)}{batches}"
 
 
 def _under_fitting(case: Case) -> Diagnosis:
-    """Accuracy on the training images is below what the gate requires of new images."""
-    accuracy, required = case.metrics["train_accuracy"], case.gate.min_accuracy
+    """Accuracy on the training images is below what is required of new images."""
+    accuracy, training = case.metrics["train_accuracy"], case.training
     evidence = (
-        f"accuracy on the training images themselves is {percent(accuracy)}, and the gate requires "
-        f"{bound(required) if required else 'none in particular'} of new ones (gate.min_accuracy)"
+        f"accuracy on the training images themselves is {percent(accuracy)}, and "
+        f"{percent(case.required)} {'is required' if case.gate.min_accuracy else 'is usual'} of new ones"
     )
-    training = case.training
-    if training.learning_rate > TOO_FAST:
-        advice = f"take smaller steps: {_lower_rate(training)}"
+    if training.learning_rate > 2 * case.usual_rate:
+        advice = f"take smaller steps: {_lower_rate(case)}"
     elif training.dropout > 0.5 or training.l2 > 0 or training.label_smoothing > 0.2:
         advice = "regularise less: --set train.dropout=0.2 train.l2=0 train.label_smoothing=0"
     else:
         advice = f"train a larger network: --set train.width={2 * training.width:g}, or another train.model"
-    return Diagnosis("under-fitting", accuracy < required, evidence, advice)
+    return Diagnosis("under-fitting", accuracy < case.required, evidence, advice)
 
 
 def _over_fitting(case: Case) -> Diagnosis:
@@ -197,9 +249,16 @@ def _over_fitting(case: Case) -> Diagnosis:
     if last > 1.1 * best > 0:
         evidence += f"; the validation loss rose from {best:.3g} to {last:.3g} after its best epoch"
     over = gap > most and metrics["train_accuracy"] > metrics["wilson_high"]
-    dropout = min(0.8, case.training.dropout + 0.2)
-    advice = f"vary the images with --set train.augment=shift,rotate, or raise --set train.dropout={dropout:g}"
-    return Diagnosis("over-fitting", over, evidence, advice)
+    return Diagnosis("over-fitting", over, evidence, _regularise(case.training))
+
+
+def _regularise(training: Train) -> str:
+    """The next thing to do against over-fitting: what the settings do not do already."""
+    if not training.augment:
+        return "vary the images with --set train.augment=rotate,shift,zoom"
+    if training.dropout < MOST_DROPOUT:
+        return f"drop more units with --set train.dropout={min(MOST_DROPOUT, training.dropout + 0.2):g}"
+    return f"add images, or train a smaller network with --set train.width={training.width / 2:g}"
 
 
 Rule = Callable[[Case], Diagnosis]
@@ -207,11 +266,12 @@ Rule = Callable[[Case], Diagnosis]
 # rule -> the rules whose problem explains its own
 EXPLAINED_BY: dict[Rule, tuple[Rule, ...]] = {
     _divergence: (),
-    _dead: (_divergence,),
-    _label_noise: (_divergence, _dead),
-    _slow: (_divergence, _dead),
-    _under_fitting: (_divergence, _dead, _label_noise, _slow),
-    _over_fitting: (_divergence, _dead),
+    _slow: (_divergence,),
+    _dead: (_divergence, _slow),
+    _imbalance: (_divergence, _slow, _dead),
+    _label_noise: (_divergence, _slow, _dead),
+    _under_fitting: (_divergence, _slow, _dead, _label_noise),
+    _over_fitting: (_divergence, _slow, _dead),
 }
 
 
@@ -222,8 +282,8 @@ def _area_error(area: float, right: int, wrong: int) -> float:
     return math.sqrt(max(spread, 0.0) / (right * wrong))
 
 
-def _lower_rate(training: Train) -> str:
-    return f"--set train.learning_rate={_round(training.learning_rate / 10)}"
+def _lower_rate(case: Case) -> str:
+    return f"--set train.learning_rate={_round(min(case.training.learning_rate / 10, case.usual_rate))}"
 
 
 def _round(value: float) -> str:

@@ -120,6 +120,7 @@ def _training(summary: TrainSummary) -> Training:
     return {
         "best_epoch": summary["best_epoch"],
         "epochs": summary["epochs"],
+        "steps": summary["steps"],
         "stopped_early": summary["stopped_early"],
     }
 

@@ -53,7 +53,7 @@ def _fine_tune(model: Any, masks: "Masks", normalize: Path, params: Export) -> N
     import keras
 
     classes = len(json.loads((normalize / "data.json").read_text())["classes"])
-    settings = Train(epochs=params.finetune_epochs, batch_size=BATCH_SIZE, seed=SEED)
+    settings = Train(epochs=params.finetune_epochs, batch_size=BATCH_SIZE, augment="none", seed=SEED)
     pipeline = InputPipeline(Split(normalize / "train"), classes, settings)
     steps = pipeline.steps * params.finetune_epochs
     rise = int(RISE * steps)

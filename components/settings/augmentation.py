@@ -3,6 +3,7 @@
     "rotate=10, shift=0.10"   a strength for each
     "rotate,elastic"          the default strength of each
     "" or "none"              no augmentation
+    "auto"                    left open: derived from the images (components.settings.derived)
 
 Saturation and hue change nothing in grey images, which have neither.
 
@@ -24,6 +25,7 @@ class Kind:
     unit: str
 
 
+AUTO = "auto"
 KINDS = {
     "rotate": Kind(10, 180, "degrees"),
     "shift": Kind(0.1, 0.5, "share of the side"),
@@ -73,6 +75,8 @@ def canonical(text: str) -> str:
 
     Raises ValueError as `strengths` does.
     """
+    if text.strip() == AUTO:
+        return AUTO
     return ",".join(f"{name}={repr(value).removesuffix('.0')}" for name, value in strengths(text).items())
 
 

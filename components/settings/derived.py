@@ -1,7 +1,15 @@
-"""Defaults that follow from the images: the size that they are decoded to. Pure functions, standard library only."""
+"""Defaults that follow from the images: the size that they are decoded to, and how a network is trained on them.
+
+A training is given a number of steps, not of epochs: an epoch of 200 images teaches little. Pure functions, standard
+library only. The values were chosen on the generated sets of docs/training.md.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from components.settings.augmentation import AUTO
+from components.settings.sections import NO_WEIGHTS, Train
 
 TRAINING_SHARE = 0.75  # of the images of a source, once a test and a validation split are held out
 IMAGES_SEEN = 45_000  # by a training on a small data set: enough steps to learn from, whatever its number of images
@@ -9,6 +17,16 @@ EPOCHS_SEEN = 6  # of a large data set
 PIXELS_SEEN = 200_000_000  # two cores train the default network on as many in about a minute and a half
 MIN_SIDE = 64  # pixels: details that a person needs are mostly gone below it
 ENLARGED = 1.25  # images of one size are not scaled down for less than this, along each side
+BATCHES = ((400, 16), (8_000, 32), (30_000, 64))  # for fewer training images than the first number, the second
+SMALL_BATCH, LARGEST_BATCH = 32, 128
+STEPS = 1_000
+MIN_EPOCHS = 6
+MAX_EPOCHS = 150
+MAX_CYCLES = 2
+RATES = {"onecycle": 0.004, "cosine": 0.002, "plateau": 0.001, "constant": 0.001}  # of Adam
+SGD_RATES = 25  # times those of Adam
+PATIENCE = 5  # epochs, where the schedule has no end
+AUGMENT = "rotate=15,shift=0.1,zoom=0.15"
 MAX_ASPECT = 4.0  # width by height of what images are decoded to, or height by width
 SQUARE = 1.05  # images of several sizes become square where their aspect ratio is below this
 
@@ -30,6 +48,57 @@ def image_shape(sizes: Mapping[tuple[int, int], int], images: int) -> tuple[int,
     aspect = min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT)
     side = min(side, affordable)
     return max(1, round(side / math.sqrt(aspect))), max(1, round(side * math.sqrt(aspect)))
+
+
+def training(params: Train, images: int, shape: Sequence[int]) -> Train:
+    """*params* with a value for each setting that is left open, for *images* training images of *shape* (H, W, C)."""
+    batch = params.batch_size or max(params.workers, _batch_size(images))
+    epochs = params.epochs or _epochs(images, batch)
+    schedule = _schedule(params)
+    ends = schedule in ("onecycle", "cosine")
+    once = bool(params.epochs) or params.workers > 1 or params.weights != NO_WEIGHTS
+    cycles = params.max_cycles or (1 if once else MAX_CYCLES)
+    return replace(
+        params,
+        batch_size=batch,
+        epochs=epochs,
+        max_cycles=cycles,
+        schedule=schedule,
+        learning_rate=params.learning_rate or learning_rate(params),
+        patience=params.patience or (epochs * cycles if ends else PATIENCE),
+        augment=AUGMENT if params.augment == AUTO else params.augment,
+    )
+
+
+def learning_rate(params: Train) -> float:
+    """The rate of a training that sets none, by its schedule and its optimizer."""
+    return RATES[_schedule(params)] * (SGD_RATES if params.optimizer == "sgd" else 1)
+
+
+def plan(params: Train, images: int, shape: Sequence[int]) -> str:
+    """How *params*, in which nothing is left open, train on *images* images of *shape*, as a sentence."""
+    height, width, channels = shape
+    steps = params.epochs * math.ceil(images / params.batch_size)
+    more = f", and up to {params.max_cycles} times as many while that helps" if params.max_cycles > 1 else ""
+    return (
+        f"{images:,} training images of {width}x{height}x{channels}: batches of {params.batch_size}, "
+        f"{params.epochs} epochs, {steps:,} steps{more}"
+    )
+
+
+def _schedule(params: Train) -> str:
+    if params.schedule != AUTO:
+        return params.schedule
+    return "cosine" if params.warmup else "onecycle"
+
+
+def _batch_size(images: int) -> int:
+    return next((size for below, size in BATCHES if images < below), LARGEST_BATCH)
+
+
+def _epochs(images: int, batch: int) -> int:
+    """Enough epochs for STEPS steps, within MIN_EPOCHS and MAX_EPOCHS."""
+    return min(max(math.ceil(STEPS * batch / max(images, 1)), MIN_EPOCHS), MAX_EPOCHS)
 
 
 def _median(values: Mapping[tuple[int, int], float], counts: Mapping[tuple[int, int], int]) -> float:

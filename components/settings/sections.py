@@ -18,7 +18,7 @@ from components.system.files import expanded
 ARCHITECTURES = Path(__file__).parents[1] / "models" / "architectures"  # a module for each network
 MODELS = tuple(sorted(path.stem for path in ARCHITECTURES.glob("[a-z]*.py")))
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-SCHEDULES = ("plateau", "cosine", "onecycle", "constant")
+SCHEDULES = ("auto", "plateau", "cosine", "onecycle", "constant")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 LARGEST_SEED = 2**32 - 1  # NumPy's
 FITS = ("pad", "crop", "stretch")
@@ -208,19 +208,33 @@ class Train(Section):
     model: str = setting(
         "cnn_bn", "network: cnn_bn, vgg, resnet, ... (docs/training.md), or package.module:function", spelling=network
     )
-    epochs: int = setting(8, "maximum number of epochs", minimum=1, maximum=10_000)
-    batch_size: int = setting(128, "images per training step", minimum=1, maximum=65_536)
+    epochs: int = setting(
+        0, "epochs of the learning-rate schedule; 0: derived from the images", minimum=0, maximum=10_000
+    )
+    max_cycles: int = setting(
+        0,
+        "times that the schedule may run while the validation loss still falls; 0: derived, 1 where epochs are set",
+        minimum=0,
+        maximum=100,
+    )
+    batch_size: int = setting(0, "images per training step; 0: derived from the images", minimum=0, maximum=65_536)
     width: float = setting(1.0, "factor on the number of channels of each layer", minimum=0.1, maximum=8)
-    depth: int = setting(0, "number of blocks (resnet: per stage); 0: the network's default", minimum=0, maximum=16)
+    depth: int = setting(
+        0, "number of blocks (resnet: per stage); 0: the network's default for the images", minimum=0, maximum=16
+    )
     dropout: float = setting(0.4, "dropout rate before the last layer", minimum=0, maximum=0.95)
     l2: float = setting(0.0, "L2 regularization added to the loss", minimum=0, maximum=1)
     optimizer: str = setting("adam", "optimizer", choices=OPTIMIZERS)
-    learning_rate: float = setting(0.001, "initial (or peak) learning rate", minimum=1e-7, maximum=10)
+    learning_rate: float = setting(
+        0.0, "initial (or peak) learning rate; 0: derived from the schedule and the optimizer", minimum=0, maximum=10
+    )
     momentum: float = setting(0.9, "Nesterov momentum of sgd", minimum=0, maximum=0.999)
     weight_decay: float = setting(
         0.0, "decoupled weight decay per step, relative to the learning rate (adamw, sgd)", minimum=0, maximum=1
     )
-    schedule: str = setting("cosine", "learning-rate schedule", choices=SCHEDULES)
+    schedule: str = setting(
+        "auto", "learning-rate schedule; auto: onecycle, or cosine with a warmup", choices=SCHEDULES
+    )
     warmup: float = setting(0.0, "epochs of linear warm-up before cosine", minimum=0, maximum=1000)
     loss: str = setting("sparse", "cross-entropy on class numbers (sparse) or on one-hot labels", choices=LOSSES)
     label_smoothing: float = setting(
@@ -240,10 +254,14 @@ class Train(Section):
     calibrate: bool = setting(
         True, "divide the logits by a temperature, fitted on the validation split, where that improves probabilities"
     )
-    patience: int = setting(3, "epochs without a better validation loss before training stops", minimum=1)
+    patience: int = setting(
+        0,
+        "epochs without a better validation loss before training stops; 0: derived from the schedule",
+        minimum=0,
+    )
     augment: str = setting(
-        "",
-        "augmentation, such as rotate=10,shift=0.1,flip_horizontal,brightness=0.2 (docs/training.md)",
+        "auto",
+        "augmentation, such as rotate=10,shift=0.1,flip_horizontal,brightness=0.2 (docs/training.md), auto or none",
         spelling=canonical,
     )
     members: int = setting(1, "number of networks in the ensemble, each with its own seed", minimum=1, maximum=64)
@@ -298,7 +316,7 @@ class Train(Section):
                 f"train.seed is {self.seed}, and the last of train.members={self.members} would have a seed above "
                 f"{LARGEST_SEED}; take a smaller one"
             )
-        if self.workers > self.batch_size:
+        if self.batch_size and self.workers > self.batch_size:
             problems.append(
                 f"train.workers is {self.workers}, and train.batch_size {self.batch_size} has no image for each; "
                 f"set train.batch_size={self.workers} or more"
@@ -308,21 +326,26 @@ class Train(Section):
                 f"train.weight_decay is {self.weight_decay:g}, and train.optimizer adam has none; "
                 "use --set train.optimizer=adamw, or set train.weight_decay=0"
             )
-        if self.warmup and self.schedule != "cosine":
+        if self.max_cycles > 1 and (self.workers > 1 or self.weights != NO_WEIGHTS):
+            who = f"several workers (train.workers={self.workers})" if self.workers > 1 else "a training with weights"
             problems.append(
+                f"train.max_cycles is {self.max_cycles}, and {who} runs the schedule once; set train.max_cycles=1"
+            )
+        return problems + self._warmup_conflicts()
+
+    def _warmup_conflicts(self) -> list[str]:
+        """Warm-up that the schedule does not have, or that takes all its epochs."""
+        frozen = self.frozen_epochs if self.weights != NO_WEIGHTS and self.frozen_epochs < self.epochs else 0
+        left = self.epochs - frozen
+        if self.warmup and self.schedule not in ("auto", "cosine"):
+            return [
                 f"train.warmup is {self.warmup:g}, and train.schedule {self.schedule} has no warm-up; "
                 "use --set train.schedule=cosine, or set train.warmup=0"
-            )
-        elif self.warmup and self.weights != NO_WEIGHTS and self.warmup >= self.epochs - self.frozen_epochs > 0:
-            problems.append(
-                f"train.warmup is {self.warmup:g} epochs; expected fewer than the {self.epochs - self.frozen_epochs} "
-                f"after train.frozen_epochs={self.frozen_epochs}"
-            )
-        elif self.warmup >= self.epochs:
-            problems.append(
-                f"train.warmup is {self.warmup:g} epochs; expected fewer than train.epochs, which is {self.epochs}"
-            )
-        return problems
+            ]
+        if not self.epochs or self.warmup < left:
+            return []
+        what = f"the {left} after train.frozen_epochs={frozen}" if frozen else f"train.epochs, which is {left}"
+        return [f"train.warmup is {self.warmup:g} epochs; expected fewer than {what}"]
 
 
 @dataclass(frozen=True)

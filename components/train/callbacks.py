@@ -58,13 +58,14 @@ class DivergenceGuard:
 class EpochReport:
     """A progress bar over the steps of each epoch, then a line with its metrics; `seconds` has each epoch's time."""
 
-    def __init__(self, epochs: int, steps: int, bars: ExitStack) -> None:
-        self._epochs, self._steps, self._bars = epochs, steps, bars
+    def __init__(self, steps: int, bars: ExitStack) -> None:
+        self._steps, self._bars = steps, bars
+        self.epochs = 0  # how many there will be, as far as is known
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, _: Logs) -> None:
         self._start = time.monotonic()
-        self._advance = self._bars.enter_context(progress_bar(f"epoch {epoch + 1}/{self._epochs}", self._steps))
+        self._advance = self._bars.enter_context(progress_bar(f"epoch {epoch + 1}/{self.epochs}", self._steps))
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         self._advance(batch + 1, f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}")
@@ -73,7 +74,7 @@ class EpochReport:
         self._bars.close()
         self.seconds.append(round(time.monotonic() - self._start, 3))
         metrics = "  ".join(f"{name} {logs[name]:.4f}" for name in METRICS)
-        say(f"  epoch {epoch + 1}/{self._epochs}  {metrics}  ({self.seconds[-1]:.0f} s)")
+        say(f"  epoch {epoch + 1}/{self.epochs}  {metrics}  ({self.seconds[-1]:.0f} s)")
 
 
 class CallbackRestorer:

@@ -16,8 +16,8 @@ from components.errors import ModelRejected
 from components.progress import progress
 from components.settings.sections import Train
 from components.system.tensorflow import KerasModel, Tensor, use_threads
-from components.train.machine import settled
 from components.train.network import untrained_network
+from components.train.resolve import resolved
 from components.train.train_state import create_train_state
 from components.train.weights import initialize
 
@@ -42,7 +42,7 @@ def sweep(normalize: Path, params: Train, steps: int = STEPS, weights: Path | No
 
     The network starts from *weights*, where params.weights names some.
     """
-    params = settled(params)
+    params = resolved(params, normalize)
     use_threads(params.threads)
     import keras
 

@@ -38,3 +38,16 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
     def get_config(self) -> dict[str, float]:
         return {"highest": self._highest, "total": self._total}
+
+
+class Repeated(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """*schedule*, which begins again after each *total* steps."""
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, total: int) -> None:
+        self._schedule, self._total = schedule, total
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return self._schedule(ops.cast(step, "int32") % self._total)
+
+    def get_config(self) -> dict[str, object]:
+        return {"schedule": keras.saving.serialize_keras_object(self._schedule), "total": self._total}

@@ -41,18 +41,24 @@ def _optimizer(params: Train, rate: Rate) -> Optimizer:
 
 
 def rate(params: Train, steps: int) -> Rate:
-    """The learning rate: a number, or a schedule over `params.epochs` of *steps* batches."""
-    import keras
-
-    from components.train.one_cycle import OneCycle
+    """The learning rate: a number, or a schedule over `params.epochs` of *steps* batches, which then begins again."""
+    from components.train.one_cycle import OneCycle, Repeated
 
     total = params.epochs * steps
     if params.schedule == "onecycle":
-        return OneCycle(params.learning_rate, total)
-    if params.schedule == "cosine":
-        if warmup := round(params.warmup * steps):
-            return keras.optimizers.schedules.CosineDecay(
-                0.0, total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
-            )
-        return keras.optimizers.schedules.CosineDecay(params.learning_rate, total)
-    return params.learning_rate
+        schedule: Rate = OneCycle(params.learning_rate, total)
+    elif params.schedule == "cosine":
+        schedule = _cosine(params, steps, total)
+    else:
+        return params.learning_rate
+    return Repeated(schedule, total) if params.max_cycles > 1 else schedule
+
+
+def _cosine(params: Train, steps: int, total: int) -> Rate:
+    import keras
+
+    if warmup := round(params.warmup * steps):
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, total - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
+        )
+    return keras.optimizers.schedules.CosineDecay(params.learning_rate, total)

@@ -36,7 +36,7 @@ def applied(params: Train, initialized: Initialized) -> Train:
 def phases(params: Train, initialized: Initialized) -> list[Phase]:
     """The phases of a training with the settings that `applied` gives."""
     if not initialized.layers:
-        return [Phase(0, params.epochs, False, params)]
+        return [Phase(0, params.epochs * params.max_cycles, False, params)]
     frozen, rate = params.frozen_epochs, max(LOWEST_RATE, params.learning_rate * params.finetune_rate)
     head = replace(params, epochs=max(1, frozen), warmup=0.0)
     parts = [Phase(0, frozen, True, head)] if frozen else []

@@ -17,9 +17,10 @@ from components.system import memory
 from components.system.tensorflow import KerasModel
 from components.train import checkpoint, losses, memory_check
 from components.train.callbacks import MONITOR
+from components.train.cycles import last_epoch
 from components.train.distillation import read_teacher
 from components.train.distributed.cluster import Cluster, cluster
-from components.train.loop import Inputs, input_pipelines, report_resumption, run_epochs
+from components.train.loop import Inputs, ended, input_pipelines, report_resumption, run_epochs
 from components.train.network import untrained_network
 from components.train.phases import PhasedTraining, applied, described
 from components.train.task import Task, Watch
@@ -52,6 +53,10 @@ class TrainedNetwork:
     @property
     def history(self) -> list[HistoryRow]:
         return self.epochs.history
+
+    @property
+    def stopped_early(self) -> bool:
+        return len(self.history) < last_epoch(self.params, self.history)
 
 
 def best_epoch(history: list[HistoryRow]) -> HistoryRow:
@@ -109,9 +114,8 @@ def _train_here(model: KerasModel, initialized: Initialized, inputs: Inputs, tas
 def _train_distributed(workers: Cluster, task: Task, watch: Watch | None) -> Epochs:
     """Let the workers train; those on other machines cannot know that all epochs are done, so they are waited for."""
     before = checkpoint.read_progress(task.work)
-    done = before["stopped"] or len(before["history"]) >= task.params.epochs
     seconds: list[float] = []
-    if workers.addresses or not done:
+    if workers.addresses or not ended(task, before):
         seconds = import_module(LAUNCHER).train(workers, task, [*before["history"]], watch)
     history = checkpoint.read_progress(task.work)["history"]
     if not history:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.errors import ConfigError, Failure
+from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, Failure
 from components.progress import say
 from components.system import gpu
 from components.system.streams import AnswerLost, answer
@@ -112,6 +112,8 @@ def explain(options: Namespace) -> int:
         rows = [(e.stage, e.verdict, e.key, "; ".join(e.reasons)) for e in explanations]
         print_table(("stage", "would", "key", "because"), rows)
         answer(_computes(options, runner.params))
+        with suppress(ArtifactMissing, ArtifactCorrupt):
+            answer(runner.training_plan())
     return 0
 
 
@@ -128,10 +130,10 @@ def _computes(options: Namespace, settings: "Params") -> str:
 
 @command("list every setting with its value and meaning", *SETTINGS, JSON)
 def settings(options: Namespace) -> int:
-    from pipeline import config
+    from pipeline import config, run_settings
 
     written = config.read(config.settings_file(options.config), options.set, options.source)
-    params = config.settle(written)
+    params, plan = run_settings.previewed(config.settle(written))
     values, derived = config.flat(params), config.derived(written, params)
     if options.json:
         print_json(values)
@@ -142,4 +144,5 @@ def settings(options: Namespace) -> int:
         }
         rows = [(name, value, config.SETTINGS[name].metadata["help"]) for name, value in shown.items()]
         print_table(("setting", "value", "meaning"), rows)
+        answer(plan or "settings of train that are 0 or auto are derived from the images, once they have been read")
     return 0

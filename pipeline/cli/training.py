@@ -11,7 +11,6 @@ from components.system.files import expanded
 from components.system.streams import answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, given, home, params
 from pipeline.cli.output import print_facts, print_json, print_table
-from pipeline.commands import pipeline_command
 
 
 @command("run a learning-rate range test and suggest a learning rate", *SETTINGS, JSON)
@@ -45,6 +44,8 @@ def find_lr(options: Namespace) -> int:
 
 def _run_command(options: Namespace, setting: str) -> str:
     """The command line that runs the same settings with *setting* added."""
+    from pipeline.commands import pipeline_command
+
     return pipeline_command("run", *given(options), "--set", setting)
 
 
@@ -60,6 +61,7 @@ def _run_command(options: Namespace, setting: str) -> str:
 )
 def tune(options: Namespace) -> int:
     from pipeline import config
+    from pipeline.commands import pipeline_command
     from pipeline.tuning import best_settings, plan
     from pipeline.tuning.tune import tune as search
 

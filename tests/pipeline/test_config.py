@@ -111,7 +111,7 @@ def test_a_network_that_is_missing_hides_no_conflict() -> None:
 def test_conflicts_in_two_sections_are_reported_together() -> None:
     """Settings that do not go together: the first section does not hide the second."""
     with pytest.raises(ConfigError) as raised:
-        config.complete({"train.epochs": 0, "gate.min_accuracy": 2})
+        config.complete({"train.epochs": -1, "gate.min_accuracy": 2})
     assert [problem.partition(" ")[0] for problem in raised.value.problems] == ["train.epochs", "gate.min_accuracy"]
 
 
@@ -119,7 +119,7 @@ def test_conflicts_in_two_sections_are_reported_together() -> None:
     ("text", "message"),
     [
         ("train.epochs=2.5", "train.epochs is '2.5'; expected a whole number"),
-        ("train.epochs=0", "train.epochs is 0; expected 1 to 10000"),
+        ("train.epochs=-1", "train.epochs is -1; expected 0 to 10000"),
         ("train.epochs=true", "train.epochs is 'true'; expected a whole number"),
         ("train.dropout=nan", "train.dropout is nan; expected 0 to 0.95"),
         ("promote.automatic=perhaps", "promote.automatic is 'perhaps'; expected true or false"),

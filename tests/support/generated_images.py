@@ -133,9 +133,9 @@ def write(
 
 
 def paint(picture: Image.Image, random: Random, name: str, colour: tuple[int, ...]) -> None:
-    """Draw the shape *name* once, whole, of any size, position and rotation."""
+    """Draw the shape *name* once, whole, of any size and position, turned by up to 30 degrees to either side."""
     side = picture.width
-    radius, turn = side * random.uniform(0.16, 0.36), random.uniform(0, 2 * math.pi)
+    radius, turn = side * random.uniform(0.18, 0.42), math.radians(random.uniform(-30, 30))
     x, y = random.uniform(radius, side - radius, 2)
     cos, sin = radius * math.cos(turn), radius * math.sin(turn)
     draw = ImageDraw.Draw(picture)

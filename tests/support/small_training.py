@@ -31,7 +31,13 @@ def write_normalized(folder: Path, images: int = 96) -> Path:
         pixels[np.arange(images), labels * 2] += 100
         with SplitWriter(folder / part, (8, 8, 1)) as split:
             split.add(pixels.astype(np.uint8), labels)
-    data = {"classes": ["a", "b", "c", "d"], "shape": [8, 8, 1], "mean": [0.3], "std": [0.2]}
+    data = {
+        "classes": ["a", "b", "c", "d"],
+        "shape": [8, 8, 1],
+        "mean": [0.3],
+        "std": [0.2],
+        "images": {"train": images},
+    }
     (folder / "data.json").write_text(json.dumps(data))
     return folder
 

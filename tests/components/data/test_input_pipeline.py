@@ -22,7 +22,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
 
 
 def epochs(split: Split, first: int, **settings: str | int) -> list[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    params = Train(batch_size=16, epochs=3, **settings)  # type: ignore[arg-type]
+    params = Train(**{"batch_size": 16, "epochs": 3, "augment": "none", **settings})  # type: ignore[arg-type]
     return [(x.numpy(), y.numpy()) for x, y in InputPipeline(split, 50, params).training(first)]
 
 
@@ -88,7 +88,7 @@ def test_measuring_a_part_spaces_it_evenly(split: Split, most: int, expected: li
 
 def test_autotuning_is_off(split: Split) -> None:
     """There is no thread of tf.data's autotuning to wait for when a training ends."""
-    pipeline = InputPipeline(split, 50, Train())
+    pipeline = InputPipeline(split, 50, Train(batch_size=16, epochs=1, augment="none"))
     assert [data.options().autotune.enabled for data in (pipeline.training(0), pipeline.measuring())] == [False, False]
 
 

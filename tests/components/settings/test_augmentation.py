@@ -30,7 +30,7 @@ def test_a_section_holds_the_canonical_spelling() -> None:
     """So texts with the same meaning give the same key."""
     assert Train(augment="shift=0.10, rotate=10") == Train(augment="rotate=10.0,shift=.1,zoom=0")
     assert Train(augment="shift=0.10, rotate=10").augment == "rotate=10,shift=0.1"
-    assert Train(augment="none") == Train(augment=" ") == Train(augment="zoom=0") == Train()
+    assert Train(augment="none") == Train(augment=" ") == Train(augment="zoom=0") == Train(augment="")
 
 
 def test_a_bare_name_gets_the_default_strength() -> None:
@@ -66,11 +66,11 @@ def test_a_wrong_text_is_refused_with_what_was_expected(text: str, expected: str
 def test_all_problems_are_in_one_message() -> None:
     """Two mistakes in the text and one in another setting."""
     with pytest.raises(ConfigError) as raised:
-        config.load("", ["train.augment=zom,shift=1", "train.epochs=0"], "digits", {})
+        config.load("", ["train.augment=zom,shift=1", "train.epochs=-1"], "digits", {})
     augment, epochs = raised.value.problems
     assert "'zom'" in augment
     assert ", and shift is '1'" in augment
-    assert epochs.startswith("train.epochs is 0")
+    assert epochs.startswith("train.epochs is -1")
 
 
 @given(st.text("rotateshifzom=,.-+eE0123456789 \n", max_size=30))

@@ -1,8 +1,11 @@
 """What follows from the images where no setting says otherwise."""
 
+from typing import Any
+
 import pytest
 
-from components.settings.derived import image_shape
+from components.settings.derived import image_shape, plan, training
+from components.settings.sections import Train
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,43 @@ def test_the_size_to_decode_to_follows_from_the_images(
 def test_the_size_does_not_depend_on_the_order_of_the_files() -> None:
     sizes = {(100, 200): 3, (300, 100): 3, (50, 60): 1}
     assert image_shape(sizes, 7) == image_shape(dict(reversed(sizes.items())), 7)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "epochs"),
+    [(30, 16, 150), (230, 16, 70), (1_530, 32, 21), (7_000, 32, 6), (20_000, 64, 6), (54_000, 128, 6)],
+)
+def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs: int) -> None:
+    """About a thousand, in small batches where there are few images; six epochs where there are many."""
+    chosen = training(Train(), images, (64, 64, 3))
+    assert (chosen.batch_size, chosen.epochs, chosen.schedule) == (batch_size, epochs, "onecycle")
+    assert chosen.max_cycles > 1
+    assert chosen.learning_rate > 0
+    assert chosen.patience >= chosen.epochs  # a schedule that ends is not stopped on its way
+    assert "flip" not in chosen.augment  # a mirrored 2 is none
+
+
+def test_what_a_user_sets_is_kept() -> None:
+    """Each setting by itself; the others are derived with it."""
+    chosen: dict[str, Any] = {"epochs": 3, "batch_size": 50, "learning_rate": 0.1, "schedule": "plateau", "patience": 2}
+    params = training(Train(**chosen, augment="none"), 1_000, (8, 8, 1))
+    assert {name: getattr(params, name) for name in chosen} == chosen
+    assert (params.augment, params.max_cycles) == ("", 1)  # epochs that are set are not exceeded
+    assert (
+        training(Train(optimizer="sgd"), 1_000, (8, 8, 1)).learning_rate
+        > training(Train(), 1_000, (8, 8, 1)).learning_rate
+    )
+    assert training(Train(warmup=1), 1_000, (8, 8, 1)).schedule == "cosine"
+
+
+def test_deriving_twice_changes_nothing() -> None:
+    once = training(Train(), 500, (32, 32, 1))
+    assert training(once, 9_999, (64, 64, 3)) == once
+
+
+def test_the_plan_is_a_sentence() -> None:
+    sentence = plan(training(Train(), 1_660, (48, 64, 3)), 1_660, (48, 64, 3))
+    assert sentence == (
+        "1,660 training images of 64x48x3: batches of 32, 20 epochs, 1,040 steps, and up to 2 times as many while "
+        "that helps"
+    )

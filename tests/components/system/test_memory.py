@@ -54,7 +54,7 @@ def sparse(folder: Path, images: int) -> None:
 def normalized(folder: Path, images: int) -> Path:
     sparse(folder / "train", images)
     sparse(folder / "validation", 512)
-    data = {"classes": ["a", "b"], "shape": SHAPE, "mean": [0.5] * 3, "std": [0.2] * 3}
+    data = {"classes": ["a", "b"], "shape": SHAPE, "mean": [0.5] * 3, "std": [0.2] * 3, "images": {"train": images}}
     (folder / "data.json").write_text(json.dumps(data))
     return folder
 

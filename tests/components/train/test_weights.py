@@ -206,7 +206,7 @@ def test_the_phases_follow_from_the_layers_that_took_weights(
     layers: int, frozen: int, expected: list[tuple[int, int, bool]]
 ) -> None:
     """Frozen epochs only where some layers are new and others are not; then the rest of the epochs."""
-    params = applied(Train(epochs=8, frozen_epochs=frozen, weights="champion"), some(layers))
+    params = applied(Train(epochs=8, max_cycles=1, frozen_epochs=frozen, weights="champion"), some(layers))
     made = phases(params, some(layers))
     assert [tuple(phase)[:3] for phase in made] == expected
     assert all(phase.params.epochs == phase.end - phase.first for phase in made)
