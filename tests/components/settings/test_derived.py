@@ -37,10 +37,10 @@ def test_the_size_does_not_depend_on_the_order_of_the_files() -> None:
 
 @pytest.mark.parametrize(
     ("images", "batch_size", "epochs"),
-    [(30, 16, 150), (230, 16, 70), (1_530, 32, 21), (7_000, 32, 6), (20_000, 64, 6), (54_000, 128, 6)],
+    [(30, 16, 150), (230, 16, 49), (1_530, 32, 15), (7_000, 32, 6), (20_000, 64, 6), (54_000, 128, 6)],
 )
 def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs: int) -> None:
-    """About a thousand, in small batches where there are few images; six epochs where there are many."""
+    """About seven hundred, in small batches where there are few images; six epochs where there are many."""
     chosen = training(Train(), images, (64, 64, 3))
     assert (chosen.batch_size, chosen.epochs, chosen.schedule) == (batch_size, epochs, "onecycle")
     assert chosen.max_cycles > 1
@@ -70,6 +70,6 @@ def test_deriving_twice_changes_nothing() -> None:
 def test_the_plan_is_a_sentence() -> None:
     sentence = plan(training(Train(), 1_660, (48, 64, 3)), 1_660, (48, 64, 3))
     assert sentence == (
-        "1,660 training images of 64x48x3: batches of 32, 20 epochs, 1,040 steps, and up to 2 times as many while "
+        "1,660 training images of 64x48x3: batches of 32, 14 epochs, 728 steps, and up to 2 times as many while "
         "that helps"
     )
