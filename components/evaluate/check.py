@@ -28,9 +28,10 @@ def check(evaluate: Path, train: Path, training: Train, gate: Gate, judged: int 
     """
     metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
     suspects: Suspects = json.loads((evaluate / "suspects.json").read_bytes())
+    diagnoses = diagnosis.read(train, metrics, training, gate)
     return [
-        *check_bounds(metrics, gate),
-        *diagnosis.warnings(diagnosis.read(train, metrics, training, gate)),
+        *check_bounds(metrics, gate, next((found.advice for found in diagnoses if found.present), "")),
+        *diagnosis.warnings(diagnoses),
         *_wear(metrics, judged),
         *_no_bound(metrics, gate),
         *_files(metrics, suspects),
@@ -61,15 +62,16 @@ def _listed(names: Sequence[str], count: int) -> str:
     return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
-def check_bounds(metrics: Metrics, gate: Gate) -> list[Finding]:
+def check_bounds(metrics: Metrics, gate: Gate, advice: str = "") -> list[Finding]:
     """An error for accuracy, each class, each slice and the error on corrupted images that miss their bound.
 
-    No setting lets a model pass that is no better than the baseline, or never recognizes a class.
+    *advice* is that of the diagnosis, so that an error and a warning of one run agree. No setting lets a model pass
+    that is no better than the baseline, or never recognizes a class.
     """
     return [
         *_no_better_than_the_baseline(metrics),
         *_never_recognized(metrics["per_class"]),
-        *_accuracy(metrics, gate.min_accuracy),
+        *_accuracy(metrics, gate.min_accuracy, advice),
         *_classes(metrics["per_class"], gate.min_class_recall),
         *_slices(metrics["slices"]["parts"], gate.min_slice_accuracy),
         *_corruption(metrics.get("corruption_error"), gate.max_corruption_error),
@@ -135,7 +137,7 @@ def _never_recognized(rows: Sequence[ClassScores]) -> list[Finding]:
     return _errors(texts, "classes are never recognized")
 
 
-def _accuracy(metrics: Metrics, least: float) -> list[Finding]:
+def _accuracy(metrics: Metrics, least: float, advice: str) -> list[Finding]:
     # A quotient of whole numbers is rounded to the nearest float exactly as the setting was when it was read, so
     # 9,800 of 10,000 equals 0.98 and the comparison is that of the two fractions.
     correct, n = metrics["correct"], metrics["n"]
@@ -145,7 +147,7 @@ def _accuracy(metrics: Metrics, least: float) -> list[Finding]:
         f"accuracy {percent(correct / n, _decimals(n))} ({correct:,} of {n:,}; 95 % interval "
         f"{points(metrics['wilson_low'])} to {points(metrics['wilson_high'])}) is "
         f"{percentage_points(least - correct / n)} below the gate of {bound(least)} (gate.min_accuracy); "
-        f"{_advice(metrics)}, or {LOOK}"
+        f"{advice or _advice(metrics)}, or {LOOK}"
     )
     return [Finding("error", text)]
 

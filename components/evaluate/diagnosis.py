@@ -267,8 +267,8 @@ Rule = Callable[[Case], Diagnosis]
 EXPLAINED_BY: dict[Rule, tuple[Rule, ...]] = {
     _divergence: (),
     _slow: (_divergence,),
-    _dead: (_divergence, _slow),
-    _imbalance: (_divergence, _slow, _dead),
+    _imbalance: (_divergence, _slow),
+    _dead: (_divergence, _slow, _imbalance),
     _label_noise: (_divergence, _slow, _dead),
     _under_fitting: (_divergence, _slow, _dead, _label_noise),
     _over_fitting: (_divergence, _slow, _dead),

@@ -11,6 +11,7 @@ import pytest
 from components.errors import ConfigError
 from components.evaluate.check import check
 from components.findings import Finding, errors, notes, warnings
+from components.settings.derived import training
 from components.settings.sections import Evaluate, Gate, Params, Train
 from tests.support.brightness_model import COLUMNS, write_json
 
@@ -42,7 +43,7 @@ def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> li
     write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
-    return check(folder, folder, Train(), gate, models)
+    return check(folder, folder, training(Train(), 1_000, (28, 28, 1)), gate, models)
 
 
 def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:
@@ -61,16 +62,16 @@ def test_the_refusal_names_value_interval_distance_setting_and_next_command(tmp_
     texts, _ = judged(tmp_path, GATE, correct=9_731, wilson_low=0.96974, wilson_high=0.97609)
     assert texts == [
         "accuracy 97.31 % (9,731 of 10,000; 95 % interval 96.97 to 97.61) is 0.69 points below the gate of 98 % "
-        "(gate.min_accuracy); train longer with --set train.epochs=24, or look at the mistakes: "
+        "(gate.min_accuracy); train longer with --set train.epochs=4, or look at the mistakes: "
         "python -m pipeline report"
     ]
 
 
 def test_more_epochs_are_not_advised_after_early_stopping(tmp_path: Path) -> None:
-    """They would change nothing; varied images may."""
+    """They would change nothing; what the diagnosis says may."""
     stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
     (text,), _ = judged(tmp_path, GATE, correct=9_000, training=stopped)
-    assert "train.augment" in text
+    assert "--set train.dropout=0.6" in text
     assert "train.epochs" not in text
 
 
