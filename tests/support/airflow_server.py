@@ -262,7 +262,7 @@ def airflow(folder: Path) -> Iterator[Served]:
     """Airflow on the settings of `FOLDER/settings.toml`; ended by Ctrl-C when the block is left."""
     home, port = folder / "home", free_port()
     settings = folder / "settings.toml"
-    settings.write_text(_settings(folder / "images"))
+    settings.write_text(_settings(folder / "numbers"))
     posted: list[Json] = []
     log = folder / "airflow.log"
     with _webhook(posted) as url, log.open("w") as stderr:
@@ -273,7 +273,7 @@ def airflow(folder: Path) -> Iterator[Served]:
         try:
             password = _login(process, log)
             api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
-            yield Served(home, folder / "images", settings, process, api, password, posted)
+            yield Served(home, folder / "numbers", settings, process, api, password, posted)
         finally:
             process.terminate()
             process.wait(120)

@@ -155,7 +155,7 @@ def test_the_form_has_every_setting_of_a_run(bag: Bag) -> None:
     dag = bag["dags"]["retrain"]
     assert set(dag["params"]) == {name for name in SETTINGS if not name.startswith("schedule.")}
     epochs, model = dag["params"]["train.epochs"], dag["params"]["train.model"]
-    assert (epochs["type"], epochs["minimum"], epochs["maximum"]) == (["null", "integer"], 1, 10_000)
+    assert (epochs["type"], epochs["minimum"], epochs["maximum"]) == (["null", "integer"], 0, 10_000)
     assert model["type"] == ["null", "string"]
     assert dag["params"]["train.optimizer"]["enum"] == ["adam", "adamw", "sgd", None]
     assert all(SETTINGS[name].metadata["help"] in text for name, text in dag["described"].items())

@@ -198,7 +198,7 @@ def test_a_model_below_the_gate_fails_at_once(served: Served, refused: str) -> N
 
 def test_the_form_refuses_what_its_bounds_forbid(served: Served) -> None:
     """A value out of bounds or of the wrong type starts no run."""
-    for wrong in ({"train.epochs": 0}, {"train.epochs": "many"}, {"train.schedule": "never"}):
+    for wrong in ({"train.epochs": -1}, {"train.epochs": "many"}, {"train.schedule": "never"}):
         with pytest.raises(urllib.error.HTTPError, match=r"400|422"):
             served.trigger({**digits(), **wrong})
 
@@ -232,7 +232,7 @@ def test_images_dropped_into_the_folder_are_trained_on(served: Served, first: st
     [run] = served.until(lambda: of_images(served))
     served.succeeded(run, ON_NEW_DATA)
     done = served.result(run, "promote", ON_NEW_DATA)
-    assert (done["model"]["name"], done["model"]["version"]) == ("images-classifier", "1")
+    assert (done["model"]["name"], done["model"]["version"]) == ("numbers-classifier", "1")
     [extra] = [event["extra"] for event in events(served, IMAGES.uri)]
     assert extra["digest"] == served.result(run, "ingest", ON_NEW_DATA)["digest"]
 
@@ -255,8 +255,8 @@ def test_images_that_a_folder_gains_make_a_new_champion(served: Served, gained: 
     assert served.made(gained, ON_NEW_DATA) == list(STAGES)[1:]  # `watch_data` has ingested them already
     done = served.result(gained, "promote", ON_NEW_DATA)
     assert (done["model"]["version"], done["model"]["aliases"]) == ("2", ["challenger", "champion"])
-    assert champions(served, "images-classifier") == ["1", "2"]
-    assert len(events(served, "models://images-classifier/champion")) == 2
+    assert champions(served, "numbers-classifier") == ["1", "2"]
+    assert len(events(served, "models://numbers-classifier/champion")) == 2
 
 
 @pytest.fixture
