@@ -21,6 +21,7 @@ SHARED = {
     "errors",
     "findings",
     "formatting",
+    "history",
     "metrics",
     "plotting",
     "printed_commands",

@@ -26,7 +26,7 @@ def write_training(folder: Path, model: Any, epochs: int = 2) -> None:
         rows = [(epoch, 1 / epoch, 0.9, 1.1 / epoch, 0.88, 0.001) for epoch in range(1, epochs + 1)]
         csv.writer(file).writerows([COLUMNS, *rows])
     summary = {"train_accuracy": 0.99, "validation_accuracy": 0.98, "best_epoch": epochs, "epochs": epochs}
-    write_json(folder / "summary.json", summary | {"stopped_early": False, "parameters": 1, "layers": 2})
+    write_json(folder / "summary.json", summary | {"stopped_early": False, "steps": 100, "parameters": 1, "layers": 2})
 
 
 def write_normalize(folder: Path, grey: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:

@@ -19,6 +19,8 @@ SMALL: dict[str, Any] = {
     "dropout": 0.3,
     "augment": "rotate=5,shift=0.1,zoom=0.1,shear=5,elastic=1,erase=0.05",
     "learning_rate": 0.01,
+    "schedule": "cosine",
+    "patience": 3,
 }
 
 

@@ -30,7 +30,7 @@ def epoch(normalize, name):
     folders = [Path(out, name, part) for part in ("out", "work", "logs")]
     for folder in folders:
         folder.mkdir(parents=True)
-    train(Path(normalize), *folders, Train(model="dense", width=0.1, epochs=1, batch_size=256))
+    train(Path(normalize), *folders, Train(model="dense", width=0.1, epochs=1, batch_size=256, augment="none"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = epoch(few, "few")
 resource.setrlimit(resource.RLIMIT_DATA, (in_bytes(STATUS)["VmData"] + int(limit),) * 2)

@@ -101,7 +101,7 @@ def test_a_child_reports_every_anomaly_of_the_data(home: Path, tmp_path: Path) -
 def test_a_child_reports_every_wrong_setting_as_a_config_error(home: Path) -> None:
     """A real child: ConfigError with its problems, one by one."""
     with pytest.raises(ConfigError) as raised:
-        Child(sys.executable).stage("ingest", ["ingest.source=digits", "train.epochs=0", "train.widht=2"], "run")
+        Child(sys.executable).stage("ingest", ["ingest.source=digits", "train.epochs=-1", "train.widht=2"], "run")
     assert len(raised.value.problems) == 2
     assert "train.epochs" in "".join(raised.value.problems)
     assert "did you mean 'train.width'?" in "".join(raised.value.problems)
