@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from components.progress import progress
 
 SHARD_BYTES = 32 * 2**20
+MAPPED_BYTES = 16 * 2**20  # taken from open maps; the kernel may count several times as much as read
 CHUNK_BYTES = 32 * 2**20
 
 Images = NDArray[np.uint8]
@@ -65,12 +66,14 @@ class SplitWriter:
 class Split:
     """A written split: labels in memory, images as one memory map per shard, opened when they are read.
 
-    `take` keeps the maps open: to open those of a batch takes ten times as long as to copy its images.
+    `take` keeps the maps open for some batches: to open those of a batch takes ten times as long as to copy its images,
+    and whatever was read from an open map counts as memory of the process.
     """
 
     def __init__(self, folder: Path) -> None:
         self._paths = sorted(folder.glob("images-*.npy"))
         self._maps: dict[int, Images] = {}
+        self._taken = 0  # bytes, since the maps were closed
         self.labels: Labels = np.load(folder / "labels.npy", allow_pickle=False)
         first = self._open(0)
         self.shape: tuple[int, int, int] = first.shape[1:]
@@ -102,6 +105,9 @@ class Split:
     def take(self, indices: NDArray[np.int64]) -> Images:
         """The images at *indices*, in that order: uint8 (len(indices), H, W, C)."""
         out = np.empty((len(indices), *self.shape), np.uint8)
+        self._taken += out.nbytes
+        if self._taken > MAPPED_BYTES:
+            self._maps, self._taken = {}, 0
         shards = indices // self._shard_images
         for shard in np.unique(shards):
             here = shards == shard
