@@ -28,7 +28,7 @@ Indices = NDArray[np.int64]
 
 
 def searched(shape: tuple[int, ...]) -> bool:
-    """Whether images of *shape* (H, W, C) are large enough to be told apart by a hash."""
+    """Whether images of *shape* (H, W, C) are large enough for a hash to distinguish them."""
     return min(shape[:2]) >= SMALLEST
 
 

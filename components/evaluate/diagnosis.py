@@ -16,7 +16,7 @@ from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.findings import Finding
 from components.formatting import percent, percentage_points
-from components.history import late_fall
+from components.history import best, late_fall
 from components.settings import derived
 from components.settings.sections import Gate, Train
 
@@ -105,7 +105,7 @@ def diagnose(case: Case) -> list[Diagnosis]:
 
 
 def _divergence(case: Case) -> Diagnosis:
-    """The training loss rose far above that of equal probabilities, or ended there after a better or worse epoch."""
+    """The training loss rose far above that of equal probabilities, or ended there after a worse one."""
     losses, training = [row["loss"] for row in case.rows], case.training
     worst = max(range(len(losses)), key=losses.__getitem__)
     lowest = min(losses[: worst + 1])  # a network from random weights may begin with a high loss
@@ -244,10 +244,9 @@ def _over_fitting(case: Case) -> Diagnosis:
         f"the test images ({percent(metrics['train_accuracy'])} and {percent(metrics['accuracy'])}; at most "
         f"{100 * most:.6g} expected, gate.max_overfit)"
     )
-    rows = case.rows
-    best, last = min(row["val_loss"] for row in rows), rows[-1]["val_loss"]
-    if last > 1.1 * best > 0:
-        evidence += f"; the validation loss rose from {best:.3g} to {last:.3g} after its best epoch"
+    lowest, last = best(case.rows)["val_loss"], case.rows[-1]["val_loss"]
+    if last > 1.1 * lowest > 0:
+        evidence += f"; the validation loss rose from {lowest:.3g} to {last:.3g} after its best epoch"
     over = gap > most and metrics["train_accuracy"] > metrics["wilson_high"]
     return Diagnosis("over-fitting", over, evidence, _regularise(case.training))
 

@@ -42,11 +42,7 @@ def promote(
     numbers, or with why the two cannot be compared, or with who rolled back from this model, when and why.
     """
     recover(registry, name, log, who)
-    challenger = registry.with_model(name, model_sha256(train))
-    if challenger is None:
-        raise ArtifactMissing(
-            f"{name} has no version of this model; register it first: python -m pipeline stage register"
-        )
+    challenger = _challenger(registry, name, train)
     last = last_champion(registry, name, log)
     champion = last if isinstance(last, ModelVersion) else None
     before = champion.version if champion else None
@@ -63,6 +59,26 @@ def promote(
         corruption = compare_corruption(evaluate, champion_evaluate)
         facts["comparison"] = comparison.record(gate) | ({"corruption": corruption} if corruption else {})
         facts["reason"] = f"version {challenger.version} has {comparison.in_full()}"
+    if kept := _kept_back(facts, champion, challenger, params):
+        return kept
+    make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
+    return {**facts, "outcome": "promoted", "made": True}
+
+
+def _challenger(registry: Registry, name: str, train: Path) -> ModelVersion:
+    """The registered version of the model in *train*; raises ArtifactMissing where there is none."""
+    challenger = registry.with_model(name, model_sha256(train))
+    if challenger is None:
+        raise ArtifactMissing(
+            f"{name} has no version of this model; register it first: python -m pipeline stage register"
+        )
+    return challenger
+
+
+def _kept_back(
+    facts: Promoted, champion: ModelVersion | None, challenger: ModelVersion, params: Promote
+) -> Promoted | None:
+    """*facts* with the reason why the alias does not move; None where it does."""
     by_hand = f"python -m pipeline promote {challenger.version} --force --reason TEXT"
     if not params.automatic:
         say(f"  left to a user: {by_hand}")
@@ -70,8 +86,7 @@ def promote(
     if facts["comparison"] and facts["comparison"]["outcome"] == "undecided":
         say(f"  to promote it all the same: {by_hand}")
         return {**facts, "outcome": "undecided", "reason": _kept(champion, challenger)}
-    make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
-    return {**facts, "outcome": "promoted", "made": True}
+    return None
 
 
 def _kept(champion: ModelVersion | None, challenger: ModelVersion) -> str:

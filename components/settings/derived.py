@@ -1,7 +1,7 @@
 """Defaults that follow from the images: the size that they are decoded to, and how a network is trained on them.
 
 A training is given a number of steps, not of epochs: an epoch of 200 images teaches little. Pure functions, standard
-library only. The values were chosen on the generated sets of docs/training.md.
+library only.
 """
 
 import math
@@ -50,8 +50,8 @@ def image_shape(sizes: Mapping[tuple[int, int], int], images: int) -> tuple[int,
     return max(1, round(side / math.sqrt(aspect))), max(1, round(side * math.sqrt(aspect)))
 
 
-def training(params: Train, images: int, shape: Sequence[int]) -> Train:
-    """*params* with a value for each setting that is left open, for *images* training images of *shape* (H, W, C)."""
+def training(params: Train, images: int) -> Train:
+    """*params* with a value for each setting that is left open, for *images* training images."""
     batch = params.batch_size or max(params.workers, _batch_size(images))
     epochs = params.epochs or _epochs(images, batch)
     schedule = _schedule(params)

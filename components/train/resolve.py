@@ -14,8 +14,7 @@ from components.train.machine import settled
 
 def resolved(params: Train, normalize: Path) -> Train:
     """*params* with a value for each setting that is left open, for the images in the artifact *normalize*."""
-    data = _read(normalize)
-    return derived.training(settled(params), data["images"]["train"], data["shape"])
+    return derived.training(settled(params), _read(normalize)["images"]["train"])
 
 
 def plan(params: Train, normalize: Path) -> str:

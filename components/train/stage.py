@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from components.artifact_files import Calibration, FinalMetrics, HistoryRow, MemberSummary, TrainSummary
+from components.history import best
 from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
@@ -26,7 +27,7 @@ from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.loop import input_pipelines
 from components.train.resolve import plan, resolved
 from components.train.task import Task, TeacherFile, Watch
-from components.train.trainer import LAUNCHER, TrainedNetwork, best_epoch, evaluate, train_network
+from components.train.trainer import LAUNCHER, TrainedNetwork, evaluate, train_network
 
 TRAIN_EVAL_IMAGES = 10_000  # training images used to estimate training accuracy: to 0.2 points, in a fifth of the time
 
@@ -77,6 +78,10 @@ def train(
     history = _write_histories(trained, out)
     summary = _summary(final, trained, history, task, calibration)
     (out / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+    return _facts(summary, trained, params, time.monotonic() - start)
+
+
+def _facts(summary: TrainSummary, trained: list[TrainedNetwork], params: Train, seconds: float) -> dict[str, object]:
     return {
         "epochs": summary["epochs"],
         "best_epoch": summary["best_epoch"],
@@ -86,7 +91,7 @@ def train(
         "validation_accuracy": summary["validation_accuracy"],
         "resumed_after_epoch": sum(network.epochs.resumed_after for network in trained),
         "epoch_seconds": [seconds for network in trained for seconds in network.epochs.seconds],
-        "seconds": round(time.monotonic() - start, 3),
+        "seconds": round(seconds, 3),
     }
 
 
@@ -149,7 +154,7 @@ def _summary(
         **complexity(final),
         "layers": [layer.name for layer in final.layers],
         "epochs": len(history),
-        "best_epoch": int(best_epoch(history)["epoch"]),
+        "best_epoch": int(best(history)["epoch"]),
         "steps": len(history) * math.ceil(task.data["images"]["train"] / task.params.batch_size),
         "stopped_early": all(network.stopped_early for network in trained),
         "precision": ",".join(dict.fromkeys(network.params.precision for network in trained)),
@@ -178,12 +183,12 @@ def _final_metrics(final: KerasModel, trained: list[TrainedNetwork], task: Task)
 
 
 def _member_summary(network: TrainedNetwork) -> MemberSummary:
-    best = best_epoch(network.history)
+    row = best(network.history)
     return {
         "model": network.params.model,
         "seed": network.params.seed,
         "epochs": len(network.history),
-        "best_epoch": int(best["epoch"]),
-        "validation_accuracy": best["val_accuracy"],
-        "validation_loss": best["val_loss"],
+        "best_epoch": int(row["epoch"]),
+        "validation_accuracy": row["val_accuracy"],
+        "validation_loss": row["val_loss"],
     }

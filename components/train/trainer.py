@@ -11,12 +11,12 @@ from components.artifact_files import HistoryRow
 from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import StorageFailed
+from components.history import best
 from components.progress import say
 from components.settings.sections import Train
 from components.system import memory
 from components.system.tensorflow import KerasModel
 from components.train import checkpoint, losses, memory_check
-from components.train.callbacks import MONITOR
 from components.train.cycles import last_epoch
 from components.train.distillation import read_teacher
 from components.train.distributed.cluster import Cluster, cluster
@@ -57,10 +57,6 @@ class TrainedNetwork:
     @property
     def stopped_early(self) -> bool:
         return len(self.history) < last_epoch(self.params, self.history)
-
-
-def best_epoch(history: list[HistoryRow]) -> HistoryRow:
-    return min(history, key=lambda row: row[MONITOR])
 
 
 def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
@@ -135,7 +131,7 @@ def _restore_best(
     model: KerasModel, validation: InputPipeline, history: list[HistoryRow], work: Path, tolerance: float
 ) -> Evaluation:
     """Load the weights of the best epoch and check that they reach that epoch's accuracy on the validation split."""
-    path, expected = checkpoint.best_weights(work), best_epoch(history)
+    path, expected = checkpoint.best_weights(work), best(history)
     evaluation = Evaluation(math.nan, math.nan)
     with contextlib.suppress(*checkpoint.UNREADABLE):
         model.load_weights(path)

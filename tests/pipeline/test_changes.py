@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.changes import LabelledFile, differences
 from pipeline.cli.main import main
+from tests.support.noise_pictures import png, write_classes
 
 THEN = {"a/1": LabelledFile("x", "a"), "a/2": LabelledFile("y", "a"), "b/1": LabelledFile("z", "b")}
 
@@ -39,11 +38,7 @@ def test_a_run_on_a_changed_folder_says_what_changed(
 ) -> None:
     """Against the last run of the same folder; a first run and one that reuses its ingest say nothing."""
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
-    rng, folder = np.random.default_rng(0), tmp_path / "pictures"
-    for name in ("cats", "dogs"):
-        (folder / name).mkdir(parents=True)
-        for i in range(80):
-            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / name / f"{i}.png")
+    folder = write_classes(tmp_path / "pictures")
 
     def run() -> str:
         assert main(["run", "--source", str(folder), "--until", "ingest"]) == 0
@@ -51,8 +46,8 @@ def test_a_run_on_a_changed_folder_says_what_changed(
 
     assert run() == ""
     assert run() == ""
-    (folder / "cats/0.png").unlink()
-    (folder / "cats/1.png").rename(folder / "dogs/cat.png")
+    (folder / "cats/00.png").unlink()
+    (folder / "cats/01.png").rename(folder / "dogs/cat.png")
     for i in range(3):
-        Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / "dogs" / f"new{i}.png")
+        (folder / "dogs" / f"new{i}.png").write_bytes(png(i))
     assert run().endswith(": 3 added, 1 removed, 1 relabelled")

@@ -4,23 +4,19 @@ import json
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline.cli.main import main
 from pipeline.commands import pipeline_command
+from tests.support.noise_pictures import write_classes
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two classes of 80 images with two copies, one of them under another label, and a blank image."""
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
-    rng, folder = np.random.default_rng(0), tmp_path / "my pictures"
-    for name in ("cats", "dogs"):
-        (folder / name).mkdir(parents=True)
-        for i in range(80):
-            Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / name / f"{i:02}.png")
+    folder = write_classes(tmp_path / "my pictures")
     (folder / "cats/07 copy.png").write_bytes((folder / "cats/07.png").read_bytes())
     (folder / "dogs/cat.png").write_bytes((folder / "cats/08.png").read_bytes())
     Image.new("L", (8, 8), 9).save(folder / "dogs/blank.png")

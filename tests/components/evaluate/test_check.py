@@ -43,7 +43,7 @@ def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> li
     write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
-    return check(folder, folder, training(Train(), 1_000, (28, 28, 1)), gate, models)
+    return check(folder, folder, training(Train(), 1_000), gate, models)
 
 
 def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:

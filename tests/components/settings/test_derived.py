@@ -41,7 +41,7 @@ def test_the_size_does_not_depend_on_the_order_of_the_files() -> None:
 )
 def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs: int) -> None:
     """About seven hundred, in small batches where there are few images; six epochs where there are many."""
-    chosen = training(Train(), images, (64, 64, 3))
+    chosen = training(Train(), images)
     assert (chosen.batch_size, chosen.epochs, chosen.schedule) == (batch_size, epochs, "onecycle")
     assert chosen.max_cycles > 1
     assert chosen.learning_rate > 0
@@ -52,23 +52,20 @@ def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs:
 def test_what_a_user_sets_is_kept() -> None:
     """Each setting by itself; the others are derived with it."""
     chosen: dict[str, Any] = {"epochs": 3, "batch_size": 50, "learning_rate": 0.1, "schedule": "plateau", "patience": 2}
-    params = training(Train(**chosen, augment="none"), 1_000, (8, 8, 1))
+    params = training(Train(**chosen, augment="none"), 1_000)
     assert {name: getattr(params, name) for name in chosen} == chosen
     assert (params.augment, params.max_cycles) == ("", 1)  # epochs that are set are not exceeded
-    assert (
-        training(Train(optimizer="sgd"), 1_000, (8, 8, 1)).learning_rate
-        > training(Train(), 1_000, (8, 8, 1)).learning_rate
-    )
-    assert training(Train(warmup=1), 1_000, (8, 8, 1)).schedule == "cosine"
+    assert training(Train(optimizer="sgd"), 1_000).learning_rate > training(Train(), 1_000).learning_rate
+    assert training(Train(warmup=1), 1_000).schedule == "cosine"
 
 
 def test_deriving_twice_changes_nothing() -> None:
-    once = training(Train(), 500, (32, 32, 1))
-    assert training(once, 9_999, (64, 64, 3)) == once
+    once = training(Train(), 500)
+    assert training(once, 9_999) == once
 
 
 def test_the_plan_is_a_sentence() -> None:
-    sentence = plan(training(Train(), 1_660, (48, 64, 3)), 1_660, (48, 64, 3))
+    sentence = plan(training(Train(), 1_660), 1_660, (48, 64, 3))
     assert sentence == (
         "1,660 training images of 64x48x3: batches of 32, 14 epochs, 728 steps, and up to 2 times as many while "
         "that helps"

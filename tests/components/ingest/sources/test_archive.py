@@ -8,9 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from components.errors import DataRejected, SourceError, StorageFailed
 from components.ingest import select
@@ -18,17 +16,12 @@ from components.ingest.reading import unpacking
 from components.ingest.reading.image_source import ImageSource
 from components.ingest.sources import archive, folder
 from components.settings.sections import Ingest
+from tests.support.noise_pictures import png
 
 KINDS = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
-def image(number: int) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(np.random.default_rng(number).integers(0, 256, (4, 5), np.uint8)).save(data, "PNG")
-    return data.getvalue()
-
-
-FILES = {f"pets/{name}/{i}.png": image(10 * len(name) + i) for name in ("cat", "mouse") for i in range(6)}
+FILES = {f"pets/{name}/{i}.png": png(10 * len(name) + i) for name in ("cat", "mouse") for i in range(6)}
 
 
 def pack(path: Path, files: "dict[str, bytes]") -> Path:
@@ -98,7 +91,7 @@ def test_an_archive_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_table_of_labels_in_an_archive_is_read(tmp_path: Path) -> None:
     """As in a folder."""
-    files = {f"images/{i}.png": image(i) for i in range(4)} | {"labels.csv": b"id,label\n0,a\n1,b\n2,a\n3,b\n"}
+    files = {f"images/{i}.png": png(i) for i in range(4)} | {"labels.csv": b"id,label\n0,a\n1,b\n2,a\n3,b\n"}
     assert opened(pack(tmp_path / "pets.tgz", files), tmp_path / "cache").classes == ["a", "b"]
 
 

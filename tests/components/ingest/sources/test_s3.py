@@ -1,12 +1,9 @@
 """Images in a bucket: read like a folder, fetched once, and refused in a sentence where they cannot be."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from components.errors import ConfigError, DataRejected, SourceError, SourceUnreachable, Unavailable
 from components.ingest import select
@@ -15,15 +12,9 @@ from components.ingest.reading.image_source import ImageSource
 from components.ingest.sources import s3
 from components.settings.sections import Ingest
 from components.system import object_store
+from tests.support.noise_pictures import png
 
-
-def image(number: int) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(np.random.default_rng(number).integers(0, 256, (4, 5), np.uint8)).save(data, "PNG")
-    return data.getvalue()
-
-
-FILES = {f"{name}/{i}.png": image(10 * len(name) + i) for name in ("cat", "mouse") for i in range(6)}
+FILES = {f"{name}/{i}.png": png(10 * len(name) + i) for name in ("cat", "mouse") for i in range(6)}
 
 
 def put(url: str, files: "dict[str, bytes]") -> str:
@@ -78,7 +69,7 @@ def test_an_unchanged_object_is_not_fetched_again(pets: str, tmp_path: Path, fet
     list(source.blocks)
     assert (source.fingerprint(), sorted(fetched)) == (fingerprint, sorted(FILES))
     fetched.clear()
-    put(pets, {"cat/0.png": image(99), "cat/new.png": image(98)})
+    put(pets, {"cat/0.png": png(99), "cat/new.png": png(98)})
     object_store.file_system().rm(f"{pets.removeprefix('s3://')}/mouse/5.png")
     assert select.fingerprint(params, tmp_path) != fingerprint
     assert opened(pets, tmp_path).images == 12
