@@ -70,7 +70,7 @@ def check_bounds(metrics: Metrics, gate: Gate, advice: str = "") -> list[Finding
     """
     return [
         *_no_better_than_the_baseline(metrics),
-        *_never_recognized(metrics["per_class"]),
+        *_never_recognized(metrics["per_class"], advice),
         *_accuracy(metrics, gate.min_accuracy, advice),
         *_classes(metrics["per_class"], gate.min_class_recall),
         *_slices(metrics["slices"]["parts"], gate.min_slice_accuracy),
@@ -113,9 +113,9 @@ def _no_bound(metrics: Metrics, gate: Gate) -> list[Finding]:
 
 def _wear(metrics: Metrics, judged: int) -> list[Finding]:
     """A note on what the interval is worth after *judged* models, a warning where they are too many."""
-    worn = wear.of(metrics, judged)
     if judged <= 1:
         return []
+    worn = wear.of(metrics, judged)
     text = (
         f"the test split has judged {worn.judged:,} models; the 95 % interval of the accuracy that holds for "
         f"{worn.models:,} is {points(worn.low)} to {percent(worn.high)}"
@@ -126,12 +126,12 @@ def _wear(metrics: Metrics, judged: int) -> list[Finding]:
     return [Finding("warning", f"{text}; {due}")]
 
 
-def _never_recognized(rows: Sequence[ClassScores]) -> list[Finding]:
+def _never_recognized(rows: Sequence[ClassScores], advice: str) -> list[Finding]:
     never = [row for row in rows if row["support"] >= MIN_SUPPORT and not row["recall"]]
     texts = [
         f"none of the {row['support']:,} test images of class {row['name']!r} is recognized, and a model that never "
-        f"recognizes a class of {MIN_SUPPORT} test images or more is always rejected; train on more images of it, or "
-        f"on balanced classes with --set train.class_weights=balanced; {LOOK}"
+        f"recognizes a class of {MIN_SUPPORT} test images or more is always rejected; "
+        f"{advice or 'train on more images of it'}, or {LOOK}"
         for row in sorted(never, key=lambda row: -row["support"])
     ]
     return _errors(texts, "classes are never recognized")

@@ -176,3 +176,17 @@ def test_the_advice_against_under_fitting_depends_on_the_settings(settings: dict
     (found,) = (d for d in diagnose(weak) if d.present)
     assert found.name == "under-fitting"
     assert advice in found.advice
+
+
+def test_a_rare_class_that_is_never_right_is_an_imbalance_not_a_dead_network() -> None:
+    """Class weights are advised once; where they are set already, images are."""
+    rare: dict[str, Any] = {
+        "n": 1_010, "correct": 1_000, "accuracy": 0.99, "wilson_low": 0.98, "wilson_high": 0.995,
+        "per_class": [CLASS | {"support": 1_000}, CLASS | {"name": "b", "support": 10, "recall": 0.0}],
+        "loss": 0.06, "train_accuracy": 0.99,
+    }  # fmt: skip
+    for weights, advice in (("none", "train.class_weights=balanced"), ("balanced", "add images of it")):
+        training = Train(**SETTINGS | {"class_weights": weights})
+        (found,) = (d for d in diagnose(case(training=training, losses=(0.06, 0.06), **rare)) if d.present)
+        assert found.name == "class imbalance"
+        assert advice in found.advice
