@@ -5,6 +5,7 @@ Kept, with everything that it was made from:
 Kept for itself:
   what a rollback can restore: models, exports, evaluations and statistics, but not the images
   what a live process uses (pipeline/store/leases.py)
+  copies of images that were read in the last week: unpacked archives and fetched objects
 """
 
 import contextlib
@@ -15,10 +16,11 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt
+from components.system import held_folders
 from components.system.locks import is_locked
 from pipeline.graph import STAGES
 from pipeline.home import Home
@@ -31,6 +33,7 @@ DAY = 86_400
 ENDED = ("succeeded", "refused")  # runs that do not go on; the others may, by a retry or their next stage
 SERVED = ("validate", "train", "evaluate")  # what a champion is compared by; what it is served from is its export
 ASIDE = ".gone-"  # prefix of a folder that is being deleted
+COPIES = ("unpacked", "s3")  # folders of the cache: what components/ingest/reading/{unpacking,bucket_copy}.py read from
 TRIAL = re.compile(rb'"key":\s*"([0-9a-f]{16})"')
 
 Role = tuple[str, str]  # (stage, content)
@@ -42,6 +45,7 @@ class Garbage:
     folders: list[Path]  # events and figures of deleted artifacts, old checkpoints, find-lr's curves
     bytes: int
     in_use: int = 0  # artifacts that stay because a live process uses them
+    copies: dict[Path, int] = field(default_factory=dict)  # of images, with their bytes
 
 
 def find(
@@ -63,8 +67,9 @@ def find(
     leased = home.store.leases.others()
     artifacts = [item for item in unneeded if item not in leased]
     folders = list(_folders(home, kept | leased))
-    size = sum(_bytes(home.store.path(*item)) for item in artifacts) + sum(map(_bytes, folders))
-    return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts))
+    copies = {folder: _bytes(folder) for folder in _copies(home)}
+    size = sum(_bytes(home.store.path(*item)) for item in artifacts) + sum(map(_bytes, folders)) + sum(copies.values())
+    return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts), copies)
 
 
 def collect(home: Home, garbage: Garbage) -> Garbage:
@@ -75,10 +80,11 @@ def collect(home: Home, garbage: Garbage) -> Garbage:
         (home.cache / "artifacts" / f"{stage}-{key}.json").unlink(missing_ok=True)  # the statuses of its files
     folders = {folder: _bytes(folder) for folder in garbage.folders}
     removed = [folder for folder in folders if _remove(home, folder)]
+    copies = {folder: size for folder, size in garbage.copies.items() if _remove(home, folder)}
     home.store.sweep()
     home.store.sweep_uploads()
-    size = sum(sizes[item] for item in deleted) + sum(folders[folder] for folder in removed)
-    return Garbage(deleted, removed, size, garbage.in_use + len(garbage.artifacts) - len(deleted))
+    size = sum(sizes[item] for item in deleted) + sum(folders[folder] for folder in removed) + sum(copies.values())
+    return Garbage(deleted, removed, size, garbage.in_use + len(garbage.artifacts) - len(deleted), copies)
 
 
 # What is kept
@@ -160,6 +166,15 @@ def _folders(home: Home, kept: set[Item]) -> Iterator[Path]:
             yield folder
 
 
+def _copies(home: Home) -> Iterator[Path]:
+    """The copies of images that no process has read for a week; they can always be made again."""
+    for folder in (path for kind in COPIES for path in (home.cache / kind).glob("*")):
+        if folder.is_dir() and _is_left(folder, 7 * DAY):
+            with held_folders.withdrawing(folder) as free:
+                if free:
+                    yield folder
+
+
 def _is_left(folder: Path, seconds: float) -> bool:
     """Whether nothing was written to *folder* for so many *seconds*, or a killed `gc` left it."""
     return folder.name.startswith(ASIDE) or _age(folder) > seconds
@@ -180,8 +195,10 @@ def _owner(folder: Path) -> Item:
 
 
 def _remove(home: Home, folder: Path) -> bool:
-    """Delete *folder*, renamed first, unless a live process uses its artifact."""
-    with home.store.leases.withdrawing(*_owner(folder)) as free, contextlib.suppress(FileNotFoundError):
+    """Delete *folder*, renamed first, unless a live process uses it or its artifact."""
+    is_copy = folder.parent.name in COPIES
+    withdrawing = held_folders.withdrawing(folder) if is_copy else home.store.leases.withdrawing(*_owner(folder))
+    with withdrawing as free, contextlib.suppress(FileNotFoundError):
         if free and not folder.name.startswith(ASIDE):
             folder = folder.rename(folder.with_name(ASIDE + folder.name))
     if free:

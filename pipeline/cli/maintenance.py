@@ -1,10 +1,11 @@
 """Commands that look after the workspace: verify, gc."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
+from components.formatting import size
 from components.progress import say
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
@@ -12,6 +13,7 @@ from pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
     from components.registry.model_version import ModelVersion
+    from pipeline.garbage import Garbage
     from pipeline.home import Home
     from pipeline.store.local import Store
 
@@ -77,12 +79,20 @@ def gc(options: Namespace) -> int:
     if waste.in_use:
         say(f"  {waste.in_use} more artifacts stay: live processes use them")
     if options.json:
-        print_json({"artifacts": [f"{stage}/{key}" for stage, key in waste.artifacts], "bytes": waste.bytes})
+        copies = [str(folder) for folder in waste.copies]
+        artifacts = [f"{stage}/{key}" for stage, key in waste.artifacts]
+        print_json({"artifacts": artifacts, "copies": copies, "bytes": waste.bytes})
         return 0
-    verb = "would free" if options.dry_run else "freed"
-    deleted = [f"{stage}/{key}" for stage, key in waste.artifacts]
-    answer("\n".join([*deleted, f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(deleted)} artifacts"]))
+    answer("\n".join(_lines(waste, "would free" if options.dry_run else "freed")))
     return 0
+
+
+def _lines(waste: "Garbage", verb: str) -> Iterator[str]:
+    """What goes, an artifact or a copy of images on each line, and how much that is."""
+    yield from (f"{stage}/{key}" for stage, key in waste.artifacts)
+    yield from (f"{folder} ({size(count)} of images, not read for a week)" for folder, count in waste.copies.items())
+    copies = f" and {len(waste.copies)} copies of images" if waste.copies else ""
+    yield f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(waste.artifacts)} artifacts{copies}"
 
 
 def _restorable(workspace: "Home", versions: "Sequence[ModelVersion]") -> list[dict[str, str]]:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from components.ingest.reading.bucket_copy import folder_of
 from pipeline import garbage
 from pipeline.garbage import Garbage
 from pipeline.home import Home
 from pipeline.run_record import Done, RunRecord, RunRecorder
 from pipeline.store.artifact import Artifact
 from pipeline.store.recipe import Recipe, key
+from tests.components.ingest.sources.test_archive import FILES, opened, pack
+from tests.components.system.test_held_folders import reader
 from tests.pipeline.store.test_leases import another_process
 
 
@@ -201,6 +204,53 @@ def test_a_damaged_result_of_a_search_is_passed_over(home: Home, content: bytes)
     home.tuning.mkdir()
     (home.tuning / "study.json").write_bytes(content)
     assert garbage.find(home, []).artifacts == []
+
+
+def copied(home: Home, kind: str, *, hours: float) -> Path:
+    """A copy of an image in the cache, read so many *hours* ago."""
+    folder = home.cache / kind / kind
+    (folder / "cat").mkdir(parents=True)
+    (folder / "cat" / "1.png").write_bytes(b"12345")
+    for path in (folder / "cat" / "1.png", folder / "cat", folder):
+        aged(path, hours)
+    return folder
+
+
+@pytest.mark.parametrize("kind", garbage.COPIES)
+def test_copies_of_images_go_a_week_after_they_were_last_read(home: Home, kind: str) -> None:
+    """Unpacked archives and fetched objects, which the next run makes again."""
+    folder = copied(home, kind, hours=6 * 24)
+    assert garbage.find(home, []) == Garbage([], [], 0)
+    for path in (folder / "cat" / "1.png", folder / "cat", folder):
+        aged(path, 8 * 24)
+    found = garbage.find(home, [])
+    assert found == Garbage([], [], 5, copies={folder: 5})
+    assert garbage.collect(home, found) == found
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_copy_that_a_live_process_reads_stays(home: Home) -> None:
+    """Whatever its age, and also one that was taken up since `gc` looked."""
+    folder = copied(home, "unpacked", hours=8 * 24)
+    found = garbage.find(home, [])
+    with reader(folder):
+        aged(folder, 8 * 24)
+        assert garbage.find(home, []).copies == {}
+        assert garbage.collect(home, found) == Garbage([], [], 0)
+        assert (folder / "cat" / "1.png").exists()
+
+
+def test_reading_an_archive_or_a_bucket_keeps_its_copy(home: Home) -> None:
+    """An old copy that a run reads again is as good as a new one; COPIES are the folders that sources read from."""
+    archive = pack(home.root / "pets.zip", FILES)
+    opened(archive, home.cache)
+    (folder,) = (home.cache / "unpacked").iterdir()
+    assert folder.parent.name in garbage.COPIES
+    assert folder_of("s3://pets", home.cache).parent.name in garbage.COPIES
+    for path in (*folder.rglob("*"), folder):
+        aged(path, 8 * 24)
+    opened(archive, home.cache)
+    assert garbage.find(home, []).copies == {}
 
 
 def test_a_folder_of_runs_without_a_record_goes_after_a_day(home: Home) -> None:

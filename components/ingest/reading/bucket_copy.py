@@ -21,7 +21,7 @@ from components.ingest.reading import labels_table, listing
 from components.ingest.reading.folder_entries import ignored_kind
 from components.ingest.reading.label_rows import leaves
 from components.progress import progress
-from components.system import locks, object_store
+from components.system import held_folders, locks, object_store
 from components.system.files import write_atomically
 
 SETTING = "ingest.source"
@@ -59,7 +59,8 @@ class Bucket:
 
     def fetch(self, objects: Mapping[str, Object], folder: Path) -> None:
         """Make *folder*/files the copy of *objects*."""
-        folder.mkdir(parents=True, exist_ok=True)
+        while not held_folders.hold(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock", f"the download of {self.url}"):
             here = _here(folder, objects)
             _remove_others(folder / "files", objects)

@@ -30,6 +30,7 @@ from components.ingest.reading import labels_table, listing
 from components.ingest.reading.label_rows import leaves
 from components.ingest.reading.read_errors import read_errors
 from components.progress import progress
+from components.system import held_folders
 from components.system.archives import require_ratio
 from components.system.files import open_regular
 
@@ -62,11 +63,12 @@ def _place(archive: Path) -> str:
 def unpacked(archive: Path, sha256: str, cache: Path) -> Path:
     """The folder with the files of *archive*, whose content has *sha256*; those of an earlier content are removed."""
     folder = folder_of(archive, sha256, cache)
-    if not folder.exists():
+    if not held_folders.hold(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent, _place(archive))
         with _draft(folder) as draft:
             _unpack(archive, draft)
+        held_folders.hold(folder)
     return folder
 
 
@@ -86,7 +88,9 @@ def _sweep(folder: Path, place: str) -> None:
     """Remove what earlier contents of the archive left, and drafts whose process must be dead."""
     for path in folder.glob(f"*{place}-*"):
         if path.name.startswith(place) or path.stat().st_mtime < time.time() - DRAFT_DIED:
-            shutil.rmtree(path, ignore_errors=True)
+            with held_folders.withdrawing(path) as free:
+                if free:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

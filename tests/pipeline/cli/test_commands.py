@@ -130,14 +130,14 @@ def test_gc_keeps_what_the_aliases_and_the_last_runs_need(home: Path) -> None:
     dry = answer(home, "gc", "--keep", "2", "--dry-run")
     assert dry == answer(home, "gc", "--keep", "2")
     assert [path.partition("/")[0] for path in dry["artifacts"]] == ["normalize"]
-    assert answer(home, "gc", "--keep", "1") == {"artifacts": [], "bytes": 0}
+    assert answer(home, "gc", "--keep", "1") == {"artifacts": [], "copies": [], "bytes": 0}
     nothing = json.loads(command(home, "run", "--json", "--source", "digits", *SETTINGS).stdout)
     assert not any(stage["made"] for stage in nothing["stages"])
 
 
 def test_gc_keeps_everything_that_the_champion_depends_on_without_any_run(home: Path) -> None:
     """Its images, training, evaluation and exports, so that a rollback finds them."""
-    assert answer(home, "gc", "--keep", "0") == {"artifacts": [], "bytes": 0}
+    assert answer(home, "gc", "--keep", "0") == {"artifacts": [], "copies": [], "bytes": 0}
     assert command(home, "gc", "--keep", "-1").returncode == 2
 
 
