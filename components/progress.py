@@ -1,4 +1,4 @@
-"""Progress of a stage: a moving bar on a terminal, a plain line every few seconds in a log."""
+"""Progress of a stage: a bar on a terminal; in a log a plain line after two seconds, and then every ten."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol, TextIO, cast
 from components.printed_commands import runnable
 from components.public_text import public
 
-SECONDS_BETWEEN_LINES = 10.0
+FIRST_SECONDS, SECONDS_BETWEEN_LINES = 2.0, 10.0
 
 
 class Advance(Protocol):
@@ -65,12 +65,12 @@ def progress(label: str, total: int = 0) -> Iterator[Advance]:
 
 
 def _lines(label: str, total: int) -> Advance:
-    last = time.monotonic()
+    due = time.monotonic() + FIRST_SECONDS
 
     def advance(done: int, note: str = "") -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + SECONDS_BETWEEN_LINES
             say(f"  {label} {done:,}{f' of {total:,}' if total else ''} {note}".rstrip())
 
     return advance

@@ -1,10 +1,23 @@
-"""Progress on a terminal that is closed while the work goes on."""
+"""Progress in a log, and on a terminal that is closed while the work goes on."""
 
 import os
 
 import pytest
 
 from components.progress import progress, say
+
+
+def test_a_log_shows_progress_after_two_seconds_and_every_ten(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What takes less says nothing."""
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with progress("ingest", 20) as advance:
+        for second in range(1, 16):
+            now = 100.0 + second
+            advance(second)
+    assert capsys.readouterr().err.splitlines() == ["  ingest 2 of 20", "  ingest 12 of 20"]
 
 
 @pytest.mark.parametrize("closed", ["before", "meanwhile", "never"])

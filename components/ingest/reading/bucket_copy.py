@@ -26,6 +26,7 @@ from components.system.files import write_atomically
 
 SETTING = "ingest.source"
 AT_ONCE = 256  # objects
+PAGE = 1000  # objects in an answer of the server
 
 
 class Object(NamedTuple):
@@ -39,17 +40,37 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._root = self.url.removeprefix("s3://")
+        self._bucket, _, folder = self._root.partition("/")
+        self._prefix = f"{folder}/" if folder else ""
         self._files = object_store.file_system()
 
     def objects(self) -> dict[str, Object]:
         """Path below the address -> object, but hidden ones; raises SourceError where there is none."""
-        with self._answering():
-            found = self._files.find(self._root, detail=True)
-        paths = {self._checked(path.removeprefix(f"{self._root}/")): status for path, status in found.items()}
-        objects = {path: _object(status) for path, status in sorted(paths.items()) if _is_wanted(path)}
+        found = dict[str, Object]()
+        with self._answering(), progress(f"ingest: listing {self.url}:") as advance:
+            for page in self._pages():
+                found |= {self._below(status["Key"]): _object(status) for status in page}
+                advance(len(found), "objects")
+        objects = {path: wanted for path, wanted in sorted(found.items()) if _is_wanted(path)}
         if not objects:
             raise SourceError(f"{self.url} has no objects; expected images below it: check the bucket and the prefix")
         return objects
+
+    def _pages(self) -> Iterator[list[Mapping[str, Any]]]:
+        """What the server says of the objects, page by page, where `find` of s3fs gives all of them at the end."""
+        where = {"Bucket": self._bucket, "Prefix": self._prefix, **self._files.req_kw}
+        position = dict[str, str]()
+        while True:
+            page = self._files.call_s3("list_objects_v2", **where, **position, MaxKeys=PAGE)
+            yield page.get("Contents", [])
+            if not page.get("IsTruncated"):
+                return
+            position = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _below(self, key: str) -> str:
+        """The path below the address; "" for the marker of the folder itself."""
+        path = key.removeprefix(self._prefix)
+        return self._checked(path) if path else ""
 
     def _checked(self, path: str) -> str:
         """*path*, of an object; raises DataRejected where no file can have it."""
@@ -108,7 +129,7 @@ def folder_of(url: str, cache: Path) -> Path:
 
 
 def _object(status: Mapping[str, Any]) -> Object:
-    return Object(str(status.get("ETag", "")).strip('"'), int(status.get("size") or 0))
+    return Object(str(status.get("ETag", "")).strip('"'), int(status.get("Size") or 0))
 
 
 def _is_wanted(path: str) -> bool:

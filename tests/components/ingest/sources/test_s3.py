@@ -125,17 +125,30 @@ def test_what_is_not_there_is_refused(bucket: dict[str, str], prefix: str, tmp_p
         select.fingerprint(Ingest(source="s3://none-such/x"), tmp_path)
 
 
+def test_a_long_listing_says_how_far_it_is(
+    pets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server gives a page at a time; the marker that a console makes for the folder itself is no object."""
+    put(pets, {"": b""})
+    monkeypatch.setattr(bucket_copy, "PAGE", 5)
+    monkeypatch.setattr("components.progress.FIRST_SECONDS", 0)
+    monkeypatch.setattr("components.progress.SECONDS_BETWEEN_LINES", 0)
+    assert sorted(bucket_copy.Bucket(pets).objects()) == sorted(FILES)
+    lines = [f"  ingest: listing {pets}: {count} objects" for count in (5, 10, 13)]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """What listing raises."""
     errors: list[Exception] = []
 
-    def find(self: object, *_: object, **__: object) -> None:
+    def call(self: object, *_: object, **__: object) -> None:
         raise errors[0]
 
     import s3fs
 
-    monkeypatch.setattr(s3fs.S3FileSystem, "find", find)
+    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", call)
     return errors
 
 
@@ -168,7 +181,7 @@ def test_what_is_no_address_is_refused(source: str) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 takes any name; a folder does not."""
     bucket = bucket_copy.Bucket("s3://photos/pets")
-    found = {f"photos/pets/{name}": {"ETag": '"1"', "size": 1}}
-    monkeypatch.setattr(type(bucket._files), "find", lambda *_, **__: found)
+    found = {"Contents": [{"Key": f"pets/{name}", "ETag": '"1"', "Size": 1}]}
+    monkeypatch.setattr(type(bucket._files), "call_s3", lambda *_, **__: found)
     with pytest.raises(DataRejected, match="has a name that no file can have; rename or remove it"):
         bucket.objects()
