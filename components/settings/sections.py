@@ -25,6 +25,7 @@ FITS = ("pad", "crop", "stretch")
 FILTERS = ("lanczos", "bicubic", "hamming", "bilinear", "box")  # Pillow's
 LOSSES = ("sparse", "one_hot")
 NO_WEIGHTS, IMAGENET = "none", "imagenet"  # values of train.weights
+NO_COLUMN = "none"  # value of ingest.split_column
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
 FIRST_FORMATS = ("saved_model", "tflite", "float16", "dynamic", "int8", "pruned", "onnx", "keras")  # then by name
 FORMATS = tuple(
@@ -146,6 +147,7 @@ class Ingest(Section):
     )
     file_column: str = setting("", "its column of file names; empty: found by its name")
     label_column: str = setting("", "its column of labels; empty: found by its name")
+    split_column: str = setting("", "its column of train, val and test; empty: found by its name, none: not used")
     image_size: int = setting(
         0,
         "height and width in pixels; 0: chosen from the images where they are large or differ in size",

@@ -61,11 +61,11 @@ def _kind(mode: int) -> str:
 
 
 def _require_same_classes(listing: Listing) -> None:
-    """Raise DataRejected where training and test have different classes; validation may lack some of them."""
+    """Raise DataRejected where folders for training and test have different classes; validation may lack some."""
     names: dict[str, set[str]] = {}
     for image in listing.files:
         names.setdefault(image.split, set()).add(image.name)
-    for split in names.keys() - {"validation"}:
+    for split in listing.folders.keys() - {"validation"}:
         if missing := sorted(set(listing.classes) - names[split], key=in_order):
             raise DataRejected(
                 f"{listing.folders[split]} has no class folder '{missing[0]}'; expected it in train and test"

@@ -1,5 +1,6 @@
 """Which image each row of a table of labels names, and what is wrong with the rows."""
 
+import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Faults:
     unlabelled: Examples = field(default_factory=Examples)
     missing: Examples = field(default_factory=Examples)
     repeated: Examples = field(default_factory=Examples)
+    torn: Examples = field(default_factory=Examples)  # repeated with another split
 
     def require_none(self, table: Path) -> None:
         """Raise DataRejected with every kind of fault that leaves the class of an image open."""
@@ -115,18 +117,18 @@ def _counted(kinds: Mapping[str, Examples]) -> list[str]:
     return [f"{what}: {examples.count:,} ({examples})" for what, examples in kinds.items() if examples.count]
 
 
-def matched(rows: Iterable[Row], paths: Collection[str], table: Path) -> tuple[dict[str, str], Faults]:
-    """The label of each of *paths* that a row of *table* names, and what is wrong with the rows."""
-    files, labels, faults = Files(paths), dict[str, str](), Faults()
+def matched(rows: Iterable[Row], paths: Collection[str], table: Path) -> tuple[dict[str, Row], Faults]:
+    """What the *rows* of *table* say of each of *paths* that they name, and what is wrong with them."""
+    files, known, faults = Files(paths), dict[str, Row](), Faults()
     with progress(f"ingest: rows of {table.name}") as advance:
         for number, row in enumerate(rows, 1):
             if number % ROWS_BETWEEN_LOOKS == 0:
                 advance(number)
-            _match(row, files, labels, faults)
-    return labels, faults
+            _match(row, files, known, faults)
+    return known, faults
 
 
-def _match(row: Row, files: Files, labels: dict[str, str], faults: Faults) -> None:
+def _match(row: Row, files: Files, known: dict[str, Row], faults: Faults) -> None:
     name = row.file.strip().replace("\\", "/")
     if leaves(name):
         faults.outside.add(name)
@@ -137,15 +139,20 @@ def _match(row: Row, files: Files, labels: dict[str, str], faults: Faults) -> No
     elif len(paths) > 1:
         faults.ambiguous.add(f"{name} ({paths[0]}, {paths[1]})")
     else:
-        _assign(paths[0], unicodedata.normalize("NFC", row.label.strip()), labels, faults)
+        label = unicodedata.normalize("NFC", row.label.strip())
+        _assign(Row(paths[0], sys.intern(label), sys.intern(row.split.strip())), known, faults)
 
 
-def _assign(path: str, label: str, labels: dict[str, str], faults: Faults) -> None:
-    if not label:
-        faults.unlabelled.add(path)
-    elif path not in labels:
-        labels[path] = label
-    elif labels[path] == label:
-        faults.repeated.add(path)
-    else:
-        faults.contradicting.add(f"{path} ({labels[path]}, {label})")
+def _assign(row: Row, known: dict[str, Row], faults: Faults) -> None:
+    if not row.label:
+        faults.unlabelled.add(row.file)
+        return
+    earlier = known.setdefault(row.file, row)
+    if earlier is row:
+        return
+    if earlier.label != row.label:
+        faults.contradicting.add(f"{row.file} ({earlier.label}, {row.label})")
+        return
+    faults.repeated.add(row.file)
+    if earlier.split.lower() != row.split.lower():
+        faults.torn.add(f"{row.file} ({earlier.split}, {row.split})")

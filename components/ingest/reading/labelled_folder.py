@@ -5,7 +5,8 @@
       images/0001.png ...          train/0001.jpg ...
 
 A row names its file by a path below the folder, or below the one of the images, or by the name alone, with or without
-its suffix. Rows are read once and never kept: what is kept grows with the images.
+its suffix, and may say its split (table_splits.py). Rows are read once and never kept: what is kept grows with the
+images.
 """
 
 import os
@@ -17,12 +18,13 @@ from pathlib import Path
 from components.errors import DataRejected, SourceError
 from components.ingest.reading.folder_entries import BESIDE, Entry, entries, inside, is_folder, is_image, status
 from components.ingest.reading.label_rows import matched
-from components.ingest.reading.labels_table import SUFFIXES, rows
+from components.ingest.reading.labels_table import SUFFIXES, find_columns, rows
 from components.ingest.reading.layout import split_word, top_folders
 from components.ingest.reading.listing import SUFFIXES as IMAGE_SUFFIXES
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import is_generic
 from components.ingest.reading.read_errors import read_errors
+from components.ingest.reading.table_splits import described, splits
 from components.settings.sections import Ingest
 
 UNKNOWN = 100.0
@@ -95,14 +97,16 @@ def add_labelled(listing: Listing, table: Path, params: Ingest) -> None:
     """Add the images that *table* labels; raises DataRejected for rows that contradict each other or lead elsewhere."""
     statuses = image_files(listing)
     listing.ignored.pop(table.relative_to(listing.root).as_posix() if table.is_relative_to(listing.root) else "", None)
-    labels, faults = matched(rows(table, params), statuses, table)
+    columns = find_columns(table, params)
+    known, faults = matched(rows(table, columns), statuses, table)
     faults.require_none(table)
-    if not labels:
+    if not known:
         none = f"{table} names none of the {len(statuses):,} images in {listing.where}"
         raise DataRejected(f"{none}: {faults.why_none()}")
-    for path, label in labels.items():
-        if not label.isprintable():
-            raise DataRejected(f"{table}: the class {label!a} has a name that cannot be printed; rename it")
-        listing.add(path, "", label, statuses[path])
-    listing.notes.append(f"the classes are those of {table.name}")
-    listing.warnings += faults.warnings(table, [path for path in statuses if path not in labels])
+    split_of = splits(known, faults, columns, table)
+    for path, row in known.items():
+        if not row.label.isprintable():
+            raise DataRejected(f"{table}: the class {row.label!a} has a name that cannot be printed; rename it")
+        listing.add(path, split_of.get(path, ""), row.label, statuses[path])
+    listing.notes.append(f"the classes are those of {table.name}: {described(split_of, columns, known)}")
+    listing.warnings += faults.warnings(table, [path for path in statuses if path not in known])

@@ -1,6 +1,7 @@
 """Images whose classes are in a table: which table and columns are taken, what a row may name, what is refused."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def test_a_table_beside_or_among_the_images_is_found(root: Path, table: str) -> 
     listing = list_images(root)
     assert {image.path: image.name for image in listing.images} == EXPECTED
     assert listing.classes == ["cat", "dog"]
-    assert listing.notes == [f"the classes are those of {Path(table).name}"]
+    columns = "file names in 'file', classes in 'label'"
+    assert listing.notes == [f"the classes are those of {Path(table).name}: {columns}"]
     assert listing.warnings == []
 
 
@@ -74,7 +76,7 @@ def test_the_likeliest_of_several_tables_is_taken(root: Path) -> None:
     assert classes(root, labels=str(root.parent / "mine.csv")) == {"images/1.png": "a", "images/2.png": "b"}
 
 
-def write_parquet(root: Path, columns: "dict[str, list[object]]", damage: tuple[bytes, bytes] = (b"", b"")) -> None:
+def write_parquet(root: Path, columns: "dict[str, Any]", damage: tuple[bytes, bytes] = (b"", b"")) -> None:
     pq.write_table(pa.table(columns), root / "labels.parquet")
     content = (root / "labels.parquet").read_bytes()
     (root / "labels.parquet").write_bytes(content.replace(*damage) if damage[0] else content)
@@ -116,6 +118,113 @@ def test_the_columns_can_be_set(root: Path) -> None:
     assert (
         "has no column 'color', ingest.label_column, among 'a', 'b', 'colour', 'label'; did you mean 'colour'?" in text
     )
+
+
+SPLIT = "file,label,split\n" + "".join(
+    f"{name}.png,{label},{split}\n"
+    for name, label, split in (
+        *[(1, "cat", "train"), (2, "dog", "Training"), (3, "cat", "val"), (4, "dog", "VALID")],
+        *[(5, "cat", "test"), (6, "dog", "testing"), (7, "cat", "validation")],
+    )
+)
+
+
+@pytest.fixture
+def seven(tmp_path: Path) -> Path:
+    """Seven images without a table."""
+    return images(tmp_path / "pets" / "images", *(f"{number}.png" for number in range(1, 8))).parent
+
+
+def splits(root: Path, table: str, **settings: Any) -> str:
+    """A letter for the split of each image: t for training, v, x for the test split, and - where it is to be drawn."""
+    (root / "labels.csv").write_text(table)
+    found = sorted((image.path, image.split) for image in list_images(root, Ingest(**settings)).images)
+    return "".join({"train": "t", "validation": "v", "test": "x", "": "-"}[split] for _, split in found)
+
+
+def test_a_column_of_splits_is_followed(seven: Path) -> None:
+    """However train, val and test are written; what was understood is in the note, and ends up in the source."""
+    assert splits(seven, SPLIT) == "ttvvxxv"
+    columns = "file names in 'file', classes in 'label', splits in 'split'"
+    words = "Training is training, VALID is validation, test is test, testing is test, train is training, val is"
+    assert f"the classes are those of labels.csv: {columns} ({words}" in list_images(seven).notes[0]
+    source = folder.read(Ingest(source=str(seven)), seven.parent / "cache")
+    assert {split: len(labels) for split, _, labels in source.blocks} == {"train": 2, "validation": 3, "test": 2}
+    assert source.drawn is None
+
+
+@pytest.mark.parametrize("column", ["Split", "set", "SUBSET", "partition", "data_split", "fold"])
+def test_a_column_of_splits_is_found_by_its_name(seven: Path, column: str) -> None:
+    """Beside a label that is found by being the only other column."""
+    assert splits(seven, SPLIT.replace("split\n", f"{column}\n", 1)) == "ttvvxxv"
+    assert splits(seven, SPLIT.replace("label,split\n", f"animal,{column}\n", 1)) == "ttvvxxv"
+
+
+def test_a_validation_split_without_a_test_split_is_the_test_split(seven: Path) -> None:
+    """As with folders; of training images alone the test split is drawn."""
+    assert splits(seven, SPLIT.replace("testing", "val").replace("test", "train")) == "ttxxtxx"
+    assert splits(seven, re.sub("val.*|test.*|VALID|Training", "train", SPLIT)) == "-------"
+    assert splits(seven, SPLIT, split_column="none") == "-------"
+
+
+def test_the_second_of_two_columns_is_the_labels(seven: Path) -> None:
+    """Whatever it is called: a table without labels says nothing."""
+    assert splits(seven, "file,set\n1.png,train\n2.png,test\n") == "--"
+    assert list_images(seven).classes == ["test", "train"]
+
+
+@pytest.mark.parametrize("values", ["0123401", "aaaaaaa", "       "])
+def test_a_column_that_means_no_splits_is_only_mentioned(seven: Path, values: str) -> None:
+    """Folds of a cross-validation, the name of a collection: as if it were not there."""
+    rows = "".join(f"{number}.png,{'cd'[number % 2]},{value}\n" for number, value in enumerate(values, 1))
+    assert splits(seven, f"file,label,fold\n{rows}1.png,d,9\n") == "-------"
+    assert "'fold' does not split them into training and test" in list_images(seven).notes[0]
+    assert "rows that repeat an earlier one: 1" in list_images(seven).warnings[0]
+    assert "the column 'fold' says" in refusal(seven, split_column="fold")
+
+
+BAD_SPLITS = {
+    "another word": (
+        SPLIT.replace("cat,test", "cat,dev"),
+        "'split' says 'dev' of images/5.png; expected train",
+    ),
+    "several": (SPLIT.replace("val", "dev"), "'split' says 'dev' of images/3.png and 1 more; expected train"),
+    "nothing": (SPLIT.replace("cat,test", "cat,"), "'split' says '' of images/5.png; expected"),
+    "no training": (
+        re.sub(",[tT]rain.*", ",test", SPLIT),
+        "has no training images, only test and validation",
+    ),
+    "a class without training": (SPLIT.replace("Training", "val"), "leaves the class 'dog' without training images"),
+    "a class without test": (SPLIT.replace("testing", "val"), "leaves the class 'dog' without test images; expected"),
+    "two splits": (SPLIT + "1.png,cat,test\n", "gives files another split than an earlier row: 1 (images/1.png (train"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_SPLITS)
+def test_splits_that_cannot_be_used_are_refused(seven: Path, fault: str) -> None:
+    """With the value or the class, and how to go on without the column, as it was before there was one."""
+    table, expected = BAD_SPLITS[fault]
+    (seven / "labels.csv").write_text(table)
+    assert expected in refusal(seven)
+    assert splits(seven, table, split_column="none") == "-------"
+
+
+def test_a_column_of_splits_can_be_set(seven: Path) -> None:
+    """Whatever it is called; a wrong name is answered with the closest one."""
+    assert splits(seven, SPLIT.replace("split\n", "usage\n", 1), split_column="usage") == "ttvvxxv"
+    expected = "has no column 'usages', ingest.split_column, among 'file', 'label', 'usage'; did you mean 'usage'?"
+    assert expected in refusal(seven, split_column="usages")
+
+
+def test_splits_of_parquet_are_text(seven: Path) -> None:
+    """Categories, as pandas writes them, too; another kind of column is passed over unless it is set."""
+    text = [line.split(",") for line in SPLIT.splitlines()[1:]]
+    files, labels, words = ([row[position] for row in text] for position in range(3))
+    write_parquet(seven, {"file": files, "label": labels, "split": pa.array(words).dictionary_encode()})
+    assert sum(image.split == "validation" for image in list_images(seven).images) == 3
+    write_parquet(seven, {"file": files, "label": labels, "fold": [0.5] * 7})
+    assert {image.split for image in list_images(seven).images} == {""}
+    assert "the column fold holds double; expected text or whole numbers" in refusal(seven, split_column="fold")
 
 
 def test_folders_of_classes_win(root: Path) -> None:
@@ -228,10 +337,10 @@ def test_what_is_kept_grows_with_the_images_alone(tmp_path: Path) -> None:
         yield from (Row(f"{number}.jpg", "dog") for number in range(2, 20_000))
 
     tracemalloc.start()
-    labels, faults = label_rows.matched(rows(), ["1.png"], Path("labels.csv"))
+    known, faults = label_rows.matched(rows(), ["1.png"], Path("labels.csv"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (labels, faults.missing.count) == ({"1.png": "cat"}, 19_998)
+    assert (known, faults.missing.count) == ({"1.png": Row("1.png", "cat")}, 19_998)
     assert peak < 100_000
 
 
