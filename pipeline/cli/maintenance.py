@@ -91,7 +91,7 @@ def _lines(waste: "Garbage", verb: str) -> Iterator[str]:
     """What goes, an artifact or a copy of images on each line, and how much that is."""
     yield from (f"{stage}/{key}" for stage, key in waste.artifacts)
     yield from (f"{folder} ({size(count)} of images, not read for a week)" for folder, count in waste.copies.items())
-    copies = f" and {len(waste.copies)} copies of images" if waste.copies else ""
+    copies = f" and {len(waste.copies)} {'copy' if len(waste.copies) == 1 else 'copies'} of images" * bool(waste.copies)
     yield f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(waste.artifacts)} artifacts{copies}"
 
 

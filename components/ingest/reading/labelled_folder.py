@@ -45,12 +45,19 @@ def find_table(listing: Listing, params: Ingest) -> Path | None:
         return chosen
     folders = top_folders(listing)
     inner = folders if len(folders) == 1 else [folder for folder in folders if is_generic(folder.name)]
-    table = next(filter(None, map(_usual_table, [root, *(Path(folder.path) for folder in inner)])), None)
+    places = [*_around(root, folders), *(Path(folder.path) for folder in inner)]
+    table = next(filter(None, map(_usual_table, places)), None)
     if table is None or not _are_classes(listing, folders):
         return table
     name = table.relative_to(root)
     listing.notes.append(f"{name} is not read, as the folders are the classes; --set ingest.labels={name} reads it")
     return None
+
+
+def _around(root: Path, folders: Sequence[Entry]) -> list[Path]:
+    """*root* and the folders from there to *folders*: an archive often holds one folder around all."""
+    parents = Path(folders[0].path).relative_to(root).parents if folders else [Path()]
+    return [root / parent for parent in reversed(parents)]
 
 
 def _are_classes(listing: Listing, folders: Sequence[Entry]) -> bool:

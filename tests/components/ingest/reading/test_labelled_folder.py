@@ -66,6 +66,15 @@ def test_a_table_beside_or_among_the_images_is_found(root: Path, table: str) -> 
     assert listing.warnings == []
 
 
+@pytest.mark.parametrize("around", ["pets", "Dataset/pets"])
+def test_a_table_in_folders_around_all_is_found(tmp_path: Path, around: str) -> None:
+    """As in an archive of a folder: its root holds that folder alone."""
+    inner = images(tmp_path / "unpacked" / around / "images").parent
+    (inner / "labels.csv").write_text(ROWS)
+    expected = {f"{around}/{path}": label for path, label in EXPECTED.items()}
+    assert classes(tmp_path / "unpacked") == expected
+
+
 def test_the_likeliest_of_several_tables_is_taken(root: Path) -> None:
     """A competition brings several; another can be set, also one from elsewhere."""
     for name in ("sample_submission.csv", "test_labels.csv"):
