@@ -41,6 +41,7 @@ def tensorflow() -> ModuleType:
         import keras
         import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # what it warns of is advice for programmers: functions traced again, old layouts
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get(THREADS) or 0) or cores())
     for setting, value in {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}.items():

@@ -11,8 +11,6 @@ every reader of SavedModels takes it (tf.saved_model.load, TensorFlow Serving, t
 limit of a protobuf.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ def write_saved_model(model: Any, folder: Path) -> None:
     tf = tensorflow()
     frozen = _freeze(model)
     builder = tf.compat.v1.saved_model.Builder(str(folder))
-    with tf.Graph().as_default() as graph, _quiet(tf):
+    with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen.graph.as_graph_def(), name="")
         pixels, probabilities = (graph.get_tensor_by_name(t.name) for t in (frozen.inputs[0], frozen.outputs[0]))
         inputs = {"serving_default": pixels, "serving_float": _as_float(pixels)}
@@ -54,15 +52,3 @@ def _as_float(pixels: Any) -> Any:
     if len(casts) != 1:
         raise ValueError(f"the model reads its pixels by {len(casts)} operations; expected one cast to float32")
     return casts[0]
-
-
-@contextmanager
-def _quiet(tf: Any) -> Iterator[None]:
-    """Silence the advice to move away from TensorFlow 1's layout, which is chosen here on purpose."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
