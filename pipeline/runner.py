@@ -21,7 +21,7 @@ from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
 from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
-from components.train.resolve import plan, resolved
+from components.train.resolve import planned
 from components.train.task import TeacherFile
 from pipeline import initial_weights
 from pipeline import teacher as teachers
@@ -62,6 +62,7 @@ class Runner:
     ) -> None:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
         self._open = params  # before the images decide what they leave open
+        self._settled_for = self._plan = ""  # the digest of these images, and how the network is trained on them
         self.watch = watch
         self.before_making: Callable[[], None] = lambda: None
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
@@ -111,14 +112,18 @@ class Runner:
 
     def _resolve(self) -> None:
         """Settle what the images decide about the training, in the settings and in the record of the run."""
-        train = resolved(self._open.train, self.artifact("normalize").path)
+        images = self.artifact("normalize")
+        if images.digest == self._settled_for:
+            return
+        train, self._plan = planned(self._open.train, images.path)
+        self._settled_for = images.digest
         self.params = replace(self.params, train=train)
         self.record.settings |= public({f"train.{name}": value for name, value in asdict(train).items()})
 
     def training_plan(self) -> str:
         """How the network is trained on the normalized images, as a sentence; raises ArtifactMissing without them."""
         self._resolve()
-        return plan(self.params.train, self.artifact("normalize").path)
+        return self._plan
 
     def digest(self, stage: str) -> str:
         """The digest of the artifact of *stage*; for a stage that acts on the registry, that of the trained model."""
@@ -235,6 +240,8 @@ class Runner:
         """Run *stage*: pass its guards, reuse or make its result, judge it. Raises the rejection of its check."""
         start = time.monotonic()
         self._prepare(stage)
+        if stage == "train":
+            say(f"  {self.training_plan()}")
         with storage_errors(self.home.root):
             done = self._act(stage) if STAGES[stage].effect else self._obtain(stage, force)
         self._outdated.discard(stage)

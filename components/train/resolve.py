@@ -14,15 +14,12 @@ from components.train.machine import settled
 
 def resolved(params: Train, normalize: Path) -> Train:
     """*params* with a value for each setting that is left open, for the images in the artifact *normalize*."""
-    return derived.training(settled(params), _read(normalize)["images"]["train"])
+    return planned(params, normalize)[0]
 
 
-def plan(params: Train, normalize: Path) -> str:
-    """How the resolved *params* train on the images in the artifact *normalize*, as a sentence."""
-    data = _read(normalize)
-    return derived.plan(params, data["images"]["train"], data["shape"])
-
-
-def _read(normalize: Path) -> NormalizedData:
+def planned(params: Train, normalize: Path) -> tuple[Train, str]:
+    """What `resolved` gives, and how it trains on the images in the artifact *normalize*, as a sentence."""
     data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
-    return data
+    images = data["images"]["train"]
+    train = derived.training(settled(params), images)
+    return train, derived.plan(train, images, data["shape"])

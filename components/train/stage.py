@@ -25,7 +25,7 @@ from components.train.calibration import calibrate
 from components.train.distributed.cluster import cluster
 from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.loop import input_pipelines
-from components.train.resolve import plan, resolved
+from components.train.resolve import resolved
 from components.train.task import Task, TeacherFile, Watch
 from components.train.trainer import LAUNCHER, TrainedNetwork, evaluate, train_network
 
@@ -65,7 +65,6 @@ def train(
         use_threads(params.threads)
     if bool(params.teacher) != (teacher is not None) or (params.weights == NO_WEIGHTS) != (weights is None):
         raise ValueError("a teacher, and weights, take their file and their name in the settings")
-    say(f"  {plan(params, normalize)}")
     task = Task(normalize, params, work, logs, teacher, weights)
     if unused := without_effect(params.augment, task.data["shape"][-1]):
         say(f"  train.augment: no effect of {' and '.join(unused)} on grey images")

@@ -25,6 +25,7 @@ Verdict = Literal["promoted", "registered", "undecided", "not promoted", "refuse
 class Report:
     """Everything that the page is made from; plain data.
 
+    *plan* is how the network was trained, as the run said it.
     *artifacts* are the directories of the stages that have one, *pictures* the folders of their PNG files, *facts* what
     each stage returned. *comparison* is promote's of challenger and champion; *at* is the stage that rejected the run,
     or at which it ended.
@@ -51,6 +52,7 @@ class Report:
     commands: Sequence[str] = ()
     clean: str = ""
     changes: str = ""
+    plan: str = ""
     comparison: Facts | None = None
 
 
@@ -81,6 +83,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         commands=_commands(record),
         clean=clean_command(record.source),
         changes=record.changes,
+        plan=runner.training_plan() if record.done("train") else "",
         comparison=runner.facts.get("promote", {}).get("comparison"),
     )
 

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from components.errors import ArtifactMissing, DataRejected, ExportRejected, ModelRejected
+from components.settings.sections import Train
+from components.train.resolve import planned
 from pipeline import config, execute
 from pipeline.graph import STAGES
 from pipeline.home import Home
@@ -52,6 +54,26 @@ def test_a_run_with_nothing_changed_reuses_everything(home: Path) -> None:
     assert made(first) == made(second) == []
     assert [done.stage for done in second.record.stages] == list(STAGES)
     assert digests(first) == digests(second)
+
+
+def test_how_the_network_is_trained_is_said_before_the_training(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a run that reuses it too, and in the report above its figures; what normalize wrote is read once for it."""
+    read: list[Path] = []
+
+    def recorded(params: Train, normalize: Path) -> tuple[Train, str]:
+        read.append(normalize)
+        return planned(params, normalize)
+
+    monkeypatch.setattr("pipeline.runner.planned", recorded)
+    runner = run(home)
+    lines = capsys.readouterr().err.splitlines()
+    before, plan, after = lines[(at := lines.index(f"  {runner.training_plan()}")) - 1 : at + 2]
+    assert (before[:17], after[:13]) == ("[3/8] normalize  ", "[4/8] train  ")
+    assert plan == "  1,293 training images of 28x28x1: batches of 32, 2 epochs, 82 steps"
+    assert read == [runner.artifact("normalize").path]
+    assert f"<p>{plan.strip()}.</p>" in Path(runner.record.report).read_text()
 
 
 def test_the_outcome_of_a_stage_is_the_one_in_the_record(home: Path) -> None:
