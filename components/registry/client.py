@@ -35,12 +35,15 @@ from components.system.files import sha256_of_file
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 
-# Three tries of five seconds: an unreachable server is reported within 15 s, not after the four minutes of MLflow.
-TIMEOUTS = {
+ENVIRONMENT = {
+    # three tries of five seconds: an unreachable server is reported within 15 s, not after the four minutes of MLflow
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(readers.SECONDS),
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    # with a server, MLflow prints two links to standard output where a run ends, into an answer in JSON for one
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 DENIED = re.compile(r"(HTTP status|error code) 40[13]\b")
 GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
@@ -130,7 +133,7 @@ class Registry:
     @cached_property
     def client(self) -> Any:
         """MLflow's client (2 s); it creates the database where there is none yet (3 s more)."""
-        for name, value in TIMEOUTS.items():
+        for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self._open()
         with answering(self.uri), importing("mlflow"), database.no_stray_folders(self.uri):
