@@ -34,6 +34,7 @@ KINDS = {
     "elastic": Kind(1, 5, "pixels at 28x28"),
     "flip_horizontal": Kind(0.5, 0.5, "share of the images"),
     "flip_vertical": Kind(0.5, 0.5, "share of the images"),
+    "invert": Kind(0.5, 0.5, "share of the images"),
     "contrast": Kind(0.2, 1, "share of the contrast"),
     "brightness": Kind(0.2, 1, "share of white"),
     "saturation": Kind(0.2, 1, "share of the saturation"),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from pipeline.run_record import RunRecord, load
 from tests.conftest import CLEAN, ROOT
 from tests.support import ended_with_us
 
-SECONDS = 240
+SECONDS = 600  # a busy machine is no failure
 PAUSE, PAUSE_OF_RUNS = 0.3, 1.0  # seconds between two requests
 SILENCE = 60  # seconds without a heartbeat after which Airflow declares a task dead
 ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
@@ -102,7 +103,13 @@ class Served:
                 return value
             assert self.process.poll() is None, "Airflow has ended"
             time.sleep(pause)
-        raise AssertionError(f"waited {seconds} s in vain")
+        runs = [*self.runs("retrain"), *self.runs("retrain_on_new_data")]
+        states = [(run["dag_run_id"], run["state"], self._states(run)) for run in runs if not ended(run["state"])]
+        raise AssertionError(f"waited {seconds} s in vain; active: {states}")
+
+    def _states(self, run: Json) -> list[tuple[str, str, int]]:
+        tasks = self.tasks(run["dag_run_id"], run["dag_id"])
+        return [(name, task["state"], task["try_number"]) for name, task in tasks.items()]
 
     def failed(self, run: str, task: str, number: int) -> bool:
         """Whether the try *number* of the task is over and another one follows."""
@@ -139,6 +146,21 @@ class Served:
         record = load(self.home / "runs" / run_name(dag, run))
         assert record
         return record
+
+    def mark_failed(self, run: str, task: str = "") -> None:
+        """Set the state of the run, or of its task, as in the UI; again while the scheduler holds the lock of SQLite,
+        where Airflow answers with an internal error."""
+        part, body = (f"/taskInstances/{task}", {"new_state": "failed"}) if task else ("", {"state": "failed"})
+        self.until(lambda: self._accepted(f"dags/retrain/dagRuns/{run}{part}", body))
+
+    def _accepted(self, path: str, body: Json) -> bool:
+        try:
+            self.api.patch(path, body)
+        except urllib.error.HTTPError as error:
+            if error.code != 500:
+                raise
+            return False
+        return True
 
     def clear(self, run: str, **which: object) -> None:
         self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})

@@ -1,5 +1,6 @@
-"""Augmentation of light and colour: contrast, brightness, saturation and hue, as in keras.layers.Random* (Keras 3.15).
+"""Augmentation of light and colour, as in keras.layers.Random* (Keras 3.15).
 
+    invert      255 - x for a share of the images: a negative, dark on light for light on dark (RandomInvert)
     contrast    (x - mean) * factor + mean, with the mean of each channel of the image (RandomContrast)
     brightness  x + share * 255 (RandomBrightness)
     saturation  factor on the S of HSV (RandomSaturation)
@@ -16,15 +17,20 @@ from components.system.tensorflow import Tensor, tensorflow
 
 LIGHT = ("contrast", "brightness")
 KINDS = (*LIGHT, *COLOUR_ONLY)
+INVERT = "invert"
 
 
 def adjust(images: Tensor, amounts: dict[str, Tensor]) -> Tensor:
-    """*images*, uint8 (N, H, W, C), by *amounts*: float32 (N,) for each of KINDS that is wanted.
+    """*images*, uint8 (N, H, W, C), by *amounts*: float32 (N,) for each of KINDS and INVERT that is wanted.
 
-    An amount is what is added to a factor of 1 (contrast, saturation), a share of 255 (brightness), or a share of the
-    circle of colours (hue); 0 changes nothing.
+    An amount is what is added to a factor of 1 (contrast, saturation), a share of 255 (brightness), a share of the
+    circle of colours (hue), or 1 where the image is inverted; 0 changes nothing.
     """
     tf = tensorflow()
+    if INVERT in amounts:
+        images = tf.where(_each_image(amounts[INVERT]) > 0, 255 - images, images)
+    if amounts.keys() == {INVERT}:
+        return images
     pixels = tf.cast(images, tf.float32)
     if light := {kind: amounts[kind] for kind in LIGHT if kind in amounts}:
         pixels = _adjust_light(pixels, light)

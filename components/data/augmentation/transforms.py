@@ -40,7 +40,7 @@ def augmenter(shape: Shape, text: str) -> Augmenter | None:
     unused = without_effect(text, shape[-1])
     kinds = {name: strength for name, strength in strengths(text).items() if name not in unused}
     moving = {name: kinds[name] for name in MOVING if name in kinds}
-    colours = {name: kinds[name] for name in colour.KINDS if name in kinds}
+    colours = {name: kinds[name] for name in (colour.INVERT, *colour.KINDS) if name in kinds}
 
     def augment(images: Tensor, seed: Tensor, place: Place | None = None) -> Tensor:
         if moving:
@@ -66,8 +66,13 @@ def _recolour(images: Tensor, seed: Tensor, kinds: dict[str, float], place: Plac
     """Every kind that changes light or colour; each has random numbers that do not depend on which others there are."""
     tf = tensorflow()
     draws = _draw(tf.shape(images)[0], [len(colour.KINDS)], tf.random.fold_in(seed, 4), place)
-    amounts = dict(zip(colour.KINDS, tf.unstack(draws, axis=1), strict=True))
-    return colour.adjust(images, {name: strength * amounts[name] for name, strength in kinds.items()})
+    draws_of = dict(zip(colour.KINDS, tf.unstack(draws, axis=1), strict=True))
+    amounts = {name: kinds[name] * draw for name, draw in draws_of.items() if name in kinds}
+    if colour.INVERT in kinds:
+        amounts[colour.INVERT] = _chosen(
+            tf.shape(images)[0], tf.random.fold_in(seed, 5), [kinds[colour.INVERT]], place
+        )[:, 0]
+    return colour.adjust(images, amounts)
 
 
 def _draw(count: Tensor, inner: list[int], seed: Tensor, place: Place | None) -> Tensor:
@@ -103,10 +108,15 @@ def affine(count: Tensor, seed: Tensor, shape: Shape, kinds: dict[str, float], p
 
 def _mirror_signs(count: Tensor, seed: Tensor, kinds: dict[str, float], place: Place | None) -> Tensor:
     """float32 (count, 1, 2): -1 for the x or the y of images that are mirrored, else 1."""
+    shares = [kinds.get(name, 0.0) for name in FLIPS]
+    return 1 - 2 * _chosen(count, tensorflow().random.fold_in(seed, 3), shares, place)[:, None, :]
+
+
+def _chosen(count: Tensor, seed: Tensor, shares: list[float], place: Place | None) -> Tensor:
+    """float32 (count, len(shares)): 1 for that share of the images, else 0."""
     tf = tensorflow()
-    draws = _draw(count, [len(FLIPS)], tf.random.fold_in(seed, 3), place)
-    shares = tf.constant([kinds.get(name, 0.0) for name in FLIPS])
-    return tf.where((draws + 1) / 2 < shares, -1.0, 1.0)[:, None, :]
+    draws = _draw(count, [len(shares)], seed, place)
+    return tf.where((draws + 1) / 2 < tf.constant(shares), 1.0, 0.0)
 
 
 def elastic(count: Tensor, seed: Tensor, shape: Shape, strength: float, place: Place | None = None) -> Tensor:

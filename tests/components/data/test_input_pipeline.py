@@ -9,7 +9,8 @@ from components.data.input_pipeline import InputPipeline, Share, shuffled
 from components.data.splits import Split, SplitWriter
 from components.settings.sections import Train
 
-ALL = "rotate=20,shift=0.2,zoom,shear,elastic,flip_horizontal,flip_vertical,brightness,contrast,saturation,hue,erase"
+ALL = "rotate=20,shift=0.2,zoom,shear,elastic,flip_horizontal,flip_vertical"
+ALL += ",invert,brightness,contrast,saturation,hue,erase"
 
 
 @pytest.fixture(scope="module")

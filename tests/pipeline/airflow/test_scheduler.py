@@ -222,7 +222,7 @@ def test_a_full_disk_is_reported_and_the_next_try_succeeds(served: Served, first
         run = served.trigger(digits(normalize__seed=1))
         served.until(lambda: served.failed(run, "normalize", 1), pause=0.1)
     served.until(lambda: served.tasks(run)["normalize"]["state"] == "success")
-    served.api.patch(f"dags/retrain/dagRuns/{run}", {"state": "failed"})
+    served.mark_failed(run)
     assert re.search(rf"the disk of {served.home}\S* is full; free some space", served.log(run, "normalize"))
 
 

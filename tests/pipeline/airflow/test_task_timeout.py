@@ -34,10 +34,6 @@ def resumed_after(served: Served, run: str, number: int) -> int:
     return int(epoch[1])
 
 
-def mark_failed(served: Served, run: str) -> None:
-    served.api.patch(f"dags/retrain/dagRuns/{run}/taskInstances/train", {"new_state": "failed"})
-
-
 def test_a_training_that_takes_too_long_is_ended_and_tried_again(served: Served, long_run: str) -> None:
     """The log names the setting; the next try resumes where the one that was ended had come."""
     process = served.training(long_run, 3)
@@ -54,7 +50,7 @@ def test_a_training_marked_failed_by_hand_ends_and_can_be_cleared(served: Served
     number = served.tasks(long_run)["train"]["try_number"]
     process = served.training(long_run, number)
     processes = [process, *process.children(recursive=True)]
-    mark_failed(served, long_run)
+    served.mark_failed(long_run, "train")
     assert gone(processes, 60)
     state, tasks = served.finished(long_run)
     assert (state, tasks["train"]["state"], tasks["evaluate"]["state"]) == ("failed", "failed", "upstream_failed")

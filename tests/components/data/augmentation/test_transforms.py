@@ -89,7 +89,7 @@ def test_the_seed_determines_the_result(text: str) -> None:
     first, same, other = (augmented(images, text, step) for step in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
-    assert len(np.unique(first, axis=0)) > (1 if text.startswith("flip") else COUNT / 3)
+    assert len(np.unique(first, axis=0)) > (1 if text.startswith(("flip", "invert")) else COUNT / 3)
 
 
 @pytest.mark.parametrize("text", [*KINDS, ALL])
@@ -268,6 +268,24 @@ def test_a_flip_does_not_change_the_other_kinds() -> None:
     images = noise(COUNT, 12, 12, 1)
     moved, both = augmented(images, "rotate,shift"), augmented(images, "rotate,shift,flip_vertical=0.25")
     assert (moved == both).all(axis=(1, 2, 3)).mean() > 0.5
+
+
+@EXAMPLES
+@given(st.floats(0.05, 0.5), st.integers(0, 10**9))
+def test_invert_makes_a_negative_of_its_share_of_the_images(share: float, step: int) -> None:
+    """Every image is the original or its negative, pixel for pixel, and the other kinds draw what they draw without."""
+    images = noise(1, 9, 14, 3)
+    out = augmented(np.repeat(images, 1000, axis=0), f"invert={share}", step)
+    same, negative = ((out == form).all(axis=(1, 2, 3)) for form in (images, 255 - images))
+    assert (same ^ negative).all()
+    assert abs(negative.mean() - share) < 0.06
+
+
+def test_invert_does_not_change_the_other_kinds() -> None:
+    """It has its own random numbers: images that are not inverted get the contrast that they get without it."""
+    images = noise(COUNT, 12, 12, 3)
+    adjusted, both = augmented(images, "contrast,hue"), augmented(images, "contrast,hue,invert=0.25")
+    assert (adjusted == both).all(axis=(1, 2, 3)).mean() > 0.5
 
 
 AMOUNTS = np.linspace(-0.5, 0.5, COUNT, dtype=np.float32)
