@@ -15,6 +15,7 @@ from components.progress import say
 from components.settings.sections import NO_WEIGHTS, Train
 from components.system.tensorflow import Callback, Variable
 from components.train import checkpoint
+from components.train.best_epoch import first_candidate
 from components.train.checkpoint import Progress
 from components.train.task import Task, Watch
 from components.train.tensorboard import EventWriter
@@ -77,6 +78,17 @@ class EpochReport:
         say(f"  epoch {epoch + 1}/{self.epochs}  {metrics}  ({self.seconds[-1]:.0f} s)")
 
 
+class CandidateEpochs:
+    """Lets *best* forget the epochs before the number *first*, so that it keeps one of the candidates."""
+
+    def __init__(self, best: Callback, first: int) -> None:
+        self._best, self._first = best, first
+
+    def on_epoch_begin(self, epoch: int, _: Logs) -> None:
+        if epoch + 1 == self._first:
+            self._best.best = math.inf
+
+
 class CallbackRestorer:
     """Restores the state of callbacks, which each of them resets when training begins."""
 
@@ -120,7 +132,8 @@ def training_callbacks(
     stateful = [best, *stopping_callbacks(task.params)]
     average = [state.average] if state.average else []
     writer = CheckpointWriter(task, state, stateful, progress, events)
-    after = [*average, CallbackRestorer(stateful, progress), writer]
+    candidates = CandidateEpochs(best, first_candidate(task.params))
+    after = [*average, CallbackRestorer(stateful, progress), candidates, writer]
     return [*map(as_callback, (divergence_guard(task, state), report)), *stateful, *map(as_callback, after)]
 
 

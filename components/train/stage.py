@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 
 from components.artifact_files import Calibration, FinalMetrics, HistoryRow, MemberSummary, TrainSummary
-from components.history import best
 from components.models.complexity import complexity
 from components.models.saving import write_model
 from components.progress import say
@@ -21,6 +20,7 @@ from components.settings.augmentation import without_effect
 from components.settings.sections import NO_WEIGHTS, Train
 from components.system.processor import processor
 from components.system.tensorflow import KerasModel, use_threads
+from components.train.best_epoch import best_epoch
 from components.train.calibration import calibrate
 from components.train.distributed.cluster import cluster
 from components.train.ensemble import ensemble, mean_history, member_settings
@@ -153,7 +153,7 @@ def _summary(
         **complexity(final),
         "layers": [layer.name for layer in final.layers],
         "epochs": len(history),
-        "best_epoch": int(best(history)["epoch"]),
+        "best_epoch": int(best_epoch(task.params, history)["epoch"]),
         "steps": len(history) * math.ceil(task.data["images"]["train"] / task.params.batch_size),
         "stopped_early": all(network.stopped_early for network in trained),
         "precision": ",".join(dict.fromkeys(network.params.precision for network in trained)),
@@ -182,7 +182,7 @@ def _final_metrics(final: KerasModel, trained: list[TrainedNetwork], task: Task)
 
 
 def _member_summary(network: TrainedNetwork) -> MemberSummary:
-    row = best(network.history)
+    row = best_epoch(network.params, network.history)
     return {
         "model": network.params.model,
         "seed": network.params.seed,

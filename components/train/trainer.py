@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -11,12 +12,12 @@ from components.artifact_files import HistoryRow
 from components.data.input_pipeline import InputPipeline
 from components.data.splits import Split
 from components.errors import StorageFailed
-from components.history import best
 from components.progress import say
 from components.settings.sections import Train
 from components.system import memory
 from components.system.tensorflow import KerasModel
 from components.train import checkpoint, losses, memory_check
+from components.train.best_epoch import best_epoch
 from components.train.cycles import last_epoch
 from components.train.distillation import read_teacher
 from components.train.distributed.cluster import Cluster, cluster
@@ -83,7 +84,9 @@ def train_network(task: Task, watch: Watch | None = None) -> TrainedNetwork:
             epochs = _train_distributed(workers, task, watch)
         else:
             epochs = _train_here(model, initialized, inputs, task, watch)
-    validation = _restore_best(model, inputs.validation, epochs.history, task.work, _tolerance(params, inputs))
+    validation = _restore_best(
+        model, inputs.validation, best_epoch(params, epochs.history), task.work, _tolerance(params, inputs)
+    )
     served = untrained_network(task.data, params, "float32")  # TFLite has no bfloat16
     served.set_weights(model.get_weights())
     return TrainedNetwork(params, served, epochs, validation if params.precision == "float32" else None)
@@ -128,10 +131,13 @@ def _tolerance(params: Train, inputs: Inputs) -> float:
 
 
 def _restore_best(
-    model: KerasModel, validation: InputPipeline, history: list[HistoryRow], work: Path, tolerance: float
+    model: KerasModel, validation: InputPipeline, expected: Mapping[str, float], work: Path, tolerance: float
 ) -> Evaluation:
-    """Load the weights of the best epoch and check that they reach that epoch's accuracy on the validation split."""
-    path, expected = checkpoint.best_weights(work), best(history)
+    """Load the weights of the best epoch and check that they reach its accuracy, *expected*, on the validation split.
+
+    Raises StorageFailed where they do not.
+    """
+    path = checkpoint.best_weights(work)
     evaluation = Evaluation(math.nan, math.nan)
     with contextlib.suppress(*checkpoint.UNREADABLE):
         model.load_weights(path)
