@@ -61,9 +61,9 @@ TEXTURES: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def coloured_shapes(folder: Path, images: int = 2000, seed: int = 0, side: int = 64) -> Path:
-    """Five shapes of any colour on a plain ground of any other colour, by turns in JPEG and PNG files."""
-    names = list(SHAPES)[:5]
+def coloured_shapes(folder: Path, images: int = 2000, seed: int = 0, side: int = 64, classes: int = 5) -> Path:
+    """Shapes of any colour on a plain ground of any other colour, by turns in JPEG and PNG files."""
+    names = list(SHAPES)[:classes]
 
     def draw(random: Random, name: str) -> Image.Image:
         ground, colour = two_colours(random)
