@@ -86,7 +86,8 @@ def write(folder: Path, images: Images, test: Images) -> None:
     for name, (some, theirs) in splits.items():
         with SplitWriter(folder / name, (28, 28, 1)) as split:
             split.add(some, theirs)
-    data = {"classes": [*"abcde"], "shape": [28, 28, 1], "mean": [0.1307], "std": [0.3081]}
+    data: dict[str, object] = {"classes": [*"abcde"], "shape": [28, 28, 1], "mean": [0.1307], "std": [0.3081]}
+    data |= {"images": {name: len(theirs) for name, (_, theirs) in splits.items()}, "colour_skill": 1.0}
     (folder / "data.json").write_text(json.dumps(data))
 
 

@@ -143,6 +143,7 @@ class NormalizedData(Scaling):
     shape: list[int]
     images: dict[str, int]
     duplicates_removed: int
+    colour_skill: float  # components.data.colour_skill
 
 
 # train: summary.json, history.csv

@@ -43,7 +43,7 @@ def previewed(params: Params) -> tuple[Params, str]:
         return params, ""
     held_out = 0.0 if preview.validation else params.normalize.validation_share
     images = round(preview.train * (1 - held_out))
-    train = derived.training(params.train, images)
+    train = derived.training(params.train, derived.TrainingImages(images, preview.shape[-1], None))
     return replace(params, train=train), f"about {derived.plan(train, images, preview.shape)}"
 
 

@@ -13,8 +13,10 @@ from importlib import import_module
 from components.models.blocks import Block, chain
 from components.models.catalog import is_custom
 from components.models.config import ModelConfig
+from components.settings.sections import PER_IMAGE
 from components.system.tensorflow import KerasModel, tensorflow
 
+BLANK = 0.01  # added to the variance of an image, in units of the training images' variance: a blank image stays 0
 FLAT = 1e-6  # a standard deviation below this is a channel of one colour: nothing to scale by
 
 
@@ -24,7 +26,9 @@ def build(
     """The untrained network *name*: uint8 pixels 0..255 (N, H, W, C) in, float32 probabilities (N, classes) out.
 
     *mean* and *std* hold one number per channel in units of 255. Scaling is the first layer, so whatever is exported
-    from the model takes raw pixels. It is one flat functional model whose layers have fixed names.
+    from the model takes raw pixels. With config.standardize "image", each channel of each image then gets mean 0 and
+    variance 1 (instance normalization, arXiv:1607.08022, without weights). It is one flat functional model whose layers
+    have fixed names.
     Raises ConfigError where the images are too small for the network, or a custom network cannot be used.
     """
     tensorflow()
@@ -36,6 +40,7 @@ def build(
         pixels = keras.Input(tuple(config.shape), dtype="uint8", name="pixels")
         blocks = [
             keras.layers.Rescaling(scale, offset, dtype="float32", name="scaling"),
+            *_standardization(config),
             *_blocks(name, replace(config, scale=tuple(scale), offset=tuple(offset))),
             keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
         ]
@@ -43,6 +48,16 @@ def build(
     _renumber_layers(model)
     _add_l2_penalty(model, config.l2)
     return model
+
+
+def _standardization(config: ModelConfig) -> list[Block]:
+    from keras import layers
+
+    if config.standardize != PER_IMAGE:
+        return []
+    return [
+        layers.LayerNormalization([1, 2], BLANK, center=False, scale=False, dtype="float32", name="standardization")
+    ]
 
 
 def _blocks(name: str, config: ModelConfig) -> list[Block]:

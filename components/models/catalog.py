@@ -12,7 +12,8 @@ from importlib import import_module
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.models.imagenet import ImagenetFile
-from components.settings.sections import IMAGENET, MODELS, Train
+from components.settings.augmentation import AUTO
+from components.settings.sections import IMAGENET, MODELS, PER_IMAGE, Train
 from components.system.source_code import defined_names, parse, source_file
 
 CUSTOM_UNUSED = ("width", "depth", "dropout")  # a custom network gets the shape and the number of classes alone
@@ -60,6 +61,11 @@ def check(name: str, settings: Train) -> None:
     if settings.weights == IMAGENET and imagenet_file(name) is None:
         backbones = " or ".join(f"train.model={known}" for known in MODELS if imagenet_file(known))
         problems.append(f"train.weights is {IMAGENET}, of which there are none for {chosen}; set {backbones}")
+    if settings.standardize == PER_IMAGE and imagenet_file(name) is not None:
+        problems.append(
+            f"train.standardize is {PER_IMAGE}, and {chosen} scales pixels as its ImageNet weights expect; "
+            f"set train.standardize={AUTO}"
+        )
     if problems:
         raise ConfigError(*problems)
 

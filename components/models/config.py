@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from components.errors import ConfigError
+from components.settings.sections import OF_TRAINING
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class ModelConfig:
     width: float = 1.0
     depth: int = 0
     l2: float = 0.0
+    standardize: str = OF_TRAINING
     scale: tuple[float, ...] = (1.0,)  # by which the pixels of each channel were multiplied before the first block,
     offset: tuple[float, ...] = (0.0,)  # and what was added then
 

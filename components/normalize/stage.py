@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.artifact_files import NormalizedData, Scaling, SourceFile
+from components.data.colour_skill import colour_skill
 from components.data.held_out import held_out, places_of
 from components.data.pixels import hashes, histogram, moments
 from components.data.splits import Labels, Split, SplitWriter
@@ -29,6 +30,7 @@ class Facts(TypedDict):
     duplicates_removed: int
     mean: list[float]
     std: list[float]
+    colour_skill: float
 
 
 def normalize(ingest: Path, out: Path, params: Normalize) -> Facts:
@@ -39,7 +41,8 @@ def normalize(ingest: Path, out: Path, params: Normalize) -> Facts:
       validation/   ...  the source's own, where it has one
       test/         ...  (as ingested)
       data.json     source, name, classes, shape, images {split: number}, duplicates_removed,
-                    mean and std of the training pixels per channel, in units of 255
+                    mean and std of the training pixels per channel, in units of 255, and colour_skill: how well the
+                    colours of a training image alone predict its class (components.data.colour_skill)
 
     Images of training and validation that are also in the test split are left out, and copies of an image are all in
     training or all in validation: otherwise a network could score by memorizing them. Mean and std come from the
@@ -64,6 +67,7 @@ def normalize(ingest: Path, out: Path, params: Normalize) -> Facts:
         "shape": source["shape"],
         "images": images,
         "duplicates_removed": sum(map(len, splits.values())) - sum(images.values()),
+        "colour_skill": round(colour_skill(Split(out / "train"), len(source["classes"])), 4),
         **_scaling(counts),
     }
     (out / "data.json").write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -72,6 +76,7 @@ def normalize(ingest: Path, out: Path, params: Normalize) -> Facts:
         "duplicates_removed": data["duplicates_removed"],
         "mean": data["mean"],
         "std": data["std"],
+        "colour_skill": data["colour_skill"],
     }
 
 

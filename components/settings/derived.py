@@ -6,10 +6,10 @@ library only.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from components.settings.augmentation import AUTO
-from components.settings.sections import NO_WEIGHTS, Train
+from components.settings.sections import NO_WEIGHTS, OF_TRAINING, PER_IMAGE, Train
 
 TRAINING_SHARE = 0.75  # of the images of a source, once a test and a validation split are held out
 IMAGES_SEEN = 45_000  # by a training on a small data set: enough steps to learn from, whatever its number of images
@@ -19,7 +19,7 @@ MIN_SIDE = 64  # pixels: details that a person needs are mostly gone below it
 ENLARGED = 1.25  # images of one size are not scaled down for less than this, along each side
 BATCHES = ((400, 16), (8_000, 32), (30_000, 64))  # for fewer training images than the first number, the second
 SMALL_BATCH, LARGEST_BATCH = 32, 128
-STEPS = 700
+STEPS, STEPS_OF_SMALL_BATCHES = 900, 1200
 MIN_EPOCHS = 6
 MAX_EPOCHS = 150
 MAX_CYCLES = 2
@@ -27,6 +27,9 @@ RATES = {"onecycle": 0.004, "cosine": 0.002, "plateau": 0.001, "constant": 0.001
 SGD_RATES = 25  # times those of Adam
 PATIENCE = 5  # epochs, where the schedule has no end
 AUGMENT = "rotate=15,shift=0.1,zoom=0.15"
+AUGMENT_LIGHT = "invert=0.5,contrast=0.3,brightness=0.2"
+AUGMENT_COLOUR = "hue=0.5"
+ANY_COLOUR = 0.1  # a lower skill score of the colours: they say nothing about the class
 MAX_ASPECT = 4.0  # width by height of what images are decoded to, or height by width
 SQUARE = 1.05  # images of several sizes become square where their aspect ratio is below this
 
@@ -50,10 +53,19 @@ def image_shape(sizes: Mapping[tuple[int, int], int], images: int) -> tuple[int,
     return max(1, round(side / math.sqrt(aspect))), max(1, round(side * math.sqrt(aspect)))
 
 
-def training(params: Train, images: int) -> Train:
-    """*params* with a value for each setting that is left open, for *images* training images."""
-    batch = params.batch_size or max(params.workers, _batch_size(images))
-    epochs = params.epochs or _epochs(images, batch)
+@dataclass(frozen=True)
+class TrainingImages:
+    """What the defaults depend on. *colour_skill* is that of the data.json of normalize, None before it is known."""
+
+    number: int
+    channels: int
+    colour_skill: float | None
+
+
+def training(params: Train, images: TrainingImages) -> Train:
+    """*params* with a value for each setting that is left open, but for those that an unknown colour skill decides."""
+    batch = params.batch_size or max(params.workers, _batch_size(images.number))
+    epochs = params.epochs or _epochs(images.number, batch)
     schedule = _schedule(params)
     ends = schedule in ("onecycle", "cosine")
     once = bool(params.epochs) or params.workers > 1 or params.weights != NO_WEIGHTS
@@ -66,8 +78,24 @@ def training(params: Train, images: int) -> Train:
         schedule=schedule,
         learning_rate=params.learning_rate or learning_rate(params),
         patience=params.patience or (epochs * cycles if ends else PATIENCE),
-        augment=AUGMENT if params.augment == AUTO else params.augment,
+        augment=_augment(images) if params.augment == AUTO else params.augment,
+        standardize=_standardize(images) if params.standardize == AUTO else params.standardize,
     )
+
+
+def _augment(images: TrainingImages) -> str:
+    """Small movements; and light and colour as they come, where the class does not depend on them."""
+    if images.colour_skill is None:
+        return AUTO
+    if images.colour_skill >= ANY_COLOUR:
+        return AUGMENT
+    return ",".join([AUGMENT, AUGMENT_LIGHT, *([AUGMENT_COLOUR] if images.channels > 1 else [])])
+
+
+def _standardize(images: TrainingImages) -> str:
+    if images.colour_skill is None:
+        return AUTO
+    return OF_TRAINING if images.colour_skill >= ANY_COLOUR else PER_IMAGE
 
 
 def learning_rate(params: Train) -> float:
@@ -97,8 +125,12 @@ def _batch_size(images: int) -> int:
 
 
 def _epochs(images: int, batch: int) -> int:
-    """Enough epochs for STEPS steps, within MIN_EPOCHS and MAX_EPOCHS."""
-    return min(max(math.ceil(STEPS * batch / max(images, 1)), MIN_EPOCHS), MAX_EPOCHS)
+    """Enough epochs for a cycle's steps, within MIN_EPOCHS and MAX_EPOCHS."""
+    return min(max(math.ceil(_steps(batch) * batch / max(images, 1)), MIN_EPOCHS), MAX_EPOCHS)
+
+
+def _steps(batch: int) -> int:
+    return STEPS if batch >= SMALL_BATCH else STEPS_OF_SMALL_BATCHES
 
 
 def _median(values: Mapping[tuple[int, int], float], counts: Mapping[tuple[int, int], int]) -> float:

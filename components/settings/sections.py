@@ -24,6 +24,7 @@ LARGEST_SEED = 2**32 - 1  # NumPy's
 FITS = ("pad", "crop", "stretch")
 FILTERS = ("lanczos", "bicubic", "hamming", "bilinear", "box")  # Pillow's
 LOSSES = ("sparse", "one_hot")
+OF_TRAINING, PER_IMAGE = "training", "image"  # values of train.standardize
 NO_WEIGHTS, IMAGENET = "none", "imagenet"  # values of train.weights
 NO_COLUMN = "none"  # value of ingest.split_column
 WRITERS = Path(__file__).parents[1] / "export" / "writers"  # a module for each export format
@@ -224,7 +225,7 @@ class Train(Section):
     depth: int = setting(
         0, "number of blocks (resnet: per stage); 0: the network's default for the images", minimum=0, maximum=16
     )
-    dropout: float = setting(0.4, "dropout rate before the last layer", minimum=0, maximum=0.95)
+    dropout: float = setting(0.1, "dropout rate before the last layer", minimum=0, maximum=0.95)
     l2: float = setting(0.0, "L2 regularization added to the loss", minimum=0, maximum=1)
     optimizer: str = setting("adam", "optimizer", choices=OPTIMIZERS)
     learning_rate: float = setting(
@@ -265,6 +266,12 @@ class Train(Section):
         "auto",
         "augmentation, such as rotate=10,shift=0.1,flip_horizontal,brightness=0.2 (docs/training.md), auto or none",
         spelling=canonical,
+    )
+    standardize: str = setting(
+        "auto",
+        "mean and standard deviation that pixels are scaled by: of all training images (training) or of each image by "
+        "itself (image); auto: image where colours alone say nothing about the class",
+        choices=("auto", OF_TRAINING, PER_IMAGE),
     )
     members: int = setting(1, "number of networks in the ensemble, each with its own seed", minimum=1, maximum=64)
     member_models: str = setting(

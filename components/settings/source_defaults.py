@@ -18,6 +18,7 @@ SOURCE_DEFAULTS: dict[str, dict[str, object]] = {
         "train.batch_size": 32,
         "train.learning_rate": 0.002,
         "train.schedule": "cosine",
+        "train.dropout": 0.4,
         "train.patience": 12,
         "train.augment": "rotate=8,shift=0.06,zoom=0.1",
         "gate.min_accuracy": GATE,

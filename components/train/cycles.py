@@ -12,6 +12,7 @@ from components.history import best, late_fall, memorizes
 from components.settings.sections import Train
 
 GOOD_ENOUGH = 0.99  # validation accuracy from which another cycle would change little
+LEARNED = 0.8  # accuracy on the training images, augmented, from which it is not worth as much time again
 FALL = 0.05  # by which a cycle after the first has to lower the validation loss
 
 
@@ -28,4 +29,5 @@ def _still_falls(params: Train, history: Sequence[HistoryRow]) -> bool:
     before, cycle = history[: -params.epochs], history[-params.epochs :]
     fell = not before or best(cycle)["val_loss"] < (1 - FALL) * best(before)["val_loss"]
     falling = params.epochs == 1 or late_fall(cycle) > 0
-    return falling and fell and not memorizes(cycle) and best(cycle)["val_accuracy"] < GOOD_ENOUGH
+    learned = best(cycle)["val_accuracy"] >= GOOD_ENOUGH or cycle[-1]["accuracy"] >= LEARNED
+    return falling and fell and not learned and not memorizes(cycle)

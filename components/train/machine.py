@@ -1,22 +1,29 @@
-"""What a training takes from the machine where the settings leave it open. Standard library only.
+"""What a training takes from the machine and its networks where the settings leave it open. Standard library only.
 
-Both enter the key by value, like any setting: two machines that differ in them make two models under two keys.
+All of it enters the key by value, like any setting: two machines that differ in it make two models under two keys.
 """
 
 from contextlib import suppress
 from dataclasses import replace
 
 from components.errors import ConfigError
-from components.models.catalog import preferred_precision
-from components.settings.sections import Train
+from components.models.catalog import imagenet_file, preferred_precision
+from components.settings.augmentation import AUTO
+from components.settings.sections import OF_TRAINING, Train
 from components.system.processor import cores, has_fast_bfloat16
 from components.train.distributed.cluster import cluster
 
 
 def settled(params: Train) -> Train:
-    """*params* with a precision for "auto", and for 0 threads the cores that each worker on this machine has."""
+    """*params* with a precision for "auto", and for 0 threads the cores that each worker on this machine has.
+
+    A network with ImageNet weights scales pixels as these expect, so no image is standardized by itself before.
+    """
     precision = _fastest_precision(params) if params.precision == "auto" else params.precision
-    return replace(params, precision=precision, threads=params.threads or max(1, cores() // _workers_here(params)))
+    own_scaling = any(imagenet_file(name) is not None for name in params.networks)
+    standardize = OF_TRAINING if own_scaling and params.standardize == AUTO else params.standardize
+    threads = params.threads or max(1, cores() // _workers_here(params))
+    return replace(params, precision=precision, threads=threads, standardize=standardize)
 
 
 def _fastest_precision(params: Train) -> str:

@@ -24,5 +24,6 @@ def untrained_network(data: ImageProperties, params: Train, precision: str) -> K
         width=params.width,
         depth=params.depth,
         l2=params.l2,
+        standardize=params.standardize,
     )
     return build.build(params.model, config, mean=data["mean"], std=data["std"], precision=precision)

@@ -20,6 +20,6 @@ def resolved(params: Train, normalize: Path) -> Train:
 def planned(params: Train, normalize: Path) -> tuple[Train, str]:
     """What `resolved` gives, and how it trains on the images in the artifact *normalize*, as a sentence."""
     data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
-    images = data["images"]["train"]
+    images = derived.TrainingImages(data["images"]["train"], data["shape"][-1], data["colour_skill"])
     train = derived.training(settled(params), images)
-    return train, derived.plan(train, images, data["shape"])
+    return train, derived.plan(train, images.number, data["shape"])

@@ -46,6 +46,6 @@ def write_digits(folder: Path, noise: float = 0.0, test_noise: float | None = No
         with SplitWriter(folder / name, pixels.shape[1:]) as split:
             split.add(pixels, flipped(truth, shares[name], seed))
     data = {"classes": list("0123456789"), "shape": [28, 28, 1], "mean": [0.31], "std": [0.35]}
-    data |= {"images": {"train": len(parts["train"][0])}}
+    data |= {"images": {"train": len(parts["train"][0])}, "colour_skill": 1.0}
     (folder / "data.json").write_text(json.dumps(data))
     return folder

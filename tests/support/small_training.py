@@ -39,6 +39,7 @@ def write_normalized(folder: Path, images: int = 96) -> Path:
         "mean": [0.3],
         "std": [0.2],
         "images": {"train": images},
+        "colour_skill": 1.0,
     }
     (folder / "data.json").write_text(json.dumps(data))
     return folder

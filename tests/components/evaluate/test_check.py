@@ -11,7 +11,7 @@ import pytest
 from components.errors import ConfigError
 from components.evaluate.check import check
 from components.findings import Finding, errors, notes, warnings
-from components.settings.derived import training
+from components.settings.derived import TrainingImages, training
 from components.settings.sections import Evaluate, Gate, Params, Train
 from tests.support.brightness_model import COLUMNS, write_json
 
@@ -43,7 +43,7 @@ def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> li
     write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
-    return check(folder, folder, training(Train(), 1_000), gate, models)
+    return check(folder, folder, training(Train(), TrainingImages(1_000, 1, 1.0)), gate, models)
 
 
 def test_an_accuracy_at_the_gate_passes_and_one_image_less_does_not(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from components.errors import ModelRejected
 from components.evaluate.check import check
 from components.evaluate.stage import evaluate
 from components.models.prediction import BATCH_SIZE
-from components.settings.derived import training
+from components.settings.derived import TrainingImages, training
 from components.settings.sections import Evaluate, Gate, Train
 from pipeline.store.code_hash import code_hashes
 from tests.support.brightness_model import CLASSES, brightness_model, contents, write_normalize, write_training
@@ -116,7 +116,7 @@ def test_mistakes_and_suspects_are_named_by_their_files(inputs: tuple[Path, Path
     }
     assert rows[0].detail.startswith("predicted 'bright' with a probability of 100.0 %")
     assert [mistake["file"] for mistake in metrics_of(tmp_path / "out")["mistakes"]] == ["out/0.png"]
-    findings = check(tmp_path / "out", inputs[1], training(Train(), 300), Gate())
+    findings = check(tmp_path / "out", inputs[1], training(Train(), TrainingImages(300, 1, 1.0)), Gate())
     notes = [finding.text for finding in findings if "out/0.png" in finding.text]
     assert notes[0] == "2 of 12 test images are misclassified: out/0.png ('dark' -> 'bright', 100 %) and 1 more"
     assert notes[1].startswith("4 labels are suspected to be wrong: ")

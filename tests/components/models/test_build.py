@@ -7,13 +7,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from components.errors import ArtifactCorrupt, ConfigError
+from components.export.conversion.onnx import write_onnx
 from components.export.conversion.saved_model import write_saved_model
 from components.export.conversion.tflite import convert, converter, write_int8
 from components.inference.litert_runtime import LiteRT
+from components.inference.onnx_runtime import load_onnx
 from components.models import build
 from components.models.catalog import check, module_of, unused_settings
 from components.models.complexity import complexity
@@ -148,6 +151,47 @@ def test_scaling_is_inside_the_model_and_per_channel() -> None:
     scaled = model.get_layer("scaling")(pixels).numpy()
     np.testing.assert_allclose(scaled[0], 0, atol=1e-5)
     np.testing.assert_allclose(scaled[1, ..., :2], 1, atol=1e-5)
+
+
+def colour_images(count: int) -> "np.ndarray[Any, Any]":
+    return np.random.default_rng(0).integers(0, 128, (count, 12, 12, 3)).astype(np.uint8)
+
+
+def standardizing() -> Any:
+    """A network that standardizes each image by itself; its weights are not trained."""
+    keras.utils.set_random_seed(0)
+    config = ModelConfig((12, 12, 3), 4, standardize="image")
+    return build.build("cnn_bn", config, mean=[0.2] * 3, std=[0.1] * 3)
+
+
+def test_an_image_that_is_standardized_by_itself_may_have_any_light() -> None:
+    """Brightness and contrast of each channel change nothing; a blank image is 0, and finite."""
+    model, images = standardizing(), colour_images(5).astype(np.float32)
+    expected = model(images).numpy()
+    brighter = images * [2.0, 1.5, 0.5] + [0.0, 60.0, 100.0]
+    np.testing.assert_allclose(model(brighter).numpy(), expected, atol=0.01)
+    standardized = keras.Model(model.input, model.get_layer("standardization").output)
+    assert (standardized(np.full((1, 12, 12, 3), 77, np.uint8)).numpy() == 0).all()
+    np.testing.assert_allclose(standardized(images).numpy().mean((1, 2)), 0, atol=1e-5)
+
+
+def test_the_standardization_of_an_image_is_exported(tmp_path: Path) -> None:
+    """TFLite and ONNX agree with Keras in float32, for any number of images, and int8 closely."""
+    model, pixels = standardizing(), colour_images(5)
+    write_saved_model(model, tmp_path / "saved_model")
+    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite")
+    write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels)
+    write_onnx(tmp_path / "saved_model", tmp_path / "model.onnx")
+    expected = model(pixels).numpy()
+    for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):
+        np.testing.assert_allclose(LiteRT(tmp_path / file, threads=1)(pixels), expected, atol=tolerance)
+    np.testing.assert_allclose(load_onnx(tmp_path / "model.onnx", threads=1)(pixels), expected, atol=1e-5)
+
+
+def test_a_network_with_imagenet_weights_keeps_its_own_scaling() -> None:
+    """A setting that would change the pixels that they expect is refused in a sentence."""
+    with pytest.raises(ConfigError, match=r"scales pixels as its ImageNet weights expect; set train\.standardize=auto"):
+        check("mobilenet_v2_backbone", Train(model="mobilenet_v2_backbone", standardize="image"))
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from components.settings.derived import image_shape, plan, training
+from components.settings.augmentation import strengths
+from components.settings.derived import TrainingImages, image_shape, plan, training
 from components.settings.sections import Train
+
+SOME = TrainingImages(1_000, 1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +40,11 @@ def test_the_size_does_not_depend_on_the_order_of_the_files() -> None:
 
 @pytest.mark.parametrize(
     ("images", "batch_size", "epochs"),
-    [(30, 16, 150), (230, 16, 49), (1_530, 32, 15), (7_000, 32, 6), (20_000, 64, 6), (54_000, 128, 6)],
+    [(30, 16, 150), (230, 16, 84), (1_530, 32, 19), (7_000, 32, 6), (20_000, 64, 6), (54_000, 128, 6)],
 )
 def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs: int) -> None:
-    """About seven hundred, in small batches where there are few images; six epochs where there are many."""
-    chosen = training(Train(), images)
+    """Nine hundred, or twelve hundred small ones; six epochs where there are many images."""
+    chosen = training(Train(), TrainingImages(images, 1, 0.5))
     assert (chosen.batch_size, chosen.epochs, chosen.schedule) == (batch_size, epochs, "onecycle")
     assert chosen.max_cycles > 1
     assert chosen.learning_rate > 0
@@ -49,24 +52,48 @@ def test_a_training_gets_a_number_of_steps(images: int, batch_size: int, epochs:
     assert "flip" not in chosen.augment  # a mirrored 2 is none
 
 
+@pytest.mark.parametrize(
+    ("channels", "colour_skill", "standardize", "kinds"),
+    [
+        (3, 0.02, "image", {"invert", "contrast", "brightness", "hue"}),
+        (1, -0.05, "image", {"invert", "contrast", "brightness"}),
+        (3, 0.1, "training", set()),
+        (1, 0.6, "training", set()),
+    ],
+)
+def test_colours_are_varied_where_they_say_nothing_about_the_class(
+    channels: int, colour_skill: float, standardize: str, kinds: set[str]
+) -> None:
+    """There each image is standardized by itself; where colours help to tell the classes, they are left as they are."""
+    chosen = training(Train(), TrainingImages(1_000, channels, colour_skill))
+    assert chosen.standardize == standardize
+    assert strengths(chosen.augment).keys() == {"rotate", "shift", "zoom"} | kinds
+
+
+def test_what_depends_on_unread_pixels_is_left_open() -> None:
+    """From headers alone the number of epochs follows, the treatment of colours does not."""
+    chosen = training(Train(), TrainingImages(1_000, 3, None))
+    assert (chosen.epochs, chosen.augment, chosen.standardize) == (29, "auto", "auto")
+
+
 def test_what_a_user_sets_is_kept() -> None:
     """Each setting by itself; the others are derived with it."""
     chosen: dict[str, Any] = {"epochs": 3, "batch_size": 50, "learning_rate": 0.1, "schedule": "plateau", "patience": 2}
-    params = training(Train(**chosen, augment="none"), 1_000)
+    params = training(Train(**chosen, augment="none"), SOME)
     assert {name: getattr(params, name) for name in chosen} == chosen
     assert (params.augment, params.max_cycles) == ("", 1)  # epochs that are set are not exceeded
-    assert training(Train(optimizer="sgd"), 1_000).learning_rate > training(Train(), 1_000).learning_rate
-    assert training(Train(warmup=1), 1_000).schedule == "cosine"
+    assert training(Train(optimizer="sgd"), SOME).learning_rate > training(Train(), SOME).learning_rate
+    assert training(Train(warmup=1), SOME).schedule == "cosine"
 
 
 def test_deriving_twice_changes_nothing() -> None:
-    once = training(Train(), 500)
-    assert training(once, 9_999) == once
+    once = training(Train(), SOME)
+    assert training(once, TrainingImages(9_999, 3, 0.0)) == once
 
 
 def test_the_plan_is_a_sentence() -> None:
-    sentence = plan(training(Train(), 1_660), 1_660, (48, 64, 3))
+    sentence = plan(training(Train(), TrainingImages(1_660, 3, 0.0)), 1_660, (48, 64, 3))
     assert sentence == (
-        "1,660 training images of 64x48x3: batches of 32, 14 epochs, 728 steps, and up to 2 times as many while "
+        "1,660 training images of 64x48x3: batches of 32, 18 epochs, 936 steps, and up to 2 times as many while "
         "that helps"
     )

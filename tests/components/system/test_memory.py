@@ -54,7 +54,8 @@ def sparse(folder: Path, images: int) -> None:
 def normalized(folder: Path, images: int) -> Path:
     sparse(folder / "train", images)
     sparse(folder / "validation", 512)
-    data = {"classes": ["a", "b"], "shape": SHAPE, "mean": [0.5] * 3, "std": [0.2] * 3, "images": {"train": images}}
+    data: dict[str, object] = {"classes": ["a", "b"], "shape": SHAPE, "mean": [0.5] * 3, "std": [0.2] * 3}
+    data |= {"images": {"train": images}, "colour_skill": 1.0}
     (folder / "data.json").write_text(json.dumps(data))
     return folder
 
