@@ -1,11 +1,11 @@
 """How much the colours of an image alone say about its class, whatever they form: a skill score.
 
-Each image is classified by the images whose colour histograms resemble its own most, itself left out. The score is 0
-where that is no better than answering the most frequent class, and 1 where it is always right (the skill score of
-forecasting: A. H. Murphy, Mon. Wea. Rev. 116 (1988) 2417-2424). Shapes of any colour score 0.02, emoji in nine
-categories 0.58, MNIST's grey values 0.16.
-
-All arithmetic is exact, so every processor gives the same score.
+Each image is classified by its colour histogram and those of all others, in two ways: by the images most like it, which
+sees classes of several looks, and by ridge regression, which sees a small part of the image that has the colour of its
+class. The better one counts. The score is 0 where it is no better than answering the most frequent class, and 1 where
+it is always right (the skill score of forecasting: A. H. Murphy, Mon. Wea. Rev. 116 (1988) 2417-2424).
+Shapes of any colour score 0.03, emoji in nine categories 0.56, spots of three colours on natural noise 0.83, MNIST's
+grey values 0.17.
 """
 
 import numpy as np
@@ -15,6 +15,9 @@ from components.data.splits import Labels, Split, chunks
 
 MOST_IMAGES = 2000  # drawn evenly from the split: a second of one core
 NEIGHBOURS = 5
+RIDGE = 0.1  # penalty of the regression, in units of the mean variance of a bin
+SMALLEST = 1e-9  # of what is divided by
+DECIMALS = 6  # of the regression's answers that count, so that every processor gives the same class
 GREY_LEVELS, COLOUR_LEVELS = 16, 4  # that the values of a channel are divided into, of one and of several channels
 ROOTS = 255  # square roots of shares are rounded to multiples of 1/255
 AT_ONCE = 256  # images whose pixels, or distances, are in memory
@@ -45,18 +48,40 @@ def root_histograms(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def skill(features: NDArray[np.float32], labels: Labels, classes: int) -> float:
-    """The skill score of classifying each row of *features*, whole numbers, by its NEIGHBOURS nearest other rows.
-
-    Of classes with equally many votes the one with the lowest number wins, of equally near rows the first.
-    """
+    """The skill score of classifying each row of *features*, whole numbers, by the other rows."""
     count, most = len(labels), int(np.bincount(labels, minlength=classes).max())
     if count <= NEIGHBOURS or most == count:
         return 0.0
-    right = sum(
-        int((_voted(features, labels, rows, classes) == labels[rows]).sum())
-        for rows in np.array_split(np.arange(count), -(-count // AT_ONCE))
-    )
-    return (right - most) / (count - most)
+    answers = (by_neighbours(features, labels, classes), by_regression(features, labels, classes))
+    return (max(int((answer == labels).sum()) for answer in answers) - most) / (count - most)
+
+
+def by_neighbours(features: NDArray[np.float32], labels: Labels, classes: int) -> Labels:
+    """The class that most of the NEIGHBOURS nearest other rows of each row have.
+
+    Of classes with equally many votes the one with the lowest number wins, of equally near rows the first. The
+    distances are exact.
+    """
+    parts = np.array_split(np.arange(len(labels)), -(-len(labels) // AT_ONCE))
+    return np.concatenate([_voted(features, labels, rows, classes) for rows in parts])
+
+
+def by_regression(features: NDArray[np.float32], labels: Labels, classes: int) -> Labels:
+    """The class that ridge regression on all other rows gives each row.
+
+    Leaving a row out is a division: D. M. Allen, Technometrics 16 (1974) 125-127.
+    """
+    rows = features.astype(np.float64) / ROOTS
+    rows -= rows.mean(0)
+    wanted = np.eye(classes)[labels]
+    covariance = rows.T @ rows
+    penalty = RIDGE * np.trace(covariance) / len(covariance) + np.finfo(np.float64).tiny
+    inverse = np.linalg.solve(covariance + penalty * np.eye(len(covariance)), rows.T)
+    fitted = wanted.mean(0) + rows @ (inverse @ (wanted - wanted.mean(0)))
+    leverage = np.einsum("ij,ji->i", rows, inverse) + 1 / len(rows)
+    left_out = wanted - (wanted - fitted) / np.maximum(1 - leverage, SMALLEST)[:, None]
+    answers: Labels = left_out.round(DECIMALS).argmax(1)
+    return answers
 
 
 def _voted(features: NDArray[np.float32], labels: Labels, rows: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -67,5 +92,5 @@ def _voted(features: NDArray[np.float32], labels: Labels, rows: NDArray[np.int64
     order = distances * len(labels) + np.arange(len(labels))  # no two are equal, so the nearest are determined
     nearest = np.argpartition(order, NEIGHBOURS - 1)[:, :NEIGHBOURS]
     votes = (labels[nearest][:, :, None] == np.arange(classes)).sum(1)
-    chosen: NDArray[np.int64] = votes.argmax(1)
-    return chosen
+    answers: Labels = votes.argmax(1)
+    return answers

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.data.colour_skill import MOST_IMAGES, colour_skill, root_histograms, skill
+from components.data.colour_skill import MOST_IMAGES, RIDGE, ROOTS, by_regression, colour_skill, root_histograms, skill
 from components.data.splits import Split, SplitWriter
 
 CLASSES = 3
@@ -42,6 +42,33 @@ def test_classes_of_any_colour_have_a_score_near_zero(tmp_path: Path, channels: 
     columns = np.where(np.arange(6)[None, None, :, None] % 2, first, second)
     images = np.where(labels[:, None, None, None] == 0, rows, columns)
     assert abs(colour_skill(split(tmp_path / "split", images, labels), 2)) < 0.1
+
+
+def test_a_small_spot_in_the_colour_of_its_class_is_found(tmp_path: Path) -> None:
+    """Red or green, a fiftieth of an image whose other pixels have any colour: most of the histogram is accidental."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    images = np.repeat(np.repeat(rng.integers(0, 256, (400, 5, 5, 3)), 4, 1), 4, 2).astype(np.uint8)
+    for image, label, (row, column) in zip(images, labels, rng.integers(0, 17, (400, 2)), strict=True):
+        image[row : row + 3, column : column + 3] = [(230, 20, 20), (20, 230, 20)][label]
+    assert colour_skill(split(tmp_path / "split", images, labels), 2) > 0.3
+
+
+def test_leaving_a_row_out_equals_fitting_without_it() -> None:
+    """The class of each row is that of a regression on the others, fitted anew."""
+    rng = np.random.default_rng(0)
+    features = rng.integers(0, 255, (40, 6)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, 40)
+    expected = []
+    for row in range(40):
+        others = np.delete(np.arange(40), row)
+        rows, wanted = features[others] / ROOTS, np.eye(CLASSES)[labels[others]]
+        all_rows = features / ROOTS - (features / ROOTS).mean(0)
+        penalty = RIDGE * (all_rows**2).sum() / 6
+        centred = rows - rows.mean(0)
+        weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(6), centred.T @ (wanted - wanted.mean(0)))
+        expected.append((wanted.mean(0) + (features[row] / ROOTS - rows.mean(0)) @ weights).argmax())
+    assert by_regression(features, labels, CLASSES).tolist() == expected
 
 
 def test_a_frequent_class_earns_no_score() -> None:
