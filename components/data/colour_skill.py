@@ -20,7 +20,7 @@ SMALLEST = 1e-9  # of what is divided by
 DECIMALS = 6  # of the regression's answers that count, so that every processor gives the same class
 GREY_LEVELS, COLOUR_LEVELS = 16, 4  # that the values of a channel are divided into, of one and of several channels
 ROOTS = 255  # square roots of shares are rounded to multiples of 1/255
-AT_ONCE = 256  # images whose pixels, or distances, are in memory
+AT_ONCE = 32  # images whose pixels, or distances, are in memory
 
 
 def colour_skill(split: Split, classes: int) -> float:

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,24 @@ def digests(folder: Path) -> dict[str, str]:
 def history(folder: Path) -> list[dict[str, float]]:
     with (folder / "out/history.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | None = None) -> Callable[..., Any]:
+    """*function*, whose call number *at* ends the training and may leave half a file behind.
+
+    KeyboardInterrupt stands for any end: the next training uses nothing that the process held in memory.
+    """
+    calls = 0
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        result = function(*arguments, **options)
+        if calls == at:
+            if leaving_half:
+                [path] = Path.cwd().rglob(leaving_half)
+                os.truncate(path, path.stat().st_size // 2)
+            raise KeyboardInterrupt
+        return result
+
+    return call

@@ -11,8 +11,7 @@ from components.models.saving import read_model
 from components.settings.sections import Train
 from components.train import checkpoint
 from components.train.best_epoch import best_epoch, first_candidate
-from tests.components.train.test_checkpoint import interrupted
-from tests.support.small_training import digests, history, run
+from tests.support.small_training import digests, history, interrupted, run, write_normalized
 
 
 def rows(*val_losses: float) -> list[HistoryRow]:
@@ -43,7 +42,16 @@ def test_a_low_loss_before_the_rate_has_fallen_is_chance() -> None:
     assert best_epoch(params, rows(0.1, 0.5, 0.4))["epoch"] == 1
 
 
-TEN_EPOCHS = {"schedule": "onecycle", "epochs": 10, "patience": 10, "learning_rate": 0.1}
+TEN_EPOCHS = {"schedule": "onecycle", "epochs": 10, "patience": 10, "augment": "none", "calibrate": False}
+
+
+@pytest.fixture(scope="module")
+def normalized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With shuffled labels of the training images: memorizing them raises the validation loss."""
+    folder = write_normalized(tmp_path_factory.mktemp("normalize"))
+    labels = np.load(folder / "train/labels.npy")
+    np.save(folder / "train/labels.npy", np.random.default_rng(0).permutation(labels))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +62,7 @@ def trained(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_stored_weights_are_those_of_the_best_candidate(normalized: Path, trained: Path) -> None:
-    """At a rate that is too high an early epoch has the lowest loss; the model has the loss of a late one."""
+    """An early epoch has the lowest validation loss; the model has that of the best late one."""
     losses = [row["val_loss"] for row in history(trained)]
     assert min(losses[:8]) < min(losses[8:])
     validation = Split(normalized / "validation")

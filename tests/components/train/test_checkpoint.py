@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 
 from components.errors import StorageFailed
 from components.train import checkpoint
-from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
+from tests.support.small_training import SMALL, digests, folders, history, interrupted, run, write_normalized
 
 
 @pytest.fixture(scope="module")
@@ -100,27 +99,6 @@ def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("undisturbed")
     run(normalized, folder)
     return folder
-
-
-def interrupted(function: Callable[..., Any], at: int, *, leaving_half: str | None = None) -> Callable[..., Any]:
-    """*function*, whose call number *at* ends the training and may leave half a file behind.
-
-    KeyboardInterrupt stands for any end: the next training uses nothing that the process held in memory.
-    """
-    calls = 0
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        result = function(*arguments, **options)
-        if calls == at:
-            if leaving_half:
-                [path] = Path.cwd().rglob(leaving_half)
-                os.truncate(path, path.stat().st_size // 2)
-            raise KeyboardInterrupt
-        return result
-
-    return call
 
 
 MOMENTS = {

@@ -19,8 +19,7 @@ from components.train.ensemble import ensemble, mean_history, member_settings
 from components.train.network import ImageProperties, untrained_network
 from components.train.stage import train
 from components.train.task import TeacherFile
-from tests.components.train.test_checkpoint import interrupted
-from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
+from tests.support.small_training import SMALL, digests, folders, history, interrupted, run, write_normalized
 
 DATA: ImageProperties = {"shape": [8, 8, 1], "classes": list("abcd"), "mean": [0.3], "std": [0.2]}
 ENSEMBLE: dict[str, Any] = {"members": 2, "epochs": 2, "seed": 5}
