@@ -371,12 +371,14 @@ class Correct(TypedDict):
 
 
 class FormatParity(Correct):
-    """One exported file against the Keras model: images with the same class, largest difference in probability."""
+    """One exported file against the Keras model, image by image, and the largest difference in probability."""
 
     path: str
     bytes: int
     gzip_bytes: int
     agree: int
+    gained: int  # images that it has right and Keras has not
+    lost: int
     max_difference: float
     zeros: NotRequired[float]
 

@@ -5,17 +5,18 @@ Reads parity.json; standard library only.
 
 import json
 from pathlib import Path
-from typing import Literal
 
 from components.artifact_files import FormatParity, Parity
 from components.errors import ExportRejected
 from components.export.formats import format_of
 from components.findings import Finding
 from components.formatting import points
+from components.proportions import upper_tail
 from components.settings.sections import Gate
 
 REJECTION = ExportRejected
 TOLERANCE = 1e-4  # in probability, for formats that compute in float32
+LEVEL = 0.05  # of the test that a format is less accurate than the Keras model
 
 SMALLER = "Train a smaller network, such as --set train.width=0.5, or allow more"
 QUIETER = "Measure again on a quiet machine with python -m pipeline run --force export, or train a smaller network"
@@ -52,20 +53,21 @@ def lost_accuracy(name: str, measured: FormatParity, parity: Parity, most: float
     """An error where the format *name* loses more than the share *most* of the test images to the Keras model.
 
     Rounded weights are judged by this alone: on MNIST they moved a probability by up to 0.001 (float16), 0.02 (dynamic)
-    and 0.15 (int8), and one class of 10,000. One image is the least that can be lost: where even that is more than
-    *most*, one is a warning.
+    and 0.15 (int8), and one class of 10,000. Few test images show a loss by chance: where McNemar's exact test of equal
+    accuracy does not reject, one-sided at LEVEL, it is a warning, except for a *most* of 0.
     """
     n, right = parity["n"], parity["keras"]["correct"]
-    lost = right - measured["correct"]
-    if lost <= 0 or lost / n <= most:
+    loss = right - measured["correct"]
+    if loss <= 0 or loss / n <= most:
         return []
-    severity: Literal["error", "warning"] = "warning" if lost == 1 and most else "error"
+    p = upper_tail(measured["lost"], measured["lost"] + measured["gained"], 0.5)
+    certain = p <= LEVEL or not most
     text = (
         f"{measured['path']} is right for {measured['correct']:,} of {n:,} test images, the Keras model for {right:,}: "
-        f"{points(lost / n)} points less, and at most {100 * most:.6g} are allowed (gate.max_export_loss); "
-        f"{format_of(name).remedy}"
+        f"{points(loss / n)} points less, and at most {100 * most:.6g} are allowed (gate.max_export_loss); "
+        + (format_of(name).remedy if certain else f"so few images may show that by chance (p = {p:.2f})")
     )
-    return [Finding(severity, text)]
+    return [Finding("error" if certain else "warning", text)]
 
 
 def over_budget(facts: dict[str, dict[str, float]], gate: Gate) -> list[Finding]:

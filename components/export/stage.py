@@ -15,6 +15,7 @@ from components.errors import ExportRejected
 from components.export.benchmark import Measurement, benchmark
 from components.export.formats import format_of
 from components.export.source import Source
+from components.metrics import discordant
 from components.models.prediction import Probabilities, keras_predictor, predict
 from components.models.saving import read_model
 from components.progress import say
@@ -31,8 +32,9 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
         saved_model/ model.tflite ...   the files, see components.export.writers
         labels.txt                      the class names in the order of the probabilities, a line each
         parity.json                     n, keras {correct, accuracy}, formats {name: {path, bytes, gzip_bytes, correct,
-                                        accuracy, agree (images of the same class as by Keras), max_difference (in
-                                        probability), zeros (of pruned: share of the weights that are 0)}}
+                                        accuracy, agree (images of the same class as by Keras), gained and lost (images
+                                        that it, or Keras, alone has right), max_difference (in probability), zeros (of
+                                        pruned: share of the weights that are 0)}}
 
     Facts: accuracy, bytes, gzip_bytes, and median_ms and p99_ms for one image on one thread, by format. Times differ
     from one run to the next, so they are in no file. Raises ExportRejected where the model has no such format.
@@ -110,13 +112,17 @@ def _parity(
     """One exported file or folder against Keras; its size is that of all its files, gzip as a download would be."""
     files = [file for file in (path, *path.rglob("*")) if file.is_file()]
     correct = _correct(probabilities, labels)
+    classes, of_keras = probabilities.argmax(axis=1), reference.argmax(axis=1)
+    gained, lost = discordant(labels, classes, of_keras)
     measured: FormatParity = {
         "correct": correct["correct"],
         "accuracy": correct["accuracy"],
         "path": path.name,
         "bytes": sum(file.stat().st_size for file in files),
         "gzip_bytes": sum(map(_gzip_bytes, files)),
-        "agree": int((probabilities.argmax(axis=1) == reference.argmax(axis=1)).sum()),
+        "agree": int((classes == of_keras).sum()),
+        "gained": gained,
+        "lost": lost,
         # rounded, as threads may add up in another order from one time to the next
         "max_difference": float(f"{np.abs(probabilities - reference).max():.1e}"),
     }

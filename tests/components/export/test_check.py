@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def write_parity(folder: Path, **changes: dict[str, Any]) -> Path:
     same = {"correct": 990, "accuracy": 0.99, "agree": 1000, "max_difference": 1e-6, "bytes": 1}
+    same |= {"gained": 0, "lost": 0}
     formats = {name: same | {"path": format_of(name).path} | changes.get(name, {}) for name in FORMATS}
     parity = {"n": 1000, "keras": {"correct": 990, "accuracy": 0.99}, "formats": formats}
     (folder / "parity.json").write_text(json.dumps(parity))
@@ -33,14 +34,17 @@ def write_parity(folder: Path, **changes: dict[str, Any]) -> Path:
         ({"tflite": {"max_difference": 1e-4}}, []),
         ({"int8": {"correct": 989, "agree": 900, "max_difference": 0.2}}, []),
         (
-            {"int8": {"correct": 988}},
-            ["model-int8.tflite is right for 988 of 1,000 test images, the Keras model for 990"],
+            {"int8": {"correct": 985, "lost": 5}},
+            ["model-int8.tflite is right for 985 of 1,000 test images, the Keras model for 990"],
         ),
         ({"int8": {"correct": 999}}, []),
         ({"float16": {"correct": 989, "agree": 999, "max_difference": 0.01}}, []),
         ({"onnx": {"agree": 999}, "keras": {"agree": 999}}, ["model.onnx gives", "model.keras gives"]),
-        ({"pruned": {"correct": 988}}, ["model-pruned.tflite is right for 988"]),
-        ({"tflite": {"agree": 0}, "saved_model": {"agree": 0}, "int8": {"correct": 0}}, ["saved", "model", "model"]),
+        ({"pruned": {"correct": 980, "lost": 14, "gained": 4}}, ["model-pruned.tflite is right for 980"]),
+        (
+            {"tflite": {"agree": 0}, "saved_model": {"agree": 0}, "int8": {"correct": 0, "lost": 990}},
+            ["saved", "model", "model"],
+        ),
     ],
 )
 def test_the_check_judges_each_format_by_its_own_measure(
@@ -53,12 +57,25 @@ def test_the_check_judges_each_format_by_its_own_measure(
 
 
 @pytest.mark.parametrize(
-    ("lost", "bound", "severities"),
-    [(1, 0.0005, ["warning"]), (2, 0.0005, ["error"]), (1, 0.0, ["error"]), (0, 0.0, []), (-1, 0.0, [])],
+    ("lost", "gained", "bound", "severities"),
+    [
+        (1, 0, 0.0005, ["warning"]),
+        (4, 0, 0.0005, ["warning"]),
+        (5, 0, 0.0005, ["error"]),
+        (9, 4, 0.0005, ["warning"]),
+        (13, 4, 0.0005, ["error"]),
+        (13, 4, 0.01, []),
+        (1, 0, 0.0, ["error"]),
+        (3, 3, 0.0, []),
+        (0, 1, 0.0, []),
+    ],
 )
-def test_one_lost_image_of_few_is_a_warning(tmp_path: Path, lost: int, bound: float, severities: list[str]) -> None:
-    """A small test split cannot show less than one image: one is a warning, and an error only with a bound of 0."""
-    findings = check(write_parity(tmp_path, int8={"correct": 990 - lost}), Gate(max_export_loss=bound), {})
+def test_a_loss_that_may_be_chance_is_a_warning(
+    tmp_path: Path, lost: int, gained: int, bound: float, severities: list[str]
+) -> None:
+    """An error takes a loss beyond the bound, and images enough to show it; with a bound of 0, one image."""
+    counts = {"correct": 990 - lost + gained, "lost": lost, "gained": gained}
+    findings = check(write_parity(tmp_path, int8=counts), Gate(max_export_loss=bound), {})
     assert [finding.severity for finding in findings] == severities
 
 
