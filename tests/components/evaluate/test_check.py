@@ -71,7 +71,7 @@ def test_more_epochs_are_not_advised_after_early_stopping(tmp_path: Path) -> Non
     """They would change nothing; what the diagnosis says may."""
     stopped = {"best_epoch": 5, "epochs": 8, "stopped_early": True}
     (text,), _ = judged(tmp_path, GATE, correct=9_000, training=stopped)
-    assert "--set train.dropout=0.6" in text
+    assert "--set train.dropout=0.3" in text
     assert "train.epochs" not in text
 
 

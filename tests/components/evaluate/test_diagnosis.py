@@ -36,7 +36,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"epochs": 12, "batch_size": 32, "dropout": 0.95, "learning_rate": 0.001},
         "train.dropout=0.2",
     ),
-    "slow convergence": ({}, {"epochs": 2, "batch_size": 256, "learning_rate": 0.001}, "train.epochs=15"),
+    "slow convergence": ({}, {"epochs": 2, "batch_size": 256, "learning_rate": 0.001}, "train.epochs=19"),
     "divergence": ({}, {"epochs": 10, "learning_rate": 1.0}, "train.learning_rate=0.004"),
     "dead network": ({}, {"epochs": 10, "learning_rate": 1e-7}, "train.learning_rate=0.004"),
 }
