@@ -346,7 +346,10 @@ class Corruptions(TypedDict):
 
 
 class Suspect(Mistake):
-    """One suspected label error; *given* is the probability of its label, *predicted* the suggested class."""
+    """One suspected label error; *given* is the probability of its label, *predicted* the suggested class.
+
+    Of a training image, probabilities are shares of the votes of its neighbours.
+    """
 
     split: str
     given: float
@@ -354,10 +357,11 @@ class Suspect(Mistake):
 
 
 class Suspects(TypedDict):
-    """suspects.json."""
+    """suspects.json: the suspects among held-out images and, by the votes of their neighbours, of the split train."""
 
     splits: dict[str, SuspectCount]
     suspects: list[Suspect]
+    training_suspects: NotRequired[list[Suspect]]
 
 
 # export: parity.json

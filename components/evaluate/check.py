@@ -41,10 +41,17 @@ def check(evaluate: Path, train: Path, training: Train, gate: Gate, judged: int 
 def _files(metrics: Metrics, suspects: Suspects) -> list[Finding]:
     """Notes that name the first files among the mistakes and the suspected labels; none for other sources."""
     classes, wrong = metrics["classes"], metrics["n"] - metrics["correct"]
-    doubtful = sum(split["suspects"] for split in suspects["splits"].values())
-    groups = (
+    counts = {name: split["suspects"] for name, split in suspects["splits"].items()}
+    in_training = counts.pop("train", 0)
+    doubtful = sum(counts.values())
+    groups: tuple[tuple[str, int, Sequence[Mistake]], ...] = (
         (f"{wrong:,} of {metrics['n']:,} test images are misclassified", wrong, metrics["mistakes"]),
         (f"{doubtful:,} labels are suspected to be wrong", doubtful, suspects["suspects"]),
+        (
+            f"{in_training:,} labels of training images are suspected to be wrong",
+            in_training,
+            suspects.get("training_suspects", []),
+        ),
     )
     return [
         Finding("note", f"{text}: {_listed([_named(mistake, classes) for mistake in listed[:MOST_NAMED]], count)}")

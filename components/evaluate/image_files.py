@@ -1,7 +1,7 @@
 """The files of the images that normalize wrote, for sources that are folders of files.
 
 Test images keep their order. Images of training and validation were drawn from one split, so they are found there by
-the hash of their pixels; of copies, the first file is meant.
+the hash of their pixels and their label; of copies, the first file is meant.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from components.data.pixels import hashes
 from components.data.problems import ImageAt, ImageFiles
-from components.data.splits import Split
+from components.data.splits import Images, Split
 
 Indices = NDArray[np.int64]
 
@@ -32,7 +32,8 @@ class NormalizedFiles:
             return [ImageAt(split, index, "") for index in indices.tolist()]
         if split == "test":
             return [ImageAt(split, i, self._files.at(split, i).file) for i in indices.tolist()]
-        wanted, files = hashes(Split(self._normalize / split).take(indices)), dict[int, str]()
+        images, files = Split(self._normalize / split), dict[int, str]()
+        wanted = _keys(images.take(indices), images.labels[indices])
         for part in ("validation", "train"):  # in this order: the copy in training counts
             if (self._ingest / part).is_dir():
                 files |= self._matching(part, wanted)
@@ -40,8 +41,14 @@ class NormalizedFiles:
         return [ImageAt(split, index, files.get(key, "")) for index, key in pairs]
 
     def _matching(self, split: str, wanted: NDArray[np.uint64]) -> dict[int, str]:
-        """Hash -> file of the first image of *split* of ingest that has one of the *wanted* hashes."""
+        """Key -> file of the first image of *split* of ingest that has one of the *wanted* keys."""
         blocks = Split(self._ingest / split).blocks() if self._ingest else ()
-        keys = np.concatenate([np.empty(0, np.uint64), *(hashes(images) for images, _ in blocks)])
+        keys = np.concatenate([np.empty(0, np.uint64), *(_keys(images, labels) for images, labels in blocks)])
         found = np.flatnonzero(np.isin(keys, wanted))[::-1]
         return {int(keys[index]): self._files.at(split, index).file for index in found.tolist()}
+
+
+def _keys(images: Images, labels: Indices) -> NDArray[np.uint64]:
+    """Equal for equal images with equal labels: one image in two class folders is two files."""
+    keys: NDArray[np.uint64] = hashes(images) + labels.astype(np.uint64)
+    return keys

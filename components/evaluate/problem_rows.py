@@ -4,26 +4,40 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from components.artifact_files import Mistake, Suspect
+from components.artifact_files import Mistake, Suspect, Suspects
 from components.data.problems import MISTAKE, SUSPECT, ImageAt, Problem
 from components.evaluate.image_files import NormalizedFiles
 from components.formatting import percent
 
 
 def named_rows(
-    files: NormalizedFiles, mistakes: Sequence[Mistake], suspects: Sequence[Suspect], classes: Sequence[str]
+    files: NormalizedFiles, mistakes: Sequence[Mistake], suspects: Suspects, classes: Sequence[str]
 ) -> list[Problem]:
     """A row for each of *mistakes*, of the test split, and of *suspects*; both are given the names of their files."""
     rows = [
         Problem(image, classes[mistake["truth"]], MISTAKE, f"predicted {_prediction(mistake, classes)}")
         for mistake, image in zip(mistakes, _named(files, "test", mistakes), strict=True)
     ]
-    for split in dict.fromkeys(suspect["split"] for suspect in suspects):
-        of_split = [suspect for suspect in suspects if suspect["split"] == split]
-        for suspect, image in zip(of_split, _named(files, split, of_split), strict=True):
-            detail = f"may be {_prediction(suspect, classes)}; its label has {percent(suspect['given'], 1)}"
-            rows.append(Problem(image, classes[suspect["truth"]], SUSPECT, detail))
+    groups = ((suspects["suspects"], _by_probabilities), (suspects.get("training_suspects", []), _by_neighbours))
+    for listed, detail in groups:
+        for split in dict.fromkeys(suspect["split"] for suspect in listed):
+            of_split = [suspect for suspect in listed if suspect["split"] == split]
+            rows += [
+                Problem(image, classes[suspect["truth"]], SUSPECT, detail(suspect, classes))
+                for suspect, image in zip(of_split, _named(files, split, of_split), strict=True)
+            ]
     return rows
+
+
+def _by_probabilities(suspect: Suspect, classes: Sequence[str]) -> str:
+    return f"may be {_prediction(suspect, classes)}; its label has {percent(suspect['given'], 1)}"
+
+
+def _by_neighbours(suspect: Suspect, classes: Sequence[str]) -> str:
+    return (
+        f"may be {classes[suspect['predicted']]!r}, the label of {percent(suspect['probability'], 0)} of the nearest "
+        f"images; {percent(suspect['given'], 0)} have its own"
+    )
 
 
 def _named(files: NormalizedFiles, split: str, mistakes: Sequence[Mistake]) -> Iterator[ImageAt]:

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from components.artifact_files import Corruptions, Metrics, NormalizedData, Suspects, Training, TrainSummary
+from components.artifact_files import (
+    Corruptions,
+    Metrics,
+    NormalizedData,
+    Suspects,
+    Training,
+    TrainSummary,
+)
 from components.data import problems
 from components.data.problems import Problem
 from components.data.splits import Split
 from components.errors import ModelRejected
-from components.evaluate import corruptions, label_errors, scores, slices
+from components.evaluate import corruptions, label_errors, scores, slices, training_labels
 from components.evaluate.image_files import NormalizedFiles
 from components.evaluate.problem_rows import named_rows
 from components.formatting import percent, points
@@ -36,6 +43,7 @@ def evaluate(
         corruptions.json misclassified corrupted images (components.evaluate.corruptions); not written where
                          evaluate.corruption_images is 0
         suspects.json    suspected label errors of the test and the validation split (components.evaluate.label_errors)
+                         and of the training split (components.evaluate.training_labels)
         problems.csv     every mistake and every suspect, by their files where *ingest* knows them
         predictions.npy  float32 (N, classes), probabilities in the order of the test split
 
@@ -88,15 +96,15 @@ def measure(normalize: Path, train: Path, params: Evaluate, files: NormalizedFil
     probabilities, guesses = _predict(model, test, "test"), _predict(model, validation, "validation")
     held_out = {"test": (test.labels, probabilities), "validation": (validation.labels, guesses)}
     suspects = label_errors.find(held_out)
+    if params.training_labels:
+        found = training_labels.find(keras_model, fitted, validation, params.training_labels)
+        suspects["splits"]["train"], suspects["training_suspects"] = found
     corrupted = corruptions.measure(test, model, params.corruption_images) if params.corruption_images else None
     of_test = scores.classification_scores(test.labels, probabilities, data["classes"])
-    rows = named_rows(
-        files or NormalizedFiles(None, normalize), of_test["mistakes"], suspects["suspects"], data["classes"]
-    )
-    of_test["mistakes"], suspects["suspects"] = (
-        of_test["mistakes"][: params.mistakes],
-        suspects["suspects"][: params.suspects],
-    )
+    rows = named_rows(files or NormalizedFiles(None, normalize), of_test["mistakes"], suspects, data["classes"])
+    of_test["mistakes"] = of_test["mistakes"][: params.mistakes]
+    for group in (suspects["suspects"], suspects.get("training_suspects", [])):
+        del group[params.suspects :]
     metrics: Metrics = {
         **of_test,  # type: ignore[typeddict-item]  # which has no corruption_error
         "train_accuracy": summary["train_accuracy"],

@@ -366,7 +366,16 @@ class Evaluate(Section):
         minimum=0,
         maximum=1_000_000,
     )
-    suspects: int = setting(36, "number of suspected label errors to list and draw", minimum=0, maximum=400)
+    suspects: int = setting(
+        36, "number of suspected label errors to list and draw, of held-out images and of training images",
+        minimum=0, maximum=400,
+    )  # fmt: skip
+    training_labels: int = setting(
+        20_000,
+        "number of training labels to compare with those of the nearest images; 0: none",
+        minimum=0,
+        maximum=100_000,
+    )
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,16 @@ def _diagnoses(report: Report, metrics: Metrics) -> list[Diagnosis]:
 def alternative_texts(metrics: Metrics) -> dict[str, str]:
     """Figure -> the text for readers who do not see it."""
     error = percent(metrics.get("corruption_error", 0))
-    suspects = sum(split["suspects"] for split in metrics.get("suspects", {}).values())
+    counts = {name: split["suspects"] for name, split in metrics.get("suspects", {}).items()}
+    in_training = counts.pop("train", 0)
     return {
         "slices": "Accuracy of each class and each slice with its 95 % interval; the tables below list them",
-        "suspects": f"The first of {thousands(suspects)} suspected label errors; the table below lists them",
+        "suspects": _suspects(sum(counts.values()), "suspected label errors"),
+        "training-suspects": _suspects(in_training, "suspected label errors in the training split"),
         "corruption-curves": f"Error by strength for each corruption, {error} on average; the table lists them",
         "corruption-samples": "One test image under each corruption, unchanged and at the five strengths",
     }
+
+
+def _suspects(count: int, what: str) -> str:
+    return f"The first of {thousands(count)} {what}; the table below lists them"

@@ -49,7 +49,7 @@ MOST_PAIRS = 8
 # the figures of evaluate
 EVALUATED = (
     *("learning-curves", "augmented", "confusion", "mistakes", "calibration"),
-    *("slices", "suspects", "corruption-curves", "corruption-samples"),
+    *("slices", "suspects", "training-suspects", "corruption-curves", "corruption-samples"),
 )
 
 

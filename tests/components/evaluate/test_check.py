@@ -40,7 +40,8 @@ def findings_of(folder: Path, gate: Gate, models: int = 1, **changes: Any) -> li
         half = metrics["n"] // 2
         metrics["per_class"] = [row("cat", support=half), row("dog", support=metrics["n"] - half)]
     write_json(folder / "metrics.json", metrics | {"gap": metrics["train_accuracy"] - metrics["accuracy"]})
-    write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
+    if not (folder / "suspects.json").exists():
+        write_json(folder / "suspects.json", {"splits": {}, "suspects": []})
     with (folder / "history.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, (1, 0.5, 0.9, 0.5, 0.9, 0.001), (2, 0.1, 0.98, 0.1, 0.98, 0.001)])
     return check(folder, folder, training(Train(), TrainingImages(1_000, 1, 1.0)), gate, models)
@@ -144,6 +145,22 @@ def test_a_test_split_that_judges_many_models_says_what_its_interval_is_worth(tm
     assert "has judged 51 models" in text
     assert "holds for 100" in text
     assert text.endswith("fresh test images are due: add some that no model was judged by, or replace them all")
+
+
+def test_suspected_labels_of_training_images_are_named_apart_from_those_of_held_out_ones(tmp_path: Path) -> None:
+    """The first five of each side, with the label, the suggested one, and its share of the votes or its probability."""
+    counts = {"test": {"n": 9, "suspects": 1}, "validation": {"n": 9, "suspects": 1}, "train": {"n": 99, "suspects": 7}}
+    suspect = {"index": 0, "truth": 0, "predicted": 1, "probability": 0.8, "given": 0.1, "margin": -0.7}
+    held_out = [suspect | {"split": split, "file": f"{split}.png"} for split in ("test", "validation")]
+    training = [suspect | {"split": "train", "file": f"{k}.png"} for k in range(7)]
+    content = {"splits": counts, "suspects": held_out, "training_suspects": training}
+    write_json(tmp_path / "suspects.json", content)
+    notes = [finding.text for finding in findings_of(tmp_path, Gate()) if "suspected" in finding.text]
+    named = ", ".join(f"{k}.png ('cat' -> 'dog', 80 %)" for k in range(5))
+    assert notes == [
+        "2 labels are suspected to be wrong: test.png ('cat' -> 'dog', 80 %), validation.png ('cat' -> 'dog', 80 %)",
+        f"7 labels of training images are suspected to be wrong: {named} and 2 more",
+    ]
 
 
 def test_the_first_files_among_mistakes_and_suspects_are_named(tmp_path: Path) -> None:

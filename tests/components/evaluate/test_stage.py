@@ -12,12 +12,20 @@ from components.data import problems
 from components.data.splits import SplitWriter
 from components.errors import ModelRejected
 from components.evaluate.check import check
+from components.evaluate.image_files import NormalizedFiles
 from components.evaluate.stage import evaluate
 from components.models.prediction import BATCH_SIZE
 from components.settings.derived import TrainingImages, training
 from components.settings.sections import Evaluate, Gate, Train
 from pipeline.store.code_hash import code_hashes
-from tests.support.brightness_model import CLASSES, brightness_model, contents, write_normalize, write_training
+from tests.support.brightness_model import (
+    CLASSES,
+    brightness_model,
+    contents,
+    write_json,
+    write_normalize,
+    write_training,
+)
 
 # Keras saves through h5py by an array protocol that NumPy 2 is about to drop
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -120,6 +128,22 @@ def test_mistakes_and_suspects_are_named_by_their_files(inputs: tuple[Path, Path
     notes = [finding.text for finding in findings if "out/0.png" in finding.text]
     assert notes[0] == "2 of 12 test images are misclassified: out/0.png ('dark' -> 'bright', 100 %) and 1 more"
     assert notes[1].startswith("4 labels are suspected to be wrong: ")
+
+
+def test_of_one_image_in_two_class_folders_the_file_with_the_suspected_label_is_named(tmp_path: Path) -> None:
+    """It is found by its pixels and its label: the other file may be right."""
+    grey, labels = np.array([250, 250, 5], np.uint8), np.array([1, 0, 0])
+    write_normalize(tmp_path / "normalize", grey, labels)
+    with SplitWriter(tmp_path / "ingest" / "train", (4, 4, 1)) as split:
+        split.add(np.broadcast_to(grey[:, None, None, None], (3, 4, 4, 1)), labels)
+    write_json(tmp_path / "ingest" / "files.json", {"train": ["bright/a.png", "dark/a.png", "dark/b.png"]})
+    files = NormalizedFiles(tmp_path / "ingest", tmp_path / "normalize")
+    for part in ("train", "validation"):
+        assert [image.file for image in files.of(part, np.array([1, 2, 0]))] == [
+            "dark/a.png",
+            "dark/b.png",
+            "bright/a.png",
+        ]
 
 
 def test_the_same_inputs_give_the_same_bytes_in_another_process(

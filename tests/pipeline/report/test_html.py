@@ -25,7 +25,7 @@ from pipeline.run_record import Done
 NASTY = "<script>alert('7')</script>"
 PICTURES = (
     *("confusion", "learning-curves", "augmented", "mistakes", "calibration"),
-    *("slices", "suspects", "corruption-curves", "corruption-samples"),
+    *("slices", "suspects", "training-suspects", "corruption-curves", "corruption-samples"),
 )
 
 
@@ -92,12 +92,15 @@ def evaluated(folder: Path, classes: list[str], wrong: int = 3) -> None:
     part = {"property": "brightness", "unit": "0 to 255", "part": "dark", "low": None, "high": 33.25, "n": 4_321}
     part |= {"correct": 4_300, "accuracy": 4_300 / 4_321, "wilson_low": 0.9926, "wilson_high": 0.9968}
     splits = {"test": {"n": n, "suspects": 1}, "validation": {"n": 6, "suspects": 0}}
+    splits["train"] = {"n": 80, "suspects": 7}
     measured |= {"slices": {"drawn": 0.12, "parts": [part]}, "suspects": splits, "corruption_error": 0.25}
     separable = {"separation": 0.98, "right": 0.99, "wrong": 0.6}
     measured |= {"confidence": separable if wrong else {"separation": None, "right": 0.99, "wrong": None}}
     write_json(folder / "evaluate" / "metrics.json", measured)
     suspect = {"split": "test", "index": 4_711, "truth": 0, "predicted": 1, "given": 0.01, "probability": 0.98}
-    write_json(folder / "evaluate" / "suspects.json", {"splits": splits, "suspects": [suspect]})
+    doubted = suspect | {"split": "train", "file": "ones/2.png", "given": 0.0667, "probability": 0.8667}
+    found = {"splits": splits, "suspects": [suspect], "training_suspects": [doubted]}
+    write_json(folder / "evaluate" / "suspects.json", found)
     kind = {"name": "noise", "meaning": "share", "strengths": [0.1, 0.2], "wrong": [250, 250], "error": 0.25}
     corrupted = {"n": 1000, "clean_wrong": 7, "mean_error": 0.25, "digest": "d", "kinds": [kind]}
     write_json(folder / "evaluate" / "corruptions.json", corrupted)
@@ -249,6 +252,8 @@ def test_the_analysis_is_shown_in_figures(tmp_path: Path) -> None:
         "1 of 10,000 test images, 0 of 6 validation images",
         "The validation images only chose the best epoch.",
         "test 4711 0 1 1.00 98.00",
+        "7 of 80 training images are suspected",
+        "train ones/2.png 0 1 6.67 86.67",
     ):
         assert text in page.text
     over_fitted = replace(report, settings={"gate.max_overfit": 0.0, "train.dropout": 0.1})

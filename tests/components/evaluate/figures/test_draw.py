@@ -50,7 +50,7 @@ def test_the_same_evaluation_gives_the_same_bytes_in_another_process(
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
     assert set(contents(tmp_path / "here")) == {
         "calibration.png", "confusion.png", "corruption-curves.png", "corruption-samples.png", "learning-curves.png",
-        "mistakes.png", "slices.png", "suspects.png",
+        "mistakes.png", "slices.png", "suspects.png", "training-suspects.png",
     }  # fmt: skip
     assert all(is_picture(path) for path in (tmp_path / "here").iterdir())
 
