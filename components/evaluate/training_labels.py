@@ -23,6 +23,7 @@ SPLIT = "train"
 NEIGHBOURS, FEWEST = 15, 5  # that vote: an eighth of the images of a class, within these bounds
 OWN, OTHER = 0.1, 0.6  # suspected: at most this share of the votes for the label, at least this one for another class
 KNOWN = 0.5  # of a class, the share of images whose votes agree with the label; below, they say nothing about the class
+LEAST = -2.0  # below any cosine, and above that of images without a vote, which is -inf
 BLOCK_BYTES = 32 * 2**20
 
 Indices = NDArray[np.int64]
@@ -91,7 +92,8 @@ def votes(features: Features, labels: Indices, classes: int, nearest: int) -> In
             cosines = features.vectors[block] @ vectors.T
             cosines[features.copies[block, None] == copies] = -np.inf
             bounds = np.partition(cosines, place, axis=1)[:, place, None]
-            image, voter = np.nonzero((cosines >= bounds) & np.isfinite(cosines))
+            near = np.flatnonzero(cosines >= np.maximum(bounds, LEAST))
+            image, voter = np.divmod(near, len(voters))
             cells = np.bincount(image * classes + given[voter], minlength=len(cosines) * classes)
             counts[block] = cells.reshape(-1, classes)
             advance(min(start + rows, n))
