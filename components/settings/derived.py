@@ -110,7 +110,7 @@ def plan(params: Train, images: int, shape: Sequence[int]) -> str:
     more = f", and up to {params.max_cycles} times as many while that helps" if params.max_cycles > 1 else ""
     return (
         f"{images:,} training images of {width}x{height}x{channels}: batches of {params.batch_size}, "
-        f"{params.epochs} epochs, {steps:,} steps{more}"
+        f"{params.epochs} epoch{'s' * (params.epochs != 1)}, {steps:,} step{'s' * (steps != 1)}{more}"
     )
 
 

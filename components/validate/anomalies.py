@@ -31,9 +31,11 @@ from components.artifact_files import (
 from components.data.drift import class_shares, jensen_shannon
 from components.findings import Finding
 from components.formatting import bound, percent, points
+from components.proportions import upper_tail
 from components.settings.sections import Validate
 
 LISTED = 5
+LEVEL = 0.05  # of the exact binomial test that a split has too many blank images
 DARK = 32  # of 256: below it are values of 0 and 1, or of 4 bits, that were saved unscaled
 STAY = "; they stay in the data"
 LEFT_OUT = "; normalize leaves them out of training"
@@ -165,10 +167,10 @@ def _blank(name: str, split: SplitStatistics, statistics: Statistics, params: Va
 
 
 def _too_many_blank(split: SplitStatistics, statistics: Statistics, most: float) -> bool:
-    """Whether the share is above *most* in the split and in all images: in a small split, a few are above it."""
+    """Whether the share is above *most* in all images, and in the split by more than chance: it may be a small one."""
     splits = statistics["splits"].values()
     blank, images = sum(each["constant"]["count"] for each in splits), sum(each["images"] for each in splits)
-    return split["constant"]["count"] > most * split["images"] and blank > most * images
+    return blank > most * images and upper_tail(split["constant"]["count"], split["images"], most) <= LEVEL
 
 
 def _repeated(name: str, split: SplitStatistics) -> Iterator[Finding]:

@@ -119,6 +119,11 @@ def one_class(train: Part, test: Part) -> None:
 
 def one_colour(train: Part, test: Part) -> None:
     train[0][[3, 4, 90, 200]] = np.array([0, 7, 255, 8]).reshape(-1, 1, 1, 1)
+    train[0][210:216] = np.arange(6).reshape(-1, 1, 1, 1)
+
+
+def few_constant(train: Part, test: Part) -> None:
+    train[0][[3, 4, 90, 200]] = np.array([0, 7, 255, 8]).reshape(-1, 1, 1, 1)
 
 
 def one_constant(train: Part, test: Part) -> None:
@@ -159,8 +164,9 @@ def other_shares(train: Part, test: Part) -> None:
         (
             one_colour,
             "error",
-            "train: 4 of 300 images (1.333 %; images 3, 4, 90, 200) of one colour; expected at most 1 %",
+            "train: 10 of 300 images (3.333 %; images 3, 4, 90, 200, 210 and 5 more) of one colour; expected at",
         ),
+        (few_constant, "warning", "train: 4 of 300 images (1.333 %; images 3, 4, 90, 200) of one colour; expected at "),
         (one_constant, "warning", "test: 1 of 90 images (1.111 %; image 2) of one colour; expected at most 2 %"),
         (
             much_leakage,
