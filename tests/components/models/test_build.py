@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
@@ -159,6 +158,8 @@ def colour_images(count: int) -> "np.ndarray[Any, Any]":
 
 def standardizing() -> Any:
     """A network that standardizes each image by itself; its weights are not trained."""
+    import keras
+
     keras.utils.set_random_seed(0)
     config = ModelConfig((12, 12, 3), 4, standardize="image")
     return build.build("cnn_bn", config, mean=[0.2] * 3, std=[0.1] * 3)
@@ -166,6 +167,8 @@ def standardizing() -> Any:
 
 def test_an_image_that_is_standardized_by_itself_may_have_any_light() -> None:
     """Brightness and contrast of each channel change nothing; a blank image is 0, and finite."""
+    import keras
+
     model, images = standardizing(), colour_images(5).astype(np.float32)
     expected = model(images).numpy()
     brighter = images * [2.0, 1.5, 0.5] + [0.0, 60.0, 100.0]
