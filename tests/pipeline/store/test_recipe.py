@@ -45,7 +45,7 @@ def test_the_order_in_which_a_dictionary_was_filled_does_not_count(value: dict[s
     assert canonical(value) == canonical(dict(reversed(value.items())))
 
 
-@pytest.mark.parametrize("change", [{"epochs": 7}, {"seed": 1}, {"model": "dense"}, {"dropout": 0.1}])
+@pytest.mark.parametrize("change", [{"epochs": 7}, {"seed": 1}, {"model": "dense"}, {"dropout": 0.2}])
 def test_a_setting_that_can_change_the_bytes_changes_the_key(change: dict[str, object]) -> None:
     """Each setting of training names another model."""
     usual, changed = (recipe_of("train", Params(train=Train(**c)), INPUTS) for c in ({}, change))  # type: ignore[arg-type]
