@@ -62,8 +62,11 @@ def by_neighbours(features: NDArray[np.float32], labels: Labels, classes: int) -
     Of classes with equally many votes the one with the lowest number wins, of equally near rows the first. The
     distances are exact.
     """
+    squares = (features**2).sum(1)
     parts = np.array_split(np.arange(len(labels)), -(-len(labels) // AT_ONCE))
-    return np.concatenate([_voted(features, labels, rows, classes) for rows in parts])
+    nearest = np.concatenate([_nearest(features, squares, rows) for rows in parts])
+    answers: Labels = (labels[nearest][:, :, None] == np.arange(classes)).sum(1).argmax(1)
+    return answers
 
 
 def by_regression(features: NDArray[np.float32], labels: Labels, classes: int) -> Labels:
@@ -84,13 +87,10 @@ def by_regression(features: NDArray[np.float32], labels: Labels, classes: int) -
     return answers
 
 
-def _voted(features: NDArray[np.float32], labels: Labels, rows: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """The class that the neighbours of each of *rows* vote for."""
-    squares = (features**2).sum(1)
+def _nearest(features: NDArray[np.float32], squares: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The NEIGHBOURS nearest other rows of each of *rows*: int64 (rows, NEIGHBOURS)."""
     distances = (squares[rows, None] + squares - 2 * features[rows] @ features.T).astype(np.int64)
     distances[np.arange(len(rows)), rows] = np.iinfo(np.int32).max
-    order = distances * len(labels) + np.arange(len(labels))  # no two are equal, so the nearest are determined
-    nearest = np.argpartition(order, NEIGHBOURS - 1)[:, :NEIGHBOURS]
-    votes = (labels[nearest][:, :, None] == np.arange(classes)).sum(1)
-    answers: Labels = votes.argmax(1)
-    return answers
+    order = distances * len(squares) + np.arange(len(squares))  # no two are equal, so the nearest are determined
+    nearest: NDArray[np.int64] = np.argpartition(order, NEIGHBOURS - 1)[:, :NEIGHBOURS]
+    return nearest.copy()  # without the rest of the rows in memory

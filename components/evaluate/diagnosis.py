@@ -214,7 +214,7 @@ def _more_steps(case: Case, steps: int) -> str:
     """The advice to take as many steps as a run does that sets neither epochs nor batches."""
     epochs, batch = len(case.rows), case.training.batch_size
     smaller = min(batch, derived.SMALL_BATCH)
-    enough = math.ceil(derived.STEPS * epochs * smaller / (steps * batch))
+    enough = math.ceil(derived.steps(smaller) * epochs * smaller / (steps * batch))
     batches = f" train.batch_size={smaller}" if smaller < batch else ""
     return f"take more steps with --set train.epochs={max(enough, 2 * epochs)}{batches}"
 
@@ -229,7 +229,8 @@ def _under_fitting(case: Case) -> Diagnosis:
     if training.learning_rate > 2 * case.usual_rate:
         advice = f"take smaller steps: {_lower_rate(case)}"
     elif training.dropout > 0.5 or training.l2 > 0 or training.label_smoothing > 0.2:
-        advice = "regularise less: --set train.dropout=0.2 train.l2=0 train.label_smoothing=0"
+        dropout = min(0.2, training.dropout)
+        advice = f"regularise less: --set train.dropout={dropout:g} train.l2=0 train.label_smoothing=0"
     else:
         advice = f"train a larger network: --set train.width={2 * training.width:g}, or another train.model"
     return Diagnosis("under-fitting", accuracy < case.required, evidence, advice)

@@ -126,10 +126,11 @@ def _batch_size(images: int) -> int:
 
 def _epochs(images: int, batch: int) -> int:
     """Enough epochs for a cycle's steps, within MIN_EPOCHS and MAX_EPOCHS."""
-    return min(max(math.ceil(_steps(batch) * batch / max(images, 1)), MIN_EPOCHS), MAX_EPOCHS)
+    return min(max(math.ceil(steps(batch) * batch / max(images, 1)), MIN_EPOCHS), MAX_EPOCHS)
 
 
-def _steps(batch: int) -> int:
+def steps(batch: int) -> int:
+    """The steps of a cycle with batches of *batch* images."""
     return STEPS if batch >= SMALL_BATCH else STEPS_OF_SMALL_BATCHES
 
 
