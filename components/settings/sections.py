@@ -470,8 +470,9 @@ class Schedule(Section):
     watch: str = setting("*/5 * * * *", "when to look for new images, a cron expression; empty: never", in_key=False)
     retries: int = setting(3, "retries after a transient failure", minimum=0, maximum=100, in_key=False)
     retry_seconds: float = setting(
-        60.0, "seconds before the first retry, doubled for each further one", minimum=1, maximum=86_400, in_key=False
-    )
+        60.0, "seconds before the first retry, doubled for each further one, up to an hour", minimum=1,
+        maximum=86_400, in_key=False,
+    )  # fmt: skip
     task_hours: float = setting(
         2.0, "timeout of every task but train, in hours", minimum=0.001, maximum=1000, in_key=False
     )

@@ -9,11 +9,11 @@ from typing import Any
 from components.settings.sections import Schedule
 from pipeline.airflow import notifications
 from pipeline.airflow.assets import CHAMPIONS, Promote
+from pipeline.airflow.retries import DoubledWaits
 from pipeline.airflow.task import StageTask
 from pipeline.graph import edges, order
 
 OWNER = "mlops"
-LONGEST_WAIT = timedelta(hours=1)
 FAILURES = {
     "validate": "Fails at once if the images are not fit for training; log and report name them. "
     "Fix the data, or the bounds in the section [validate] of the settings file, then clear this task.",
@@ -54,14 +54,13 @@ def stage_task(stage: str, schedule: Schedule) -> StageTask:
 
 
 def common_arguments(name: str, schedule: Schedule) -> Arguments:
-    """The arguments of every task: name, owner, retries with exponential backoff, timeout, and where it runs."""
+    """The arguments of every task: name, owner, retries and the waits before them, timeout, and where it runs."""
     return {
         "task_id": name,
         "owner": OWNER,
         "retries": schedule.retries,
-        "retry_delay": timedelta(seconds=schedule.retry_seconds),
-        "retry_exponential_backoff": 2,
-        "max_retry_delay": LONGEST_WAIT,
+        "retry_delay": timedelta(seconds=schedule.retry_seconds),  # of a task whose process was killed
+        "retry_policy": DoubledWaits(schedule),
         "execution_timeout": timedelta(hours=schedule.train_hours if name == "train" else schedule.task_hours),
         **placement(name, schedule),
     }

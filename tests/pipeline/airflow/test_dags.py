@@ -30,6 +30,10 @@ def facts(dag):
                 "doc": task.doc_md, "owner": task.owner, "retries": task.retries,
                 "after": sorted(task.upstream_task_ids), "queue": task.queue, "executor": task.executor_config,
                 "timeout": task.execution_timeout.total_seconds(), "backoff": task.retry_exponential_backoff,
+                "waits": [
+                    task.retry_policy.evaluate(OSError(), number, task.retries).retry_delay.total_seconds()
+                    for number in range(1, task.retries + 1)
+                ],
                 "delay": task.retry_delay.total_seconds(),
                 "links": sorted(link.name for link in task.operator_extra_links),
                 "outlets": [str(outlet.name) for outlet in task.outlets],
@@ -146,7 +150,7 @@ def test_each_task_says_what_it_is_and_when_to_give_up(bag: Bag) -> None:
             assert task["doc"]
             assert task["owner"] == "mlops"
             assert task["retries"] == 3
-            assert task["backoff"] == 2
+            assert (task["backoff"], task["waits"]) == (0, [60, 120, 240])
             assert task["links"] == ["MLflow run", "Model version", "Report"]
 
 
