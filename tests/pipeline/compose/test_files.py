@@ -147,6 +147,22 @@ def test_a_service_starts_after_what_it_needs(name: str) -> None:
         assert need["condition"] == "service_completed_successfully" or not once
 
 
+@pytest.mark.parametrize("name", ["scheduler", "worker"])
+def test_tasks_wait_for_the_api_server(name: str, tmp_path: Path) -> None:
+    """The scheduler and the workers wait for it themselves, because the engine, which starts containers in any order
+    after a reboot, looks at no dependency; then the service becomes the process that signals reach."""
+    python = tmp_path / "python"  # the health check: fails once, then succeeds
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n[ "$(wc -l < {tmp_path}/asked)" -gt 1 ]\n')
+    python.chmod(0o755)
+    entrypoint = [part.replace("$$", "$").replace("sleep 2", ":") for part in service(name)["entrypoint"]]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    command = ["sh", "-c", "exec sh -c 'echo $$' here"]
+    with subprocess.Popen([*entrypoint, *command], env={"PATH": path}, stdout=subprocess.PIPE, text=True) as started:
+        output, _ = started.communicate(timeout=60)
+    assert int(output) == started.pid
+    assert (tmp_path / "asked").read_text() == "-m pipeline.compose.healthcheck metadatabase\n" * 2
+
+
 def test_all_data_is_in_named_volumes() -> None:
     """Nothing writes to the host: its folders are mounted read-only."""
     for name in SERVICES:
