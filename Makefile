@@ -36,7 +36,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow up down mlflow tensorboard bench \
+.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow airflow-shell airflow-service up down mlflow tensorboard bench \
   bench-training lock lock-images clean
 
 help: ## list the targets
@@ -86,6 +86,12 @@ coverage: setup ## make test with the coverage of all processes, children includ
 
 airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
+
+airflow-shell: setup ## a shell whose command airflow is that of make airflow (ARGS='dags list': one command)
+	@$(PY) -m pipeline.airflow.standalone.shell $(ARGS)
+
+airflow-service: setup ## make airflow as a service of systemd or launchd: writes its file, prints its commands (HOST, PORT, CONFIG)
+	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow.standalone.service --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 # These two need docker and a Python, but no .venv.
 up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
