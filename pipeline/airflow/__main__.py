@@ -1,7 +1,7 @@
 """A local Airflow for the DAGs of this project: python -m pipeline.airflow [--host HOST] [--port PORT]
 
 Starts the API server, the scheduler, the DAG processor, the triggerer and MLflow's UI on loopback, prints the address
-and the login, and ends them all on Ctrl-C.
+and the login, starts those again that end, and ends them all on Ctrl-C.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from types import FrameType
 
 from components.errors import Failure
 from components.progress import say
-from components.system import streams
+from components.system import guard, streams
 from components.system.signals import ENDING, Terminated, exit_status, raise_on_signals
 
 
@@ -49,4 +49,5 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    guard.continue_guarded()
     sys.exit(main())

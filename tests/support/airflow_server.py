@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -71,6 +71,7 @@ class Served:
     api: Api
     password: str
     posted: list[Json] = field(default_factory=list)
+    launch: "Launch | None" = None
     first_heartbeats: list[datetime] = field(default_factory=list)  # of the training of the first run
 
     def trigger(self, form: dict[str, object], dag: str = "retrain") -> str:
@@ -221,9 +222,49 @@ class Served:
         """Airflow's processes, those of tasks included."""
         return family(self.process.pid)
 
+    def supervisor(self) -> psutil.Process:
+        """The process of `make airflow` that starts the parts."""
+        [guard] = psutil.Process(self.process.pid).children()
+        return guard.children()[0]  # the first; those that it adopts are younger
+
+    def part(self, name: str) -> psutil.Process | None:
+        """The process of the part *name*, which writes to the log of that name; None while there is none."""
+        for process in self.supervisor().children():
+            with suppress(psutil.Error, OSError):  # of one that ends meanwhile
+                if Path(f"/proc/{process.pid}/fd/1").readlink().name == f"{name}.log":
+                    return process
+        return None
+
+    def shut_down(self) -> None:
+        """End Airflow as a service manager does; nothing that it started is left."""
+        processes = self.processes()
+        self.process.terminate()
+        self.process.wait(120)
+        assert gone(processes, 60)
+
+    def start_again(self, **environment: str) -> None:
+        """Start Airflow again, as it was started the first time, and wait until it is ready."""
+        assert self.launch
+        self.process = self.launch.process(**environment)
+        _login(self.process, self.launch.log)
+
     def mlflow_away(self) -> "AbstractContextManager[None]":
         """A registry that cannot be opened."""
         return _away(self.home / "mlflow.db")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How an Airflow is started, and where that prints."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+
+    def process(self, **environment: str) -> "subprocess.Popen[Any]":
+        with self.log.open("w") as stderr:
+            every = {**self.environment, **environment}
+            return ended_with_us.start(self.command, cwd=ROOT, env=every, stderr=stderr)
 
 
 @contextmanager
@@ -286,19 +327,23 @@ def airflow(folder: Path) -> Iterator[Served]:
     settings = folder / "settings.toml"
     settings.write_text(_settings(folder / "numbers"))
     posted: list[Json] = []
-    log = folder / "airflow.log"
-    with _webhook(posted) as url, log.open("w") as stderr:
+    with _webhook(posted) as url, ExitStack() as stack:
         environment = {"PIPELINE_HOME": str(home), "PIPELINE_CONFIG": str(settings), "NOTIFY_WEBHOOK_URL": url}
         ports = ["--port", str(port), "--mlflow-port", str(free_port())]
         command = [sys.executable, "-m", "pipeline.airflow", *ports]
-        process = ended_with_us.start(command, cwd=ROOT, env={**CLEAN, **SPEED, **environment}, stderr=stderr)
-        try:
-            password = _login(process, log)
-            api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
-            yield Served(home, folder / "numbers", settings, process, api, password, posted)
-        finally:
-            process.terminate()
-            process.wait(120)
+        launch = Launch(command, {**CLEAN, **SPEED, **environment}, folder / "airflow.log")
+        process = launch.process()
+        stack.callback(_end, process)
+        password = _login(process, launch.log)
+        api = Api(f"http://127.0.0.1:{port}", "admin", password, SECONDS)
+        served = Served(home, folder / "numbers", settings, process, api, password, posted, launch)
+        stack.callback(lambda: _end(served.process))  # which may be another one then
+        yield served
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    process.terminate()
+    process.wait(120)
 
 
 def _login(process: "subprocess.Popen[Any]", log: Path) -> str:

@@ -20,7 +20,7 @@ import psycopg2
 from redis import Redis
 
 from pipeline.airflow.standalone.environment import USER, Local
-from pipeline.airflow.standalone.processes import Parts
+from pipeline.airflow.standalone.processes import Parts, module
 from pipeline.airflow.standalone.rest_client import DIRECT, Api
 from tests.conftest import CLEAN
 from tests.support import ended_with_us
@@ -55,9 +55,8 @@ REPORTED = ("metadatabase", "scheduler", "dag_processor")
 class SupervisedParts(Parts):
     """Parts that end with the tests, however those end."""
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        _, _, *supervised = ended_with_us.supervised([sys.executable, "-m", *arguments])
-        super().start(name, ("tests.support.ended_with_us", *supervised))
+    def start(self, name: str, command: Sequence[str]) -> None:
+        super().start(name, ended_with_us.supervised(command))
 
 
 @dataclass(kw_only=True)
@@ -73,7 +72,7 @@ class Cluster(Served):
     def start(self, name: str, arguments: tuple[str, ...] = ()) -> None:
         """Start the part *name*; without *arguments*, with those of its last start."""
         self.arguments[name] = arguments or self.arguments[name]
-        self.parts.start(name, self.arguments[name])
+        self.parts.start(name, module(*self.arguments[name]))
         self.process = self.parts.started["api-server"]
 
     def worker(self, name: str, queue: str) -> None:
@@ -109,7 +108,8 @@ class Cluster(Served):
         return heartbeat.timestamp() > since
 
     def log_of(self, part: str) -> str:
-        return (self.parts.logs / f"{part}.log").read_text(errors="replace")
+        """What the part has printed since its last start."""
+        return self.parts.logs[part].printed()
 
     def switch_off(self, part: str) -> None:
         """kill -9 of the part and of all that it has started, as when its machine loses power."""
@@ -141,9 +141,9 @@ class Cluster(Served):
 
     def revive(self) -> None:
         """Restart the parts that have ended, as a service manager does; one that keeps ending is an error."""
-        for name in self.parts.dead():
+        for name in self.parts.ended():
             self.revived[name] += 1
-            assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_lines(name, 20)}"
+            assert self.revived[name] < 4, f"{name} has ended again:\n{self.parts.last_words(name)}"
             self.start(name)
 
     def processes(self) -> list[psutil.Process]:
@@ -162,7 +162,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         parts = SupervisedParts(local.logs, environment)
         stack.callback(parts.stop)
         _migrate(environment)
-        parts.start("api-server", PARTS["api-server"])
+        parts.start("api-server", module(*PARTS["api-server"]))
         running = Cluster(
             home, folder / "images", settings, parts.started["api-server"], Api(local.url, USER, local.password()),
             local.password(), parts=parts, database=database, broker=broker, arguments=dict(PARTS),

@@ -4,6 +4,8 @@ $PIPELINE_HOME/airflow/ open to its owner only
   airflow.db            its metadata
   passwords.json        the login
   secret                the key that signs its tokens
+  environment.json      the variables that are its settings, for `make airflow-shell`
+  scheduler.lock        held while its scheduler or a task runs
   logs/                 of the tasks; logs/parts/ of Airflow's own processes
 """
 
@@ -17,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.registry.database import address_of
+from components.system.files import write_atomically
+from pipeline.config import located, settings_file
+from pipeline.home import Home
 
 ROOT = Path(__file__).parents[3]
 USER = "admin"
@@ -25,6 +30,12 @@ PATIENCE = 60  # seconds that Airflow's processes wait for each other
 SECONDS_TO_READ_A_DAG = 300  # Airflow removes a DAG that it did not read in time
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a value that HOST may have
+KEPT, SCHEDULER_LOCK = "environment.json", "scheduler.lock"
+# Variables that settle what Airflow, its tasks and their libraries do
+SETTINGS = (
+    "PIPELINE_", "AIRFLOW_", "MLFLOW_TRACKING_", "MNIST_DIR", "TFDS_DATA_DIR", "NOTIFY_", "AWS_", "CUDA_", "PYTHONPATH",
+    "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ class Local:
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         return {**self._defaults(), **os.environ, **self._fixed(), "PYTHONPATH": path, **(extra or {})}
 
+    def keep(self, environment: Mapping[str, str]) -> None:
+        """Keep what *environment* adds to that of a shell, for `make airflow-shell`."""
+        added = {n: v for n, v in environment.items() if _is_setting(n) or os.environ.get(n) != v}
+        write_atomically(self.home / KEPT, json.dumps(added, indent=1), mode=PRIVATE_FILE)
+
     def _keep_private(self) -> None:
         """Let nobody else read database and logs: they hold what tasks print, and the sessions of the login."""
         logs, database = self.home / "logs", self.home / "airflow.db"
@@ -74,6 +90,9 @@ class Local:
         """Patient timeouts: on a machine whose cores all train, every answer may take a while."""
         return {
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
+            # Together two minutes and more, in which the API server may be started again at no task's cost
+            "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",
+            "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": f"0o{PRIVATE_FOLDER:o}",
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": f"0o{PRIVATE_FILE:o}",
             "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
@@ -118,6 +137,28 @@ class Local:
             with os.fdopen(handle, "w") as stream:
                 stream.write(fresh)
         return file.read_text()
+
+
+def kept_environment(home: Path) -> dict[str, str]:
+    """What `Local.keep` kept of the last start of the Airflow in the folder *home*; raises FileNotFoundError."""
+    kept: dict[str, str] = json.loads((home / KEPT).read_text())
+    return kept
+
+
+def settings_variables(home: Home) -> dict[str, str]:
+    """The variables of this process that are settings, for a process that is started elsewhere: by absolute paths."""
+    chosen = {name: value for name, value in os.environ.items() if value and _is_setting(name)}
+    return {**chosen, "PIPELINE_HOME": str(home.root), **config_variable()}
+
+
+def config_variable() -> dict[str, str]:
+    """The variable that names the settings file, by its absolute path; none where there is no file."""
+    file = settings_file()
+    return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
+
+
+def _is_setting(name: str) -> bool:
+    return name.upper().startswith(SETTINGS)
 
 
 def _no_proxy() -> str:

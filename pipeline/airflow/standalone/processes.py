@@ -1,103 +1,94 @@
-"""The processes of a local Airflow, each in a process group of its own, and how all of them are ended.
+"""The parts of a local Airflow, each a process in a session of its own, and how all of them are ended.
 
-`airflow standalone` is not used: its log servers listen on every interface, and ending it leaves processes behind.
+`airflow standalone` is not used: its log servers listen on every interface, ending it leaves processes behind, and it
+starts no part again.
 """
 
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
+from components.system.descendants import ending, kill_session
 from components.system.processes import end_with_parent
+from pipeline.airflow.standalone.part_log import PartLog
 
 SECONDS_TO_END = 15
+PAUSE = 0.05
+KILLED = frozenset({"scheduler"})
+
+Process = subprocess.Popen[bytes]
+
+
+def module(*arguments: str) -> list[str]:
+    """The command `python -m ARGUMENTS`."""
+    return [sys.executable, "-m", *arguments]
 
 
 @dataclass
 class Parts:
-    """Processes by name, in the order in which they were started; the first one is ended last."""
+    """The parts that run, by name, and the logs of all."""
 
-    logs: Path
+    folder: Path  # of the logs
     environment: Mapping[str, str]
-    started: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+    started: dict[str, Process] = field(default_factory=dict)
+    logs: dict[str, PartLog] = field(default_factory=dict)
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Start `python -m ARGUMENTS`; its output goes to a log file of its own."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        with open(self.logs / f"{name}.log", "wb", opener=_private) as log:
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Start *command* as the part *name*; its output goes to a log of its own."""
+        log = self.logs.setdefault(name, PartLog(self.folder / f"{name}.log"))
+        with log.opened() as stream:
             self.started[name] = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=stream,
                 stderr=subprocess.STDOUT,
                 env=dict(self.environment),
                 start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - no threads yet
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - no threads
             )
 
-    def dead(self) -> list[str]:
+    def ended(self) -> list[str]:
         """The names of those that have ended by themselves."""
         return [name for name, process in self.started.items() if process.poll() is not None]
 
-    def last_lines(self, name: str, lines: int = 5) -> str:
-        """The end of its log."""
-        text = (self.logs / f"{name}.log").read_text(errors="replace").strip()
-        return "\n".join(text.splitlines()[-lines:])
+    def remove(self, name: str) -> str:
+        """Kill what the part *name*, which has ended, had started in its session; returns how it ended."""
+        process = self.started.pop(name)
+        kill_session(process.pid)
+        return ending(process.wait())
+
+    def pids(self) -> list[int]:
+        return [process.pid for process in self.started.values()]
+
+    def last_words(self, name: str) -> str:
+        """The end of the log of the part *name*, without what its tasks logged."""
+        return self.logs[name].last_words()
+
+    def rotate_logs(self) -> None:
+        for log in self.logs.values():
+            log.rotate()
 
     def stop(self) -> None:
-        """End every part and every process that one of them started, tasks included; the first, the API server, comes
-        last, so that a task can still report how it ended."""
-        family = self._family()
-        pids = [process.pid for process in self.started.values()]
-        for group in (pids[1:], pids[:1]):
-            for pid in group:
-                _signal(pid, signal.SIGTERM)
-            _wait(group, SECONDS_TO_END)
-        left = [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-        for process in left:
-            process.terminate()
-        _, left = psutil.wait_procs(left, SECONDS_TO_END)
-        for process in left:
-            process.kill()
-        for part in self.started.values():
-            part.wait()
+        """End every part, and every process that one of them started in its session.
 
-    def _family(self) -> list[psutil.Process]:
-        family = []
+        The scheduler is killed, and the tasks with it: one that could report its end would have failed, and lost a try.
+        Its next start takes them up.
+        """
+        for name in KILLED & self.started.keys():
+            kill_session(self.started[name].pid)
         for process in self.started.values():
-            try:
-                parent = psutil.Process(process.pid)
-                family += [parent, *parent.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
-        return family
+            process.terminate()
+        _wait(self.started.values(), SECONDS_TO_END)
+        for process in self.started.values():
+            kill_session(process.pid)
+            process.wait()
+        self.started.clear()
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _wait(pids: Sequence[int], seconds: float) -> None:
+def _wait(processes: Iterable[Process], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end and any(_alive(pid) for pid in pids):
-        time.sleep(0.1)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    while time.monotonic() < end and any(process.poll() is None for process in processes):
+        time.sleep(PAUSE)

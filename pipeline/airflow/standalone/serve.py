@@ -1,4 +1,7 @@
-"""Start a local Airflow part by part, report progress, and keep it running until it is ended."""
+"""Start a local Airflow part by part, the API server first, report progress, and keep it running until it is ended.
+
+Tasks report to the API server: one that is due would fail while nothing listens there, and lose a try.
+"""
 
 import contextlib
 import socket
@@ -6,47 +9,60 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from components.errors import Failure, StorageFailed
 from components.progress import progress, say
+from components.system.descendants import kill_children, no_descendants_left
 from components.system.ports import expect_free
-from pipeline.airflow.standalone.environment import ROOT, USER, Local
+from pipeline.airflow.standalone.environment import ROOT, USER, Local, config_variable
 from pipeline.airflow.standalone.preflight import are_read, expect_importable, expect_settings
-from pipeline.airflow.standalone.processes import Parts
-from pipeline.airflow.standalone.rest_client import Api
-from pipeline.config import located, settings_file
+from pipeline.airflow.standalone.processes import Parts, module
+from pipeline.airflow.standalone.rest_client import Api, Health
+from pipeline.airflow.standalone.supervision import FIRST, SPARE, Supervision, title
 from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
 
 PARTS = {
-    "api-server": ("airflow", "api-server"),
-    "scheduler": ("airflow", "scheduler", "--skip-serve-logs"),
-    "dag-processor": ("airflow", "dag-processor"),
-    "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
+    FIRST: module("airflow", "api-server"),
+    "scheduler": module("pipeline.airflow.standalone.scheduler", "--skip-serve-logs"),
+    "dag-processor": module("airflow", "dag-processor"),
+    "triggerer": module("airflow", "triggerer", "--skip-serve-logs"),
 }
 REPORTED = {
-    "api-server": "metadatabase",
+    FIRST: "metadatabase",
     "scheduler": "scheduler",
     "dag-processor": "dag_processor",
     "triggerer": "triggerer",
 }
+SECONDS_BETWEEN_ROTATIONS = 60.0
 SECONDS_TO_START = 180
 DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 
 
 def serve(host: str, port: int, mlflow_port: int) -> None:
-    """Run Airflow until Ctrl-C. Raises Failure where it does not start or a part of it ends."""
+    """Run Airflow until Ctrl-C. Raises Failure where it does not start or a part of it keeps ending."""
     home = Home.from_environment()
     home.prepare()
     local = Local(home.airflow, host, port)
     _preflight(host, port, mlflow_port)
-    with running(local, home, mlflow_port) as parts:
+    with no_descendants_left(), running(local, home, mlflow_port) as parts:
         _announce(local, mlflow_port)
-        while not (dead := parts.dead()):
-            time.sleep(1)
-        raise Failure(f"Airflow's {dead[0]} has ended by itself; the end of its log:\n{parts.last_lines(dead[0])}")
+        supervise(parts, Supervision(parts, _commands(local, mlflow_port), lambda: bool(_api(local).health())))
+
+
+def supervise(parts: Parts, supervision: Supervision) -> None:
+    """Keep the parts running; raises Failure where one keeps ending."""
+    rotated = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if supervision.look(now):
+            kill_children(kept=parts.pids())  # this process has no others
+        if now >= rotated + SECONDS_BETWEEN_ROTATIONS:
+            rotated = now
+            parts.rotate_logs()
+        time.sleep(1)
 
 
 def _preflight(host: str, port: int, mlflow_port: int) -> None:
@@ -63,34 +79,36 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     """A healthy Airflow whose DAGs are read; all of its processes have ended when the block is left."""
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
     with storage_errors(home.root):
-        environment = local.environment({"PIPELINE_HOME": str(home.root), **_settings_file(), **ui})
+        environment = local.environment({"PIPELINE_HOME": str(home.root), **config_variable(), **ui})
+        local.keep(environment)
     parts = Parts(local.logs, environment)
     try:
         with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
             importable = executor.submit(expect_importable, ROOT / "dags", environment)
             _migrate(environment)
             importable.result()
-        for name, arguments in PARTS.items():
-            parts.start(name, arguments)
+        _start(parts, _commands(local, mlflow_port), _api(local))
         if mlflow_port:
-            parts.start("mlflow", _mlflow(local, mlflow_port))
-        _wait_until_ready(parts, local, mlflow_port)
+            _wait_for_mlflow(parts, local, mlflow_port)
         yield parts
     finally:
         parts.stop()
 
 
-def _settings_file() -> dict[str, str]:
-    """The settings file by its absolute path: Airflow's processes may run in another folder."""
-    file = settings_file()
-    return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
+def _commands(local: Local, mlflow_port: int) -> dict[str, Sequence[str]]:
+    """The commands of all parts, in the order in which they are started."""
+    return {**PARTS, **({SPARE: _mlflow(local, mlflow_port)} if mlflow_port else {})}
+
+
+def _api(local: Local) -> Api:
+    return Api(f"http://{local.connect_host}:{local.port}", USER, local.password())
 
 
 def _mlflow(local: Local, port: int) -> list[str]:
     """MLflow's UI, which answers to the host names of the links and to no other."""
     names = [name for host in {local.name, local.connect_host, "localhost"} for name in (host, f"{host}:{port}")]
     options = ("--host", local.host, "--port", str(port), "--workers", "1")
-    return ["pipeline.mlflow_ui", *options, "--allowed-hosts", ",".join(sorted(names))]
+    return module("pipeline.mlflow_ui", *options, "--allowed-hosts", ",".join(sorted(names)))
 
 
 def _migrate(environment: Mapping[str, str]) -> None:
@@ -104,22 +122,35 @@ def _migrate(environment: Mapping[str, str]) -> None:
         raise StorageFailed(f"Airflow's database in {environment['AIRFLOW_HOME']} cannot be created: {' '.join(last)}")
 
 
-def _wait_until_ready(parts: Parts, local: Local, mlflow_port: int) -> None:
-    api = Api(f"http://{local.connect_host}:{local.port}", USER, local.password())
+def _start(parts: Parts, commands: Mapping[str, Sequence[str]], api: Api) -> None:
+    """Start the parts, the others once the first answers, and wait until all are healthy and the DAGs are read."""
+    parts.start(FIRST, commands[FIRST])
+    _wait_for_api(parts, api)
+    for name in [name for name in commands if name != FIRST]:
+        parts.start(name, commands[name])
     _wait_until_healthy(parts, api)
     _wait_for_dags(parts, api)
-    if mlflow_port:
-        _wait_for_mlflow(parts, local, mlflow_port)
+
+
+def _wait_for_api(parts: Parts, api: Api) -> None:
+    with progress(f"{title(FIRST)}, seconds") as advance:
+        for second in _seconds(parts):
+            advance(second)
+            if api.health():
+                return
 
 
 def _wait_until_healthy(parts: Parts, api: Api) -> None:
     with progress("Airflow's parts", len(PARTS)) as advance:
         for _ in _seconds(parts):
-            health = api.health()
-            healthy = [n for n, key in REPORTED.items() if health.get(key, {}).get("status") == "healthy"]
+            healthy = _healthy(api.health())
             advance(len(healthy), " ".join(healthy))
             if len(healthy) == len(PARTS):
                 return
+
+
+def _healthy(health: Health) -> list[str]:
+    return [name for name, key in REPORTED.items() if health.get(key, {}).get("status") == "healthy"]
 
 
 def _wait_for_dags(parts: Parts, api: Api) -> None:
@@ -130,26 +161,36 @@ def _wait_for_dags(parts: Parts, api: Api) -> None:
 
 
 def _wait_for_mlflow(parts: Parts, local: Local, port: int) -> None:
-    for _ in _seconds(parts):
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"http://{local.connect_host}:{port}/health", timeout=5),
-        ):
+    """Wait until MLflow's UI answers; Airflow does without it where it has ended or takes too long."""
+    for _ in range(SECONDS_TO_START):
+        if SPARE in parts.ended() or _answers(local, port):
             return
+        time.sleep(1)
+
+
+def _answers(local: Local, port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{local.connect_host}:{port}/health", timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def _seconds(parts: Parts) -> Iterator[int]:
-    """Count seconds until it takes too long; raises Failure where a part dies."""
+    """Count seconds until it takes too long; raises Failure where a part ends that Airflow needs."""
     for second in range(SECONDS_TO_START):
-        if dead := parts.dead():
-            raise Failure(f"Airflow's {dead[0]} did not start; the end of its log:\n{parts.last_lines(dead[0])}")
+        for name in parts.ended():
+            if name != SPARE:
+                how = parts.remove(name)
+                raise Failure(f"{title(name)} {how} at its start; the end of its log:\n{parts.last_words(name)}")
         yield second
         time.sleep(1)
-    raise Failure(f"Airflow did not start within {SECONDS_TO_START} s; its parts' logs are in {parts.logs}")
+    raise Failure(f"Airflow did not start within {SECONDS_TO_START} s; its parts' logs are in {parts.folder}")
 
 
 def _announce(local: Local, mlflow_port: int) -> None:
     say(f"Airflow is ready: {local.url}   user {USER}   password {local.password()}")
-    if mlflow_port:
+    if mlflow_port and _answers(local, mlflow_port):
         say(f"MLflow is ready:  http://{local.name}:{mlflow_port}")
     say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends them all")
+    say("make airflow-shell starts a shell whose command airflow is this one's (ARGS='dags list': one command)")

@@ -1,4 +1,4 @@
-"""One Airflow for test_scheduler, test_ui and test_task_timeout, and the runs that several of them check."""
+"""One Airflow for all tests that need a scheduler of their own, and the runs that several of them check."""
 
 from collections.abc import Iterator
 

@@ -30,7 +30,7 @@ def test_database_and_logs_are_their_owners_alone(tmp_path: Path, earlier: bool)
         (local.home / "airflow.db").touch(0o644)
     environment = local.environment()
     parts = Parts(local.logs, environment)
-    parts.start("part", ["this"])
+    parts.start("part", ["true"])
     parts.stop()
     found = modes(local.home)
     assert {found[name] for name in ("airflow", "logs")} == {"700"}
