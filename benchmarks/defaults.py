@@ -1,8 +1,9 @@
-"""What the defaults reach on images that nobody tuned them for: python -m benchmarks.defaults [--seeds N] [SET...]
+"""What the defaults reach on images that nobody tuned them for: python -m benchmarks.defaults [OPTIONS] [SET...]
 
 Generates each set, runs the whole pipeline on it as a user would, in a process and a home of its own, and prints a row
 for each set: the accuracy on the test split and the seconds of the run, as mean (lowest to highest) over the seeds. A
 seed gives other images, another validation split and other first weights. mnist-png writes MNIST_DIR's images as PNG.
+--set compares a setting with the default.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,10 @@ def dozens(folder: Path, seed: int) -> str:
     return str(coloured_shapes(folder / "shapes", 36, seed, classes=3))
 
 
+def large(folder: Path, seed: int) -> str:
+    return str(shapes_on_noise(folder / "scenes", 1000, seed, side=256, huge=0))
+
+
 def digits(_folder: Path, _seed: int) -> str:
     return "digits"
 
@@ -80,6 +85,7 @@ SETS: dict[str, tuple[str, Callable[[Path, int], str]]] = {
     "few-shapes": ("300 coloured shapes, 64x64 RGB, 5 classes", few_shapes),
     "textures": ("1,000 grey textures, 96x96, 4 classes", textures),
     "noise": ("2,000 shapes on natural noise, 100x100 RGB, 10 classes, one file of 3024x3024", noise),
+    "large": ("1,000 shapes on natural noise, 256x256 RGB, 10 classes", large),
     "digits": ("the built-in digits, 28x28, 10 classes", digits),
     "dozens": ("36 coloured shapes, 64x64 RGB, 3 classes", dozens),
     "mnist-png": ("MNIST as 70,000 PNG files, 28x28, 10 classes", mnist_png),
@@ -90,24 +96,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"{', '.join(SETS)} (default: all)")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"number of runs of each set (default: {SEEDS})")
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="a setting of all runs")
     options = parser.parse_args()
     if unknown := [name for name in options.sets if name not in SETS]:
         parser.error(f"there is no set {', '.join(unknown)}; expected some of {', '.join(SETS)}")
     print("| images | accuracy | seconds |\n|---|---|---|", flush=True)
     for name in options.sets or SETS:
         title, write = SETS[name]
-        outcomes = [run(write, seed, f"{name}, seed {seed}") for seed in range(options.seeds)]
+        outcomes = [run(write, seed, options.set, f"{name}, seed {seed}") for seed in range(options.seeds)]
         measured = [outcome.accuracy for outcome in outcomes if outcome.images]
         accuracy = f"{spread(measured, 2)} %" if measured else outcomes[0].state
         print(f"| {title} | {accuracy} | {spread([outcome.seconds for outcome in outcomes], 0)} |", flush=True)
 
 
-def run(write: Callable[[Path, int], str], seed: int, label: str) -> Outcome:
-    """Run the pipeline on the images that *write* makes."""
+def run(write: Callable[[Path, int], str], seed: int, settings: Sequence[str], label: str) -> Outcome:
+    """Run the pipeline with *settings* on the images that *write* makes."""
     with tempfile.TemporaryDirectory() as name:
         source = write(Path(name), seed)
         command = [sys.executable, "-m", "pipeline", "run", "--json", "--source", source]
-        command += ["--set", f"train.seed={seed}", "--set", f"normalize.seed={seed}"]
+        command += [f"--set={text}" for text in (f"train.seed={seed}", f"normalize.seed={seed}", *settings)]
         environment = {**os.environ, "PIPELINE_HOME": str(Path(name) / "home")}
         start = time.monotonic()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

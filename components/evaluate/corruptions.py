@@ -11,8 +11,10 @@ stronger noise is the same noise, stronger.
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,15 +143,24 @@ def measure(test: Split, predict: Predictor, most: int) -> Corruptions:
     for number, part in enumerate(chunks(chosen, test.shape, CHUNK)):
         images, labels = test.take(part), test.labels[part]
         clean += int((predict(images).argmax(axis=1) != labels).sum())
-        for i, kind in enumerate(KINDS):
-            for j, strength in enumerate(kind.strengths):
-                corrupted = corrupt(images, kind, strength, generator(kind, number))
-                digest.update(corrupted.data)
-                wrong[i, j] += int((predict(corrupted).argmax(axis=1) != labels).sum())
+        for place, corrupted in zip(np.ndindex(wrong.shape), _corrupted(images, number), strict=True):
+            digest.update(corrupted.data)
+            wrong[place] += int((predict(corrupted).argmax(axis=1) != labels).sum())
     n = len(chosen)
     kinds = [_row(kind, counts.tolist(), n) for kind, counts in zip(KINDS, wrong, strict=True)]
     mean = float(wrong.sum()) / (wrong.size * n)
     return {"n": n, "clean_wrong": clean, "mean_error": mean, "digest": digest.hexdigest(), "kinds": kinds}
+
+
+def _corrupted(images: NDArray[np.uint8], block: int) -> Iterator[NDArray[np.uint8]]:
+    """*images* corrupted in every kind and strength, each made in a thread while the reader is at the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        begun = (
+            thread.submit(corrupt, images, k, strength, generator(k, block)) for k in KINDS for strength in k.strengths
+        )
+        for corrupted, _ in pairwise(chain(begun, [None])):
+            assert corrupted
+            yield corrupted.result()
 
 
 def _row(kind: Kind, wrong: list[int], n: int) -> CorruptionKind:

@@ -11,12 +11,8 @@ from dataclasses import dataclass, replace
 from components.settings.augmentation import AUTO
 from components.settings.sections import NO_WEIGHTS, OF_TRAINING, PER_IMAGE, Train
 
-TRAINING_SHARE = 0.75  # of the images of a source, once a test and a validation split are held out
-IMAGES_SEEN = 45_000  # by a training on a small data set: enough steps to learn from, whatever its number of images
-EPOCHS_SEEN = 6  # of a large data set
-PIXELS_SEEN = 200_000_000  # two cores train the default network on as many in about a minute and a half
-MIN_SIDE = 64  # pixels: details that a person needs are mostly gone below it
-ENLARGED = 1.25  # images of one size are not scaled down for less than this, along each side
+SIDE = 64  # pixels: details that a person needs are mostly gone below it; two cores train on it for a minute or so
+KEPT = 1.25  # images of one size are not scaled down for less than this, along each side
 BATCHES = ((400, 16), (8_000, 32), (30_000, 64))  # for fewer training images than the first number, the second
 SMALL_BATCH, LARGEST_BATCH = 32, 128
 STEPS, STEPS_OF_SMALL_BATCHES = 900, 1200
@@ -34,22 +30,20 @@ MAX_ASPECT = 4.0  # width by height of what images are decoded to, or height by 
 SQUARE = 1.05  # images of several sizes become square where their aspect ratio is below this
 
 
-def image_shape(sizes: Mapping[tuple[int, int], int], images: int) -> tuple[int, int]:
+def image_shape(sizes: Mapping[tuple[int, int], int]) -> tuple[int, int]:
     """The (height, width) in pixels to decode the images of a source to, where no setting says it.
 
-    *sizes* counts the files by (height, width), *images* is their number. Files of one size keep it where training on
-    them fits PIXELS_SEEN; otherwise all get the median aspect ratio and, at most, the median area of the files.
+    *sizes* counts the files by (height, width). Files of one size keep it up to KEPT times SIDE; otherwise all get the
+    median aspect ratio and the median area of the files, but no more than that of a square of SIDE.
     """
-    seen = max(IMAGES_SEEN, EPOCHS_SEEN * TRAINING_SHARE * images)
-    affordable = max(MIN_SIDE, 8 * int(math.sqrt(PIXELS_SEEN / seen) / 8))
     side = _median({size: math.sqrt(size[0] * size[1]) for size in sizes}, sizes)
-    if len(sizes) == 1 and side <= ENLARGED * affordable:
+    if len(sizes) == 1 and side <= KEPT * SIDE:
         return next(iter(sizes))
     aspect = _median({size: size[1] / size[0] for size in sizes}, sizes)
     if len(sizes) > 1 and 1 / SQUARE < aspect < SQUARE:
         aspect = 1.0
     aspect = min(max(aspect, 1 / MAX_ASPECT), MAX_ASPECT)
-    side = min(side, affordable)
+    side = min(side, SIDE)
     return max(1, round(side / math.sqrt(aspect))), max(1, round(side * math.sqrt(aspect)))
 
 

@@ -56,7 +56,7 @@ class Headers:
 
     def shape(self, params: Ingest) -> Shape:
         """The (H, W, C) to read all of them into: what *params* set, and otherwise what follows from the images."""
-        size = image_shape(self.sizes, len(self.images))
+        size = image_shape(self.sizes)
         return target_shape((*size, max(channels for _, _, channels in self.shapes)), params)
 
 

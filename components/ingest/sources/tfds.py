@@ -67,7 +67,7 @@ def read(params: Ingest, cache: Path) -> ImageSource:
     own = [split for split in ("train", "test") if split in splits]
     images = sum(splits[split].num_examples for split in own)
     with library_errors(f"tfds:{name}", folder):
-        shape, notes = _shape(builder, image.shape, images, params)
+        shape, notes = _shape(builder, image.shape, params)
     drawn = None if len(own) == 2 else SplitByContent(params.test_share)
     return ImageSource(
         classes=[str(class_name) for class_name in label.names],
@@ -158,14 +158,14 @@ def _prepare(name: str, builder: Builder) -> None:
         raise SourceUnreachable(f"tfds:{name} cannot be downloaded ({error}); {way_out}") from None
 
 
-def _shape(builder: Builder, own: tuple[int | None, ...], images: int, params: Ingest) -> tuple[Shape, list[str]]:
+def _shape(builder: Builder, own: tuple[int | None, ...], params: Ingest) -> tuple[Shape, list[str]]:
     """The shape to read into, and a note where the images differ in size: then the first ones decide."""
     height, width, channels = own
     if height is not None and width is not None:
         return target_shape((height, width, 1 if channels in (1, 2) else 3), params), []
     train = builder.as_dataset(split="train", as_supervised=True).as_numpy_iterator()
     sizes = Counter(image.shape[:2] for image, _ in islice(train, SAMPLE))
-    shape = target_shape((*image_shape(sizes, images), 1 if channels in (1, 2) else 3), params)
+    shape = target_shape((*image_shape(sizes), 1 if channels in (1, 2) else 3), params)
     return shape, [f"in a sample, {note}" for note in summaries.sizes(sizes, shape, params)]
 
 

@@ -165,17 +165,31 @@ def test_a_problem_hides_those_that_it_explains() -> None:
     ("settings", "advice"),
     [
         ({"learning_rate": 0.1}, "train.learning_rate=0.004"),
-        ({"l2": 0.1}, "train.l2=0"),
+        ({"l2": 0.1, "dropout": 0.4}, "train.dropout=0.2 train.l2=0"),
+        ({"l2": 0.1, "dropout": 0.1}, "train.dropout=0.1 train.l2=0"),
         ({}, "train.width=2"),
     ],
 )
 def test_the_advice_against_under_fitting_depends_on_the_settings(settings: dict[str, Any], advice: str) -> None:
-    """Steps too large, too much regularisation, or a network too small: in this order."""
+    """Steps too large, too much regularisation, or a network too small: in this order; never more dropout."""
     few_right = {"accuracy": 0.9, "wilson_low": 0.89, "wilson_high": 0.91, "train_accuracy": 0.9}
     weak = case(Gate(min_accuracy=0.98), Train(**SETTINGS | settings), (0.3, 0.3), **few_right)
     (found,) = (d for d in diagnose(weak) if d.present)
     assert found.name == "under-fitting"
     assert advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("batch", "advice"), [(16, "epochs=60"), (32, "epochs=45"), (256, "epochs=6 train.batch_size=32")]
+)
+def test_too_few_steps_become_as_many_as_the_defaults_take(batch: int, advice: str) -> None:
+    """After forty steps: 1,200 steps of fewer than 32 images, 900 of 32, to which larger batches are reduced."""
+    few: dict[str, Any] = {"accuracy": 0.6, "wilson_low": 0.59, "wilson_high": 0.61, "train_accuracy": 0.6}
+    short = case(training=Train(**SETTINGS | {"batch_size": batch}), losses=(0.6, 0.4), **few)
+    short.metrics["training"]["steps"] = 40
+    (found,) = (d for d in diagnose(short) if d.present)
+    assert found.name == "slow convergence"
+    assert found.advice == f"take more steps with --set train.{advice}"
 
 
 def test_a_rare_class_that_is_never_right_is_an_imbalance_not_a_dead_network() -> None:
