@@ -58,6 +58,8 @@ class Search:
             while self._workers and self._seconds_left != 0:
                 for worker in ready(self._workers, self._seconds_left):
                     self._receive(worker, log)
+                if not self._workers and self._study.requeue():  # of a process that died before it named its trial
+                    self._workers.append(Worker(self._home, self._job, [], log))
 
     @property
     def _seconds_left(self) -> float | None:
@@ -72,6 +74,8 @@ class Search:
             return
         raise_failure(message)
         worker.trial = message.get("begun", 0)
+        if worker.trial:
+            del self._deaths[0]
         if "ended" in message:
             self._report(message["ended"])
         elif "done" in message:
@@ -82,14 +86,15 @@ class Search:
         how, number = f"its process {worker.ending()}", worker.trial
         self._remove(worker)
         self._deaths[number] += 1
-        if not number and self._deaths[number] >= ATTEMPTS:
-            raise Unavailable(f"no trial can begin: {how}, {ATTEMPTS} times; see {self._log_path}")
-        if number and self._deaths[number] < ATTEMPTS:
-            say(f"  trial {number}: {how}; see {self._log_path}")
-            self._study.requeue(number)
+        if self._deaths[number] < ATTEMPTS:
+            say(f"  {f'trial {number}' if number else 'a trial that had not begun'}: {how}; see {self._log_path}")
+            if number:
+                self._study.requeue(number)
         elif number:
             self._study.fail(number, f"{how}, {ATTEMPTS} times; see {self._log_path}")
             self._report(number)
+        else:
+            raise Unavailable(f"no trial can begin: {how}, {ATTEMPTS} times; see {self._log_path}")
         self._workers.append(Worker(self._home, self._job, worker.cores, log))
 
     def _remove(self, worker: Worker) -> None:

@@ -33,6 +33,20 @@ def record(event, details):
 sys.addaudithook(record)
 """
 
+# Kills the first process of a search that has recorded its trial as running and has not told the search which one.
+KILL = """
+import os, signal, sys
+written = []
+def watch(event, details):
+    if event == "open" and str(details[0]).endswith(".journal"):
+        if written and not os.path.exists(os.environ["KILLED"]):
+            open(os.environ["KILLED"], "x").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "pipeline.tuning.trial_worker" in sys.orig_argv and details[1] == "a":
+            written.append(details)
+sys.addaudithook(watch)
+"""
+
 
 def start(home: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -221,7 +235,8 @@ def test_two_trials_at_a_time_run_in_a_process_each(searched: Searched, before: 
     home, file = tmp_path / "home", settings_file(tmp_path, SPACE, "trials = 2\nstartup = 9", SETTINGS)
     shutil.copytree(before, home)
     process = start(home, file, "--parallel", "2")
-    wait_until(lambda: [t[0] for t in trials(home, "search")].count("RUNNING") == 2)
+    # A process names its trial before it chooses the trial's settings.
+    wait_until(lambda: [t[0] for t in trials(home, "search") if t[1]].count("RUNNING") == 2)
     psutil.Process(process.pid).children()[1].kill()
     answer, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -235,6 +250,18 @@ def test_two_trials_at_a_time_run_in_a_process_each(searched: Searched, before: 
             json.loads((h / "artifacts/train" / key / "manifest.json").read_text()) for h in (home, searched[0])
         ]
         assert manifests[0]["digest"] == manifests[1]["digest"]
+
+
+def test_a_trial_whose_process_dies_before_it_names_it_is_run_again(before: Path, tmp_path: Path) -> None:
+    """The search has no number to queue again, and looks for running trials once no process is left."""
+    home, file = tmp_path / "home", settings_file(tmp_path, SPACE, "trials = 2\nstartup = 9", SETTINGS)
+    shutil.copytree(before, home)
+    (tmp_path / "sitecustomize.py").write_text(KILL)
+    environment = {"PYTHONPATH": str(tmp_path), "KILLED": str(tmp_path / "killed")}
+    answer, said = searched_answer(home, file, **environment)
+    assert "a trial that had not begun: its process was killed by signal 9" in said
+    assert answer["trials"] == {"completed": 2, "pruned": 0, "failed": 0}
+    assert [state for state, *_ in trials(home, "search")] == ["COMPLETE", "COMPLETE"]
 
 
 def test_a_search_without_enough_time_reports_it(searched: Searched, tmp_path: Path) -> None:
