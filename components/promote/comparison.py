@@ -45,13 +45,17 @@ class Comparison:
     added_n: int = 0
     added_correct: int = 0
 
-    def __str__(self) -> str:
+    @property
+    def difference(self) -> str:
+        """ "+0.42 points: 61 gained, 19 lost; McNemar's p 2.76e-06" """
         points = 100 * (self.gained - self.lost) / self.n
+        return f"{points:+.2f} points: {self.gained} gained, {self.lost} lost; McNemar's p {self.p:.3g}"
+
+    def __str__(self) -> str:
         images = f"{self.n:,} test images of the {counted(len(self.classes.both))} that both know"
         return (
             f"{self.challenger_correct:,} right against the champion's {self.champion_correct:,} of "
-            f"{images if self.classes else f'{self.n:,}'} "
-            f"({points:+.2f} points: {self.gained} gained, {self.lost} lost; McNemar's p {self.p:.3g})"
+            f"{images if self.classes else f'{self.n:,}'} ({self.difference})"
         )
 
     @property

@@ -77,6 +77,7 @@ SETTINGS = (
     ),
 )
 JSON = Option("--json", action="store_true", help="print JSON, for programs")
+MODEL = Option("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
 
 
 def stage_option(*names: str, **details: Any) -> Option:

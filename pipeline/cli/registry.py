@@ -10,7 +10,7 @@ from components.public_text import public
 from components.settings.fields import shown
 from components.settings.sections import registered_name
 from components.system.streams import answer
-from pipeline.cli.options import JSON, Option, command, home
+from pipeline.cli.options import JSON, MODEL, Option, command, home
 from pipeline.cli.output import accuracy, print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from components.registry.model_version import ModelVersion
 
 NOTHING = "nothing is registered yet; 'make pipeline' registers its model"
-MODEL = Option("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
 
 
 def _reason(default: str = "") -> Option:
@@ -33,7 +32,7 @@ def _reason(default: str = "") -> Option:
 def models(options: Namespace) -> int:
     from components.registry.client import Registry
 
-    _check_name(options.name)
+    check_name(options.name)
     registry = Registry(home().tracking_uri)
     names = [options.name] if options.name else registry.names()
     versions = [version for name in names for version in registry.versions(name)]
@@ -107,10 +106,10 @@ def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[st
     """Move the alias by *move* under the registry's lock and print the result."""
     from components.registry.client import Registry
 
-    _check_name(name)
+    check_name(name)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
-    name = name or _only(registry.names())
+    name = name or only(registry.names())
     with workspace.lock(f"registry-{name}"), registry.snapshot():
         facts = move(registry, name, workspace.promotions)
     before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
@@ -133,7 +132,7 @@ def print_class_change(before: "ModelVersion | None", after: "ModelVersion | Non
         answer(f"it does not know {quoted(change.removed)}, which the champion before did")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise ConfigError where no registered model can have this *name*."""
     try:
         registered_name(name)
@@ -141,7 +140,7 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"the model's name is {shown(name)}; {error}") from None
 
 
-def _only(names: list[str]) -> str:
+def only(names: list[str]) -> str:
     """The one registered model; raises ConfigError where there are none or several."""
     if not names:
         raise ConfigError(NOTHING)

@@ -1,0 +1,72 @@
+"""What the artifacts of a model say of it, as far as the store still has them."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from components.artifact_files import Metrics, NormalizedData, TrainSummary
+from components.errors import ArtifactCorrupt, StorageFailed
+from pipeline.graph import STAGES
+from pipeline.store.artifact import Artifact
+from pipeline.store.local import Store
+
+
+class Figures(NamedTuple):
+    """Accuracy on the test images, its 95 % interval, and the number of images that were trained on."""
+
+    accuracy: float | None = None
+    wilson_low: float | None = None
+    wilson_high: float | None = None
+    training_images: int | None = None
+
+
+UNKNOWN = Figures()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The artifacts of a model by stage; those that are gone or damaged are left out."""
+
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> Metrics | None:
+        metrics: Metrics | None = self._read("evaluate", "metrics.json")
+        return metrics
+
+    @property
+    def data(self) -> NormalizedData | None:
+        data: NormalizedData | None = self._read("normalize", "data.json")
+        return data
+
+    @property
+    def summary(self) -> TrainSummary | None:
+        summary: TrainSummary | None = self._read("train", "summary.json")
+        return summary
+
+    def _read(self, stage: str, name: str) -> Any:
+        return json.loads((self.artifacts[stage].path / name).read_bytes()) if stage in self.artifacts else None
+
+    def figures(self, accuracy: float | None) -> Figures:
+        """The figures of the model; *accuracy* is what its registry or its run says, where its evaluation is gone."""
+        images = self.data["images"]["train"] if self.data else None
+        if metrics := self.metrics:
+            return Figures(metrics["accuracy"], metrics["wilson_low"], metrics["wilson_high"], images)
+        return Figures(accuracy, training_images=images)
+
+
+def of_keys(store: Store, keys: Mapping[str, str]) -> Measured:
+    """What the artifacts with these *keys*, by stage, say."""
+    found: dict[str, Artifact] = {}
+    for stage, key in keys.items():
+        with suppress(ArtifactCorrupt, StorageFailed):
+            if artifact := store.get(stage, key):
+                found[stage] = artifact
+    return Measured(found)
+
+
+def of_tags(store: Store, tags: Mapping[str, str]) -> Measured:
+    """The same for the *tags* of a registered version."""
+    return of_keys(store, {stage: tags[f"{stage}.key"] for stage in STAGES if f"{stage}.key" in tags})

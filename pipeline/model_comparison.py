@@ -1,0 +1,96 @@
+"""Two registered versions side by side: their figures, what they were made of, and the test images that differ."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from components.data.problems import ImageAt, ImageFiles
+from components.errors import ConfigError
+from components.promote.comparison import Comparison, compare
+from components.promote.predictions import of_evaluation
+from components.registry.client import CHAMPION, Registry
+from components.registry.model_version import ModelVersion
+from pipeline import measured
+from pipeline.home import Home
+from pipeline.measured import Measured
+from pipeline.store.recipe import differences
+from pipeline.tracking import TEST_DIGEST_TAG
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two versions, with what the store still has of it."""
+
+    version: ModelVersion
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The two on the same test images: the counts, and the images that one of them alone classifies correctly."""
+
+    comparison: Comparison
+    gained: list[ImageAt] = field(default_factory=list)
+    lost: list[ImageAt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """*after* compared with *before*; *paired* is None where they were not evaluated on the same test images."""
+
+    before: Side
+    after: Side
+    changes: list[str]
+    paired: Paired | None
+
+
+def find(registry: Registry, name: str, version: str) -> ModelVersion:
+    """The *version* of the model *name*, by its number or its alias; raises ConfigError where it has none."""
+    found = registry.version(name, version) if version.isdigit() else registry.alias(name, version.removeprefix("@"))
+    if found is None:
+        known = ", ".join(each.version for each in registry.versions(name)[-10:])
+        raise ConfigError(f"{name} has no version {version}; expected an alias such as {CHAMPION}, or one of {known}")
+    return found
+
+
+def of_versions(home: Home, before: ModelVersion, after: ModelVersion) -> ModelComparison:
+    old, new = (Side(version, measured.of_tags(home.store, version.tags)) for version in (before, after))
+    paired = _paired(old, new) if _have_same_test_images(old, new) else None
+    return ModelComparison(old, new, list(_changes(old, new)), paired)
+
+
+def _changes(before: Side, after: Side) -> Iterator[str]:
+    """What differs in the images, settings, code and libraries that the two were made with, as sentences."""
+    old, new = before.measured.artifacts, after.measured.artifacts
+    followed = {f"input {stage} changed" for stage in new}  # why is said where that stage comes
+    for stage in new:
+        if stage in old and old[stage].key != new[stage].key:
+            yield from (s for s in differences(old[stage].recipe, new[stage].recipe) if s not in followed)
+
+
+def _have_same_test_images(before: Side, after: Side) -> bool:
+    complete = all(side.measured.artifacts.keys() >= {"normalize", "evaluate"} for side in (before, after))
+    digests = {side.version.tags.get(TEST_DIGEST_TAG) for side in (before, after)}
+    return complete and len(digests) == 1 and None not in digests
+
+
+def _paired(before: Side, after: Side) -> Paired:
+    import numpy as np
+
+    from components.data.splits import Split
+
+    artifacts = after.measured.artifacts
+    labels = Split(artifacts["normalize"].path / "test").labels
+    old, new = (of_evaluation(side.measured.artifacts["evaluate"].path) for side in (before, after))
+    right_before, right_after = (predictions.numbered_as(new.classes) == labels for predictions in (old, new))
+    of_both = np.isin(labels, [number for number, name in enumerate(new.classes) if name in old.classes])
+    files = ImageFiles.of(artifacts["ingest"].path) if "ingest" in artifacts else ImageFiles({})
+
+    def images(which: "NDArray[np.bool_]") -> list[ImageAt]:
+        return [files.at("test", index) for index in np.flatnonzero(of_both & which).tolist()]
+
+    return Paired(compare(new, old, labels), images(right_after & ~right_before), images(right_before & ~right_after))

@@ -1,0 +1,101 @@
+"""The history of the registered models, and two of them side by side, after a promotion, a rollback and a refusal."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import QUICK, command
+
+SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
+OTHER = ["--set", "train.seed=1", "--set", "gate.max_regression=1"]  # is promoted, whatever it reaches
+
+
+@pytest.fixture(scope="module")
+def retrained(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a second version was promoted, then rolled back, then a run refused. Not to be changed."""
+    home = tmp_path_factory.mktemp("retrained") / "home"
+    shutil.copytree(finished, home)
+    promoted = command(home, "run", "--source", "digits", *SETTINGS, *OTHER)
+    assert promoted.returncode == 0, promoted.stderr
+    assert command(home, "rollback", "--reason", "fives look like sixes").returncode == 0
+    refused = command(home, "run", "--source", "digits", *SETTINGS, "--set", "gate.min_accuracy=0.9999")
+    assert refused.returncode == 4, refused.stderr
+    return home
+
+
+def answer(home: Path, *arguments: str) -> Any:
+    done = command(home, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_history_has_promotions_rollbacks_and_refusals_the_newest_first(retrained: Path) -> None:
+    """Each with its version, accuracy and interval, the number of training images, and why."""
+    events = answer(retrained, "history")
+    assert [(event["kind"], event["version"]) for event in events] == [
+        ("refused", ""),
+        ("rolled back", "1"),
+        ("promoted", "2"),
+        ("promoted", "1"),
+    ]
+    refusal, rollback, second, first = events
+    assert "gate.min_accuracy" in refusal["reason"]
+    assert (rollback["reason"], rollback["before"]) == ("fives look like sixes", "2")
+    assert first["run"] != second["run"]
+    for event in events:
+        assert event["wilson_low"] < event["accuracy"] < event["wilson_high"]
+        assert event["training_images"] == first["training_images"] > 1_000
+
+
+def test_the_history_of_one_model_leaves_out_the_others(retrained: Path) -> None:
+    """As a table; a model that nothing is known of is an error."""
+    table = command(retrained, "history", "digits-classifier").stdout
+    assert "fives look like sixes" in table
+    done = command(retrained, "history", "cats-classifier")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+
+
+def test_two_versions_are_compared_image_by_image(retrained: Path) -> None:
+    """Figures of both, what they were made with, and the test images that only one of them gets right."""
+    found = answer(retrained, "compare", "1", "2")
+    paired, before, after = found["paired"], found["before"], found["after"]
+    assert (before["version"], after["version"]) == ("1", "2")
+    assert before["correct"] + paired["gained"] - paired["lost"] == after["correct"]
+    assert (len(paired["gained_images"]), len(paired["lost_images"])) == (paired["gained"], paired["lost"])
+    assert found["changes"] == ["train.seed 0 -> 1"]
+    back = answer(retrained, "compare", "2", "champion")["paired"]
+    assert (back["gained_images"], back["lost_images"]) == (paired["lost_images"], paired["gained_images"])
+
+
+def test_the_comparison_is_a_table_for_people(retrained: Path) -> None:
+    """A column for each version; then the difference, and the images by name."""
+    text = command(retrained, "compare", "1", "2").stdout
+    for part in ("version 1 @champion", "version 2", "accuracy", "training images", "gained", "train.seed 0 -> 1"):
+        assert part in text
+
+
+def test_versions_that_do_not_share_their_test_images_are_compared_by_their_figures(
+    retrained: Path, tmp_path: Path
+) -> None:
+    """Here because the evaluation of one is gone."""
+    home = tmp_path / "home"
+    shutil.copytree(retrained, home)
+    for folder in (home / "artifacts" / "evaluate").iterdir():
+        shutil.rmtree(folder)
+    found = answer(home, "compare", "1", "2")
+    assert found["paired"] is None
+    assert 0.5 < found["before"]["accuracy"] < 1  # of the registry
+    assert found["before"]["wilson_low"] is None
+    assert "not evaluated on the same test images" in command(home, "compare", "1", "2").stdout
+
+
+def test_a_version_that_is_not_there_is_an_error(retrained: Path) -> None:
+    """With the versions and aliases that there are."""
+    done = command(retrained, "compare", "1", "7")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "digits-classifier has no version 7" in done.stderr
+    assert "1, 2" in done.stderr
