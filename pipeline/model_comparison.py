@@ -12,7 +12,7 @@ from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
 from pipeline import measured
 from pipeline.home import Home
-from pipeline.measured import Measured
+from pipeline.measured import Figures, Measured
 from pipeline.store.recipe import differences
 from pipeline.tracking import TEST_DIGEST_TAG
 
@@ -27,6 +27,16 @@ class Side:
 
     version: ModelVersion
     measured: Measured
+
+    @property
+    def figures(self) -> Figures:
+        return self.measured.figures(self.version.accuracy)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Every number in metrics.json and summary.json, by its name there."""
+        known: dict[str, object] = {**(self.measured.metrics or {}), **(self.measured.summary or {})}
+        return {name: value for name, value in known.items() if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True)

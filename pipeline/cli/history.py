@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 NOTHING = "no model was promoted or refused yet; 'make pipeline' trains the first"
 SHOWN = 5  # images that are named of each kind
-# what differs between two models, from metrics.json and summary.json: name for people, name there, decimals
+# what the table of a comparison shows, beside accuracy and training images: its title, its name, its format
 NUMBERS = (
-    ("macro F1", "macro_f1", 4),
-    ("log loss", "loss", 4),
-    ("calibration error", "expected_calibration_error", 4),
-    ("error on corrupted images", "corruption_error", 4),
+    ("macro F1", "macro_f1", ".4f"),
+    ("log loss", "loss", ".4f"),
+    ("calibration error", "expected_calibration_error", ".4f"),
+    ("error on corrupted images", "corruption_error", ".4f"),
+    ("parameters", "parameters", ",d"),
+    ("test images", "n", ",d"),
 )
+TAGS = (("source", "source"), ("git commit", "git_commit"), ("run", "pipeline.run"))
 
 
 @command(
@@ -55,8 +58,7 @@ def history(options: Namespace) -> int:
 
 
 def _event_json(event: "Event") -> dict[str, object]:
-    document = asdict(event)
-    return document | document.pop("figures")._asdict()
+    return {**asdict(event), "figures": event.figures._asdict()}
 
 
 def _event_row(event: "Event") -> tuple[str, ...]:
@@ -108,18 +110,13 @@ def _title(side: "Side") -> str:
 
 def _rows(*sides: "Side") -> Iterator[Sequence[str]]:
     """A line for each figure that one of *sides* has."""
-    rows = [("accuracy", *(_accuracy(side.measured.figures(side.version.accuracy)) for side in sides))]
-    everything = [{**(side.measured.metrics or {}), **(side.measured.summary or {})} for side in sides]
-    for title, name, digits in NUMBERS:
-        rows.append((title, *(f"{known[name]:.{digits}f}" if name in known else "" for known in everything)))
-    for title, name in (("parameters", "parameters"), ("test images", "n")):
-        rows.append((title, *(thousands(known[name]) if name in known else "" for known in everything)))
-    images = [side.measured.data["images"]["train"] if side.measured.data else None for side in sides]
+    rows = [("accuracy", *(_accuracy(side.figures) for side in sides))]
+    for title, name, shown in NUMBERS:
+        rows.append((title, *(format(side.numbers[name], shown) if name in side.numbers else "" for side in sides)))
+    images = [side.figures.training_images for side in sides]
     rows.append(("training images", *("" if count is None else thousands(count) for count in images)))
-    for tag in ("source", "git_commit", "pipeline.run"):
-        rows.append(
-            (tag.replace("pipeline.", "").replace("_", " "), *(side.version.tags.get(tag, "") for side in sides))
-        )
+    for title, tag in TAGS:
+        rows.append((title, *(side.version.tags.get(tag, "") for side in sides)))
     yield from (row for row in rows if any(row[1:]))
 
 
@@ -145,11 +142,9 @@ def _named(images: "Sequence[ImageAt]") -> str:
 
 def _comparison_json(found: "ModelComparison") -> dict[str, object]:
     def side(of: "Side") -> dict[str, object]:
-        version, figures = of.version, of.measured.figures(of.version.accuracy)
-        known = {**(of.measured.metrics or {}), **(of.measured.summary or {})}
-        numbers = {name: value for name, value in known.items() if isinstance(value, int | float)}
+        version = of.version
         identity = {"name": version.name, "version": version.version, "aliases": list(version.aliases)}
-        return {**identity, **numbers, **figures._asdict()}
+        return {**identity, **of.numbers, **of.figures._asdict()}
 
     paired = None
     if found.paired:
