@@ -20,6 +20,7 @@
 Any other exception is a bug and keeps its traceback.
 """
 
+from components.advice import Action, actions
 from components.public_text import public
 
 
@@ -33,6 +34,11 @@ class Failure(Exception):
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*map(public, arguments))
+
+    @property
+    def advice(self) -> tuple[Action, ...]:
+        """What can be done about it, as data."""
+        return tuple(actions(str(self)))
 
 
 class PipelineError(Failure):

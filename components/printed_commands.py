@@ -18,6 +18,7 @@ PREFIX = "python -m pipeline"
 COMMAND = re.compile(rf"{PREFIX}(?P<takes_settings> (?:run|stage [a-z]+|explain)\b(?! --source))?")
 
 _given: list[str] = []
+_state = {"as stored": False}
 
 
 def repeat(arguments: Iterable[str]) -> None:
@@ -25,9 +26,14 @@ def repeat(arguments: Iterable[str]) -> None:
     _given[:] = arguments
 
 
+def as_stored(stored: bool) -> None:
+    """Print commands as they are stored, for a program that puts them into words of its own (components/advice.py)."""
+    _state["as stored"] = stored
+
+
 def runnable(text: str) -> str:
     """*text* with commands that do what is meant: `python` alone may be one without the pipeline's libraries."""
-    return COMMAND.sub(_complete, text) if PREFIX in text else text
+    return COMMAND.sub(_complete, text) if PREFIX in text and not _state["as stored"] else text
 
 
 def with_interpreter(command: str) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol, TextIO, cast
 
@@ -17,6 +17,21 @@ class Advance(Protocol):
 
 
 def say(text: str) -> None:
+    """Tell the user: on standard error, or wherever `said_to` directs it."""
+    _outlets[-1](text)
+
+
+@contextmanager
+def said_to(outlet: Callable[[str], None]) -> Iterator[None]:
+    """Give what is said in the block to *outlet*, as it is stored: commands begin with "python"."""
+    _outlets.append(outlet)
+    try:
+        yield
+    finally:
+        _outlets.remove(outlet)
+
+
+def _print(text: str) -> None:
     """Print one line to standard error, apart from a `--json` answer on standard output.
 
     Where nobody can read it, on a full disk or after `| head` has ended, the work goes on without it.
@@ -24,6 +39,9 @@ def say(text: str) -> None:
     if sys.stderr:  # None where a program without a console has none; print would take standard output
         with suppress(OSError):
             print(public(runnable(text)), file=sys.stderr, flush=True)
+
+
+_outlets: list[Callable[[str], None]] = [_print]
 
 
 class Terminal:

@@ -41,6 +41,7 @@ VARIABLES = (
     "PIPELINE_WORKSPACE",  # set by Azure Pipelines
 )
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
+SECTIONS_OF_BOUNDS = ("validate", "gate", "promote")
 SCHEDULES = ("schedule.cron", "schedule.watch")
 PROFILES = Path(__file__).parent / "profiles"
 SERVICE_LINK = re.compile(
@@ -192,6 +193,11 @@ def _never(name: str, value: object) -> str | None:
         except ValueError as error:
             return f"{name} is {value!r}; {error}"
     return None
+
+
+def is_bound(name: str) -> bool:
+    """Whether a check applies the setting *name* to what is measured already: it may change within a run."""
+    return name.partition(".")[0] in SECTIONS_OF_BOUNDS and not SETTINGS[name].metadata["in_key"]
 
 
 def unknown(name: str) -> str:

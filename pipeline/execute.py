@@ -42,16 +42,18 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     return runner
 
 
-def run_stage(params: Params, home: Home, stage: str, run: str = "") -> dict[str, Any]:
+def run_stage(params: Params, home: Home, stage: str, run: str = "", *, force: bool = False) -> dict[str, Any]:
     """Run *stage* as a part of the run *run*, whose stages may each have a process of their own.
 
-    Returns its outcome (Done), its headline and metrics, and the state of the run; raises as `run` does.
+    Returns its outcome (Done), its headline and metrics, its settings, and the state of the run; raises as `run` does.
     """
     home.prepare()
     with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
-        done = runner.run_stage(stage)
+        runner.tracking.drift_must_be_judged = bool(run) and stage == "validate"  # a scheduler will try it again
+        done = runner.run_stage(stage, force=force)
         _announce(done, runner)
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
+    facts["settings"] = flat(params)
     facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
     of_run = ("run", "source", "accuracy", "model", "promotion", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}

@@ -51,10 +51,14 @@ class Model(TypedDict, total=False):
 
 
 class Promotion(TypedDict, total=False):
-    """What became of the champion: promoted, unchanged, undecided or left to a user, and why."""
+    """What became of the champion: promoted, unchanged, undecided or left to a user, and why.
+
+    *champion_accuracy* is that of the champion until then, on the same test images.
+    """
 
     outcome: str
     reason: str
+    champion_accuracy: float
 
 
 @dataclass

@@ -29,7 +29,7 @@ from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
 from pipeline.home import Home
 from pipeline.initial_weights import InitialWeights
 from pipeline.registered_files import heal
-from pipeline.run_record import Done, RunRecord, now
+from pipeline.run_record import Done, Promotion, RunRecord, now
 from pipeline.store.artifact import Artifact, Made
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import Recipe, key, recipe_of
@@ -324,7 +324,7 @@ class Runner:
             facts = STAGES[stage].run(self._context(stage))
             self.record.model = self.tracking.model(facts["name"], facts["version"])
             if "outcome" in facts:
-                self.record.promotion = {"outcome": facts["outcome"], "reason": facts.get("reason", "")}
+                self.record.promotion = _promotion(facts)
         self.facts[stage] = facts
         path = f"models:/{facts['name']}/{facts['version']}"
         return Done(stage, key(recipe), self.digest(stage), path, bool(facts["made"]), 0.0)
@@ -373,6 +373,13 @@ class Runner:
 
 def _done(artifact: Artifact, *, made: bool) -> Done:
     return Done(artifact.stage, artifact.key, artifact.digest, str(artifact.path), made, 0.0)
+
+
+def _promotion(facts: Facts) -> Promotion:
+    promotion: Promotion = {"outcome": facts["outcome"], "reason": facts.get("reason", "")}
+    if compared := facts.get("comparison"):
+        promotion["champion_accuracy"] = compared["champion_correct"] / compared["n"]
+    return promotion
 
 
 def _folder(path: Path) -> Path:

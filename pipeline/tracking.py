@@ -37,6 +37,7 @@ class Tracking:
 
     def __init__(self, params: Params, home: Home, record: RunRecord, artifact: Callable[[str], Artifact]) -> None:
         self.params, self.home, self.record, self.artifact = params, home, record, artifact
+        self.drift_must_be_judged = False
 
     @cached_property
     def registry(self) -> Registry:
@@ -67,13 +68,24 @@ class Tracking:
         }
 
     def champion_statistics(self) -> Statistics | None:
-        """statistics.json of the images that the champion was trained on; None where they are unknown."""
+        """statistics.json of the images that the champion was trained on; None where they are unknown.
+
+        Raises RegistryUnreachable where there is a champion, and drift from its images must be judged.
+        """
         try:
             artifact = self._of_champion("validate")
         except RegistryUnreachable as error:
+            if self.drift_must_be_judged and self._has_had_champion():
+                raise RegistryUnreachable(f"drift against the champion's data cannot be judged: {error}") from error
             say(f"  warning: drift against the champion's data is not checked: {str(error).partition(';')[0]}")
             return None
         return json.loads((artifact.path / "statistics.json").read_bytes()) if artifact else None
+
+    def _has_had_champion(self) -> bool:
+        """Whether this workspace has seen one, which needs no registry."""
+        from components.registry import promotion_log
+
+        return bool(promotion_log.read(self.home.promotions, self.params.register.name))
 
     def judged_models(self) -> int:
         """How many models the test images have judged: those registered, and that of this run."""

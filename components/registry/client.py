@@ -278,7 +278,7 @@ def _failure(error: Exception, uri: str, seconds: float) -> Failure | None:
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         )
     if _unreachable(error):
-        what = f"MLflow at {uri} did not answer within {seconds:.0f} s"
+        what = f"MLflow at {uri} did not answer{f' within {seconds:.0f} s' if seconds >= 1 else ''}"
         what = f"MLflow's database {file} cannot be used" if file else what
         return RegistryUnreachable(f"{what} ({reason}); {_remedy(file, reason)}")
     if type(error).__module__.startswith("mlflow."):

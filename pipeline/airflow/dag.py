@@ -27,7 +27,7 @@ FAILURES = {
     "or exceeds its size or latency budget (gate.max_bytes, gate.max_latency_ms, gate.max_latency_ratio).",
     "promote": "Fails at once if the model is worse than the champion on the same test images "
     "(gate.max_regression). Succeeds, and leaves the champion, if these cannot tell. To promote manually: "
-    "python -m pipeline promote VERSION --force --reason TEXT.",
+    "the pipeline's command `promote` (docs/registry.md).",
 }
 
 Arguments = dict[str, Any]  # of an operator

@@ -30,10 +30,11 @@ class Child:
         self.python = python
         self._process: subprocess.Popen[str] | None = None
 
-    def stage(self, name: str, settings: Sequence[str], run: str) -> Message:
+    def stage(self, name: str, settings: Sequence[str], run: str, *, force: bool = False) -> Message:
         """Run the stage *name*, its log in ours; returns the answer of `stage --json`, raises the child's Failure."""
         chosen = [part for setting in settings for part in ("--set", setting)]
-        command = [self.python, "-m", "pipeline", "stage", name, "--json", "--run", run, *chosen]
+        options = ["--json", "--run", run, *["--force"] * force, *chosen]
+        command = [self.python, "-m", "pipeline", "stage", name, *options]
         with tempfile.TemporaryFile("w+") as output:
             status = self._run(command, output)
             output.seek(0)

@@ -10,13 +10,17 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from components.ingest import select
 from components.public_text import public
-from components.settings.sections import Schedule
+from components.settings.sections import MODELS, Schedule
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
+from pipeline.graph import STAGES
 
 FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
 NOT_OF_A_RUN = ("schedule",)
+FORCE = "force"  # the field that is no setting
+CUSTOM = r"[^\W\d][\w.]*:[^\W\d]\w*"  # a network of the user's own, package.module:function
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 Values = Mapping[str, Any]  # of settings, by name
@@ -40,7 +44,7 @@ def schedule(values: Values) -> Schedule:
 def form(values: Values) -> dict[str, Param]:
     """One field per setting, the most used ones first; an empty field stands for the setting's value in *values*."""
     names = [name for name in config.SETTINGS if name.partition(".")[0] not in NOT_OF_A_RUN and name not in FIRST]
-    return {name: _field(name, config.SETTINGS[name], values[name]) for name in (*FIRST, *names)}
+    return {name: _field(name, config.SETTINGS[name], values[name]) for name in (*FIRST, *names)} | {FORCE: _force()}
 
 
 def _field(name: str, spec: "Field[Any]", value: object) -> Param:
@@ -48,6 +52,7 @@ def _field(name: str, spec: "Field[Any]", value: object) -> Param:
     schema = {key: limit for key, limit in limits.items() if limit is not None}
     if choices := (True, False) if isinstance(spec.default, bool) else spec.metadata["choices"]:
         schema |= {"enum": [*choices, None], "values_display": {"null": "(empty)"}}
+    schema |= _suggestions(name)
     return Param(
         None,
         type=["null", TYPES[type(spec.default)]],
@@ -55,6 +60,28 @@ def _field(name: str, spec: "Field[Any]", value: object) -> Param:
         description=public(f"{spec.metadata['help']} {_hint(name, spec, value)}".rstrip()),
         section=None if name in FIRST else name.partition(".")[0],
         **schema,
+    )
+
+
+def _suggestions(name: str) -> dict[str, object]:
+    """The names that the setting *name* may have, where there are more than these."""
+    if name == "ingest.source":
+        return {"examples": [config.AUTO, *select.names()]}
+    if name == "train.model":
+        return {"examples": list(MODELS), "pattern": f"^({'|'.join(MODELS)}|{CUSTOM})$"}
+    return {}
+
+
+def _force() -> Param:
+    stages = [name for name, stage in STAGES.items() if not stage.effect]
+    return Param(
+        None,
+        type=["null", "string"],
+        title=FORCE,
+        description="the stage that runs again although its result exists (empty: none)",
+        section="stages",
+        enum=[*stages, None],
+        values_display={"null": "(empty)"},
     )
 
 
@@ -69,4 +96,4 @@ def _hint(name: str, spec: "Field[Any]", value: object) -> str:
 
 def overrides(form_values: Values) -> list[str]:
     """The fields that a user filled in, as `--set` takes them."""
-    return [f"{name}={value}" for name, value in form_values.items() if value is not None]
+    return [f"{name}={value}" for name, value in form_values.items() if value is not None and name != FORCE]

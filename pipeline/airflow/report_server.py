@@ -17,5 +17,5 @@ def report(run: str, user: Annotated[object, Depends(get_user)]) -> FileResponse
     """The report of *run*; no other file can be reached."""
     file = Home.from_environment().runs / run / "report.html"
     if not re.fullmatch(r"\w[\w.-]*", run) or not file.is_file():
-        raise HTTPException(404, f"no run called {run} has a report; python -m pipeline runs lists them")
+        raise HTTPException(404, f"no run called {run} has a report")
     return FileResponse(file, media_type="text/html")

@@ -1,28 +1,26 @@
 """A stage of the pipeline as an Airflow task."""
 
 import contextlib
-import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.log import mask_secret
 
 from components.errors import Failure, PipelineError, Unavailable
-from components.ingest import select
 from components.public_text import passwords, public
+from pipeline.airflow import pinned_settings, task_log
 from pipeline.airflow.external_python import Child
-from pipeline.airflow.links import LINKS
-from pipeline.airflow.params_form import overrides, read_settings, schedule
-from pipeline.airflow.run_names import run_name
-from pipeline.graph import ancestors
+from pipeline.airflow.links import LINKS, report_url
+from pipeline.airflow.params_form import FORCE, overrides, read_settings, schedule
+from pipeline.airflow.run_names import record_of, run_name
+from pipeline.airflow.task_log import Refused, TryAgain
+from pipeline.airflow.wording import refusal
 from pipeline.home import Home
 from pipeline.run_record import Model, Promotion
 
-log = logging.getLogger(__name__)
 ENDED = "the task was ended from outside; its next try resumes after the last finished epoch"
 
 
@@ -63,21 +61,24 @@ class StageTask(BaseOperator):
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
         for password in passwords(os.environ.values()):
             mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
-        with failures(), _time_limit(self):
-            result = self.perform([*overrides(context["params"]), *_settled(context, self.stage)], run)
+        with task_log.of_pipeline(), failures(context), _time_limit(self):
+            chosen = overrides(context["params"])
+            settings = [*chosen, *pinned_settings.of_run(context, self.stage)]
+            result = self.perform(settings, run, force=context["params"].get(FORCE) == self.stage)
+            if self.stage == "ingest":
+                pinned_settings.pin(context, result["settings"], chosen)
         return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))
 
-    def perform(self, settings: Sequence[str], run: str) -> Mapping[str, object]:
-        """Run the stage; its output goes to the task's log. Raises Failure, or whatever a bug raises."""
-        with contextlib.redirect_stderr(sys.stdout):  # Airflow shows standard error as errors
-            if python := schedule(read_settings()[0]).python:
-                self._child = Child(python)
-                return self._child.stage(self.stage, settings, run)
-            self._in_this_process = True
-            try:
-                return _run_here(self.stage, settings, run)
-            finally:
-                self._in_this_process = False
+    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> Mapping[str, Any]:
+        """Run the stage, with *force* even where its result exists. Raises Failure, or whatever a bug raises."""
+        if python := schedule(read_settings()[0]).python:
+            self._child = Child(python)
+            return self._child.stage(self.stage, settings, run, force=force)
+        self._in_this_process = True
+        try:
+            return _run_here(self.stage, settings, run, force)
+        finally:
+            self._in_this_process = False
 
     def on_kill(self) -> None:
         """End the stage; Airflow calls this in the task's main thread, from its handler of SIGTERM."""
@@ -88,19 +89,21 @@ class StageTask(BaseOperator):
 
 
 @contextlib.contextmanager
-def failures() -> Iterator[None]:
-    """Translate a Failure into the exception by which Airflow fails at once or retries. A bug keeps its name.
-
-    The message gets a line of its own in the log: Airflow's own is followed by a traceback.
-    """
+def failures(context: Context) -> Iterator[None]:
+    """Translate a Failure into the exception by which Airflow fails at once or retries. A bug keeps its name."""
     try:
         yield
     except Failure as error:
-        log.error("%s", error)
-        kind = AirflowFailException if isinstance(error, PipelineError) else AirflowException
-        raise kind(str(error)) from None
+        kind = Refused if isinstance(error, PipelineError) else TryAgain
+        raise kind(refusal(str(error), context["params"], _report(context))) from None
     except KeyboardInterrupt:
-        raise AirflowException(ENDED) from None
+        raise TryAgain(ENDED) from None
+
+
+def _report(context: Context) -> str:
+    """The URL of the run's report, "" where it has none."""
+    record = record_of(context["ti"])
+    return report_url(record) if record else ""
 
 
 @contextlib.contextmanager
@@ -118,22 +121,7 @@ def _time_limit(task: StageTask) -> Iterator[None]:
         ) from None
 
 
-def _run_here(stage: str, settings: Sequence[str], run: str) -> Mapping[str, object]:
+def _run_here(stage: str, settings: Sequence[str], run: str, force: bool) -> Mapping[str, Any]:
     from pipeline import execute, run_settings
 
-    return execute.run_stage(run_settings.load(settings), Home.from_environment(), stage, run)
-
-
-def _settled(context: Context, stage: str) -> list[str]:
-    """What earlier tasks of the run settled: "auto" must mean one thing for a whole run, also on several machines.
-
-    The first task settles the source, a name; a folder is left to the settings, where it stands in all its bytes. The
-    task train settles its threads and its precision, by the machine that trains.
-    """
-    pull, before = context["ti"].xcom_pull, ancestors(stage)
-    ingested = pull(task_ids="ingest") if "ingest" in before else None
-    trained = pull(task_ids="train") if "train" in before else None
-    settled = dict(trained.get("settled", {})) if trained else {}
-    if ingested and select.is_name(ingested["source"]):
-        settled["ingest.source"] = ingested["source"]
-    return [f"{name}={value}" for name, value in settled.items()]
+    return execute.run_stage(run_settings.load(settings), Home.from_environment(), stage, run, force=force)

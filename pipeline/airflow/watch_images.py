@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from components.ingest import select
 from components.settings.sections import Params
 from components.system.files import write_atomically
+from pipeline.airflow import task_log
 from pipeline.airflow.assets import IMAGES
 from pipeline.airflow.task import StageResult, StageTask, failures
 from pipeline.home import Home
@@ -30,7 +31,7 @@ class Watch(StageTask):
         from pipeline import run_settings
 
         last = _last_digest(context)
-        with failures():
+        with task_log.of_pipeline(), failures(context):
             params = run_settings.load()
             home = Home.from_environment()
             home.prepare()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, Failure
-from components.printed_commands import repeat
+from components.printed_commands import as_stored, repeat
 from components.progress import say
 from components.system import signals, streams
 from pipeline.cli import cleaning, history, maintenance, registry, run, runs, training
@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     signals.raise_on_signals()
     repeat(())
+    as_stored(False)
     try:
         return _perform(_options(arguments))
     except ConfigError as error:

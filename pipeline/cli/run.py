@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, Failure
+from components.printed_commands import as_stored
 from components.progress import say
 from components.system import gpu
 from components.system.streams import AnswerLost, answer
@@ -75,6 +76,7 @@ def _refuse_idle_force(force: Sequence[str], until: str) -> None:
     JSON,
     stage_option("stage", help=", ".join(STAGES)),
     Option("--run", default="", metavar="ID", help="the run that this stage is part of"),
+    Option("--force", action="store_true", help="run it even where its result exists"),
 )
 def stage(options: Namespace) -> int:
     from components.system.processes import failure_message
@@ -82,9 +84,12 @@ def stage(options: Namespace) -> int:
     from pipeline.run_record import check_name
     from pipeline.runner import PublishedElsewhere
 
+    as_stored(options.json)
     check_name(options.run)
+    if options.force:
+        _refuse_idle_force([options.stage], options.stage)
     try:
-        done = execute.run_stage(params(options), home(), options.stage, options.run)
+        done = execute.run_stage(params(options), home(), options.stage, options.run, force=options.force)
     except PublishedElsewhere as end:
         say(str(end))
         return 0

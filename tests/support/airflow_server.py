@@ -138,6 +138,16 @@ class Served:
         log = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
         return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in log["content"])
 
+    def levels(self, run: str, task: str, number: int = 1) -> dict[str, str]:
+        """The level of each line of the task's log, by the line."""
+        log = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
+        return {str(line["event"]): str(line.get("level")) for line in log["content"]}
+
+    def shown(self, run: str, dag: str = "retrain") -> Json:
+        """What the page of the run shows: its conf, its note, its state."""
+        shown: Json = self.api.get(f"dags/{dag}/dagRuns/{run}")
+        return shown
+
     def idle(self) -> bool:
         """Whether the run that the first images started has ended, and no other run is active."""
         images = self.runs("retrain_on_new_data")
@@ -171,6 +181,17 @@ class Served:
         """Add a line to the last section of the settings file, [schedule], for the tasks that start meanwhile."""
         before = self.settings.read_text()
         self._replace_settings(f"{before}{line}\n")
+        try:
+            yield
+        finally:
+            self._replace_settings(before)
+
+    @contextmanager
+    def edited(self, old: str, new: str) -> Iterator[None]:
+        """Replace *old* in the settings file, for the tasks that start meanwhile."""
+        before = self.settings.read_text()
+        assert old in before
+        self._replace_settings(before.replace(old, new))
         try:
             yield
         finally:

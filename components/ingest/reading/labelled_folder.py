@@ -50,7 +50,7 @@ def find_table(listing: Listing, params: Ingest) -> Path | None:
     if table is None or not _are_classes(listing, folders):
         return table
     name = table.relative_to(root)
-    listing.notes.append(f"{name} is not read, as the folders are the classes; --set ingest.labels={name} reads it")
+    listing.notes.append(f"{name} is not read, as the folders are the classes; read it with --set ingest.labels={name}")
     return None
 
 

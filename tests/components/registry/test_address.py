@@ -76,7 +76,7 @@ def test_a_database_that_does_not_answer_is_reported_at_once() -> None:
         closed.bind(("127.0.0.1", 0))
         uri = f"postgresql+psycopg2://u:p@127.0.0.1:{closed.getsockname()[1]}/db"
         start = time.monotonic()
-        with pytest.raises(RegistryUnreachable, match=r"did not answer within .*refused"):
+        with pytest.raises(RegistryUnreachable, match=r"did not answer .*refused"):
             Registry(uri).versions("m")
     assert time.monotonic() - start < 30
 
@@ -85,5 +85,5 @@ def test_the_cause_is_told_where_mlflow_itself_asks() -> None:
     """Of the many layers of an error the first, with no password in it."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        with pytest.raises(RegistryUnreachable, match=r"\*\*\*@127.* did not answer within .*Connection refused"):
+        with pytest.raises(RegistryUnreachable, match=r"\*\*\*@127.* did not answer .*Connection refused"):
             Registry(f"http://u:secret@127.0.0.1:{closed.getsockname()[1]}").versions("m")

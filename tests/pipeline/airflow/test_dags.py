@@ -1,6 +1,7 @@
 """The DAG files as Airflow reads them: what they declare, and what reading them costs."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,12 +158,23 @@ def test_each_task_says_what_it_is_and_when_to_give_up(bag: Bag) -> None:
 def test_the_form_has_every_setting_of_a_run(bag: Bag) -> None:
     """Each field carries type, bounds, choices and help of its setting; an empty one is allowed."""
     dag = bag["dags"]["retrain"]
-    assert set(dag["params"]) == {name for name in SETTINGS if not name.startswith("schedule.")}
+    assert set(dag["params"]) == {name for name in SETTINGS if not name.startswith("schedule.")} | {"force"}
     epochs, model = dag["params"]["train.epochs"], dag["params"]["train.model"]
     assert (epochs["type"], epochs["minimum"], epochs["maximum"]) == (["null", "integer"], 0, 10_000)
     assert model["type"] == ["null", "string"]
     assert dag["params"]["train.optimizer"]["enum"] == ["adam", "adamw", "sgd", None]
-    assert all(SETTINGS[name].metadata["help"] in text for name, text in dag["described"].items())
+    assert all(SETTINGS[name].metadata["help"] in dag["described"][name] for name in dag["params"].keys() - {"force"})
+
+
+def test_the_form_suggests_what_there_is(bag: Bag) -> None:
+    """Sources and networks by name, of which a network that does not exist starts no run; stages to run again."""
+    params = bag["dags"]["retrain"]["params"]
+    assert {"auto", "mnist", "digits"} <= set(params["ingest.source"]["examples"])
+    assert {"cnn_bn", "dense"} <= set(params["train.model"]["examples"])
+    legal, wrong = ("dense", "my_package.models:network"), ("dence", "network:", "", "a:b c")
+    assert all(re.search(params["train.model"]["pattern"], name) for name in legal)
+    assert not any(re.search(params["train.model"]["pattern"], name) for name in wrong)
+    assert params["force"]["enum"] == ["ingest", "validate", "normalize", "train", "evaluate", "export", None]
 
 
 def test_schedule_comes_from_the_settings_file(bag: Bag, folder_bag: Bag) -> None:

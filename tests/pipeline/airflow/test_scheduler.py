@@ -77,7 +77,8 @@ def test_each_task_pushes_one_small_value_beside_its_links(served: Served, first
         done = served.result(first, stage)
         assert {"key", "digest", "made", "seconds", "metrics", "headline"} <= set(done)
         assert len(json.dumps(done)) < 2000
-        assert {key for key in served.pushed(first, stage) if not key.startswith("_link_")} == {"return_value"}
+        pinned = {"settings"} if stage == "ingest" else set()
+        assert {key for key in served.pushed(first, stage) if not key.startswith("_link_")} == {"return_value", *pinned}
     assert served.result(first, "evaluate")["metrics"]["accuracy"] > 0.9
 
 
@@ -92,6 +93,8 @@ def test_register_waits_for_mlflow(served: Served, first: str) -> None:
     """While MLflow is away `register` fails with what to do in its log; its next try succeeds."""
     log = served.log(first, "register")
     assert "MLflow" in log
+    assert "the next try then registers the model again" in log
+    assert "python -m" not in log
     assert "Traceback" not in log
     assert served.tasks(first)["export"]["try_number"] == 1
 
@@ -186,7 +189,15 @@ def test_a_model_below_the_gate_fails_at_once(served: Served, refused: str) -> N
     tasks = served.tasks(refused)
     assert (tasks["evaluate"]["state"], tasks["evaluate"]["try_number"]) == ("failed", 1)
     assert {tasks[stage]["state"] for stage in ("register", "export", "promote")} == {"upstream_failed"}
-    assert "points below the gate of 99.99 %" in served.log(refused, "evaluate")
+    log = served.log(refused, "evaluate")
+    assert "points below the gate of 99.99 %" in log
+    assert re.search(r"\*Trigger\* a run with train\.epochs=16\b.*; report: http://\S+/report\.html", log)
+    assert "keep this run's ingest.source=digits" in log
+    assert "exc_type" not in log
+    assert "python -m" not in log
+    assert "--set" not in log
+    assert set(served.levels(refused, "evaluate").values()) >= {"info", "error"}
+    assert "points below the gate of 99.99 %" in served.shown(refused)["note"]
     assert served.record(refused).state == "refused"
     assert len(versions(served)) == 1
     assert champions(served, NAME) == ["1"]
@@ -290,3 +301,49 @@ def test_a_refusal_by_a_child_is_a_refusal(served: Served, refused: str) -> None
     evaluate = served.tasks(refused)["evaluate"]
     assert (evaluate["state"], evaluate["try_number"]) == ("failed", 2)
     assert "points below the gate of 99.99 %" in served.log(refused, "evaluate", 2)
+    assert "*Trigger* a run with train.epochs=16" in served.log(refused, "evaluate", 2)
+
+
+@dataclass
+class Mended:
+    """A run that was refused for its size, and both ways out of it."""
+
+    run: str  # cleared, after the bound and the settings of the training were changed in the file
+    other: str  # triggered with what the refusal advised
+    log: str  # of the refusal
+
+
+@pytest.fixture(scope="module")
+def mended(served: Served, first: str) -> Mended:
+    served.until(served.idle)  # the bound in the file is one for every run
+    with served.edited("min_accuracy = 0.1", "min_accuracy = 0.1\nmax_bytes = 1"):
+        run = served.trigger({"ingest.source": "digits", "train.seed": None})
+        assert served.finished(run)[0] == "failed"
+        log = served.log(run, "export")
+        [(name, value)] = re.findall(r"\*Trigger\* a run with (gate\.max_bytes)=(\d+)", log)
+        other = served.trigger({"ingest.source": "digits", name: int(value)})
+        served.succeeded(other)
+    with served.edited("epochs = 8", "epochs = 9"):
+        served.clear(run, task_ids=["export", "promote"], only_failed=False, reset_dag_runs=True)
+        served.succeeded(run)
+    return Mended(run, other, log)
+
+
+def test_advice_of_a_refusal_is_followed(served: Served, mended: Mended) -> None:
+    """A run with the setting that the sentence names succeeds, on what the refused one has made."""
+    assert "exc_type" not in mended.log
+    assert served.made(mended.other) == []
+    note = served.shown(mended.other)["note"]
+    assert re.fullmatch(r"version 1 is champion already, \d+\.\d+ %", note)
+
+
+def test_a_cleared_task_takes_a_new_bound_and_else_the_settings_of_its_run(served: Served, mended: Mended) -> None:
+    """The file has no bound of the size any more, and other epochs: these are for the next run."""
+    assert served.made(mended.run) == []
+    assert served.record(mended.run).settings["train.epochs"] == 8
+    assert "champion already" in served.shown(mended.run)["note"]
+
+
+def test_the_conf_of_a_run_has_what_was_set(served: Served, mended: Mended) -> None:
+    """Not the fields that were left empty."""
+    assert served.shown(mended.run)["conf"] == {"ingest.source": "digits"}

@@ -2,30 +2,43 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from components.errors import Failure, ModelRejected, RegistryUnreachable
 from pipeline.airflow import task
 from pipeline.airflow.run_names import run_name
-from pipeline.airflow.task import StageResult, StageTask, _settled
+from pipeline.airflow.task import StageResult, StageTask
 
 
 class Recorded(StageTask):
     """Answers as a stage would, and remembers its settings."""
 
-    def perform(self, settings: Sequence[str], run: str) -> dict[str, str]:
-        self.settings = settings
-        return dict.fromkeys(StageResult.__annotations__, "") | {"source": "/data/photos-\udce9", "run": run}
+    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> dict[str, Any]:
+        self.settings, self.force = settings, force
+        used = {"ingest.source": "digits", "train.epochs": 3}
+        answer = dict.fromkeys(StageResult.__annotations__, "")
+        return answer | {"source": "/data/photos-\udce9", "run": run, "settings": used}
 
 
-def execute(stage: str, ingested: str = "") -> tuple[StageResult, Sequence[str]]:
-    """The result of the task of *stage*, and its settings; *ingested* is the source of the run's first task."""
-    pulled = {"source": ingested} if ingested else None
-    ti = SimpleNamespace(dag_id="retrain", run_id="manual", xcom_pull=lambda **_: pulled)
-    recorded = Recorded(stage=stage, task_id=stage)
-    return recorded.execute(cast("Context", {"ti": ti, "params": {}})), recorded.settings
+class Refused(StageTask):
+    """Fails as a stage would."""
+
+    failure: Failure
+
+    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> NoReturn:
+        raise self.failure
+
+
+def context(**form: object) -> Context:
+    """The context of a task in a run that was started with *form*."""
+    ti = SimpleNamespace(
+        dag_id="retrain", run_id="manual", xcom_pull=lambda **_: None, xcom_push=lambda key, value: None
+    )
+    return cast("Context", {"ti": ti, "params": {name.replace("__", "."): value for name, value in form.items()}})
 
 
 @pytest.fixture
@@ -38,29 +51,39 @@ def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_passwords_of_the_environment_are_masked(masked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that quotes the registry's address in a traceback shows no login in Airflow's log."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:very-secret@host/")
-    execute("train")
+    Recorded(stage="train", task_id="train").execute(context())
     assert "very-secret" in masked
 
 
 @pytest.mark.usefixtures("masked")
 def test_what_a_task_pushes_can_be_stored() -> None:
     """Airflow's database takes no name that is no UTF-8."""
-    assert execute("ingest")[0]["source"] == "/data/photos-\\xe9"
+    assert Recorded(stage="ingest", task_id="ingest").execute(context())["source"] == "/data/photos-\\xe9"
 
 
 @pytest.mark.usefixtures("masked")
-@pytest.mark.parametrize(("ingested", "settings"), [("digits", ["ingest.source=digits"]), ("/data/photos-\\xe9", [])])
-def test_later_tasks_take_the_data_set_on_which_the_first_settled(ingested: str, settings: list[str]) -> None:
-    """A folder is left to the settings, which hold each of its bytes."""
-    assert execute("train", ingested)[1] == settings
+def test_the_form_names_a_stage_that_runs_again() -> None:
+    """It is no setting, and the other stages reuse what there is."""
+    for stage, forced in (("export", True), ("evaluate", False)):
+        recorded = Recorded(stage=stage, task_id=stage)
+        recorded.execute(context(force="export", train__epochs=3, train__model=None))
+        assert (recorded.settings, recorded.force) == (["train.epochs=3"], forced)
 
 
-INGESTED = {"source": "digits", "settled": {"train.threads": 2, "train.precision": "float32"}}
-TRAINED = {"source": "digits", "settled": {"train.threads": 8, "train.precision": "mixed_bfloat16"}}
-
-
-def context(**pushed: dict[str, Any] | None) -> Context:
-    return cast("Context", {"ti": SimpleNamespace(xcom_pull=lambda *, task_ids: pushed.get(task_ids))})
+@pytest.mark.usefixtures("masked")
+@pytest.mark.parametrize(
+    ("failure", "kind"), [(ModelRejected, AirflowFailException), (RegistryUnreachable, AirflowException)]
+)
+def test_a_failure_says_what_to_click(failure: type[Failure], kind: type[Exception]) -> None:
+    """A refusal is not retried, another failure is; neither has a command in it."""
+    refused = Refused(stage="evaluate", task_id="evaluate")
+    refused.failure = failure("below the gate; train longer with --set train.epochs=6")
+    with pytest.raises(kind) as raised:
+        refused.execute(context(ingest__source="digits"))
+    assert str(raised.value) == (
+        "below the gate; train longer: *Trigger* a run with train.epochs=6; keep this run's ingest.source=digits"
+    )
+    assert isinstance(raised.value, AirflowFailException) == (kind is AirflowFailException)
 
 
 def test_the_run_of_a_long_id_has_a_name_that_a_folder_may_have() -> None:
@@ -69,26 +92,3 @@ def test_the_run_of_a_long_id_has_a_name_that_a_folder_may_have() -> None:
     assert len(names) == 3
     assert all(len(name) <= 200 for name in names)
     assert "retrain-manual__1" in names
-
-
-@pytest.mark.parametrize("stage", ["evaluate", "register", "export", "promote"])
-def test_what_the_machine_that_trained_decided_holds_for_the_later_tasks(stage: str) -> None:
-    """They run on a machine with fewer cores, or another processor, and still look for that training."""
-    assert set(_settled(context(ingest=INGESTED, train=TRAINED), stage)) == {
-        "ingest.source=digits",
-        "train.threads=8",
-        "train.precision=mixed_bfloat16",
-    }
-
-
-@pytest.mark.parametrize("stage", ["validate", "normalize", "train"])
-def test_a_training_uses_the_cores_of_the_machine_that_trains(stage: str) -> None:
-    """Not those of the worker that read the images."""
-    assert _settled(context(ingest=INGESTED), stage) == ["ingest.source=digits"]
-
-
-def test_results_of_an_earlier_version_settle_what_they_hold() -> None:
-    """A run that was begun before an update goes on after it."""
-    assert _settled(context(ingest={"source": "digits"}, train={"source": "digits"}), "promote") == [
-        "ingest.source=digits"
-    ]

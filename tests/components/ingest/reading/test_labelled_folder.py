@@ -244,7 +244,7 @@ def test_folders_of_classes_win(root: Path) -> None:
     listing = list_images(root)
     assert listing.classes == ["cat", "dog", "images"]
     assert (
-        "labels.csv is not read, as the folders are the classes; --set ingest.labels=labels.csv reads it"
+        "labels.csv is not read, as the folders are the classes; read it with --set ingest.labels=labels.csv"
         in listing.notes
     )
     assert classes(root, labels="labels.csv") == {"cat/a.png": "x", "dog/b.png": "y"}

@@ -1,0 +1,65 @@
+"""Messages of the pipeline in the words of Airflow's UI: advice is what to click there, not what to type.
+
+train longer with --set train.epochs=16     ->  train longer: *Trigger* a run with train.epochs=16
+run 'python -m pipeline stage train' first  ->  *Clear* `train` with *downstream*
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.advice import Action, Again, Command, Package, Run, Setting, Stage, actions, reworded
+from components.public_text import public
+from pipeline.airflow.links import mlflow_ui
+
+JOINED = {"with": ": ", "only with": " only if you ", "such as": ": ", ":": ": ", "in": " in "}  # by an opening
+
+
+def in_airflow(text: str) -> str:
+    """*text* for the log of a task, or for a notification."""
+    return reworded(text, _words)
+
+
+def refusal(text: str, form: Mapping[str, Any], report: str) -> str:
+    """The problems in *text*, what another run needs of the *form* of this one, and the URL of the report."""
+    advised = {name for action in actions(text) if isinstance(action, Run) for name in action.settings}
+    kept = [f"{name}={value}" for name, value in form.items() if value is not None and name not in advised]
+    again = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
+    return str(public(in_airflow(text) + again + (f"; report: {report}" if report else "")))
+
+
+def _words(action: Action) -> str:
+    match action:
+        case Again():
+            return "the task is tried again by itself"
+        case Run():
+            return _trigger(action)
+        case Stage(name, opening):
+            return f"{JOINED.get(opening, '')}*Clear* `{name}` with *downstream*"
+        case Command():
+            return _command(action)
+        case Package(name):
+            return f"install {name} for Airflow's workers"
+        case Setting(name):
+            return name
+
+
+def _trigger(run: Run) -> str:
+    chosen = [f"{name}={value}" for name, value in run.settings.items()] + [f"force={run.force}"] * bool(run.force)
+    if not chosen:
+        return "the next try"
+    example = ", for example" if run.opening == "such as" else ""
+    return f"{JOINED.get(run.opening, '')}*Trigger* a run with {', '.join(chosen)}{example}"
+
+
+def _command(command: Command) -> str:
+    """What the UI has instead of the command; most that change something have no such thing."""
+    match command.words:
+        case "report":
+            return f"{' in ' if command.opening else ''}the run's report"
+        case "models":
+            words = f"{mlflow_ui()}/#/models"
+        case "make mlflow":
+            words = mlflow_ui()
+        case other:
+            words = f"the pipeline's command `{other.removeprefix('make ')}`"
+    return f"{' with ' if command.opening == 'with' else JOINED.get(command.opening, '')}{words}"
