@@ -17,6 +17,7 @@ CODE_IN_INIT = {"pipeline/__init__.py"}
 
 # Modules that several packages import and that need none of them. Anything else belongs to a package.
 SHARED = {
+    "advice",
     "artifact_files",
     "errors",
     "findings",

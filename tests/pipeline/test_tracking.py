@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
-from components.errors import ConfigError
+from components.errors import ConfigError, RegistryUnreachable
+from components.registry import promotion_log
 from components.registry.client import Registry
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
+from components.registry.promotion_log import Promotion
 from components.settings.sections import Params
 from pipeline import config, execute
 from pipeline.home import Home
 from pipeline.run_record import RunRecord
+from pipeline.runner import Runner
+from pipeline.store.artifact import Artifact
 from pipeline.tracking import TEST_DIGEST_TAG, Tracking, experiment_id, log_batch
 from pipeline.tracking import test_digest as digest_of_test
 from pipeline.tuning.tracking import SearchTracking
@@ -110,6 +114,50 @@ def test_an_experiment_that_is_deleted_while_a_run_trains_is_reported(tmp_path: 
     registry: Any = Experiments(SimpleNamespace(name=name, experiment_id="1", lifecycle_stage="deleted"))
     with pytest.raises(ConfigError, match=r"is deleted.*set register\.experiment"):
         experiment_id(registry, Params(), Home(tmp_path))
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("must", [True, False])
+def test_drift_from_a_champion_that_is_known_is_not_waved_through(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known: bool, must: bool
+) -> None:
+    """With MLflow away, a scheduled run waits for it where there is a champion; any other goes on with a warning."""
+    home = Home(tmp_path)
+    if known:
+        promotion_log.append(home.promotions, Promotion(action="promote", name="digits", version="1", model_sha256="a"))
+    params = config.load("", ["register.name=digits"], "digits", {})
+    tracking = Tracking(params, home, RunRecord("r", ""), failing_artifact)
+    tracking.registry = Registry("http://127.0.0.1:9")
+    tracking.drift_must_be_judged = must
+    if known and must:
+        with pytest.raises(RegistryUnreachable, match=r"cannot be judged: MLflow at \S+ did not answer \("):
+            tracking.champion_statistics()
+    else:
+        assert tracking.champion_statistics() is None
+        assert "warning: drift against the champion's data is not checked" in capsys.readouterr().err
+
+
+def failing_artifact(stage: str) -> Artifact:
+    raise AssertionError(stage)
+
+
+@pytest.mark.parametrize(
+    ("run", "stage", "must"), [("dag", "validate", True), ("dag", "train", False), ("", "validate", False)]
+)
+def test_a_scheduled_run_must_judge_the_drift_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str, stage: str, must: bool
+) -> None:
+    """In its task `validate`: the later ones, as a training of hours, do not wait for MLflow."""
+    seen = []
+
+    def look(runner: Runner, stage: str, *, force: bool) -> None:
+        seen.append(runner.tracking.drift_must_be_judged)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(Runner, "run_stage", look)
+    with pytest.raises(ConfigError, match="enough"):
+        execute.run_stage(config.load("", (), "digits", {}), Home(tmp_path), stage, run)
+    assert seen == [must]
 
 
 def test_the_models_that_the_test_images_judged_are_counted_once_each(tmp_path: Path) -> None:
