@@ -72,6 +72,7 @@ class Served:
     password: str
     posted: list[Json] = field(default_factory=list)
     launch: "Launch | None" = None
+    first_running: str = ""  # the log of the training of the first run, while it ran
     first_heartbeats: list[datetime] = field(default_factory=list)  # of the training of the first run
 
     def trigger(self, form: dict[str, object], dag: str = "retrain") -> str:

@@ -95,6 +95,7 @@ class Local:
             "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10",
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": f"0o{PRIVATE_FOLDER:o}",
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": f"0o{PRIVATE_FILE:o}",
+            "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "pipeline.airflow.standalone.logging_config.LOGGING_CONFIG",
             "AIRFLOW__CORE__PARALLELISM": str(PARALLEL_TASKS),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__DEFAULT_WRAP": "True",  # of a log's lines: a failure's message ends with what to do

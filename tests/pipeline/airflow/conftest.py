@@ -27,6 +27,7 @@ def first(served: Served) -> str:
         process = served.until(lambda: served.process_of(run, "train", 2))
         process.suspend()
         suspended = served.heartbeats(run, "train", HEARTBEATS_SUSPENDED)
+        served.first_running = served.log(run, "train", 2)
         process.resume()
         served.first_heartbeats = [*suspended, *served.heartbeats(run, "train")]
         served.until(lambda: served.failed(run, "register", 1), pause=0.1)
