@@ -1,7 +1,7 @@
 """Airflow's logging, but that logs of tasks are read from this machine's files alone: there is no server of logs.
 
-`make airflow` starts the scheduler, below which tasks run, without that server, as it would listen on every address. Else
-the log of a running task begins with "Could not read served logs".
+`make airflow` starts the scheduler, below which tasks run, without that server, as it would listen on every address.
+Else the log of a running task begins with "Could not read served logs".
 """
 
 from copy import deepcopy
