@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.printed_commands import interpreter, repeat, runnable, with_interpreter
+from components.printed_commands import as_stored, interpreter, repeat, runnable, with_interpreter
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,7 @@ def nothing_given() -> Iterator[None]:
     yield
     interpreter.cache_clear()
     repeat(())
+    as_stored(False)
 
 
 def test_the_interpreter_in_use_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -49,3 +50,10 @@ def test_settings_that_were_given_are_repeated(monkeypatch: pytest.MonkeyPatch) 
     assert runnable("python -m pipeline report") == "python -m pipeline report"
     assert with_interpreter("python -m pipeline run") == "python -m pipeline run"
     assert shlex.split(runnable("python -m pipeline run"))[5] == "my pictures"
+
+
+def test_a_program_gets_commands_as_they_are_stored() -> None:
+    """Neither with the interpreter nor with what was given: it words them itself."""
+    repeat(["--set", "train.epochs=3"])
+    as_stored(True)
+    assert runnable("python -m pipeline run --force export") == "python -m pipeline run --force export"

@@ -1,5 +1,6 @@
 """The names that users give to runs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,15 @@ def test_a_run_whose_name_no_folder_can_have_is_refused(
     assert main(["stage", "ingest", "--source", "digits", "--run", name]) == 2
     assert "expected a name for a folder, of at most 200 bytes" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_runs_again_by_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Although its artifact exists; a stage that acts on the registry in every run knows no force."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "home"))
+    for option, made in (("--json", True), ("--json", False), ("--force", True)):
+        assert main(["stage", "ingest", "--source", "digits", "--json", option]) == 0
+        assert json.loads(capsys.readouterr().out)["made"] == made
+    assert main(["stage", "register", "--force"]) == 2
+    assert "--force register has no effect" in capsys.readouterr().err
