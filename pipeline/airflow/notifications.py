@@ -21,6 +21,7 @@ from components.formatting import percent
 from components.public_text import public
 from pipeline.airflow.links import model_url, report_url, run_url
 from pipeline.airflow.run_names import record_of
+from pipeline.airflow.task_log import Failed
 from pipeline.home import Home
 from pipeline.run_record import Model, RunRecord, now
 
@@ -43,7 +44,7 @@ Notification = TypedDict(
 
 def failed(context: Context) -> None:
     """Airflow's callback for a task that failed for good."""
-    notify(_failure(context, str(context.get("exception") or "see its log")))
+    notify(_failure(context, _problem(context) or "see its log"))
 
 
 def run_failed(context: Context) -> None:
@@ -55,7 +56,7 @@ def run_failed(context: Context) -> None:
 
 def failed_repeatedly(context: Context) -> None:
     """As `failed`, for a task that runs every few minutes: the same error is reported once an hour."""
-    error = public(str(context.get("exception") or ""))
+    error = public(_problem(context))
     if error not in _errors_of_last_hour(context["ti"].dag_id):
         failed(context)
 
@@ -129,6 +130,12 @@ def _is_same(one: Notification, other: Notification) -> bool:
 def _errors_of_last_hour(dag: str) -> set[str]:
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
     return {n.get("error", "") for n in _recent() if n.get("dag") == dag and n.get("time", "") > since}
+
+
+def _problem(context: Context) -> str:
+    """What the exception of the task says, without the report, which is of one run."""
+    exception = context.get("exception")
+    return exception.problem if isinstance(exception, Failed) else str(exception or "")
 
 
 def _failure(context: Context, error: str) -> Notification:

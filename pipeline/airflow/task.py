@@ -95,7 +95,7 @@ def failures(context: Context) -> Iterator[None]:
         yield
     except Failure as error:
         kind = Refused if isinstance(error, PipelineError) else TryAgain
-        raise kind(refusal(str(error), context["params"], _report(context))) from None
+        raise kind(refusal(str(error), context["params"]), _report(context)) from None
     except KeyboardInterrupt:
         raise TryAgain(ENDED) from None
 

@@ -22,12 +22,20 @@ log = logging.getLogger(__name__)
 Event = MutableMapping[str, Any]
 
 
-class Refused(AirflowFailException):
-    """The task has failed, and would fail again: no retry."""
+class Failed(AirflowException):
+    """Why a task has failed, followed by the URL of the run's report, which Airflow's log makes a link."""
+
+    def __init__(self, problem: str, report: str = "") -> None:
+        self.problem = problem
+        super().__init__(f"{problem}; report: {report}" if report else problem)
 
 
-class TryAgain(AirflowException):
-    """The task has failed, and the next try may succeed."""
+class Refused(Failed, AirflowFailException):
+    """The task would fail again: no retry."""
+
+
+class TryAgain(Failed):
+    """The next try may succeed."""
 
 
 @contextlib.contextmanager
@@ -59,7 +67,7 @@ def _shorten_failures() -> None:
 def _without_traceback(logger: object, method: str, event: Event) -> Event:
     """structlog's processor: the exception's sentence instead of "Task failed with exception" and its frames."""
     exception = sys.exc_info()[1]
-    if event.get("exc_info") is True and isinstance(exception, Refused | TryAgain):
+    if event.get("exc_info") is True and isinstance(exception, Failed):
         event["event"] = str(exception)
         del event["exc_info"]
     return event

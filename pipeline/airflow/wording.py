@@ -19,12 +19,12 @@ def in_airflow(text: str) -> str:
     return reworded(text, _words)
 
 
-def refusal(text: str, form: Mapping[str, Any], report: str) -> str:
-    """The problems in *text*, what another run needs of the *form* of this one, and the URL of the report."""
+def refusal(text: str, form: Mapping[str, Any]) -> str:
+    """The problems in *text*, and what another run that they advise needs of the *form* of this one."""
     advised = {name for action in actions(text) if isinstance(action, Run) for name in action.settings}
     kept = [f"{name}={value}" for name, value in form.items() if value is not None and name not in advised]
     again = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
-    return str(public(in_airflow(text) + again + (f"; report: {report}" if report else "")))
+    return str(public(in_airflow(text) + again))
 
 
 def _words(action: Action) -> str:

@@ -14,6 +14,7 @@ from airflow.sdk import Context
 
 from pipeline.airflow import notifications
 from pipeline.airflow.links import mlflow_ui
+from pipeline.airflow.task_log import Refused
 
 Posted = list[dict[str, Any]]
 
@@ -89,6 +90,15 @@ def test_the_same_error_is_reported_once_an_hour(file: Path, monkeypatch: pytest
     monkeypatch.setattr(time, "time", lambda: later)
     notifications.failed_repeatedly(context("no such folder", run="last"))
     assert len(lines(file)) == 3
+
+
+def test_the_report_of_a_run_is_no_part_of_its_error(file: Path) -> None:
+    """It is another one in each run, and has a key of its own."""
+    for run in ("one", "next"):
+        failed = context("", run=run)
+        failed["exception"] = Refused("unreadable images", f"http://host/pipeline/runs/{run}/report.html")
+        notifications.failed_repeatedly(failed)
+    assert [line["error"] for line in lines(file)] == ["unreadable images"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import structlog
 
 from components.progress import say
 from pipeline.airflow import task_log
-from pipeline.airflow.task_log import Refused, TryAgain
+from pipeline.airflow.task_log import Failed, Refused, TryAgain
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_what_is_said_afterwards_is_printed(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("kind", [Refused, TryAgain])
 def test_a_failure_is_logged_without_traceback(
-    processors: list[structlog.typing.Processor], kind: type[Exception]
+    processors: list[structlog.typing.Processor], kind: type[Failed]
 ) -> None:
     """As Airflow's task runner logs it, the exception that is being handled."""
     for _ in range(2):
@@ -50,10 +50,10 @@ def test_a_failure_is_logged_without_traceback(
             ...
     [shorten] = processors
     try:
-        raise kind("below the gate")
+        raise kind("below the gate", "http://host/report.html")
     except kind:
         event = shorten(None, "error", {"event": "Task failed with exception", "exc_info": True})
-    assert event == {"event": "below the gate"}
+    assert event == {"event": "below the gate; report: http://host/report.html"}
 
 
 def test_a_bug_keeps_its_traceback(processors: list[structlog.typing.Processor]) -> None:
