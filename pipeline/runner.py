@@ -7,8 +7,8 @@ so they share artifacts, and a retry, a clear or two runs at once are harmless.
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from components.settings.sections import Params
 from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
 from components.train.resolve import planned
-from components.train.task import TeacherFile
+from components.train.task import TeacherFile, Watch
 from pipeline import initial_weights
 from pipeline import teacher as teachers
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
@@ -67,7 +67,7 @@ class Runner:
         self.before_making: Callable[[], None] = lambda: None
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
         self.store = home.store
-        self.tracking = Tracking(params, home, record, self.artifact)
+        self.tracking = Tracking(params, home, record, self.artifact, save)
         self.facts: dict[str, Facts] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._artifacts: dict[str, Artifact] = {}
@@ -304,8 +304,8 @@ class Runner:
         if self._assists(stage):
             return self._assist(stage, name)
         work = self.home.work(stage, name)
-        with self.store.draft(stage, name) as out:
-            facts = STAGES[stage].run(self._context(stage, out=out, work=work))
+        with self.store.draft(stage, name) as out, self._watched(stage) as watch:
+            facts = STAGES[stage].run(self._context(stage, out=out, work=work, watch=watch))
             made: Made = {"at": now(), "run": self.record.run, "seconds": round(time.monotonic() - start, 3)}
             artifact = self.store.publish(out, recipe, facts, made, replace=replace)
         self.home.clear_work(stage, name)
@@ -313,6 +313,15 @@ class Runner:
         self._keep(artifact)
         self._verified.add(artifact.digest)
         return artifact
+
+    @contextmanager
+    def _watched(self, stage: str) -> Iterator[Watch | None]:
+        """Who is called with the history of a training after each epoch: a search, or MLflow's run."""
+        if stage != "train" or self.watch:
+            yield self.watch
+            return
+        with self.tracking.training() as watch:
+            yield watch
 
     def _act(self, stage: str) -> Done:
         """Let a stage act on the registry; it looks for its effect first and does what is missing.
@@ -346,7 +355,9 @@ class Runner:
                 say(f"  warning: {text}")
         require(*self._verdicts[stage])
 
-    def _context(self, stage: str, *, out: Path = Path(), work: Path = Path()) -> StageContext:
+    def _context(
+        self, stage: str, *, out: Path = Path(), work: Path = Path(), watch: Watch | None = None
+    ) -> StageContext:
         return StageContext(
             params=self.params,
             path=lambda name: self.artifact(name).path,
@@ -358,7 +369,7 @@ class Runner:
             fingerprint=lambda: self.fingerprint,
             teacher=self.teacher_file,
             weights=lambda: self.weights.file() if self.weights else None,
-            watch=self.watch,
+            watch=watch,
             registry=lambda: self.tracking.registry,
             mlflow_run=self.tracking.run_id,
             tags=self.tracking.tags,

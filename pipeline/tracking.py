@@ -1,43 +1,68 @@
 """One MLflow run per pipeline run that made something or was refused, and the lineage of registered versions.
 
-A run with nothing to do leaves no MLflow run: to import MLflow's client and open its database would take longer than
-everything else. Its record names the version that it reused, and the version names the run that created it.
+It begins when the training does, or at the end of a run that trained nothing. A run with nothing to do leaves no MLflow
+run: to import MLflow's client and open its database would take longer than everything else. Its record names the
+version that it reused, and the version names the run that created it.
 """
 
 import csv
 import json
 import math
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 from components.artifact_files import Metrics, Statistics
-from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
+from components.errors import ArtifactCorrupt, ArtifactMissing, RegistryUnreachable
+from components.formatting import percent
 from components.progress import say
 from components.public_text import public
-from components.registry.client import CHAMPION, EXISTS, Registry, answering, deleted_experiment
+from components.registry.client import CHAMPION, Registry, answering
 from components.settings.sections import Params
 from pipeline import model_classes
 from pipeline.home import Home
+from pipeline.live_tracking import History, LiveTracking
+from pipeline.mlflow_run import (
+    ARTIFACT_TAG,
+    MAX_TAG,
+    RUN_TAG,
+    Logged,
+    close_abandoned,
+    curves,
+    log_batch,
+    log_curves,
+    log_dataset,
+    note,
+    open_run,
+    params_of,
+    verdict,
+)
 from pipeline.run_record import Model, RunRecord
 from pipeline.store.artifact import Artifact, digest_of
 
-RUN_TAG = "pipeline.run"
 TEST_DIGEST_TAG = "test_digest"
-ENDED = {"succeeded": "FINISHED", "interrupted": "KILLED"}
+ENDED = {"succeeded": "FINISHED", "unfinished": "FINISHED", "interrupted": "KILLED"}
 KEYED = ("ingest", "validate", "normalize", "train", "evaluate")
-BATCH = 1000  # metrics that MLflow takes in one request
+MEMBER = "member{}/"  # prefix of the metrics of one network of an ensemble
 
 
 class Tracking:
     """The MLflow side of one run; nothing is imported and no server is contacted before it is needed."""
 
-    def __init__(self, params: Params, home: Home, record: RunRecord, artifact: Callable[[str], Artifact]) -> None:
-        self.params, self.home, self.record, self.artifact = params, home, record, artifact
+    def __init__(
+        self,
+        params: Params,
+        home: Home,
+        record: RunRecord,
+        artifact: Callable[[str], Artifact],
+        save: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.params, self.home, self.record, self.artifact, self.save = params, home, record, artifact, save
         self.drift_must_be_judged = False
+        self._run, self._opening = "", threading.Lock()
 
     @cached_property
     def registry(self) -> Registry:
@@ -133,25 +158,44 @@ class Tracking:
 
     def run_id(self) -> str:
         """The MLflow run of this pipeline run; found again by its tag where another process of the run made it."""
-        if not self.record.mlflow_run:
-            name = self.record.run
-            with answering(self.registry.uri):
-                client, experiment = self.registry.client, experiment_id(self.registry, self.params, self.home)
-                found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
-                run = found[0] if found else client.create_run(experiment, run_name=name, tags=self._run_tags())
-            self.record.mlflow_run = run.info.run_id
-        return self.record.mlflow_run
+        with self._opening:  # the thread that follows the training and the stage register ask for it
+            if not self._run:
+                with answering(self.registry.uri):
+                    self._run = open_run(self.registry, self.params, self.home, self.record)
+                self.record.mlflow_run = self._run
+                self.save()  # at once: the links of Airflow's tasks read it
+        return self._run
 
-    def _run_tags(self) -> dict[str, str]:
-        commit, note = self.record.git_commit, "a run of the pipeline; see the report among the artifacts"
-        return {RUN_TAG: self.record.run, "mlflow.source.git.commit": commit, "mlflow.note.content": note}
+    @contextmanager
+    def training(self) -> Iterator[Callable[[History], None]]:
+        """Within the block, MLflow shows the training: call the yielded function with its history after each epoch."""
+        prefix = MEMBER.format(1) if self.params.train.members > 1 else ""
+        with LiveTracking(self.registry, self._begin, prefix).following() as watch:
+            yield watch
+
+    def _begin(self) -> str:
+        """Open the MLflow run with what is known before the first epoch, and close those that were killed."""
+        run, client = self.run_id(), self.registry.client
+        self._describe(run)
+        close_abandoned(client, client.get_run(run).info.experiment_id, self.home)
+        return run
+
+    def _describe(self, run: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Log the settings, the images and the *tags*; a setting that an earlier try had otherwise becomes a tag."""
+        client, params = self.registry.client, params_of(self.record)
+        there = client.get_run(run).data.params
+        changed = {f"changed.{name}": value for name, value in params.items() if there.get(name, value) != value}
+        params = {name: value for name, value in params.items() if name not in there}
+        log_batch(client, run, [], params, {**tags, **changed})
+        with suppress(ArtifactMissing):
+            log_dataset(client, run, self.artifact("normalize"), self.params.ingest.source)
 
     def finish(self, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
         made = any(done.made for done in self.record.stages)
         if not self.record.stages:  # it failed before its first stage ended
             return
-        if self.record.state == "succeeded" and not (made and "evaluate" in artifacts):
+        if self.record.state == "succeeded" and not self._run and not (made and "evaluate" in artifacts):
             return
         run = self.run_id()
         with answering(self.registry.uri):
@@ -159,74 +203,56 @@ class Tracking:
 
     def _log(self, run: str, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         client = self.registry.client
-        params = {name: str(value)[:500] for name, value in public(self.record.settings).items()}
-        tags = {"state": self.record.state, "error": public(self.record.error)[:4000]}
-        for stage, artifact in artifacts.items():
-            tags |= {f"{stage}.key": artifact.key, f"{stage}.digest": artifact.digest}
-        there = client.get_run(run).data  # of a run that was cleared in Airflow and is executed again
-        changed = {f"changed.{n}": v for n, v in params.items() if there.params.get(n, v) != v}
-        params = {n: v for n, v in params.items() if n not in there.params}
-        new = {stage: a for stage, a in artifacts.items() if there.tags.get(f"{stage}.digest") != a.digest}
-        log_batch(client, run, list(_metrics(new)), params, tags | changed)
+        there = client.get_run(run)  # of a run that was cleared in Airflow and is executed again
+        digest = ARTIFACT_TAG.format
+        new = {s: a for s, a in artifacts.items() if there.data.tags.get(digest(stage=s, of="digest")) != a.digest}
+        log_curves(client, run, _histories(new))
+        models = [output.model_id for output in there.outputs.model_outputs] if there.outputs else []
+        log_batch(client, run, list(_measured(new, models[-1] if models else None)), {}, {})
+        self._describe(run, self._last_tags(artifacts))
         for stage, folder in pictures.items():
             client.log_artifacts(run, str(folder), f"pictures/{stage}")
         if self.record.report:
             client.log_artifact(run, self.record.report)
         client.set_terminated(run, ENDED.get(self.record.state, "FAILED"))
 
-
-def experiment_id(registry: Registry, params: Params, home: Home) -> str:
-    """The MLflow experiment of these settings, created where there is none; raises ConfigError where it is deleted."""
-    client, name = registry.client, params.register.experiment
-    found = client.get_experiment_by_name(name) or _created_experiment(client, name, home)
-    if found.lifecycle_stage == "deleted":
-        raise ConfigError(deleted_experiment(name))
-    return str(found.experiment_id)
-
-
-def _created_experiment(client: Any, name: str, home: Home) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    beside = (home.root / "mlartifacts").as_uri()
-    location = beside if home.tracking_uri.startswith("sqlite:") else None
-    try:
-        client.create_experiment(name, artifact_location=location)
-    except MlflowException as error:
-        if error.error_code not in EXISTS:  # another run has just created it
-            raise
-    return client.get_experiment_by_name(name)
+    def _last_tags(self, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
+        record = self.record
+        tags = {"verdict": verdict(record), "error": public(record.error)[:MAX_TAG]}
+        if record.accuracy is not None:
+            tags["accuracy"] = percent(record.accuracy)
+        if record.model:
+            tags["model"] = f"{record.model['name']} version {record.model['version']}"
+        tags["mlflow.note.content"] = note(record)
+        for stage, artifact in artifacts.items():
+            tags[ARTIFACT_TAG.format(stage=stage, of="key")] = artifact.key
+            tags[ARTIFACT_TAG.format(stage=stage, of="digest")] = artifact.digest
+        return {name: value for name, value in tags.items() if value}
 
 
-def log_batch(
-    client: Any, run: str, metrics: list[tuple[str, float, int]], params: Mapping[str, str], tags: Mapping[str, str]
-) -> None:
-    """Log *metrics*, (name, value, step) each, *params* and *tags* to the MLflow run *run*, without credentials."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    now, params, tags = int(time.time() * 1000), public(params), public(tags)
-    logged = [Metric(name, value, now, step) for name, value, step in metrics]
-    client.log_batch(
-        run, logged[:BATCH], [Param(*p) for p in public(params).items()], [RunTag(*t) for t in public(tags).items()]
-    )
-    for start in range(BATCH, len(logged), BATCH):
-        client.log_batch(run, logged[start : start + BATCH])
-
-
-def _metrics(artifacts: Mapping[str, Artifact]) -> Iterator[tuple[str, float, int]]:
-    """(name, value, step): the training history by epoch, the numbers of the evaluation and of each exported format."""
+def _histories(artifacts: Mapping[str, Artifact]) -> Iterator[Logged]:
+    """The training history by epoch; of an ensemble, the mean of its members and that of each."""
     if train := artifacts.get("train"):
-        with (train.path / "history.csv").open(newline="") as file:
-            for row in csv.DictReader(file):
-                epoch = int(row.pop("epoch"))
-                yield from ((name, float(value), epoch) for name, value in row.items())
+        yield from curves(_rows(train.path / "history.csv"))
+        for member in sorted(train.path.glob("members/*.csv")):
+            yield from curves(_rows(member), MEMBER.format(member.stem))
+
+
+def _rows(file: Path) -> list[dict[str, float]]:
+    with file.open(newline="") as lines:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+
+
+def _measured(artifacts: Mapping[str, Artifact], model: str | None) -> Iterator[Logged]:
+    """The numbers of the evaluation and of each exported format, measured on the logged *model*."""
     if evaluate := artifacts.get("evaluate"):
         metrics: Metrics = json.loads((evaluate.path / "metrics.json").read_bytes())
         for name, value in metrics.items():
             if isinstance(value, int | float) and math.isfinite(value):
-                yield f"test_{name}", float(value), 0
+                yield Logged(f"test_{name}", float(value), 0, model)
     if export := artifacts.get("export"):
         for form, measured in export.facts.items():
-            yield from ((f"export_{form}_{name}", float(value), 0) for name, value in measured.items())
+            yield from (Logged(f"export_{form}_{name}", float(value), 0, model) for name, value in measured.items())
 
 
 def test_digest(normalize: Artifact) -> str:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
+from components.registry.client import Registry
 from components.system.processes import end_with_parent
 from tests.support.xdist_scheduler import Scheduler
 
@@ -107,6 +108,14 @@ def home(finished: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "home"
     shutil.copytree(finished, copy)
     return copy
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow: to create it takes seconds, so each test gets a copy."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    assert Registry(f"sqlite:///{path}").client
+    return path
 
 
 @pytest.fixture(scope="session")

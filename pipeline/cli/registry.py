@@ -65,7 +65,7 @@ def _version_row(version: "ModelVersion") -> tuple[str, ...]:
 
 
 def _run(version: "ModelVersion") -> str:
-    from pipeline.tracking import RUN_TAG
+    from pipeline.mlflow_run import RUN_TAG
 
     return version.tags.get(RUN_TAG, "")
 

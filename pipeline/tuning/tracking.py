@@ -14,7 +14,7 @@ from components.progress import say
 from components.public_text import public
 from components.registry.client import Registry, answering
 from pipeline.home import Home
-from pipeline.tracking import experiment_id, log_batch
+from pipeline.mlflow_run import experiment_id, log_batch
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial
 from pipeline.tuning.summary import words

@@ -111,14 +111,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once(tmp_path_factory, "sound", lambda folder: run(write_digits(folder / "normalize"), folder, **SOUND))
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of MLflow: to create it takes seconds, so each test gets a copy."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    assert Registry(f"sqlite:///{path}").client
-    return path
-
-
 @pytest.fixture
 def registry(tmp_path: Path, empty_database: Path) -> Registry:
     shutil.copy(empty_database, tmp_path / "mlflow.db")

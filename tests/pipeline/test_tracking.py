@@ -15,10 +15,11 @@ from components.registry.promotion_log import Promotion
 from components.settings.sections import Params
 from pipeline import config, execute
 from pipeline.home import Home
+from pipeline.mlflow_run import experiment_id, log_batch
 from pipeline.run_record import RunRecord
 from pipeline.runner import Runner
 from pipeline.store.artifact import Artifact
-from pipeline.tracking import TEST_DIGEST_TAG, Tracking, experiment_id, log_batch
+from pipeline.tracking import TEST_DIGEST_TAG, Tracking
 from pipeline.tracking import test_digest as digest_of_test
 from pipeline.tuning.tracking import SearchTracking
 

@@ -1,0 +1,246 @@
+"""The MLflow run of one run of the pipeline: created, taken up again by its next try, described, and closed.
+
+What its page shows: the settings as parameters, the images as a dataset, a curve for each figure of the training, the
+model that came of it with the metrics of the test, and tags. MLflow sorts tags by name, so those that name artifacts
+begin with "workspace.", behind those that a user reads first: accuracy, model, source, verdict.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.artifact_files import NormalizedData
+from components.errors import ConfigError
+from components.formatting import percent
+from components.public_text import public
+from components.registry.client import EXISTS, GONE, Registry, deleted_experiment
+from components.settings.sections import Params
+from pipeline.home import Home
+from pipeline.run_record import RunRecord, load
+from pipeline.store.artifact import Artifact
+
+RUN_TAG = "pipeline.run"
+ARTIFACT_TAG = "workspace.{stage}.{of}"  # of: key or digest
+KIND_TAG = "mlflow.experimentKind"
+# without a kind MLflow's UI takes an experiment for one of generative AI, and shows its runs as evaluations of prompts
+EXPERIMENT_TAGS = {
+    KIND_TAG: "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "test_accuracy",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+}
+METRICS_BATCH, PARAMS_BATCH = 1000, 100  # that MLflow takes in one request
+MAX_PARAM, MAX_TAG, MAX_NAME = 500, 4000, 500  # characters
+SHORT_DIGEST = 16  # characters: MLflow takes 36, and shows them all beside the name
+ABANDONED_SECONDS = 86_400  # after which nobody takes up a run between two of its stages
+
+
+class Logged(NamedTuple):
+    """A value of a metric; *model* is the id of the logged model that it was measured on."""
+
+    name: str
+    value: float
+    step: int
+    model: str | None = None
+
+
+def open_run(registry: Registry, params: Params, home: Home, record: RunRecord) -> str:
+    """The id of the MLflow run of *record*, which is running now; that of an earlier try of the run is taken up."""
+    client, experiment = registry.client, experiment_id(registry, params, home)
+    if run := _present(client, record.mlflow_run) or _of_earlier_try(client, experiment, record.run):
+        if run.info.status != "RUNNING":
+            client.update_run(run.info.run_id, status="RUNNING")
+        return str(run.info.run_id)
+    run = client.create_run(experiment, _milliseconds(record.started), public(_first_tags(record)), record.run)
+    return str(run.info.run_id)
+
+
+def _present(client: Any, run: str) -> Any:
+    """The run with this id, None where there is none, or a user deleted it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_run(run) if run else None
+    except MlflowException as error:
+        if error.error_code not in GONE:
+            raise
+        return None
+    return found if found and found.info.lifecycle_stage == "active" else None
+
+
+def _of_earlier_try(client: Any, experiment: str, name: str) -> Any:
+    found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
+    return found[0] if found else None
+
+
+def _first_tags(record: RunRecord) -> dict[str, str]:
+    from components.registry.promotion_log import person  # with msgspec, which a run with nothing to do must not load
+
+    scheduled = os.environ.get("AIRFLOW_CTX_DAG_ID")
+    return {
+        RUN_TAG: record.run,
+        "source": record.source,
+        "verdict": "running",
+        "mlflow.user": person(),
+        "mlflow.source.name": f"Airflow: {scheduled}" if scheduled else "python -m pipeline",
+        "mlflow.source.type": "JOB" if scheduled else "LOCAL",
+        "mlflow.source.git.commit": record.git_commit,
+    }
+
+
+def _milliseconds(moment: str) -> int:
+    return int(datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp() * 1000)
+
+
+# What a run holds
+
+
+def params_of(record: RunRecord) -> dict[str, str]:
+    return {name: str(value)[:MAX_PARAM] for name, value in public(record.settings).items()}
+
+
+def verdict(record: RunRecord) -> str:
+    """How the run ended, in a word: what became of the champion, or the state of a run that did not come to that."""
+    if record.state == "succeeded" and record.promotion:
+        return record.promotion["outcome"]
+    return record.state
+
+
+def note(record: RunRecord) -> str:
+    """What MLflow shows above the run."""
+    accuracy = "" if record.accuracy is None else f"{percent(record.accuracy)} of the test images right; "
+    reason = record.promotion.get("reason") or record.error
+    return str(public(f"{accuracy}{verdict(record)}{f': {reason}' * bool(reason)}"))[:MAX_TAG]
+
+
+def log_dataset(client: Any, run: str, normalize: Artifact, source: str) -> None:
+    """Log the images of *normalize* as the dataset of the run: digest, source, shape, classes, number by split."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    data: NormalizedData = json.loads((normalize.path / "data.json").read_bytes())
+    dataset = Dataset(
+        name=public(data["name"])[:MAX_NAME],
+        digest=normalize.digest[:SHORT_DIGEST],
+        source_type="local" if Path(source).is_absolute() else source.partition(":")[0],
+        source=json.dumps({"uri": public(source)}),
+        schema=json.dumps(_schema(data)),
+        profile=json.dumps(_profile(data)),
+    )
+    client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _schema(data: NormalizedData) -> dict[str, dict[str, str]]:
+    pixels = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *data["shape"]]}}
+    labels = {"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}
+    return {"mlflow_tensorspec": {"features": json.dumps([pixels]), "targets": json.dumps([labels])}}
+
+
+def _profile(data: NormalizedData) -> dict[str, object]:
+    return {
+        "images": {**data["images"], "all": sum(data["images"].values())},
+        "shape": data["shape"],
+        "number_of_classes": len(data["classes"]),
+        "classes": public(data["classes"]),
+    }
+
+
+def log_batch(
+    client: Any,
+    run: str,
+    metrics: Sequence[tuple[Any, ...]],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> None:
+    """Log *metrics* (as Logged has them), *params* and *tags* to the MLflow run *run*, without credentials."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    values = [Metric(m.name, m.value, now, m.step, m.model) for m in (Logged(*metric) for metric in metrics)]
+    texts = [Param(*param) for param in public(params).items()]
+    client.log_batch(run, [], texts[:PARAMS_BATCH], [RunTag(*tag) for tag in public(tags).items()])
+    for start in range(PARAMS_BATCH, len(texts), PARAMS_BATCH):
+        client.log_batch(run, params=texts[start : start + PARAMS_BATCH])
+    for start in range(0, len(values), METRICS_BATCH):
+        client.log_batch(run, values[start : start + METRICS_BATCH])
+
+
+def logged_steps(client: Any, run: str, names: Iterable[str]) -> set[tuple[str, float, int]]:
+    """(name, value, step) of all that the run holds of the metrics *names*."""
+    return {(name, metric.value, metric.step) for name in names for metric in client.get_metric_history(run, name)}
+
+
+def curves(history: Iterable[Mapping[str, float]], prefix: str = "") -> Iterator[Logged]:
+    """The figures of each epoch of *history*, to the digits that history.csv has."""
+    for row in history:
+        for name, value in row.items():
+            if name != "epoch" and math.isfinite(float(value)):
+                yield Logged(prefix + name, float(f"{float(value):.7g}"), int(row["epoch"]))
+
+
+def log_curves(client: Any, run: str, metrics: Iterable[Logged]) -> None:
+    """Log those of *metrics* that the run does not hold yet, as after a training that was killed and resumed."""
+    metrics = list(metrics)
+    known = logged_steps(client, run, dict.fromkeys(metric.name for metric in metrics))
+    if new := [metric for metric in metrics if metric[:3] not in known]:
+        log_batch(client, run, new, {}, {})
+
+
+# Runs that nobody closed
+
+
+def close_abandoned(client: Any, experiment: str, home: Home) -> None:
+    """Close the runs of this workspace that MLflow takes for running, though their process was killed."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        name = run.data.tags.get(RUN_TAG, "")
+        record = load(home.runs / name) if name else None
+        if record and record.mlflow_run == run.info.run_id and _is_abandoned(home, record):
+            client.set_tag(run.info.run_id, "verdict", "killed")
+            client.set_terminated(run.info.run_id, "KILLED", _last_sign_of_life(client, home, record))
+
+
+def _is_abandoned(home: Home, record: RunRecord) -> bool:
+    if record.state == "unfinished":  # between two stages, each a process of its own
+        return time.time() - _saved(home, record) > ABANDONED_SECONDS
+    return record.state == "killed"
+
+
+def _saved(home: Home, record: RunRecord) -> float:
+    return (home.runs / record.run / "run.json").stat().st_mtime
+
+
+def _last_sign_of_life(client: Any, home: Home, record: RunRecord) -> int:
+    """When the run's record was saved, or its last epoch logged, in milliseconds."""
+    epochs = client.get_metric_history(record.mlflow_run, "loss")
+    return max([int(_saved(home, record) * 1000), *(int(metric.timestamp) for metric in epochs)])
+
+
+# The experiment
+
+
+def experiment_id(registry: Registry, params: Params, home: Home) -> str:
+    """The MLflow experiment of these settings, created where there is none; raises ConfigError where it is deleted."""
+    client, name = registry.client, params.register.experiment
+    found = client.get_experiment_by_name(name) or _created_experiment(client, name, home)
+    if found.lifecycle_stage == "deleted":
+        raise ConfigError(deleted_experiment(name))
+    if KIND_TAG not in found.tags:
+        for tag, value in EXPERIMENT_TAGS.items():
+            client.set_experiment_tag(found.experiment_id, tag, value)
+    return str(found.experiment_id)
+
+
+def _created_experiment(client: Any, name: str, home: Home) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    beside = (home.root / "mlartifacts").as_uri()
+    location = beside if home.tracking_uri.startswith("sqlite:") else None
+    try:
+        client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code not in EXISTS:  # another run has just created it
+            raise
+    return client.get_experiment_by_name(name)
