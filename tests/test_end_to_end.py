@@ -82,7 +82,7 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     assert metrics["export_int8_bytes"] < metrics["export_tflite_bytes"]
     assert 0 < metrics["export_tflite_median_ms"] <= metrics["export_tflite_p99_ms"]
     assert epochs > 1
-    assert {"train.key", "train.digest", "pipeline.run"} <= tags.keys()
+    assert {"workspace.train.key", "workspace.train.digest", "pipeline.run"} <= tags.keys()
     assert {"pictures", "report.html"} <= set(files)
 
 

@@ -1,8 +1,15 @@
-"""The links of a task in Airflow's UI: the run's report, its MLflow run, the model's version."""
+"""The links of a task in Airflow's UI: the run's report, its MLflow run, the model's version.
 
+Airflow stores them when a task has ended; that of the MLflow run is wanted while the task trains.
+"""
+
+import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
@@ -13,7 +20,9 @@ from components.public_text import link
 from pipeline.airflow.run_names import record_of
 from pipeline.run_record import RunRecord
 
+log = logging.getLogger(__name__)
 MLFLOW = "http://127.0.0.1:5000"
+SECONDS = 1.0  # between two looks at the record of a run
 
 
 def mlflow_ui() -> str:
@@ -67,3 +76,31 @@ class Version(BaseOperatorLink):
 
 
 LINKS = (Report(), MLflowRun(), Version())
+
+
+@contextmanager
+def mlflow_run_linked(ti: Any) -> Iterator[None]:
+    """Within the block, which runs the task *ti*, store the link to the MLflow run as soon as there is one.
+
+    The record says so: the stage may run in a process of its own.
+    """
+    ended = threading.Event()
+    thread = threading.Thread(target=_link_mlflow_run, args=(ti, ended), name="MLflow link", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _link_mlflow_run(ti: Any, ended: threading.Event) -> None:
+    link = MLflowRun()
+    while not ended.wait(SECONDS):
+        try:
+            if url := _link(ti, run_url):
+                ti.xcom_push(key=link.xcom_key, value=url)
+                return
+        except Exception as error:  # the task goes on, and Airflow stores the link at its end
+            log.warning("The link to the MLflow run is not there yet: %s", error)
+            return

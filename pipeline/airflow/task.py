@@ -13,7 +13,7 @@ from components.errors import Failure, PipelineError, Unavailable
 from components.public_text import passwords, public
 from pipeline.airflow import pinned_settings, task_log
 from pipeline.airflow.external_python import Child
-from pipeline.airflow.links import LINKS, report_url
+from pipeline.airflow.links import LINKS, mlflow_run_linked, report_url
 from pipeline.airflow.params_form import FORCE, overrides, read_settings, schedule
 from pipeline.airflow.run_names import record_of, run_name
 from pipeline.airflow.task_log import Refused, TryAgain
@@ -61,7 +61,7 @@ class StageTask(BaseOperator):
         run = run_name(context["ti"].dag_id, context["ti"].run_id)
         for password in passwords(os.environ.values()):
             mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
-        with task_log.of_pipeline(), failures(context), _time_limit(self):
+        with task_log.of_pipeline(), failures(context), _time_limit(self), mlflow_run_linked(context["ti"]):
             chosen = overrides(context["params"])
             settings = [*chosen, *pinned_settings.of_run(context, self.stage)]
             result = self.perform(settings, run, force=context["params"].get(FORCE) == self.stage)
