@@ -49,6 +49,7 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "", *, force: b
     """
     home.prepare()
     with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
+        runner.is_alone = not run
         runner.tracking.drift_must_be_judged = bool(run) and stage == "validate"  # a scheduler will try it again
         done = runner.run_stage(stage, force=force)
         _announce(done, runner)
@@ -186,5 +187,5 @@ def _publish(runner: Runner, page: Path, error: BaseException | None) -> None:
         report = report_of(record, runner, error)
         html.render(report, page, runner.home.cache / "templates")
     record.report = str(page)
-    if record.state != "unfinished":
+    if record.state != "unfinished" or runner.is_alone:
         runner.tracking.finish(runner.artifacts(), report.pictures)

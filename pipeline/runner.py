@@ -65,6 +65,7 @@ class Runner:
         self._settled_for = self._plan = ""  # the digest of these images, and how the network is trained on them
         self.watch = watch
         self.before_making: Callable[[], None] = lambda: None
+        self.is_alone = False  # a stage of a run without a name, which no other process continues
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
         self.store = home.store
         self.tracking = Tracking(params, home, record, self.artifact, save)

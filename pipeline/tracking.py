@@ -192,14 +192,17 @@ class Tracking:
 
     def finish(self, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         """Log the whole run: settings, metrics per epoch and of the test, keys, digests, pictures, the report."""
-        made = any(done.made for done in self.record.stages)
-        if not self.record.stages:  # it failed before its first stage ended
-            return
-        if self.record.state == "succeeded" and not self._run and not (made and "evaluate" in artifacts):
+        if not self.record.mlflow_run and not self._is_worth_a_run("evaluate" in artifacts):
             return
         run = self.run_id()
         with answering(self.registry.uri):
             self._log(run, artifacts, pictures)
+
+    def _is_worth_a_run(self, evaluated: bool) -> bool:
+        """Whether there is something to log of a run that did not train."""
+        if self.record.state == "succeeded":
+            return evaluated and any(done.made for done in self.record.stages)
+        return self.record.state != "unfinished" and bool(self.record.stages)  # without any it failed in its first
 
     def _log(self, run: str, artifacts: Mapping[str, Artifact], pictures: Mapping[str, Path]) -> None:
         client = self.registry.client
