@@ -14,9 +14,9 @@ from components.registry.promotion_log import Action
 from pipeline import measured
 from pipeline.home import Home
 from pipeline.measured import UNKNOWN, Figures, Measured
+from pipeline.mlflow_run import RUN_TAG
 from pipeline.run_record import RunRecord, records
 from pipeline.store.local import Store
-from pipeline.tracking import RUN_TAG
 
 Kind = Literal[
     "promoted", "promoted manually", "rolled back", "moved in MLflow", "refused", "undecided", "left to a user"

@@ -222,8 +222,7 @@ class Tracking:
     def _last_tags(self, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
         record = self.record
         tags = {"verdict": verdict(record), "error": public(record.error)[:MAX_TAG]}
-        if record.accuracy is not None:
-            tags["accuracy"] = percent(record.accuracy)
+        tags["accuracy"] = "not measured" if record.accuracy is None else percent(record.accuracy)
         if record.model:
             tags["model"] = f"{record.model['name']} version {record.model['version']}"
         tags["mlflow.note.content"] = note(record)
@@ -255,7 +254,7 @@ def _measured(artifacts: Mapping[str, Artifact], model: str | None) -> Iterator[
                 yield Logged(f"test_{name}", float(value), 0, model)
     if export := artifacts.get("export"):
         for form, measured in export.facts.items():
-            yield from (Logged(f"export_{form}_{name}", float(value), 0, model) for name, value in measured.items())
+            yield from (Logged(f"export/{form}_{name}", float(value), 0, model) for name, value in measured.items())
 
 
 def test_digest(normalize: Artifact) -> str:

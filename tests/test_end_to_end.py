@@ -79,8 +79,8 @@ print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.t
     assert status == "FINISHED"
     assert params["train.model"] == Train().model
     assert metrics["test_accuracy"] >= 0.985
-    assert metrics["export_int8_bytes"] < metrics["export_tflite_bytes"]
-    assert 0 < metrics["export_tflite_median_ms"] <= metrics["export_tflite_p99_ms"]
+    assert metrics["export/int8_bytes"] < metrics["export/tflite_bytes"]
+    assert 0 < metrics["export/tflite_median_ms"] <= metrics["export/tflite_p99_ms"]
     assert epochs > 1
     assert {"workspace.train.key", "workspace.train.digest", "pipeline.run"} <= tags.keys()
     assert {"pictures", "report.html"} <= set(files)

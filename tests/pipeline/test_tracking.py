@@ -15,7 +15,7 @@ from components.registry.promotion_log import Promotion
 from components.settings.sections import Params
 from pipeline import config, execute
 from pipeline.home import Home
-from pipeline.mlflow_run import experiment_id, log_batch
+from pipeline.mlflow_run import KIND_TAG, experiment_id, log_batch
 from pipeline.run_record import RunRecord
 from pipeline.runner import Runner
 from pipeline.store.artifact import Artifact
@@ -96,7 +96,7 @@ class Experiments:
     def create_experiment(self, name: str, artifact_location: str | None) -> None:
         from mlflow.exceptions import MlflowException
 
-        self.known.append(SimpleNamespace(name=name, experiment_id="7", lifecycle_stage="active"))
+        self.known.append(SimpleNamespace(name=name, experiment_id="7", lifecycle_stage="active", tags={KIND_TAG: "x"}))
         raise MlflowException(name, error_code=EXISTS)
 
 
