@@ -101,7 +101,7 @@ def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
     before = ancestors(part)
     record.stages = [done for done in earlier.stages if done.stage in before]
     record.findings = {stage: findings for stage, findings in earlier.findings.items() if stage in before}
-    record.mlflow_run = earlier.mlflow_run
+    record.mlflow_run, record.mlflow_experiment = earlier.mlflow_run, earlier.mlflow_experiment
     if record.stages:
         record.started, record.seconds, record.model = earlier.started, earlier.seconds, earlier.model
 

@@ -51,15 +51,15 @@ class Logged(NamedTuple):
     model: str | None = None
 
 
-def open_run(registry: Registry, params: Params, home: Home, record: RunRecord) -> str:
-    """The id of the MLflow run of *record*, which is running now; that of an earlier try of the run is taken up."""
+def open_run(registry: Registry, params: Params, home: Home, record: RunRecord) -> None:
+    """Have *record* name its MLflow run, which is running from now on; that of an earlier try is taken up."""
     client, experiment = registry.client, experiment_id(registry, params, home)
-    if run := _present(client, record.mlflow_run) or _of_earlier_try(client, experiment, record.run):
-        if run.info.status != "RUNNING":
-            client.update_run(run.info.run_id, status="RUNNING")
-        return str(run.info.run_id)
-    run = client.create_run(experiment, _milliseconds(record.started), public(_first_tags(record)), record.run)
-    return str(run.info.run_id)
+    run = _present(client, record.mlflow_run) or _of_earlier_try(client, experiment, record.run)
+    if run and run.info.status != "RUNNING":
+        client.update_run(run.info.run_id, status="RUNNING")
+    if not run:
+        run = client.create_run(experiment, _milliseconds(record.started), public(_first_tags(record)), record.run)
+    record.mlflow_run, record.mlflow_experiment = run.info.run_id, run.info.experiment_id
 
 
 def _present(client: Any, run: str) -> Any:

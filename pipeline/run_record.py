@@ -75,6 +75,7 @@ class RunRecord:
     git_commit: str = ""
     report: str = ""
     mlflow_run: str = ""
+    mlflow_experiment: str = ""  # the id of that of the run
     changes: str = ""  # of the files in the folder of images, since an earlier run ingested it
     accuracy: float | None = None
     model: Model = field(default_factory=Model)  # empty before it is registered

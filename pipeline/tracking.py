@@ -62,7 +62,7 @@ class Tracking:
     ) -> None:
         self.params, self.home, self.record, self.artifact, self.save = params, home, record, artifact, save
         self.drift_must_be_judged = False
-        self._run, self._opening = "", threading.Lock()
+        self._is_open, self._opening = False, threading.Lock()
 
     @cached_property
     def registry(self) -> Registry:
@@ -159,12 +159,12 @@ class Tracking:
     def run_id(self) -> str:
         """The MLflow run of this pipeline run; found again by its tag where another process of the run made it."""
         with self._opening:  # the thread that follows the training and the stage register ask for it
-            if not self._run:
+            if not self._is_open:
                 with answering(self.registry.uri):
-                    self._run = open_run(self.registry, self.params, self.home, self.record)
-                self.record.mlflow_run = self._run
+                    open_run(self.registry, self.params, self.home, self.record)
+                self._is_open = True
                 self.save()  # at once: the links of Airflow's tasks read it
-        return self._run
+        return self.record.mlflow_run
 
     @contextmanager
     def training(self) -> Iterator[Callable[[History], None]]:
@@ -175,9 +175,9 @@ class Tracking:
 
     def _begin(self) -> str:
         """Open the MLflow run with what is known before the first epoch, and close those that were killed."""
-        run, client = self.run_id(), self.registry.client
+        run = self.run_id()
         self._describe(run)
-        close_abandoned(client, client.get_run(run).info.experiment_id, self.home)
+        close_abandoned(self.registry.client, self.record.mlflow_experiment, self.home)
         return run
 
     def _describe(self, run: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -22,6 +22,7 @@ from pipeline.run_record import RunRecord
 
 log = logging.getLogger(__name__)
 MLFLOW = "http://127.0.0.1:5000"
+TRAINING = "workflowType=machine_learning"  # without it MLflow's UI shows what is for language models
 SECONDS = 1.0  # between two looks at the record of a run
 
 
@@ -41,12 +42,13 @@ def report_url(record: RunRecord) -> str:
 
 
 def run_url(record: RunRecord) -> str:
-    return f"{mlflow_ui()}/#/runs/{record.mlflow_run}" if record.mlflow_run else ""
+    page = f"experiments/{record.mlflow_experiment}/runs" if record.mlflow_experiment else "runs"
+    return f"{mlflow_ui()}/#/{page}/{record.mlflow_run}?{TRAINING}" if record.mlflow_run else ""
 
 
 def model_url(record: RunRecord) -> str:
     model = record.model
-    return f"{mlflow_ui()}/#/models/{quote(model['name'])}/versions/{model['version']}" if model else ""
+    return f"{mlflow_ui()}/#/models/{quote(model['name'])}/versions/{model['version']}?{TRAINING}" if model else ""
 
 
 def _link(key: TaskInstanceKey, url: Callable[[RunRecord], str]) -> str:

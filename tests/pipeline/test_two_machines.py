@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from components.registry.client import Registry
 from components.system.processes import end_with_parent
 from components.train.distributed.launcher import free_addresses
 from tests.conftest import CLEAN, ROOT, command
@@ -64,7 +65,7 @@ def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_sam
     homes: tuple[Path, Path],
 ) -> None:
     """kill -9 of the stage's process, then of one worker: one sentence, exit 1. The last call ends with the digest of
-    an undisturbed training."""
+    an undisturbed training. MLflow has a run for each call, killed, failed and finished, with each epoch once."""
     home, undisturbed_home = homes
     parent = start(home, *UNTIL_TRAIN)
     workers = training(parent, 1)
@@ -91,6 +92,19 @@ def test_killed_in_any_process_the_training_leaves_no_worker_and_ends_in_the_sam
     assert again.returncode == undisturbed.returncode == 0, again.stderr + undisturbed.stderr
     assert "is done already: resuming after it" in again.stderr
     assert trained(again.stdout)["digest"] == trained(undisturbed.stdout)["digest"]
+    runs = logged_runs(home)
+    assert [status for status, _ in runs] == ["KILLED", "FAILED", "FINISHED"]
+    assert all(epochs == list(range(1, len(epochs) + 1)) for _, epochs in runs)
+    assert len(runs[-1][1]) == 6
+
+
+def logged_runs(home: Path) -> list[tuple[str, list[int]]]:
+    """The status of each run in MLflow, the oldest first, and the epochs that it has."""
+    client = Registry(f"sqlite:///{home}/mlflow.db").client
+    experiment = client.get_experiment_by_name("digits-classifier").experiment_id
+    runs = client.search_runs([experiment], order_by=["attributes.start_time"])
+    histories = [client.get_metric_history(run.info.run_id, "val_loss") for run in runs]
+    return [(run.info.status, [m.step for m in history]) for run, history in zip(runs, histories, strict=True)]
 
 
 def tf_config(addresses: tuple[str, ...], number: int) -> str:

@@ -38,10 +38,12 @@ def test_the_mlflow_run_is_linked_while_the_task_trains(home: Home) -> None:
     task = Task()
     with links.mlflow_run_linked(task), RunRecorder(home, RunRecord(run_name("retrain", "manual__1"), "")) as recorder:
         assert not task.news.acquire(timeout=0.02)
-        recorder.record.mlflow_run = "abc"
+        recorder.record.mlflow_run, recorder.record.mlflow_experiment = "abc", "7"
         recorder.save()
         assert task.news.acquire(timeout=30)
-    assert task.pushed == [(LINK, "https://mlflow.example.org/team/#/runs/abc")]
+    assert task.pushed == [
+        (LINK, "https://mlflow.example.org/team/#/experiments/7/runs/abc?workflowType=machine_learning")
+    ]
 
 
 def test_a_task_without_an_mlflow_run_pushes_no_link(home: Home) -> None:

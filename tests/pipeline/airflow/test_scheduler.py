@@ -110,14 +110,17 @@ def test_one_record_and_one_mlflow_run_for_all_tasks(served: Served, first: str)
     experiment = client.get_experiment_by_name(NAME)
     [run] = client.search_runs([experiment.experiment_id])
     assert (run.info.run_id, run.info.status) == (record.mlflow_run, "FINISHED")
+    epochs = client.get_metric_history(record.mlflow_run, "val_loss")
+    assert [metric.step for metric in epochs] == list(range(1, 9))  # although the training was killed and resumed
 
 
 def test_links_lead_to_report_mlflow_run_and_version(served: Served, first: str) -> None:
     """Airflow serves the report to users who are signed in, and to nobody else."""
     links = served.links(first, "promote")
     record = served.record(first)
-    assert links["MLflow run"].endswith(f"/#/runs/{record.mlflow_run}")
-    assert links["Model version"].endswith(f"/#/models/{NAME}/versions/1")
+    run = f"/#/experiments/{record.mlflow_experiment}/runs/{record.mlflow_run}"
+    assert links["MLflow run"].partition("?")[0].endswith(run)
+    assert links["Model version"].partition("?")[0].endswith(f"/#/models/{NAME}/versions/1")
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(links["Report"])  # noqa: S310
     assert b"<html" in served.api.read(links["Report"])
