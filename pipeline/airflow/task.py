@@ -17,7 +17,7 @@ from pipeline.airflow.links import LINKS, mlflow_run_linked, report_url
 from pipeline.airflow.params_form import FORCE, overrides, read_settings, schedule
 from pipeline.airflow.run_names import record_of, run_name
 from pipeline.airflow.task_log import Refused, TryAgain
-from pipeline.airflow.wording import refusal
+from pipeline.airflow.wording import problem
 from pipeline.home import Home
 from pipeline.run_record import Model, Promotion
 
@@ -95,7 +95,7 @@ def failures(context: Context) -> Iterator[None]:
         yield
     except Failure as error:
         kind = Refused if isinstance(error, PipelineError) else TryAgain
-        raise kind(refusal(str(error), context["params"]), _report(context)) from None
+        raise kind(problem(error, context["params"]), _report(context)) from None
     except KeyboardInterrupt:
         raise TryAgain(ENDED) from None
 

@@ -7,7 +7,8 @@ run 'python -m pipeline stage train' first  ->  *Clear* `train` with *downstream
 from collections.abc import Mapping
 from typing import Any
 
-from components.advice import Action, Again, Command, Package, Run, Setting, Stage, actions, reworded
+from components.advice import Action, Again, Command, Package, Run, Setting, Stage, reworded
+from components.errors import Failure
 from components.public_text import public
 from pipeline.airflow.links import mlflow_ui
 
@@ -19,12 +20,12 @@ def in_airflow(text: str) -> str:
     return reworded(text, _words)
 
 
-def refusal(text: str, form: Mapping[str, Any]) -> str:
-    """The problems in *text*, and what another run that they advise needs of the *form* of this one."""
-    advised = {name for action in actions(text) if isinstance(action, Run) for name in action.settings}
+def problem(failure: Failure, form: Mapping[str, Any]) -> str:
+    """What *failure* says; where it advises another run, also what that needs of the *form* of this one."""
+    advised = {name for action in failure.advice if isinstance(action, Run) for name in action.settings}
     kept = [f"{name}={value}" for name, value in form.items() if value is not None and name not in advised]
     again = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
-    return str(public(in_airflow(text) + again))
+    return str(public(in_airflow(str(failure)) + again))
 
 
 def _words(action: Action) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from components.advice import Action, Command, Run, Stage, actions
+from components.errors import DataRejected, ModelRejected
 from pipeline import config
 from pipeline.airflow.params_form import FORCE, form, read_settings
-from pipeline.airflow.wording import in_airflow, refusal
+from pipeline.airflow.wording import in_airflow, problem
 from pipeline.cli.main import COMMANDS
 from pipeline.graph import STAGES
 from tests.support.messages import texts
@@ -106,8 +107,8 @@ def test_advice_is_what_to_click(text: str, expected: str, monkeypatch: pytest.M
 def test_a_run_that_is_advised_takes_what_the_form_of_this_one_had() -> None:
     """Else it would train on other images."""
     form = {"ingest.source": "digits", "train.epochs": 3, "gate.min_accuracy": None}
-    text = "below the gate; train longer with --set train.epochs=6"
-    assert refusal(text, form) == (
+    refused = ModelRejected("below the gate; train longer with --set train.epochs=6")
+    assert problem(refused, form) == (
         "below the gate; train longer: *Trigger* a run with train.epochs=6; keep this run's ingest.source=digits"
     )
-    assert refusal("no images", form) == "no images"
+    assert problem(DataRejected("no images"), form) == "no images"
