@@ -13,7 +13,7 @@ from components.public_text import public
 from pipeline import config
 from pipeline.airflow.params_form import FORCE
 from pipeline.airflow.run_names import record_of
-from pipeline.airflow.wording import in_airflow
+from pipeline.airflow.wording import FOR_GOOD, in_airflow
 from pipeline.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _note(dag_run: "DagRun") -> None:
 def outcome(record: RunRecord) -> str:
     """What came of the run: "version 12 promoted, 99.52 % (champion 99.48 %)", or why it ended."""
     if record.error:
-        return str(public(in_airflow(record.error)))
+        return str(public(in_airflow(record.error, FOR_GOOD)))
     promotion, version = record.promotion, f"version {record.model.get('version')}"
     accuracy = percent(record.accuracy) if record.accuracy is not None else ""
     before = promotion.get("champion_accuracy")

@@ -17,7 +17,7 @@ from pipeline.airflow.links import LINKS, mlflow_run_linked, report_url
 from pipeline.airflow.params_form import FORCE, overrides, read_settings, schedule
 from pipeline.airflow.run_names import record_of, run_name
 from pipeline.airflow.task_log import Refused, TryAgain
-from pipeline.airflow.wording import problem
+from pipeline.airflow.wording import FOR_GOOD, RETRIED, problem
 from pipeline.home import Home
 from pipeline.run_record import Model, Promotion
 
@@ -95,9 +95,14 @@ def failures(context: Context) -> Iterator[None]:
         yield
     except Failure as error:
         kind = Refused if isinstance(error, PipelineError) else TryAgain
-        raise kind(problem(error, context["params"]), _report(context)) from None
+        raise kind(problem(error, context["params"], _again(context)), _report(context)) from None
     except KeyboardInterrupt:
         raise TryAgain(ENDED) from None
+
+
+def _again(context: Context) -> str:
+    """How what has failed is repeated: a retry follows, or this was the last try."""
+    return RETRIED if context["ti"].try_number <= context["ti"].max_tries else FOR_GOOD
 
 
 def _report(context: Context) -> str:

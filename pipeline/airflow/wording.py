@@ -12,26 +12,27 @@ from components.errors import Failure
 from components.public_text import public
 from pipeline.airflow.links import mlflow_ui
 
+RETRIED, FOR_GOOD = "the task is tried again by itself", "*Clear* the task"
 JOINED = {"with": ": ", "only with": " only if you ", "such as": ": ", ":": ": ", "in": " in "}  # by an opening
 
 
-def in_airflow(text: str) -> str:
-    """*text* for the log of a task, or for a notification."""
-    return reworded(text, _words)
+def in_airflow(text: str, again: str = RETRIED) -> str:
+    """*text* for the log of a task, or for a notification; *again* is how what has failed is repeated."""
+    return reworded(text, lambda action: _words(action, again))
 
 
-def problem(failure: Failure, form: Mapping[str, Any]) -> str:
+def problem(failure: Failure, form: Mapping[str, Any], again: str = RETRIED) -> str:
     """What *failure* says; where it advises another run, also what that needs of the *form* of this one."""
     advised = {name for action in failure.advice if isinstance(action, Run) for name in action.settings}
     kept = [f"{name}={value}" for name, value in form.items() if value is not None and name not in advised]
-    again = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
-    return str(public(in_airflow(str(failure)) + again))
+    kept_too = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
+    return str(public(in_airflow(str(failure), again) + kept_too))
 
 
-def _words(action: Action) -> str:
+def _words(action: Action, again: str) -> str:
     match action:
         case Again():
-            return "the task is tried again by itself"
+            return again
         case Run():
             return _trigger(action)
         case Stage(name, opening):

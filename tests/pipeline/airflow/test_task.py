@@ -1,5 +1,6 @@
 """What a stage's task takes from Airflow and gives to it, without a running Airflow."""
 
+import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
@@ -36,7 +37,12 @@ class Refused(StageTask):
 def context(**form: object) -> Context:
     """The context of a task in a run that was started with *form*."""
     ti = SimpleNamespace(
-        dag_id="retrain", run_id="manual", xcom_pull=lambda **_: None, xcom_push=lambda key, value: None
+        dag_id="retrain",
+        run_id="manual",
+        try_number=1,
+        max_tries=3,
+        xcom_pull=lambda **_: None,
+        xcom_push=lambda key, value: None,
     )
     return cast("Context", {"ti": ti, "params": {name.replace("__", "."): value for name, value in form.items()}})
 
@@ -84,6 +90,18 @@ def test_a_failure_says_what_to_click(failure: type[Failure], kind: type[Excepti
         "below the gate; train longer: *Trigger* a run with train.epochs=6; keep this run's ingest.source=digits"
     )
     assert isinstance(raised.value, AirflowFailException) == (kind is AirflowFailException)
+
+
+@pytest.mark.usefixtures("masked")
+@pytest.mark.parametrize(("number", "then"), [(3, "the task is tried again by itself"), (4, "*Clear* the task")])
+def test_a_failure_says_whether_a_retry_follows(number: int, then: str) -> None:
+    """After the last try a person has to act."""
+    refused = Refused(stage="register", task_id="register")
+    refused.failure = RegistryUnreachable("no answer: run `make pipeline` again")
+    last = context()
+    last["ti"].try_number = number
+    with pytest.raises(AirflowException, match=re.escape(f"no answer: {then}")):
+        refused.execute(last)
 
 
 def test_the_run_of_a_long_id_has_a_name_that_a_folder_may_have() -> None:
