@@ -11,6 +11,7 @@ from components.advice import Action, Again, Command, Package, Run, Setting, Sta
 from components.errors import Failure
 from components.public_text import public
 from pipeline.airflow.links import mlflow_ui
+from pipeline.airflow.params_form import overrides
 
 RETRIED, FOR_GOOD = "the task is tried again by itself", "*Clear* the task"
 JOINED = {"with": ": ", "only with": " only if you ", "such as": ": ", ":": ": ", "in": " in "}  # by an opening
@@ -24,7 +25,7 @@ def in_airflow(text: str, again: str = RETRIED) -> str:
 def problem(failure: Failure, form: Mapping[str, Any], again: str = RETRIED) -> str:
     """What *failure* says; where it advises another run, also what that needs of the *form* of this one."""
     advised = {name for action in failure.advice if isinstance(action, Run) for name in action.settings}
-    kept = [f"{name}={value}" for name, value in form.items() if value is not None and name not in advised]
+    kept = [setting for setting in overrides(form) if setting.partition("=")[0] not in advised]
     kept_too = f"; keep this run's {', '.join(kept)}" if advised and kept else ""
     return str(public(in_airflow(str(failure), again) + kept_too))
 

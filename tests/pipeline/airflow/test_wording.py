@@ -106,7 +106,7 @@ def test_advice_is_what_to_click(text: str, expected: str, monkeypatch: pytest.M
 
 def test_a_run_that_is_advised_takes_what_the_form_of_this_one_had() -> None:
     """Else it would train on other images."""
-    form = {"ingest.source": "digits", "train.epochs": 3, "gate.min_accuracy": None}
+    form = {"ingest.source": "digits", "train.epochs": 3, "gate.min_accuracy": None, "force": "train"}
     refused = ModelRejected("below the gate; train longer with --set train.epochs=6")
     assert problem(refused, form) == (
         "below the gate; train longer: *Trigger* a run with train.epochs=6; keep this run's ingest.source=digits"
