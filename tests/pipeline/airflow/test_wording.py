@@ -7,6 +7,7 @@ import pytest
 
 from components.advice import Action, Command, Run, Stage, actions
 from components.errors import DataRejected, ModelRejected
+from components.printed_commands import PREFIX
 from pipeline import config
 from pipeline.airflow.params_form import FORCE, form, read_settings
 from pipeline.airflow.wording import in_airflow, problem
@@ -22,7 +23,7 @@ def shell_texts() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for placeholder in ("x", "7"):
         for place, text in texts(placeholder):
-            if SHELL.search(text):
+            if SHELL.search(text) and text != PREFIX:  # the program's name alone is a tag
                 found.setdefault(place, []).append(text)
     return found
 
