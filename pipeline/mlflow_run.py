@@ -197,11 +197,11 @@ def log_curves(client: Any, run: str, metrics: Iterable[Logged]) -> None:
 # Runs that nobody closed
 
 
-def close_abandoned(client: Any, experiment: str, home: Home) -> None:
+def close_abandoned(client: Any, home: Home) -> None:
     """Close the runs of this workspace that MLflow takes for running, though their process was killed."""
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        name = run.data.tags.get(RUN_TAG, "")
-        record = load(home.runs / name) if name else None
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    for run in client.search_runs(experiments, f"attributes.status = 'RUNNING' AND tags.`{RUN_TAG}` LIKE '%'"):
+        record = load(home.runs / run.data.tags[RUN_TAG])
         if record and record.mlflow_run == run.info.run_id and _is_abandoned(home, record):
             client.set_tag(run.info.run_id, "verdict", "killed")
             client.set_terminated(run.info.run_id, "KILLED", _last_sign_of_life(client, home, record))

@@ -177,7 +177,7 @@ class Tracking:
         """Open the MLflow run with what is known before the first epoch, and close those that were killed."""
         run = self.run_id()
         self._describe(run)
-        close_abandoned(self.registry.client, self.record.mlflow_experiment, self.home)
+        close_abandoned(self.registry.client, self.home)
         return run
 
     def _describe(self, run: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:

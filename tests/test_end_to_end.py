@@ -64,24 +64,36 @@ def test_the_champion_of_the_registry_predicts_from_raw_pixels(digits: Path) -> 
 
 
 def test_one_mlflow_run_holds_the_whole_run(digits: Path) -> None:
-    """Settings, metrics of every epoch and of the test, keys and digests, pictures, report, commit."""
+    """Settings, metrics of every epoch and of the test, the images, the model with its metrics, keys and digests,
+    pictures, report, commit."""
     script = """
 import json; from mlflow import MlflowClient
 client = MlflowClient(); (experiment,) = [e for e in client.search_experiments() if e.name == "digits-classifier"]
 (run,) = client.search_runs([experiment.experiment_id])
 history = client.get_metric_history(run.info.run_id, "val_accuracy")
 files = [f.path for f in client.list_artifacts(run.info.run_id)]
+[dataset], [output] = run.inputs.dataset_inputs, run.outputs.model_outputs
+data = json.loads(dataset.dataset.profile)
+model = {metric.key: metric.value for metric in client.get_logged_model(output.model_id).metrics}
+seconds = (run.info.end_time - run.info.start_time) / 1000
 print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.tags, len(history), files]))
+print(json.dumps([data["images"], model, seconds]))
 """
     environment = {**CLEAN, "MLFLOW_TRACKING_URI": f"sqlite:///{digits}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    status, params, metrics, tags, epochs, files = json.loads(done.stdout.splitlines()[-1])
+    first, second = done.stdout.splitlines()[-2:]
+    status, params, metrics, tags, epochs, files = json.loads(first)
+    images, of_model, seconds = json.loads(second)
     assert status == "FINISHED"
     assert params["train.model"] == Train().model
     assert metrics["test_accuracy"] >= 0.985
     assert metrics["export/int8_bytes"] < metrics["export/tflite_bytes"]
     assert 0 < metrics["export/tflite_median_ms"] <= metrics["export/tflite_p99_ms"]
     assert epochs > 1
+    assert images["test"] == 360
+    assert of_model["test_accuracy"] == metrics["test_accuracy"]
+    assert seconds > 3  # of the whole run, not of its logging
+    assert tags["verdict"] == "promoted"
     assert {"workspace.train.key", "workspace.train.digest", "pipeline.run"} <= tags.keys()
     assert {"pictures", "report.html"} <= set(files)
 

@@ -166,9 +166,13 @@ with RunRecorder(Home(Path(sys.argv[1])), RunRecord("killed", sys.argv[2], mlflo
 
 
 def test_a_run_whose_process_was_killed_is_closed_once_it_is_gone(registry: Registry, home: Home) -> None:
-    """Not while it lives, and as killed at its last sign of life, not when that is noticed."""
+    """Not while it lives, and as killed at its last sign of life, not when that is noticed.
+
+    A run that no pipeline made, such as of a notebook, is left alone.
+    """
+    notebook = registry.client.create_run(registry.client.create_experiment("notebook")).info.run_id
     record = RunRecord("killed", STARTED)
-    experiment = opened(registry, home, record).info.experiment_id
+    opened(registry, home, record)
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(home.root), STARTED, record.mlflow_run],
         stdout=subprocess.PIPE,
@@ -179,26 +183,27 @@ def test_a_run_whose_process_was_killed_is_closed_once_it_is_gone(registry: Regi
     assert process.stdout
     with process.stdout:
         assert process.stdout.readline() == b"running\n"
-        close_abandoned(registry.client, experiment, home)
+        close_abandoned(registry.client, home)
         assert status(registry, record) == "RUNNING"
         log_curves(registry.client, record.mlflow_run, curves(HISTORY))
         process.kill()
         process.wait()
-    close_abandoned(registry.client, experiment, home)
+    close_abandoned(registry.client, home)
     closed = registry.client.get_run(record.mlflow_run)
     assert (closed.info.status, closed.data.tags["verdict"]) == ("KILLED", "killed")
+    assert registry.client.get_run(notebook).info.status == "RUNNING"
     assert closed.info.end_time == registry.client.get_metric_history(record.mlflow_run, "loss")[-1].timestamp
 
 
 def test_runs_of_other_workspaces_and_between_two_stages_are_left_alone(registry: Registry, home: Home) -> None:
     """A server may have the runs of many workspaces, and a task of Airflow may wait hours for the next."""
     elsewhere, waiting = RunRecord("night", STARTED), RunRecord("waiting", STARTED, state="unfinished")
-    experiment = opened(registry, home, elsewhere).info.experiment_id
+    opened(registry, home, elsewhere)
     opened(registry, home, waiting)
     for record in (waiting, RunRecord("night", STARTED, mlflow_run="another", state="killed")):
         with RunRecorder(home, record):
             pass
-    close_abandoned(registry.client, experiment, home)
+    close_abandoned(registry.client, home)
     assert [status(registry, record) for record in (elsewhere, waiting)] == ["RUNNING", "RUNNING"]
 
 
@@ -207,10 +212,10 @@ def test_a_run_that_nobody_took_up_for_a_day_is_closed(
 ) -> None:
     """Its last stage ended well, and no other began."""
     record = RunRecord("waiting", STARTED, state="unfinished")
-    experiment = opened(registry, home, record).info.experiment_id
+    opened(registry, home, record)
     with RunRecorder(home, record):
         pass
     now = time.time()
     monkeypatch.setattr("pipeline.mlflow_run.time.time", lambda: now + 90_000)
-    close_abandoned(registry.client, experiment, home)
+    close_abandoned(registry.client, home)
     assert status(registry, record) == "KILLED"
