@@ -27,16 +27,12 @@ from pipeline.store.artifact import Artifact
 RUN_TAG = "pipeline.run"
 ARTIFACT_TAG = "workspace.{stage}.{of}"  # of: key or digest
 KIND_TAG = "mlflow.experimentKind"
-# without a kind MLflow's UI takes an experiment for one of generative AI, and shows its runs as evaluations of prompts
+# the kind decides which pages MLflow's UI shows where nobody chose between its modes GenAI and Model training
 EXPERIMENT_TAGS = {
     KIND_TAG: "custom_model_development",
     "mlflow.experiment.primaryMetric.name": "test_accuracy",
     "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
 }
-METRICS_BATCH, PARAMS_BATCH = (
-    800,
-    100,
-)  # MLflow takes 1,000 values in one request, 100 parameters and 100 tags among them
 MAX_PARAM, MAX_TAG, MAX_NAME = 500, 4000, 500  # characters
 SHORT_DIGEST = 16  # characters: MLflow takes 36, and shows them all beside the name
 ABANDONED_SECONDS = 86_400  # after which nobody takes up a run between two of its stages
@@ -165,12 +161,7 @@ def log_batch(
     now = int(time.time() * 1000)
     values = [Metric(m.name, m.value, now, m.step, m.model) for m in (Logged(*metric) for metric in metrics)]
     texts = [Param(*param) for param in public(params).items()]
-    marks = [RunTag(*tag) for tag in public(tags).items()]
-    client.log_batch(run, values[:METRICS_BATCH], texts[:PARAMS_BATCH], marks)
-    for start in range(PARAMS_BATCH, len(texts), PARAMS_BATCH):
-        client.log_batch(run, params=texts[start : start + PARAMS_BATCH])
-    for start in range(METRICS_BATCH, len(values), METRICS_BATCH):
-        client.log_batch(run, values[start : start + METRICS_BATCH])
+    client.log_batch(run, values, texts, [RunTag(*tag) for tag in public(tags).items()])
 
 
 def logged_steps(client: Any, run: str, names: Iterable[str]) -> set[tuple[str, float, int]]:
