@@ -32,7 +32,7 @@ def continue_guarded() -> None:
 def main(pid: int) -> int:
     """Wait for the child *pid*; returns its exit status, as a shell has it."""
     for number in PASSED_ON:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as after `nohup`
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as after `nohup`
             signal.signal(number, lambda number, _: os.kill(pid, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     status = _wait(pid)

@@ -28,8 +28,8 @@ Guarded = tuple["subprocess.Popen[str]", psutil.Process, list[psutil.Process]]  
 
 
 @contextmanager
-def guarded() -> Iterator[Guarded]:
-    command, pipe = [sys.executable, "-c", PROGRAM], subprocess.PIPE
+def guarded(*before: str) -> Iterator[Guarded]:
+    command, pipe = [*before, sys.executable, "-c", PROGRAM], subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=CLEAN, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as guard:
         assert guard.stdout
         program, orphan = (psutil.Process(int(pid)) for pid in guard.stdout.readline().split())
@@ -67,6 +67,15 @@ def test_signals_are_passed_on(number: signal.Signals) -> None:
         guard.send_signal(number)
         assert guard.wait(SECONDS) == 128 + number
         assert not any(map(lives, (program, *started)))
+
+
+def test_nohup_is_passed_on_too() -> None:
+    """What is started to outlast its terminal does."""
+    with guarded("nohup") as (guard, program, _):
+        guard.send_signal(signal.SIGHUP)
+        assert guard.communicate("end\n", timeout=SECONDS) == ("", "")
+        assert guard.returncode == 7
+        assert not lives(program)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
