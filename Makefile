@@ -40,7 +40,7 @@ ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().
   bench-training lock lock-images clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make pipeline SOURCE=digits                 the built-in digits: no network, half a minute"
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
