@@ -76,7 +76,10 @@ class Served:
     first_heartbeats: list[datetime] = field(default_factory=list)  # of the training of the first run
 
     def trigger(self, form: dict[str, object], dag: str = "retrain") -> str:
-        return str(self.api.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": form})["dag_run_id"])
+        """Start a run; again while another process holds the lock of SQLite, where Airflow answers with an internal
+        error."""
+        body = {"logical_date": None, "conf": form}
+        return self.until(lambda: _answer(lambda: str(self.api.post(f"dags/{dag}/dagRuns", body)["dag_run_id"])))
 
     def runs(self, dag: str) -> list[Json]:
         runs: list[Json] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
@@ -163,16 +166,7 @@ class Served:
         """Set the state of the run, or of its task, as in the UI; again while the scheduler holds the lock of SQLite,
         where Airflow answers with an internal error."""
         part, body = (f"/taskInstances/{task}", {"new_state": "failed"}) if task else ("", {"state": "failed"})
-        self.until(lambda: self._accepted(f"dags/retrain/dagRuns/{run}{part}", body))
-
-    def _accepted(self, path: str, body: Json) -> bool:
-        try:
-            self.api.patch(path, body)
-        except urllib.error.HTTPError as error:
-            if error.code != 500:
-                raise
-            return False
-        return True
+        self.until(lambda: _answer(lambda: self.api.patch(f"dags/retrain/dagRuns/{run}{part}", body)))
 
     def clear(self, run: str, **which: object) -> None:
         self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
@@ -203,6 +197,11 @@ class Served:
         draft = self.settings.with_suffix(".draft")
         draft.write_text(text)
         draft.replace(self.settings)
+
+    def read_dag(self, run: str, task: str, number: int) -> bool:
+        """Whether the try *number* of the task has read its DAG file, and the settings with it."""
+        current = self.tasks(run)[task]
+        return current["try_number"] >= number and "Worker startup parse complete" in self.log(run, task, number)
 
     def training(self, run: str, number: int) -> psutil.Process:
         """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
@@ -273,6 +272,16 @@ class Served:
     def mlflow_away(self) -> "AbstractContextManager[None]":
         """A registry that cannot be opened."""
         return _away(self.home / "mlflow.db")
+
+
+def _answer(request: Callable[[], Value]) -> Value | None:
+    """The answer of Airflow to *request*; None for an internal error."""
+    try:
+        return request()
+    except urllib.error.HTTPError as error:
+        if error.code != 500:
+            raise
+        return None
 
 
 @dataclass(frozen=True)

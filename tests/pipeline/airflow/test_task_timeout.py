@@ -22,7 +22,8 @@ def long_run(served: Served, first: str) -> str:
         served.training(run, 1)
     with served.setting("train_hours = 0.006"):
         served.kill(run, 1)
-        served.until(lambda: served.failed(run, "train", 2))
+        served.until(lambda: served.read_dag(run, "train", 2))
+    served.until(lambda: served.failed(run, "train", 2))
     return run
 
 
