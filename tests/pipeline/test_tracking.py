@@ -181,3 +181,36 @@ def test_the_models_that_the_test_images_judged_are_counted_once_each(tmp_path: 
     assert tracking.judged_models() == 2
     artifacts["train"].files["model.keras"] = "new"
     assert tracking.judged_models() == 3
+
+
+def test_the_record_names_the_mlflow_run_as_soon_as_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved once, for the links of Airflow's tasks, however many ask for the run."""
+
+    def open_run(_registry: object, _params: object, _home: object, record: RunRecord) -> None:
+        record.mlflow_run = "id"
+
+    monkeypatch.setattr("pipeline.tracking.open_run", open_run)
+    saved: list[str] = []
+    record, artifact = RunRecord("r", ""), {}.__getitem__
+    tracking = Tracking(Params(), Home(tmp_path), record, artifact, lambda: saved.append(record.mlflow_run))
+    assert [tracking.run_id(), tracking.run_id()] == ["id", "id"]
+    assert saved == ["id"]
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_a_trial_of_a_search_has_no_mlflow_run_of_its_own(
+    tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search logs its trials, and its watch ends those that are not worth going on; no other stage is watched."""
+    monkeypatch.setattr(Tracking, "training", None)
+
+    def watch(_: object) -> None: ...
+
+    searched = Runner(Params(), Home(tmp_path), RunRecord("r", ""), watch=watch)
+    with searched._watched(stage) as watching:
+        assert watching is watch
+    if stage != "train":
+        with Runner(Params(), Home(tmp_path), RunRecord("r", ""))._watched(stage) as watching:
+            assert watching is None
