@@ -193,8 +193,10 @@ def test_the_record_names_the_mlflow_run_as_soon_as_there_is_one(
 
     monkeypatch.setattr("pipeline.tracking.open_run", open_run)
     saved: list[str] = []
-    record, artifact = RunRecord("r", ""), {}.__getitem__
-    tracking = Tracking(Params(), Home(tmp_path), record, artifact, lambda: saved.append(record.mlflow_run))
+    record, artifacts = RunRecord("r", ""), dict[str, Artifact]()
+    tracking = Tracking(
+        Params(), Home(tmp_path), record, artifacts.__getitem__, lambda: saved.append(record.mlflow_run)
+    )
     assert [tracking.run_id(), tracking.run_id()] == ["id", "id"]
     assert saved == ["id"]
 
