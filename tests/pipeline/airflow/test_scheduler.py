@@ -327,7 +327,7 @@ def mended(served: Served, first: str) -> Mended:
         run = served.trigger({"ingest.source": "digits", "train.seed": None})
         assert served.finished(run)[0] == "failed"
         log = served.log(run, "export")
-        [(name, value)] = re.findall(r"\*Trigger\* a run with (gate\.max_bytes)=(\d+)", log)
+        [(name, value)] = set(re.findall(r"\*Trigger\* a run with (gate\.max_bytes)=(\d+)", log))
         other = served.trigger({"ingest.source": "digits", name: int(value)})
         served.succeeded(other)
     with served.edited("epochs = 8", "epochs = 9"):
