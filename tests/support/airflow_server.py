@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import signal
 import socket
@@ -252,7 +253,8 @@ class Served:
         """The process of the part *name*, which writes to the log of that name; None while there is none."""
         for process in self.supervisor().children():
             with suppress(psutil.Error, OSError):  # of one that ends meanwhile
-                if Path(f"/proc/{process.pid}/fd/1").readlink().name == f"{name}.log":
+                log = Path(f"/proc/{process.pid}/fd/1").readlink().name
+                if log == f"{name}.log" and os.getsid(process.pid) == process.pid:  # no orphan of the part before
                     return process
         return None
 
