@@ -53,6 +53,7 @@ def open_run(registry: Registry, params: Params, home: Home, record: RunRecord) 
     run = _present(client, record.mlflow_run) or _of_earlier_try(client, experiment, record.run)
     if run and run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
+        client.set_tag(run.info.run_id, "verdict", "running")
     if not run:
         run = client.create_run(experiment, _milliseconds(record.started), public(_first_tags(record)), record.run)
     record.mlflow_run, record.mlflow_experiment = run.info.run_id, run.info.experiment_id

@@ -97,9 +97,11 @@ def test_the_next_try_of_a_run_takes_its_mlflow_run_up(
     first = opened(registry, home, RunRecord("night", STARTED))
     if ended:
         registry.client.set_terminated(first.info.run_id, ended)
+        registry.client.set_tag(first.info.run_id, "verdict", ended.lower())
     again = RunRecord("night", STARTED, mlflow_run=first.info.run_id if recorded else "")
     taken_up = opened(registry, home, again)
     assert (taken_up.info.run_id, taken_up.info.status) == (first.info.run_id, "RUNNING")
+    assert taken_up.data.tags["verdict"] == "running"
 
 
 @pytest.mark.parametrize("gone", ["deleted", "of another database"])
