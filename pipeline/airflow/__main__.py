@@ -13,7 +13,7 @@ from types import FrameType
 
 from components.errors import Failure
 from components.progress import say
-from components.system import guard, streams
+from components.system import streams
 from components.system.signals import ENDING, Terminated, exit_status, raise_on_signals
 
 
@@ -49,5 +49,8 @@ def _ended(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    guard.continue_guarded()
+    if util.find_spec("airflow"):  # else there is nothing to guard, nor the libraries to do it with
+        from components.system import guard
+
+        guard.continue_guarded()
     sys.exit(main())

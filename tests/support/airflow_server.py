@@ -143,6 +143,10 @@ class Served:
         log = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
         return "\n".join(f"{line.get('event')} {line.get('error_detail', '')}" for line in log["content"])
 
+    def log_file(self, run: str, task: str, number: int) -> Path:
+        """What the API shows in full only once the try has ended."""
+        return self.home / "airflow/logs/dag_id=retrain" / f"run_id={run}" / f"task_id={task}" / f"attempt={number}.log"
+
     def levels(self, run: str, task: str, number: int = 1) -> dict[str, str]:
         """The level of each line of the task's log, by the line."""
         log = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/{task}/logs/{number}?full_content=true")
@@ -201,14 +205,13 @@ class Served:
 
     def read_dag(self, run: str, task: str, number: int) -> bool:
         """Whether the try *number* of the task has read its DAG file, and the settings with it."""
-        current = self.tasks(run)[task]
-        return current["try_number"] >= number and "Worker startup parse complete" in self.log(run, task, number)
+        log = self.log_file(run, task, number)
+        return log.exists() and "Worker startup parse complete" in log.read_text()
 
     def training(self, run: str, number: int) -> psutil.Process:
         """The process of the training's try *number*, as soon as this try has saved an epoch and computes the next."""
         process = self.until(lambda: self.process_of(run, "train", number))
-        folder = self.home / "airflow" / "logs" / "dag_id=retrain" / f"run_id={run}" / "task_id=train"
-        log = folder / f"attempt={number}.log"
+        log = self.log_file(run, "train", number)
         self.until(lambda: log.read_text().count("val_loss") >= 2, pause=0.02)  # of two epochs: the first is saved
         return process
 
