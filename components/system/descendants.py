@@ -49,6 +49,13 @@ def kill_children(kept: Collection[int] = ()) -> None:
     _kill(lambda: (child for child in psutil.Process().children() if child.pid not in kept))
 
 
+def reap_orphans(kept: Collection[int] = ()) -> None:
+    """Take the exit status of every orphan that has ended; *kept* are children that somebody else waits for."""
+    for child in psutil.Process().children():
+        if child.pid not in kept and not _lives(child):
+            _reap(child.pid)
+
+
 def _kill(find: Callable[[], Iterable[psutil.Process]]) -> None:
     """Kill what *find* finds until it finds nothing: a process may start another one meanwhile."""
     end = time.monotonic() + SECONDS

@@ -316,8 +316,16 @@ def _away(database: Path) -> Iterator[None]:
 
 def gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Whether all of them end within *seconds*; a zombie has ended."""
-    _, left = psutil.wait_procs(processes, seconds)
-    return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in left)
+    end = time.monotonic() + seconds
+    while (alive := any(map(lives, processes))) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not alive
+
+
+def lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def of_asset(run: Json) -> bool:

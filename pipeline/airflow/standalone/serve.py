@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from components.errors import Failure, StorageFailed
 from components.progress import progress, say
-from components.system.descendants import kill_children, no_descendants_left
+from components.system.descendants import kill_children, no_descendants_left, reap_orphans
 from components.system.ports import expect_free
 from pipeline.airflow.standalone.environment import ROOT, USER, Local, config_variable
 from pipeline.airflow.standalone.preflight import are_read, expect_importable, expect_settings
@@ -59,6 +59,7 @@ def supervise(parts: Parts, supervision: Supervision) -> None:
         now = time.monotonic()
         if supervision.look(now):
             kill_children(kept=parts.pids())  # this process has no others
+        reap_orphans(kept=parts.pids())  # of a training that was killed
         if now >= rotated + SECONDS_BETWEEN_ROTATIONS:
             rotated = now
             parts.rotate_logs()
