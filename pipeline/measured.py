@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from components.artifact_files import Metrics, NormalizedData, TrainSummary
@@ -31,17 +32,17 @@ class Measured:
 
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def metrics(self) -> Metrics | None:
         metrics: Metrics | None = self._read("evaluate", "metrics.json")
         return metrics
 
-    @property
+    @cached_property
     def data(self) -> NormalizedData | None:
         data: NormalizedData | None = self._read("normalize", "data.json")
         return data
 
-    @property
+    @cached_property
     def summary(self) -> TrainSummary | None:
         summary: TrainSummary | None = self._read("train", "summary.json")
         return summary

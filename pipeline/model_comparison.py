@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from components.data.problems import ImageAt, ImageFiles
@@ -28,11 +29,11 @@ class Side:
     version: ModelVersion
     measured: Measured
 
-    @property
+    @cached_property
     def figures(self) -> Figures:
         return self.measured.figures(self.version.accuracy)
 
-    @property
+    @cached_property
     def numbers(self) -> dict[str, float]:
         """Every number in metrics.json and summary.json, by its name there."""
         known: dict[str, object] = {**(self.measured.metrics or {}), **(self.measured.summary or {})}

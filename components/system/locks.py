@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.progress import say
+from components.system.background import beside
 
 FIRST_SECONDS, REPEATED_SECONDS = 1.0, 60.0  # of waiting, before it is said and said again
 MACHINE = os.uname().nodename
@@ -36,21 +37,15 @@ def wait(handle: int, what: str, operation: int = fcntl.LOCK_EX) -> None:
 @contextlib.contextmanager
 def _announced(handle: int, what: str) -> Iterator[None]:
     """Print the line until the block ends; from a thread, as the block waits in the system."""
-    ended = threading.Event()
 
-    def announce() -> None:
+    def announce(ended: threading.Event) -> None:
         seconds = FIRST_SECONDS
         while not ended.wait(seconds):
             say(f"  waiting for {what}, which {_holder(handle)} holds; Ctrl-C ends the waiting")
             seconds = REPEATED_SECONDS
 
-    thread = threading.Thread(target=announce, daemon=True)
-    thread.start()
-    try:
+    with beside(announce):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _holder(handle: int) -> str:

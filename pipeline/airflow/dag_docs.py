@@ -8,8 +8,8 @@ made. A task with nothing to do is green within seconds.
 * **A task that is red after one try** failed permanently, so it was not retried: its log ends with the reason and by
   how much the bound was missed, and what to click. The tasks before it are not run again by *Clear*.
 * **Settings stay those with which the run began**, in retries and clears. Only the bounds of `validate`, `gate` and
-  `promote` are read anew: lower one in the settings file, then *Clear* the task. For other settings *Trigger* a run, or
-  *Clear* `ingest` with *downstream*, which reads the file again.
+  `promote` are read again: lower one in the settings file, then *Clear* the task. For other settings *Trigger* a run,
+  or *Clear* `ingest` with *downstream*, which reads the file again.
 * **A task that was retried** lost the network, the disk or MLflow, or was killed.
 * **Clearing** a task or a whole run is harmless: equal data and settings give the same artifacts and no second version.
 * **Roll back:** the pipeline's command `rollback` (docs/registry.md). **Pause:** the switch at the top.

@@ -17,6 +17,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.types import TaskInstanceKey
 
 from components.public_text import link
+from components.system.background import beside
 from pipeline.airflow.run_names import record_of
 from pipeline.run_record import RunRecord
 
@@ -86,14 +87,8 @@ def mlflow_run_linked(ti: Any) -> Iterator[None]:
 
     The record says so: the stage may run in a process of its own.
     """
-    ended = threading.Event()
-    thread = threading.Thread(target=_link_mlflow_run, args=(ti, ended), name="MLflow link", daemon=True)
-    thread.start()
-    try:
+    with beside(lambda ended: _link_mlflow_run(ti, ended)):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _link_mlflow_run(ti: Any, ended: threading.Event) -> None:

@@ -3,7 +3,7 @@
     XCom "settings" of ingest       every setting of the run, by its full name
     run.json                        the same, where Airflow has cleaned its XComs
 
-Read anew by each task are the bounds that checks apply (pipeline/config.py, `is_bound`): a lowered gate holds for a
+Read again by each task are the bounds that checks apply (pipeline/config.py, `is_bound`): a lowered gate holds for a
 task that is cleared. So are the few settings that XCom cannot hold as they are: a password, a name that is no UTF-8.
 """
 

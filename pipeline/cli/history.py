@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError
 from components.formatting import percent, points, thousands
 from components.public_text import public
-from pipeline.cli.options import JSON, MODEL, Option, command, home
+from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import print_facts, print_json, print_table
-from pipeline.cli.registry import check_name, only
+from pipeline.cli.registry import check_name, only, run_of
 
 if TYPE_CHECKING:
     from components.data.problems import ImageAt
@@ -29,13 +29,13 @@ NUMBERS = (
     ("parameters", "parameters", ",d"),
     ("test images", "n", ",d"),
 )
-TAGS = (("source", "source"), ("git commit", "git_commit"), ("run", "pipeline.run"))
+TAGS = (("source", "source"), ("git commit", "git_commit"))
 
 
 @command(
     "list what became of each model: promotions, rollbacks and refusals, the newest first",
     JSON,
-    Option("name", nargs="?", default="", metavar="NAME", help="registered model (default: all)"),
+    NAME,
 )
 def history(options: Namespace) -> int:
     from components.registry.client import Registry
@@ -117,6 +117,7 @@ def _rows(*sides: "Side") -> Iterator[Sequence[str]]:
     rows.append(("training images", *("" if count is None else thousands(count) for count in images)))
     for title, tag in TAGS:
         rows.append((title, *(side.version.tags.get(tag, "") for side in sides)))
+    rows.append(("run", *(run_of(side.version) for side in sides)))
     yield from (row for row in rows if any(row[1:]))
 
 

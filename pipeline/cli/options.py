@@ -77,6 +77,7 @@ SETTINGS = (
     ),
 )
 JSON = Option("--json", action="store_true", help="print JSON, for programs")
+NAME = Option("name", nargs="?", default="", metavar="NAME", help="registered model (default: all)")
 MODEL = Option("--name", default="", metavar="MODEL", help="registered model; needed where there are several")
 
 

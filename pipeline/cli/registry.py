@@ -10,7 +10,7 @@ from components.public_text import public
 from components.settings.fields import shown
 from components.settings.sections import registered_name
 from components.system.streams import answer
-from pipeline.cli.options import JSON, MODEL, Option, command, home
+from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import accuracy, print_json, print_table
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _reason(default: str = "") -> Option:
 @command(
     "list the registered versions with their aliases and accuracy",
     JSON,
-    Option("name", nargs="?", default="", metavar="NAME", help="registered model (default: all)"),
+    NAME,
 )
 def models(options: Namespace) -> int:
     from components.registry.client import Registry
@@ -54,17 +54,17 @@ def _version_json(version: "ModelVersion") -> dict[str, object]:
         "accuracy": version.accuracy,
         "model_sha256": sha256,
         "digest": sha256,  # its name before; programs read it
-        "run": _run(version),
+        "run": run_of(version),
     }
 
 
 def _version_row(version: "ModelVersion") -> tuple[str, ...]:
     aliases = " ".join(f"@{alias}" for alias in version.aliases)
     shown = accuracy(version.accuracy)
-    return version.name, version.version, aliases, shown, version.model_sha256[:16], _run(version)
+    return version.name, version.version, aliases, shown, version.model_sha256[:16], run_of(version)
 
 
-def _run(version: "ModelVersion") -> str:
+def run_of(version: "ModelVersion") -> str:
     from pipeline.mlflow_run import RUN_TAG
 
     return version.tags.get(RUN_TAG, "")

@@ -1,4 +1,4 @@
-"""Airflow's logging, but that logs of tasks are read from this machine's files alone: there is no server of logs.
+"""Airflow's logging, but that logs of tasks are read from files alone, of this machine or of a volume that all share.
 
 `make airflow` starts the scheduler, below which tasks run, without that server, as it would listen on every address.
 Else the log of a running task begins with "Could not read served logs".

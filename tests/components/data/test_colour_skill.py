@@ -55,7 +55,7 @@ def test_a_small_spot_in_the_colour_of_its_class_is_found(tmp_path: Path) -> Non
 
 
 def test_leaving_a_row_out_equals_fitting_without_it() -> None:
-    """The class of each row is that of a regression on the others, fitted anew."""
+    """The class of each row is that of a regression that is fitted on the others."""
     rng = np.random.default_rng(0)
     features = rng.integers(0, 255, (40, 6)).astype(np.float32)
     labels = rng.integers(0, CLASSES, 40)

@@ -269,7 +269,6 @@ def test_airflow_has_the_settings_of_make_airflow(tmp_path: Path) -> None:
     otherwise = {
         "CORE__EXECUTOR", "CORE__EXECUTION_API_SERVER_URL", "API__BASE_URL", "CORE__DAGS_FOLDER",
         "CORE__PLUGINS_FOLDER", "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
-        "LOGGING__LOGGING_CONFIG_CLASS",  # of logs on one machine
         # the containers' volumes are theirs alone
         "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS", "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS",
     }  # fmt: skip
