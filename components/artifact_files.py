@@ -26,6 +26,14 @@ class DrawnSplit(TypedDict):
     share: float
 
 
+class Unreadable(TypedDict):
+    """How many of the image files of a source cannot be read, and the first of them with the reason."""
+
+    count: int
+    files: int
+    first: list[str]
+
+
 # validate: statistics.json, schema.json; the fields are explained in components/data/statistics.py
 
 

@@ -12,7 +12,8 @@
         ArtifactCorrupt              1    a stored file differs from what was published
         RegistryRefused              1    MLflow does not do what was asked: somebody changed something there
       Unavailable                    1    ... may succeed: retry
-        SourceUnreachable            1    the network, or a file that changed while it was read
+        SourceUnreachable            1    the network or the disk of the images does not answer
+          SourceChanged              1    the images changed while they were read
         RegistryUnreachable          1    the MLflow server or its database
         StorageFailed                1    the disk is full or not writable
         WorkerLost                   1    a process of a distributed training ended or did not answer
@@ -98,7 +99,11 @@ class Unavailable(Failure):
 
 
 class SourceUnreachable(Unavailable):
-    """The network did not answer, or the source changed while it was read."""
+    """The network did not answer, or the disk."""
+
+
+class SourceChanged(SourceUnreachable):
+    """The source changed while it was read: what was read so far is not what it holds now."""
 
 
 class RegistryUnreachable(Unavailable):

@@ -1,24 +1,24 @@
 """Which files of a folder of images have a problem, by the last run that read the folder as it is now."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from components.data import problems
-from components.data.problems import ImageAt, Problem
+from components.data.problems import Problem
 from components.errors import ConfigError, DataRejected
 from components.formatting import did_you_mean
 from components.ingest import select
-from components.ingest.reading import unusable_files
+from components.ingest.reading.unusable_files import NoUsableFile, rows
 from components.settings.sections import Params
 from pipeline.home import Home
 from pipeline.run_record import RunRecord, new_run, now, records
 from pipeline.runner import Runner
 from pipeline.store.artifact import Artifact
 
-UNREADABLE = "unreadable"
 # what --only takes -> the problem in problems.csv
 KINDS = {
-    UNREADABLE: UNREADABLE,
+    problems.UNREADABLE: problems.UNREADABLE,
     "duplicates": problems.DUPLICATE,
     "blank": problems.BLANK,
     "nearly-blank": problems.FAINT,
@@ -26,7 +26,7 @@ KINDS = {
     "label-conflicts": problems.CONFLICT,
     "suspected-labels": problems.SUSPECT,
 }
-USUAL = (UNREADABLE, "duplicates", "blank")  # nobody has to look at these
+USUAL = (problems.UNREADABLE, "duplicates", "blank")  # nobody has to look at these
 
 
 def kinds(text: str) -> tuple[str, ...]:
@@ -52,20 +52,21 @@ def folder(params: Params) -> Path:
 def found(params: Params, home: Home) -> dict[str, list[Problem]]:
     """kind -> the files with that problem: of the last run on these images, or of a validate that runs now."""
     home.prepare()
-    rows = _rows(params, home)
-    return {kind: [row for row in rows if row.problem == problem] for kind, problem in KINDS.items()}
+    found = _rows(params, home)
+    return {kind: [row for row in found if row.problem == problem] for kind, problem in KINDS.items()}
 
 
 def _rows(params: Params, home: Home) -> list[Problem]:
     if record := _last_run(params, home):
         return _of(record, home)
-    runner = Runner(params, home, RunRecord(new_run(), now()))
+    lenient = replace(params, ingest=replace(params.ingest, max_unreadable_share=1.0))
+    runner = Runner(lenient, home, RunRecord(new_run(), now()))
     try:
         for stage in ("ingest", "validate"):
             runner.run_stage(stage)
+    except NoUsableFile as error:
+        return rows(error.files)
     except DataRejected:  # what rejects the images may be what clean is for
-        if rows := _unusable(folder(params), home):
-            return rows
         if not runner.record.done("validate"):
             raise
     return _of(runner.record, home)
@@ -87,7 +88,7 @@ def _last_run(params: Params, home: Home) -> RunRecord | None:
 
 
 def _of(record: RunRecord, home: Home) -> list[Problem]:
-    artifacts = [_artifact(record, stage, home) for stage in ("validate", "evaluate")]
+    artifacts = [_artifact(record, stage, home) for stage in ("ingest", "validate", "evaluate")]
     return [row for artifact in artifacts if artifact for row in problems.read(artifact.path) if row.image.file]
 
 
@@ -96,14 +97,6 @@ def _artifact(record: RunRecord, stage: str, home: Home) -> Artifact | None:
     return home.store.get(stage, done.key) if done else None
 
 
-def _unusable(root: Path, home: Home) -> list[Problem]:
-    table = unusable_files.table(home.cache, root)
-    return [
-        Problem(ImageAt(file.split, -1, file.path), file.name, UNREADABLE, file.reason)
-        for file in unusable_files.read_table(table)
-    ]
-
-
-def paths(rows: Iterable[Problem]) -> list[str]:
-    """The files of *rows*, each once."""
-    return list(dict.fromkeys(row.image.file for row in rows))
+def paths(found: Iterable[Problem]) -> list[str]:
+    """The files of the rows *found*, each once."""
+    return list(dict.fromkeys(row.image.file for row in found))

@@ -42,6 +42,7 @@ VARIABLES = (
 )
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}
 SECTIONS_OF_BOUNDS = ("validate", "gate", "promote")
+BOUND_OF_INGEST = "ingest.max_unreadable_share"
 SCHEDULES = ("schedule.cron", "schedule.watch")
 PROFILES = Path(__file__).parent / "profiles"
 SERVICE_LINK = re.compile(
@@ -197,7 +198,8 @@ def _never(name: str, value: object) -> str | None:
 
 def is_bound(name: str) -> bool:
     """Whether a check applies the setting *name* to what is measured already: it may change within a run."""
-    return name.partition(".")[0] in SECTIONS_OF_BOUNDS and not SETTINGS[name].metadata["in_key"]
+    of_checks = name.partition(".")[0] in SECTIONS_OF_BOUNDS or name == BOUND_OF_INGEST
+    return of_checks and not SETTINGS[name].metadata["in_key"]
 
 
 def unknown(name: str) -> str:

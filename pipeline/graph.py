@@ -102,7 +102,7 @@ def _champion_classes(context: StageContext) -> "ChampionClasses | None":
 def _check_ingest(context: StageContext) -> Verdict:
     from components.ingest.check import REJECTION, check
 
-    return Verdict(check(context.facts("ingest")), REJECTION)
+    return Verdict(check(context.facts("ingest"), context.params.ingest, context.path("ingest")), REJECTION)
 
 
 def _validate(context: StageContext) -> Facts:

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
-from components.errors import ArtifactCorrupt, ArtifactMissing
+from components.errors import ArtifactCorrupt, ArtifactMissing, SourceChanged
 from components.findings import notes, require, warnings
 from components.progress import say
 from components.public_text import public
@@ -35,6 +35,7 @@ from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import Recipe, key, recipe_of
 from pipeline.tracking import Tracking
 
+READINGS = 3  # of images that change while they are read
 PUBLICATION_SECONDS = 120.0  # for the chief to measure and publish the trained model
 
 
@@ -244,7 +245,7 @@ class Runner:
         if stage == "train":
             say(f"  {self.training_plan()}")
         with storage_errors(self.home.root):
-            done = self._act(stage) if STAGES[stage].effect else self._obtain(stage, force)
+            done = self._act(stage) if STAGES[stage].effect else self._obtain_latest(stage, force)
         self._outdated.discard(stage)
         done = replace(done, seconds=round(time.monotonic() - start, 3))
         self._record(done)
@@ -256,6 +257,16 @@ class Runner:
         """Put *done* into the record, in the order of the stages."""
         rows = {other.stage: other for other in self.record.stages} | {done.stage: done}
         self.record.stages = [rows[stage] for stage in STAGES if stage in rows]
+
+    def _obtain_latest(self, stage: str, force: bool) -> Done:
+        """As `_obtain`; where the images changed while they were read, those that the source holds by then."""
+        for _ in range(READINGS - 1 if stage == "ingest" else 0):
+            try:
+                return self._obtain(stage, force)
+            except SourceChanged as error:
+                say(f"  {str(error).partition(';')[0]}; reading it again")
+                del self.fingerprint
+        return self._obtain(stage, force)
 
     def _obtain(self, stage: str, force: bool) -> Done:
         before = self.find(stage)

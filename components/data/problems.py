@@ -1,10 +1,10 @@
-"""Images with a problem, each named by its file: problems.csv of validate and of evaluate. Standard library only.
+"""Images with a problem, each named by its file: problems.csv of ingest, validate and evaluate. Standard library only.
 
 split,file,class,problem,detail,index,other_split,other_file,other_index
 train,cats/IMG_0017.jpg,cats,duplicate,repeats cats/IMG_0003.jpg,17,train,cats/IMG_0003.jpg,3
 
-*file* is the image's path below the folder of images, empty for other sources; *index* its place in its split. *other*
-is the image that it repeats, where the problem is one of two images.
+*file* is the image's path below the folder of images, empty for other sources; *index* its place in its split, -1 where
+it was left out. *other* is the image that it repeats, where the problem is one of two images.
 """
 
 import csv
@@ -16,6 +16,7 @@ from typing import NamedTuple
 FILE = "problems.csv"
 COLUMNS = ("split", "file", "class", "problem", "detail", "index", "other_split", "other_file", "other_index")
 
+UNREADABLE = "unreadable"
 BLANK, FAINT = "blank", "nearly-blank"
 DUPLICATE, NEAR_DUPLICATE, CONFLICT = "duplicate", "near-duplicate", "label-conflict"
 MISTAKE, SUSPECT = "mistake", "suspected-label"

@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from components.artifact_files import DrawnSplit, SourceFile
+from components.artifact_files import DrawnSplit, SourceFile, Unreadable
+from components.data import problems
 from components.data.splits import Split, SplitWriter
-from components.errors import DataRejected, SourceUnreachable
+from components.errors import DataRejected, SourceChanged
 from components.ingest import select
 from components.ingest.reading.decoding import resized
 from components.ingest.reading.image_source import ImageSource, Resizing, Shape, require_two_classes, target_shape
+from components.ingest.reading.unusable_files import rows, summary
 from components.ingest.stratify import stratify
 from components.progress import progress
 from components.settings.sections import Ingest
@@ -26,6 +28,7 @@ class Facts(TypedDict("Facts", {"from": str})):
     version: NotRequired[str]
     notes: NotRequired[list[str]]
     warnings: NotRequired[list[str]]
+    unreadable: NotRequired[Unreadable]
     test_split: NotRequired[DrawnSplit]
     images: dict[str, int]
     seconds: float
@@ -47,12 +50,14 @@ def ingest(
           source.json  source, name, classes, shape, images per split, fingerprint, sha256 of the source's files
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
           sha256.json  the hash of each of these files, by its path
+          problems.csv the files that cannot be read and were left out, where there are any
 
     *fingerprint* is what `select.fingerprint` returned for the same *cache*; *accept* may reject the classes before any
-    image is decoded. Raises SourceUnreachable where something else was read, and DataRejected where the images cannot
-    be trained on: one class only, an empty split, a label outside the classes.
+    image is decoded. Raises SourceChanged where the source holds something else by now, and DataRejected where the
+    images cannot be trained on: one class only, an empty split, a label outside the classes.
     """
     started = time.perf_counter()
+    _require_same(fingerprint, select.fingerprint(params, cache), params)  # images arrive while others are hashed
     source = select.read(params, cache)
     require_two_classes(source.classes, params.source)
     accept(source.classes)
@@ -64,8 +69,7 @@ def ingest(
         if not counts[split]:
             hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""
             raise DataRejected(f"{params.source} has no {split} images; expected some in each split{hint}")
-    if source.fingerprint() != fingerprint:
-        raise SourceUnreachable(f"{params.source} changed while it was being read; run it again")
+    _require_same(fingerprint, source.fingerprint(), params)
     provenance: SourceFile = {
         "source": select.label(params.source),
         "name": select.name(params),
@@ -78,8 +82,15 @@ def ingest(
     _dump(out / "source.json", provenance)
     if source.files:
         _dump(out / "files.json", source.files)
-        _dump(out / "sha256.json", source.hashes)
+        _dump(out / "sha256.json", {path: source.hashes[path] for paths in source.files.values() for path in paths})
+    if source.unusable:
+        problems.write(rows(source.unusable), out)
     return _facts(source, counts, started)
+
+
+def _require_same(fingerprint: str, found: str, params: Ingest) -> None:
+    if found != fingerprint:
+        raise SourceChanged(f"{params.source} changed while it was being read; run it again")
 
 
 def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts:
@@ -90,6 +101,8 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
         facts["notes"] = source.notes
     if source.warnings:
         facts["warnings"] = source.warnings
+    if source.unusable:
+        facts["unreadable"] = summary(source.unusable, len(source.unusable) + sum(counts.values()))
     if source.drawn:
         facts["test_split"] = source.drawn.drawn()
     return facts

@@ -163,6 +163,11 @@ class Ingest(Section):
     test_share: float = setting(
         0.15, "share of the images in the test split, where the source has none", minimum=0.01, maximum=0.9
     )
+    max_unreadable_share: float = setting(
+        0.01,
+        "maximum share of image files that cannot be read, which are left out; 0: none, otherwise always a single one",
+        minimum=0, maximum=1, in_key=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,8 @@ def _would_move(
     if not files:
         return f"nothing to move ({', '.join(chosen)}){more}"
     only = ["--only", options.only] if options.only else []
-    rest = "; the others are looked for once these are gone" if found["unreadable"] else more
     command = _command(options, "--apply", *only)
-    return f"{_count(len(files))} would be moved ({', '.join(chosen)}){rest}\nnext  {command}"
+    return f"{_count(len(files))} would be moved ({', '.join(chosen)}){more}\nnext  {command}"
 
 
 def _report(options: Namespace, moved: "Moved", target: "Path") -> int:

@@ -1,4 +1,4 @@
-"""The report's section on the images themselves: what validate found, by file and with pictures."""
+"""The report's section on the images themselves: what ingest and validate found, by file and with pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pipeline.report.files import Picture, picture
 
 MOST_LISTED = 100  # rows of a table; problems.csv has all
 TITLES = {
+    problems.UNREADABLE: ("Unreadable", "They were left out."),
     problems.BLANK: ("Blank", "They show one colour, and stay in the data."),
     problems.FAINT: ("Nearly blank", "They show next to nothing, and stay in the data."),
     problems.DUPLICATE: (
@@ -38,8 +39,9 @@ class ProblemGroup:
 
 
 def problem_groups(artifacts: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[ProblemGroup]:
-    """What validate found, in the order of TITLES."""
-    found = problems.read(artifacts["validate"]) if "validate" in artifacts else []
+    """What ingest and validate found, in the order of TITLES."""
+    stages = (stage for stage in ("ingest", "validate") if stage in artifacts)
+    found = [problem for stage in stages for problem in problems.read(artifacts[stage])]
     groups = []
     for kind, (title, meaning) in TITLES.items():
         if rows := [problem for problem in found if problem.problem == kind]:

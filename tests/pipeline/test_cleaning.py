@@ -56,17 +56,27 @@ def test_a_kind_is_named_in_either_form(pictures: Path, capsys: pytest.CaptureFi
     assert "--only names 'blnk'; did you mean 'blank'?" in capsys.readouterr().err
 
 
-def test_unreadable_files_come_first(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They keep the images from being read, so nothing else is known before they are gone."""
+def test_unreadable_files_are_listed_with_the_others(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many there are: a run would refuse so many."""
     (pictures / "cats/broken.png").write_bytes(b"no image")
     (pictures / "dogs/torn.png").write_bytes((pictures / "dogs/00.png").read_bytes()[:60])
     listed = answer(capsys, "--source", str(pictures))
     assert "unreadable: 2\n  cats/broken.png: " in listed
-    assert "the others are looked for once these are gone" in listed
+    assert "blank: 1\n  dogs/blank.png: " in listed
     answer(capsys, "--source", str(pictures), "--apply")
-    assert files(pictures.with_name("my pictures.removed")) == {"cats/broken.png", "dogs/torn.png"}
+    removed = {"cats/broken.png", "dogs/torn.png", "cats/07 copy.png", "dogs/blank.png"}
+    assert files(pictures.with_name("my pictures.removed")) == removed
     found = json.loads(answer(capsys, "--source", str(pictures), "--json"))
-    assert (found["unreadable"], found["blank"]) == ([], ["dogs/blank.png"])
+    assert (found["unreadable"], found["blank"]) == ([], [])
+
+
+def test_a_folder_of_nothing_but_unreadable_files_can_be_cleaned(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else can be said of them."""
+    for path in pictures.rglob("*.png"):
+        path.write_bytes(b"<html>")
+    assert "unreadable: 163\n" in answer(capsys, "--source", str(pictures))
 
 
 def test_what_rejects_the_images_can_be_moved(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from components.errors import ArtifactMissing, DataRejected, ExportRejected, ModelRejected
-from components.settings.sections import Train
+from components.ingest import select
+from components.ingest.reading.image_source import ImageSource
+from components.settings.sections import Ingest, Train
 from components.train.resolve import planned
 from pipeline import config, execute
 from pipeline.graph import STAGES
@@ -46,6 +49,47 @@ def pictures(tmp_path: Path) -> Path:
             image.putpixel((number % 12, number // 12), 255)
             image.save(folder / name / f"{number}.png")
     return folder
+
+
+def read_with(change: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[ImageSource]:
+    """Have *change* happen in the first reading, before the first image is decoded; returns the readings."""
+    read, readings = select.read, list[ImageSource]()
+
+    def changing(params: Ingest, cache: Path) -> ImageSource:
+        readings.append(read(params, cache))
+        if len(readings) == 1:
+            change()
+        return readings[-1]
+
+    monkeypatch.setattr(select, "read", changing)
+    return readings
+
+
+def test_images_that_arrive_while_others_are_read_are_left_to_the_next_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run has the images that were there when it began, read once; the next one has them all."""
+    new = pictures / "cats" / "new.png"
+    readings = read_with(lambda: Image.new("L", (12, 12), 7).save(new), monkeypatch)
+    first = run(tmp_path / "home", source=str(pictures), until="ingest")
+    assert sum(first.facts["ingest"]["images"].values()) == 160
+    assert len(readings) == 1
+    second = run(tmp_path / "home", source=str(pictures), until="ingest")
+    assert sum(second.facts["ingest"]["images"].values()) == 161
+
+
+def test_images_that_change_while_they_are_read_are_read_again(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was there before cannot be read any more: the run takes what is there by then, and its key says so."""
+    image = pictures / "cats" / "7.png"
+    readings = read_with(lambda: Image.new("L", (12, 12), 7).save(image), monkeypatch)
+    runner = run(tmp_path / "home", source=str(pictures), until="ingest")
+    assert len(readings) == 2
+    assert f"  {pictures} changed while it was being read; reading it again\n" in capsys.readouterr().err
+    sha256 = json.loads((runner.artifact("ingest").path / "sha256.json").read_text())
+    assert sha256["cats/7.png"] == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert run(tmp_path / "home", source=str(pictures), until="ingest").record.stages[0].made is False
 
 
 def test_a_run_with_nothing_changed_reuses_everything(home: Path) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.errors import DataRejected, SourceError, SourceUnreachable, StorageFailed
+from components.errors import DataRejected, SourceChanged, SourceError, StorageFailed
 from components.formatting import size
 from components.ingest.reading import labels_table, listing
 from components.ingest.reading.folder_entries import ignored_kind
@@ -107,7 +107,7 @@ class Bucket:
             self._files.get([f"{self._root}/{path}" for path in drafts], [str(draft) for draft in drafts.values()])
         for path, draft in drafts.items():
             if not draft.exists() or draft.stat().st_size != objects[path].size:
-                raise SourceUnreachable(f"{self.url}/{path} changed while it was being read; run it again")
+                raise SourceChanged(f"{self.url}/{path} changed while it was being read; run it again")
             draft.replace(_place(folder, path))
 
     @contextlib.contextmanager
@@ -116,7 +116,7 @@ class Bucket:
         try:
             yield
         except FileNotFoundError as error:
-            missing = SourceUnreachable(f"{self.url} changed while it was being read; run it again")
+            missing = SourceChanged(f"{self.url} changed while it was being read; run it again")
             raise object_store.failure(error, self.url, SETTING) or missing from None
         except Exception as error:
             if failure := object_store.failure(error, self.url, SETTING):

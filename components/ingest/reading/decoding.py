@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 from PIL import Image, ImageOps
 
 from components.errors import Unavailable
-from components.ingest.reading.read_errors import read_errors
+from components.ingest.reading.read_errors import DENIED, read_errors
 from components.system.files import NotRegular, open_regular
 from components.system.streams import no_stderr
 
@@ -57,7 +57,7 @@ class Decoded(NamedTuple):
 
     pixels: bytes  # of those that can be used
     problems: list[str]  # why a file cannot be used, "" where it can
-    sha256: list[str]  # of each file's bytes
+    sha256: list[str]  # of each file's bytes; why it cannot be read, where they are unknown
     brightest: list[int]  # value, up to 65,535, of each image of 16 bits
 
 
@@ -83,7 +83,7 @@ def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decode
     """The pixels of each image as *shape* (H, W, C), and what else its file says."""
     pixels, decoded = [], Decoded(b"", [], [], [])
     for path in paths:
-        data, problem = b"", ""
+        data, problem = None, ""
         try:
             with _failures(path):
                 with open_regular(path) as file:
@@ -92,7 +92,7 @@ def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decode
         except Unusable as error:
             problem = str(error)
         decoded.problems.append(problem)
-        decoded.sha256.append(hashlib.sha256(data).hexdigest())
+        decoded.sha256.append(problem if data is None else hashlib.sha256(data).hexdigest())
     return decoded._replace(pixels=b"".join(pixels))
 
 
@@ -269,7 +269,7 @@ def _failures(path: str) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise Unusable(f"too many pixels; expected at most {MAX_PIXELS:,}") from None
     except PermissionError:
-        raise Unusable("permission denied") from None
+        raise Unusable(DENIED) from None
     except (IsADirectoryError, NotRegular):
         raise Unusable("not a regular file") from None
     except Exception as error:  # hostile bytes can make a decoder raise anything

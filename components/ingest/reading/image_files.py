@@ -15,7 +15,7 @@ from components.ingest.reading.decode_workers import Job, Result
 from components.ingest.reading.file_hashes import stat_file
 from components.ingest.reading.image_source import ImageSource, Preview, Resizing, Shape, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
-from components.ingest.reading.unusable_files import UnusableFile, require_none
+from components.ingest.reading.unusable_files import NoUsableFile, UnusableFile
 from components.progress import progress
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
@@ -42,7 +42,7 @@ class Contents:
 
 @dataclass
 class Headers:
-    """The images whose headers can be read, with their shapes; the paths of those with several pages; the others."""
+    """The images whose headers can be read; the shapes of all, (0, 0, 0) for the others; which have several pages."""
 
     images: list[ImageFile] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Headers:
     @property
     def sizes(self) -> Counter[tuple[int, int]]:
         """(H, W) -> number of images."""
-        return Counter(shape[:2] for shape in self.shapes)
+        return Counter(shape[:2] for shape in self.shapes if all(shape))
 
     def shape(self, params: Ingest) -> Shape:
         """The (H, W, C) to read all of them into: what *params* set, and otherwise what follows from the images."""
@@ -65,26 +65,24 @@ def open_images(
 ) -> ImageSource:
     """Read every image's header, settle size and channels, then decode; *fingerprint* takes the sha256 of each path.
 
-    Files that cannot be used are collected to the end and refused together, by the last block. Raises DataRejected
-    where there are no others.
+    Files that cannot be used are left out; raises NoUsableFile where there are no others.
     """
     headers = read_headers(listing, cache)
-    if not headers.images:
-        require_none(headers.unusable, len(headers.unusable), listing.root, listing.where, cache)
     shape = headers.shape(params)
     splits = {image.split for image in headers.images}
     drawn = SplitByContent(params.test_share) if splits == {""} else None
-    contents = Contents(drawn, [*listing.warnings, *summaries.left_out(listing)], headers.unusable)
+    contents = Contents(drawn, [*listing.warnings, *summaries.left_out(listing)], list(listing.unusable))
     contents.files = {split: [] for split in SPLITS if split in splits | {"train", "test"}}
     return ImageSource(
         classes=listing.classes,
         shape=shape,
         images=len(headers.images),
-        blocks=_blocks(listing, headers, shape, Resizing.of(params), contents, cache),
+        blocks=_blocks(listing, headers, shape, Resizing.of(params), contents),
         fingerprint=lambda: fingerprint(contents.hashes),
         origin=listing.where,
         files=contents.files,
         hashes=contents.hashes,
+        unusable=contents.unusable,
         drawn=drawn,
         notes=[
             *listing.notes,
@@ -99,8 +97,6 @@ def open_images(
 def preview_of(listing: Listing, params: Ingest, cache: Path) -> Preview:
     """What `open_images` will give, from headers alone."""
     headers = read_headers(listing, cache)
-    if not headers.images:
-        require_none(headers.unusable, len(headers.unusable), listing.root, listing.where, cache)
     images, count = len(headers.images), Counter(image.split for image in headers.images)
     test = round(images * params.test_share) if "" in count else count["test"]
     return Preview(
@@ -114,7 +110,7 @@ def preview_of(listing: Listing, params: Ingest, cache: Path) -> Preview:
 
 
 def read_headers(listing: Listing, cache: Path) -> Headers:
-    """The headers of all images; those of unchanged files are remembered in *cache*."""
+    """The headers of all images; those of unchanged files are remembered in *cache*. Raises NoUsableFile."""
     known = StatCache(stat_file(cache, "headers", listing.root))
     found = {image.path: known.get(image.path, image.status) for image in listing.images}
     fresh = _survey(listing, [image for image in listing.images if not found[image.path]])
@@ -124,12 +120,14 @@ def read_headers(listing: Listing, cache: Path) -> Headers:
     headers = Headers(unusable=list(listing.unusable))
     for image in listing.images:
         height, width, channels, pages, problem = json.loads(found[image.path] or fresh[image.path])
+        headers.shapes.append((height, width, channels))
         if problem:
             headers.unusable.append(_unusable(image, problem))
-            continue
-        headers.images.append(image)
-        headers.shapes.append((height, width, channels))
-        headers.paged += [image.path] if pages else []
+        else:
+            headers.images.append(image)
+            headers.paged += [image.path] if pages else []
+    if not headers.images:
+        raise NoUsableFile(headers.unusable, listing.where)
     return headers
 
 
@@ -160,22 +158,24 @@ def _unusable(image: ImageFile, reason: str) -> UnusableFile:
 
 
 def _blocks(
-    listing: Listing, headers: Headers, shape: Shape, resizing: Resizing, contents: Contents, cache: Path
+    listing: Listing, headers: Headers, shape: Shape, resizing: Resizing, contents: Contents
 ) -> "Iterator[Block]":
-    """Decode in order; *contents* is complete at the end. Raises DataRejected there, with every unusable file."""
-    batches = list(_batches(headers.images, max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))))
-    needed = iter(_memory(headers))
+    """Decode in order; *contents* is complete at the end.
+
+    Files whose headers cannot be read are read too, for their hashes.
+    """
+    batches = list(_batches(listing.images, max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))))
+    needed = iter(_memory(listing.images, headers.shapes))
     jobs = [Job(_paths(listing, images), shape, resizing, max(next(needed) for _ in images)) for images in batches]
     number = {name: label for label, name in enumerate(listing.classes)}
     for images, result in zip(batches, decode_workers.work(jobs, decode_workers.cores()), strict=True):
         yield from _by_split(images, result, shape, number, contents)
-    require_none(contents.unusable, len(listing), listing.root, listing.where, cache)
     contents.warnings += summaries.too_dim(contents.brightest)
 
 
-def _memory(headers: Headers) -> Iterator[int]:
+def _memory(images: Sequence[ImageFile], shapes: Sequence[Shape]) -> Iterator[int]:
     """The bytes that decoding each image takes at most."""
-    for image, (height, width, _) in zip(headers.images, headers.shapes, strict=True):
+    for image, (height, width, _) in zip(images, shapes, strict=True):
         yield image.status.st_size + BYTES_PER_PIXEL * height * width
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from components.errors import DataRejected, SourceError
 from components.ingest.reading.content_split import SplitByContent
+from components.ingest.reading.unusable_files import UnusableFile
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ImageSource:
     hashes       path -> sha256 of each of these files *
     origin       where the images come from
     version      of the data set, where it has one
+    unusable     files that were left out, as they cannot be read *
     drawn        who drew the test split, where the source has none of its own *
     notes        what was decided and ignored, a sentence each
     warnings     what was left out and what looks wrong, a sentence each *
@@ -59,6 +61,7 @@ class ImageSource:
     sha256: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    unusable: list[UnusableFile] = field(default_factory=list)
     drawn: SplitByContent | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

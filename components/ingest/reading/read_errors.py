@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from components.errors import Failure, SourceError, SourceUnreachable
+from components.errors import Failure, SourceChanged, SourceError, SourceUnreachable
 from components.system.files import NotRegular
+
+DENIED = "permission denied"
 
 
 @contextmanager
@@ -22,9 +24,9 @@ def read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _failure(path: str, error: OSError) -> Failure:
     if isinstance(error, FileNotFoundError):
-        return SourceUnreachable(f"{path} disappeared while it was being read; run it again")
+        return SourceChanged(f"{path} disappeared while it was being read; run it again")
     if isinstance(error, PermissionError):
-        return SourceError(f"{path} cannot be read: permission denied; make it readable")
+        return SourceError(f"{path} cannot be read: {DENIED}; make it readable")
     if isinstance(error, IsADirectoryError | NotRegular) or error.errno == errno.ENXIO:  # a socket, too
         return SourceError(f"{path} is not a regular file; remove it")
     return SourceUnreachable(f"{path} cannot be read: {error.strerror}; check the disk or the share, and run it again")

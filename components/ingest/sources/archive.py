@@ -21,11 +21,15 @@ def serves(source: str) -> bool:
 def fingerprint(params: Ingest, cache: Path) -> str:
     """The hash of the archive and of its name: nothing is unpacked for it."""
     archive = _archive(params)
-    return combined(source_name(archive), {"archive": _sha256(archive, cache)})
+    return _identity(archive, _sha256(archive, cache))
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
-    return open_images(_listing(params, cache), params, cache, lambda _hashes: fingerprint(params, cache))
+    """Open the archive that is there now: one that replaces it while it is read is left to the next run."""
+    archive = _archive(params)
+    sha256 = _sha256(archive, cache)
+    listing = _listing(archive, sha256, params, cache)
+    return open_images(listing, params, cache, lambda _hashes: _identity(archive, sha256))
 
 
 def preview(params: Ingest, cache: Path) -> Preview | None:
@@ -33,16 +37,19 @@ def preview(params: Ingest, cache: Path) -> Preview | None:
     from components.ingest.reading.unpacking import folder_of
 
     archive = _archive(params)
-    there = folder_of(archive, _sha256(archive, cache), cache.resolve()).exists()
-    return preview_of(_listing(params, cache), params, cache) if there else None
+    sha256 = _sha256(archive, cache)
+    there = folder_of(archive, sha256, cache.resolve()).exists()
+    return preview_of(_listing(archive, sha256, params, cache), params, cache) if there else None
 
 
-def _listing(params: Ingest, cache: Path) -> Listing:
+def _listing(archive: Path, sha256: str, params: Ingest, cache: Path) -> Listing:
     from components.ingest.reading.unpacking import unpacked
 
-    archive = _archive(params)
-    folder = unpacked(archive, _sha256(archive, cache), cache.resolve())
-    return list_images(folder, params, str(archive))
+    return list_images(unpacked(archive, sha256, cache.resolve()), params, str(archive))
+
+
+def _identity(archive: Path, sha256: str) -> str:
+    return combined(source_name(archive), {"archive": sha256})
 
 
 def _archive(params: Ingest) -> Path:

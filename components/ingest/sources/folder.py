@@ -1,7 +1,9 @@
 """A folder of image files, by class folders or a table of labels; the test split is its own or drawn by content."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
@@ -10,11 +12,13 @@ from components.ingest.reading.image_source import ImageSource, Preview, combine
 from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import source_name
-from components.ingest.reading.read_errors import read_errors
+from components.ingest.reading.read_errors import DENIED, read_errors
 from components.settings.sections import Ingest
+from components.system.files import sha256_of_file
 
 SOURCE = "FOLDER"
 TABLE = "the table of labels"
+NO_HASHES: Mapping[str, str] = MappingProxyType({})
 
 
 def serves(source: str) -> bool:
@@ -29,16 +33,19 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     listing = Listing(_root(params))
     table = find_table(listing, params)
     if table:
-        return _of_table(listing.root, table, cache, {})
+        return _of_table(listing.root, table, image_files(listing), cache)
     return _of_folders(list_images(listing.root, params), cache)
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
-    listing = list_images(_root(params), params)
-    table = find_table(Listing(listing.root), params)
+    """Open the images that are there now: those that arrive while they are read are left to the next run."""
+    root = _root(params)
+    table = find_table(Listing(root), params)
+    statuses = image_files(Listing(root)) if table else {}
+    listing = list_images(root, params)
 
     def identity(hashes: Mapping[str, str]) -> str:
-        return _of_table(listing.root, table, cache, hashes) if table else _combined(listing, hashes)
+        return _of_table(root, table, statuses, cache, hashes) if table else _combined(listing, hashes)
 
     return open_images(listing, params, cache, identity)
 
@@ -53,7 +60,7 @@ def _root(params: Ingest) -> Path:
 
 def _of_folders(listing: Listing, cache: Path) -> str:
     statuses = {image.path: image.status for image in listing.images}
-    return _combined(listing, file_hashes(listing.root, statuses, cache))
+    return _combined(listing, file_hashes(listing.root, statuses, cache, _sha256))
 
 
 def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
@@ -61,11 +68,20 @@ def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
     return combined(source_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})
 
 
-def _of_table(root: Path, table: Path, cache: Path, decoded: Mapping[str, str]) -> str:
-    """Of all images, whether they have a row or not; *decoded* are the hashes of those that have been read."""
-    statuses = image_files(Listing(root))
+def _of_table(
+    root: Path, table: Path, images: Mapping[str, os.stat_result], cache: Path, decoded: Mapping[str, str] = NO_HASHES
+) -> str:
+    """Of all *images*, whether they have a row or not; *decoded* are the hashes of those that have been read."""
     with read_errors(table):
-        statuses[str(table)] = table.stat()
-    hashes = {**file_hashes(root, statuses, cache), **decoded}
+        statuses = {**images, str(table): table.stat()}
+    hashes = {**file_hashes(root, statuses, cache, _sha256), **decoded}
     hashes[TABLE] = hashes.pop(str(table))
     return combined(source_name(root), hashes)
+
+
+def _sha256(file: Path) -> str:
+    """The hash of *file*; of one that must not be read, what its decoding says too."""
+    try:
+        return sha256_of_file(file)
+    except PermissionError:
+        return DENIED

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.data import problems
+from components.data.problems import ImageAt, Problem
 from components.data.splits import Split
-from components.errors import DataRejected, SourceUnreachable
+from components.errors import DataRejected, SourceChanged
 from components.findings import Finding
 from components.ingest import select
 from components.ingest.check import check
@@ -113,7 +115,7 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None
     fingerprint = select.fingerprint(params, tmp_path / "cache")
     (root / "a" / "0.png").write_bytes((root / "b" / "0.png").read_bytes())
     (tmp_path / "out").mkdir()
-    with pytest.raises(SourceUnreachable, match="changed while it was being read; run it again"):
+    with pytest.raises(SourceChanged, match="changed while it was being read; run it again"):
         ingest(tmp_path / "out", params, fingerprint, tmp_path / "cache")
 
 
@@ -148,7 +150,7 @@ def test_other_files_in_class_folders_are_a_warning(tmp_path: Path) -> None:
     (root / "a" / "notes.txt").touch()
     facts = run(tmp_path / "out", source=str(root))
     assert "a/notes.txt" in facts["warnings"][0]
-    assert check(facts) == [Finding("warning", facts["warnings"][0])]
+    assert check(facts, Ingest(), tmp_path) == [Finding("warning", facts["warnings"][0])]
 
 
 def test_what_was_decided_is_a_note(tmp_path: Path) -> None:
@@ -160,7 +162,48 @@ def test_what_was_decided_is_a_note(tmp_path: Path) -> None:
     size, ignored = facts["notes"]
     assert size.startswith("1 of 25 images are not 5 x 4: the smallest is 5 x 4, the largest 9 x 9.")
     assert ignored == "ignored: 1 beside the class folders (README.md)"
-    assert check(facts) == [Finding("note", size), Finding("note", ignored)]
+    assert check(facts, Ingest(), tmp_path) == [Finding("note", size), Finding("note", ignored)]
+
+
+def with_unreadable(root: Path, count: int) -> Path:
+    """As `image_folder`, with so many web pages called like images."""
+    image_folder(root)
+    for i in range(count):
+        (root / "b" / f"bad{i}.png").write_bytes(b"<html>404</html>")
+    return root
+
+
+def test_unreadable_files_are_set_aside(tmp_path: Path) -> None:
+    """They are in problems.csv, the images are those without them, and the check of a reused artifact warns too."""
+    root = with_unreadable(tmp_path / "pets", 1)
+    facts = run(tmp_path / "out", source=str(root))
+    clean = run(tmp_path / "clean" / "out", source=str(image_folder(tmp_path / "clean" / "pets")))
+    assert facts["images"] == clean["images"]
+    assert problems.read(tmp_path / "out") == [Problem(ImageAt("", -1, "b/bad0.png"), "b", "unreadable", "a web page")]
+    (finding,) = check(facts, Ingest(source=str(root)), tmp_path / "out")
+    lists = tmp_path / "out" / "problems.csv"
+    text = f"1 of 25 files in {root} cannot be used: b/bad0.png (a web page); {lists} lists it. Left out"
+    assert finding == Finding("warning", text)
+    sha256 = json.loads((tmp_path / "out" / "sha256.json").read_text())
+    assert len(sha256) == 24
+    assert "b/bad0.png" not in sha256
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "refused"),
+    [(1, 0.01, False), (2, 0.01, True), (2, 0.1, False), (3, 0.1, True), (1, 0.0, True), (6, 0.2, False)],
+)
+def test_more_unreadable_files_than_the_bound_are_refused(
+    tmp_path: Path, count: int, most: float, refused: bool
+) -> None:
+    """One file is no reason to stop a retraining, many are; another bound judges the same artifact."""
+    root = with_unreadable(tmp_path / "my pets", count)
+    facts = run(tmp_path / "out", source=str(root))
+    (finding,) = check(facts, Ingest(source=str(root), max_unreadable_share=most), tmp_path / "out")
+    assert finding.severity == ("error" if refused else "warning")
+    if refused:
+        assert f"; expected at most {100 * most:g} % (ingest.max_unreadable_share). Fix or remove them" in finding.text
+        assert finding.text.endswith(f"or move them away: python -m pipeline clean --source '{root}'")
 
 
 @pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")

@@ -98,10 +98,20 @@ def test_a_table_of_labels_in_an_archive_is_read(tmp_path: Path) -> None:
 def test_unusable_files_are_named_by_the_archive(tmp_path: Path) -> None:
     """Nobody knows the folder in the cache."""
     path = pack(tmp_path / "pets.zip", FILES | {"pets/cat/bad.png": b"text"})
-    with pytest.raises(DataRejected) as caught:
-        list(opened(path, tmp_path / "cache").blocks)
-    assert f"1 of 13 files in {path} cannot be used: pets/cat/bad.png (not an image)" in str(caught.value)
-    assert str(caught.value).endswith(". Fix or remove them")
+    source = opened(path, tmp_path / "cache")
+    assert sum(len(labels) for _, _, labels in source.blocks) == 12
+    assert (source.origin, source.unusable) == (str(path), [("", "pets/cat/bad.png", "cat", "not an image")])
+
+
+def test_an_archive_that_is_replaced_while_it_is_read_is_left_to_the_next_run(tmp_path: Path) -> None:
+    """What was unpacked is read to its end, and is what the fingerprint said."""
+    path = pack(tmp_path / "pets.zip", FILES)
+    before = select.fingerprint(Ingest(source=str(path)), tmp_path / "cache")
+    source = opened(path, tmp_path / "cache")
+    next(blocks := source.blocks)
+    pack(path, FILES | {"pets/cat/new.png": png(99)})
+    list(blocks)
+    assert source.fingerprint() == before != select.fingerprint(Ingest(source=str(path)), tmp_path / "cache")
 
 
 def packed(name: str, *files: str) -> Callable[[Path], Path]:

@@ -1,5 +1,6 @@
 """A folder of images: which files are read, how they are decoded, and what is refused."""
 
+import io
 import os
 import queue
 import re
@@ -17,11 +18,12 @@ from PIL import Image
 
 from components.errors import ConfigError, DataRejected, Unavailable
 from components.ingest import select
-from components.ingest.reading import decode_workers, decoding, image_files, unusable_files
-from components.ingest.reading.image_source import Preview
+from components.ingest.reading import decode_workers, decoding, image_files
+from components.ingest.reading.image_source import ImageSource, Preview
+from components.ingest.reading.unusable_files import NoUsableFile
 from components.ingest.sources import folder
 from components.settings.sections import Ingest
-from components.system import stat_cache
+from components.system import files, stat_cache
 from components.system.processes import Child
 
 Read = dict[str, tuple[list[str], "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", list[str]]]
@@ -49,10 +51,15 @@ def cache_of(root: Path) -> Path:
     return root.with_name(f"{root.name}-cache")
 
 
+def opened(root: Path, **settings: Any) -> tuple[ImageSource, list[Any]]:
+    """The source, read to its end, and its blocks."""
+    source = folder.read(Ingest(source=str(root), **settings), cache_of(root))
+    return source, list(source.blocks)
+
+
 def read(root: Path, **settings: Any) -> Read:
     """split -> (paths, images, class names), as ingest would get them."""
-    source = folder.read(Ingest(source=str(root), **settings), cache_of(root))
-    blocks = list(source.blocks)
+    source, blocks = opened(root, **settings)
     assert source.images == sum(len(labels) for _, _, labels in blocks)
     splits: Read = {}
     for split, paths in source.files.items():
@@ -344,45 +351,82 @@ BAD = {
 
 @pytest.mark.parametrize("fault", BAD)
 @pytest.mark.parametrize("job_files", [1, 256], ids=["in child processes", "in this process"])
-def test_an_invalid_image_is_refused_by_name(
+def test_an_invalid_image_is_left_out_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, job_files: int
 ) -> None:
-    """Whatever is wrong with a file, one line names it and the reason, also where a child process reads it."""
+    """Whatever is wrong with a file, it is named with the reason, also where a child process reads it.
+
+    The other images are read, and the source is what it was when its fingerprint was taken.
+    """
     monkeypatch.setattr(image_files, "JOB_FILES", job_files)
     data, expected = BAD[fault]
     images_of(tmp_path, 4)
     (tmp_path / "dog" / "bad.png").write_bytes(data)
-    with pytest.raises(DataRejected, match=expected) as caught:
+    source, others = opened(tmp_path)
+    (unusable,) = source.unusable
+    assert (unusable.split, unusable.path, unusable.name) == ("", "dog/bad.png", "dog")
+    assert unusable.reason.startswith(expected)
+    assert "\n" not in unusable.reason
+    assert sorted(path for paths in source.files.values() for path in paths) == [
+        f"{name}/{i}.png" for name in ("cat", "dog") for i in range(4)
+    ]
+    assert sum(len(labels) for _, _, labels in others) == 8
+    assert source.fingerprint() == folder.fingerprint(Ingest(source=str(tmp_path)), cache_of(tmp_path))
+
+
+def test_a_file_that_must_not_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file of another user is no reason to stop: it has a reason instead of a hash."""
+    images_of(tmp_path, 4)
+    closed = str(tmp_path / "dog" / "3.png")
+
+    open_regular = files.open_regular
+
+    def refused(path: "str | os.PathLike[str]") -> io.BufferedReader:
+        if os.fspath(path) == closed:
+            raise PermissionError(13, "Permission denied", closed)
+        return open_regular(path)
+
+    for module in (decoding, files):
+        monkeypatch.setattr(module, "open_regular", refused)
+    source, _ = opened(tmp_path)
+    assert source.unusable == [("", "dog/3.png", "dog", "permission denied")]
+    assert source.fingerprint() == folder.fingerprint(Ingest(source=str(tmp_path)), cache_of(tmp_path))
+
+
+def test_a_folder_without_a_readable_image_is_refused(tmp_path: Path) -> None:
+    """Nothing says which size its images have."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"<html>")
+    with pytest.raises(NoUsableFile, match=r"2 of 2 files in .* cannot be used: cat/1\.png \(a web page\), ") as caught:
         read(tmp_path)
-    assert f"1 of 9 files in {tmp_path} cannot be used: dog/bad.png ({expected}" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert [file.path for file in caught.value.files] == ["cat/1.png", "dog/1.png"]
 
 
-def test_all_unusable_files_are_refused_in_one_run(tmp_path: Path) -> None:
-    """By their size, their headers and their data alike: the first five in the message, all of them in a table.
-
-    The table is gone once the folder can be read.
-    """
+def test_all_unusable_files_are_left_out(tmp_path: Path) -> None:
+    """By their size, their headers and their data alike."""
     images_of(tmp_path, 4)
     bad = [*(tmp_path / name / f"{i}.jpg" for name in ("cat", "dog") for i in range(3)), tmp_path / "dog" / "huge.png"]
     for number, path in enumerate(bad):
         path.write_bytes((b"text", png(6, 5, bytes(35))[:45], png(20_000, 20_000))[number % 3])
     os.truncate(bad[-1], 2**30)
-    with pytest.raises(DataRejected) as caught:
-        read(tmp_path)
-    table = unusable_files.table(cache_of(tmp_path), tmp_path)
-    expected = f"7 of 15 files in {tmp_path} cannot be used: cat/0.jpg (not an image), cat/1.jpg (image file is trunc"
-    assert str(caught.value).startswith(expected)
-    command = f"python -m pipeline clean --source {tmp_path}"
-    assert f", ...; {table} lists all. Fix or remove them, or move them away: {command}" in str(caught.value)
-    listed = unusable_files.read_table(table)
-    assert sorted(file.path for file in listed) == sorted(str(path.relative_to(tmp_path)) for path in bad)
-    assert ("", "dog/1.jpg", "dog", "image file is truncated") in listed
-    assert ("", "dog/huge.png", "dog", "1,073,741,824 bytes; expected at most 536,870,912") in listed
-    for path in bad:
-        path.unlink()
-    read(tmp_path)
-    assert unusable_files.read_table(table) == []
+    source, _ = opened(tmp_path)
+    assert sorted(file.path for file in source.unusable) == sorted(str(path.relative_to(tmp_path)) for path in bad)
+    assert ("", "dog/1.jpg", "dog", "image file is truncated") in source.unusable
+    assert ("", "dog/huge.png", "dog", "1,073,741,824 bytes; expected at most 536,870,912") in source.unusable
+
+
+def test_images_that_arrive_while_labelled_ones_are_read_are_left_out(tmp_path: Path) -> None:
+    """As with class folders, the source stays what it was when it was opened."""
+    images = images_of(tmp_path / "pets" / "images", 4, ("all",)) / "all"
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(4)]
+    (tmp_path / "pets" / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    params = Ingest(source=str(tmp_path / "pets"))
+    before = folder.fingerprint(params, tmp_path / "cache")
+    source = folder.read(params, tmp_path / "cache")
+    save(images / "new.png")
+    assert sum(len(labels) for _, _, labels in source.blocks) == 4
+    assert source.fingerprint() == before != folder.fingerprint(params, tmp_path / "cache")
 
 
 def test_a_file_too_large_to_be_hashed_is_no_other_folder(tmp_path: Path) -> None:

@@ -96,11 +96,12 @@ def test_only_images_and_tables_are_fetched(prefix: str, tmp_path: Path, fetched
 def test_an_image_that_is_too_large_is_not_fetched(
     pets: str, tmp_path: Path, fetched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is refused like one in a folder."""
+    """It is left out like one in a folder."""
     monkeypatch.setattr("components.ingest.reading.listing.MAX_BYTES", 10_000)
     put(pets, {"cat/huge.png": bytes(10_001)})
-    with pytest.raises(DataRejected, match=rf"1 of 13 files in {pets} cannot be used: cat/huge.png \(10,001 bytes"):
-        list(opened(pets, tmp_path).blocks)
+    source = opened(pets, tmp_path)
+    assert sum(len(labels) for _, _, labels in source.blocks) == 12
+    assert [file.path for file in source.unusable] == ["cat/huge.png"]
     assert "cat/huge.png" not in fetched
 
 
