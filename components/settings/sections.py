@@ -92,7 +92,7 @@ def initial_weights(text: str) -> str:
 
 
 def queue(name: str) -> str:
-    """*name*, a Celery queue or empty; raises ValueError for a name that `celery worker --queues` cannot take."""
+    """*name*, of a queue or pool, or empty; raises ValueError where `celery worker --queues` cannot take it."""
     if any(character.isspace() or character == "," for character in name):
         raise ValueError("expected one name without spaces and commas, such as train")
     return name
@@ -493,6 +493,12 @@ class Schedule(Section):
     )
     train_queue: str = setting(
         "", "Celery queue of the task train; empty: Airflow's default", spelling=queue, in_key=False
+    )
+    train_pool: str = setting(
+        "",
+        "Airflow pool of the task train, created with one slot where it is missing; empty: Airflow's default",
+        spelling=queue,
+        in_key=False,
     )
     train_pod: str = setting(
         "", "pod template of the task train on Kubernetes; empty: that of the other tasks", spelling=pod_template,

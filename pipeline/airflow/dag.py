@@ -54,7 +54,10 @@ def stage_task(stage: str, schedule: Schedule) -> StageTask:
 
 
 def common_arguments(name: str, schedule: Schedule) -> Arguments:
-    """The arguments of every task: name, owner, retries and the waits before them, timeout, and where it runs."""
+    """The arguments of every task: name, owner, retries and the waits before them, timeout, and where it runs.
+
+    A backfill has as many runs at once as it was started with, whatever the DAG says, and they train one by one.
+    """
     return {
         "task_id": name,
         "owner": OWNER,
@@ -62,12 +65,13 @@ def common_arguments(name: str, schedule: Schedule) -> Arguments:
         "retry_delay": timedelta(seconds=schedule.retry_seconds),  # of a task whose process was killed
         "retry_policy": DoubledWaits(schedule),
         "execution_timeout": timedelta(hours=schedule.train_hours if name == "train" else schedule.task_hours),
+        "max_active_tis_per_dag": 1 if name == "train" else None,
         **placement(name, schedule),
     }
 
 
 def placement(name: str, schedule: Schedule) -> Arguments:
-    """The task's queue on Celery, its pod on Kubernetes; other executors read neither.
+    """The task's pool, its queue on Celery, its pod on Kubernetes; other executors read neither of the latter.
 
     An empty setting leaves the choice to Airflow: a worker without --queues listens to Airflow's default queue alone,
     and a task in another one would wait there for ever.
@@ -75,7 +79,8 @@ def placement(name: str, schedule: Schedule) -> Arguments:
     training = name == "train"
     queue = schedule.train_queue if training else schedule.light_queue
     pod = schedule.train_pod if training else ""
-    chosen = {"queue": queue, "executor_config": {"pod_template_file": pod} if pod else None}
+    pool = schedule.train_pool if training else ""
+    chosen = {"queue": queue, "pool": pool, "executor_config": {"pod_template_file": pod} if pod else None}
     return {argument: value for argument, value in chosen.items() if value}
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
 LONGEST = 1000  # characters of a note
+BACKFILLED = "a backfilled run leaves the champion as it is"
 
 
 @hookimpl
@@ -44,7 +45,8 @@ def _note(dag_run: "DagRun") -> None:
     """Write the note; one that a person wrote stays."""
     by_person = dag_run.dag_run_note and dag_run.dag_run_note.user_id
     if not by_person and (record := record_of(dag_run)) and (text := outcome(record)):
-        dag_run.note = text[:LONGEST]
+        backfilled = f"; {BACKFILLED}" * (dag_run.run_type == "backfill" and not record.error)
+        dag_run.note = f"{text}{backfilled}"[:LONGEST]
 
 
 def outcome(record: RunRecord) -> str:

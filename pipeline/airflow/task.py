@@ -63,7 +63,7 @@ class StageTask(BaseOperator):
             mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
         with task_log.of_pipeline(), failures(context), _time_limit(self), mlflow_run_linked(context["ti"]):
             chosen = overrides(context["params"])
-            settings = [*chosen, *pinned_settings.of_run(context, self.stage)]
+            settings = [*chosen, *pinned_settings.of_run(context, self.stage), *_of_backfill(context)]
             result = self.perform(settings, run, force=context["params"].get(FORCE) == self.stage)
             if self.stage == "ingest":
                 pinned_settings.pin(context, result["settings"], chosen)
@@ -98,6 +98,11 @@ def failures(context: Context) -> Iterator[None]:
         raise kind(problem(error, context["params"], _again(context)), _report(context)) from None
     except KeyboardInterrupt:
         raise TryAgain(ENDED) from None
+
+
+def _of_backfill(context: Context) -> list[str]:
+    """A backfilled run registers its model, and leaves the champion: it was not asked for one."""
+    return ["promote.automatic=false"] if context["dag_run"].run_type == "backfill" else []
 
 
 def _again(context: Context) -> str:

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from components.registry.database import address_of
 from components.system.files import write_atomically
-from pipeline.config import located, settings_file
+from pipeline.config import located, settings_file, variable, written
 from pipeline.home import Home
 
 ROOT = Path(__file__).parents[3]
 USER = "admin"
 PARALLEL_TASKS = 4
+POOL_SETTING, POOL = "schedule.train_pool", "training"
 PATIENCE = 60  # seconds that Airflow's processes wait for each other
 SECONDS_TO_READ_A_DAG = 300  # Airflow removes a DAG that it did not read in time
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
@@ -87,8 +88,9 @@ class Local:
                 path.chmod(mode)
 
     def _defaults(self) -> dict[str, str]:
-        """Patient timeouts: on a machine whose cores all train, every answer may take a while."""
+        """One training at a time, and patient timeouts: on a machine that trains, every answer may take a while."""
         return {
+            **_pool(),
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
             # Together two minutes and more, in which the API server may be started again at no task's cost
             "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",
@@ -156,6 +158,11 @@ def config_variable() -> dict[str, str]:
     """The variable that names the settings file, by its absolute path; none where there is no file."""
     file = settings_file()
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
+
+
+def _pool() -> dict[str, str]:
+    """The variable that names the pool of the trainings, unless the settings file does."""
+    return {} if POOL_SETTING in written(settings_file())[0] else {variable(POOL_SETTING): POOL}
 
 
 def _is_setting(name: str) -> bool:

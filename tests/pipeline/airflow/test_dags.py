@@ -30,6 +30,7 @@ def facts(dag):
             task.task_id: {
                 "doc": task.doc_md, "owner": task.owner, "retries": task.retries,
                 "after": sorted(task.upstream_task_ids), "queue": task.queue, "executor": task.executor_config,
+                "pool": task.pool, "at_once": task.max_active_tis_per_dag,
                 "timeout": task.execution_timeout.total_seconds(), "backoff": task.retry_exponential_backoff,
                 "waits": [
                     task.retry_policy.evaluate(OSError(), number, task.retries).retry_delay.total_seconds()
@@ -92,7 +93,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bag]:
         '[schedule]\ncron = "0 3 * * 1"\nretries = 7\nretry_seconds = 9\ntrain_hours = 5\ntask_hours = 2\n'
     )
     wrong.write_text('[schedule]\ncron = "on sundays"\n')
-    queues = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml"}
+    queues = {"LIGHT_QUEUE": "light", "TRAIN_QUEUE": "train", "TRAIN_POD": "/pods/train.yaml", "TRAIN_POOL": "gpu"}
     environments = {
         "default": {},
         "folder": {"PIPELINE_CONFIG": str(settings)},
@@ -195,14 +196,22 @@ def test_tasks_stay_in_the_queue_that_every_worker_listens_to(bag: Bag) -> None:
     """Where no setting names a queue or a pod, each task has Airflow's own: a worker without --queues runs them all."""
     tasks = [task for dag in bag["dags"].values() for task in dag["tasks"].values()]
     assert {task["queue"] for task in tasks} == {"default"}
+    assert {task["pool"] for task in tasks} == {"default_pool"}
     assert not any(task["executor"] for task in tasks)
 
 
-def test_training_has_a_queue_and_a_pod_of_its_own(bags: dict[str, Bag]) -> None:
+def test_a_dag_trains_once_at_a_time(bag: Bag) -> None:
+    """A backfill has more runs at once than the DAG allows."""
+    tasks = bag["dags"]["retrain"]["tasks"]
+    assert {name: task["at_once"] for name, task in tasks.items() if task["at_once"]} == {"train": 1}
+
+
+def test_training_has_a_queue_a_pool_and_a_pod_of_its_own(bags: dict[str, Bag]) -> None:
     """Queues by the environment, the pod by its template: training lands where the cores are, and nothing else does."""
     for dag in bags["queues"]["dags"].values():
         for name, task in dag["tasks"].items():
             assert task["queue"] == ("train" if name == "train" else "light")
+            assert task["pool"] == ("gpu" if name == "train" else "default_pool")
             assert task["executor"] == ({"pod_template_file": "/pods/train.yaml"} if name == "train" else {})
 
 

@@ -36,3 +36,12 @@ def test_database_and_logs_are_their_owners_alone(tmp_path: Path, earlier: bool)
     assert {found[name] for name in ("airflow", "logs")} == {"700"}
     assert {found[name] for name in ("airflow.db", "passwords.json", "secret", "part.log")} == {"600"}
     assert environment["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o600"
+
+
+def test_trainings_share_a_pool_unless_the_settings_say_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one slot, which the scheduler creates; the pool that the settings file names is left to it."""
+    monkeypatch.delenv("PIPELINE_CONFIG", raising=False)
+    assert Local(tmp_path / "airflow").environment()["PIPELINE_SCHEDULE_TRAIN_POOL"] == "training"
+    (tmp_path / "settings.toml").write_text('[schedule]\ntrain_pool = "gpu"\n')
+    monkeypatch.setenv("PIPELINE_CONFIG", str(tmp_path / "settings.toml"))
+    assert "PIPELINE_SCHEDULE_TRAIN_POOL" not in Local(tmp_path / "airflow").environment()

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from airflow.models.dagrun import DagRun, DagRunNote
+from airflow.utils.types import DagRunType
 
 from pipeline.airflow.run_names import run_name
 from pipeline.airflow.run_notes import on_dag_run_failed, on_dag_run_running, on_dag_run_success, outcome
@@ -68,6 +69,20 @@ def test_a_note_of_a_person_stays() -> None:
     run.dag_run_note = DagRunNote("do not clear", user_id="admin")  # type: ignore[no-untyped-call]
     on_dag_run_failed(run, "")
     assert run.note == "do not clear"
+
+
+def test_the_note_of_a_backfilled_run_says_why_the_champion_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for another one."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    done = record(promotion={"outcome": "left to a user", "reason": "left to a user"})
+    done.run = run_name("retrain", "backfill")
+    with RunRecorder(Home.from_environment(), done):
+        run = DagRun(dag_id="retrain", run_id="backfill", run_type=DagRunType.BACKFILL_JOB)
+        on_dag_run_success(run, "")
+    expected = "version 12 left to a user, 99.52 %; a backfilled run leaves the champion as it is"
+    assert run.note == expected
 
 
 @pytest.mark.usefixtures("kept")

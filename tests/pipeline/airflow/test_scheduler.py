@@ -82,6 +82,14 @@ def test_each_task_pushes_one_small_value_beside_its_links(served: Served, first
     assert served.result(first, "evaluate")["metrics"]["accuracy"] > 0.9
 
 
+def test_trainings_have_a_pool_of_one_slot(served: Served, first: str) -> None:
+    """Two models never train at once; the scheduler has created the pool."""
+    assert served.api.get("pools/training")["slots"] == 1
+    pools = {name: task["pool"] for name, task in served.tasks(first).items()}
+    assert pools.pop("train") == "training"
+    assert set(pools.values()) == {"default_pool"}
+
+
 def test_the_log_reads_as_on_the_command_line(served: Served, first: str) -> None:
     """Progress and the summary line of the stage stand in the task's log."""
     assert "epoch 8/8" in served.log(first, "train", 2)

@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from components.errors import Failure, ModelRejected, RegistryUnreachable
+from pipeline import run_settings
 from pipeline.airflow import task
 from pipeline.airflow.run_names import run_name
 from pipeline.airflow.task import StageResult, StageTask
@@ -34,7 +35,7 @@ class Refused(StageTask):
         raise self.failure
 
 
-def context(**form: object) -> Context:
+def context(run_type: str = "manual", **form: object) -> Context:
     """The context of a task in a run that was started with *form*."""
     ti = SimpleNamespace(
         dag_id="retrain",
@@ -44,7 +45,8 @@ def context(**form: object) -> Context:
         xcom_pull=lambda **_: None,
         xcom_push=lambda key, value: None,
     )
-    return cast("Context", {"ti": ti, "params": {name.replace("__", "."): value for name, value in form.items()}})
+    params = {name.replace("__", "."): value for name, value in form.items()}
+    return cast("Context", {"ti": ti, "params": params, "dag_run": SimpleNamespace(run_type=run_type)})
 
 
 @pytest.fixture
@@ -110,3 +112,11 @@ def test_the_run_of_a_long_id_has_a_name_that_a_folder_may_have() -> None:
     assert len(names) == 3
     assert all(len(name) <= 200 for name in names)
     assert "retrain-manual__1" in names
+
+
+@pytest.mark.parametrize(("run_type", "automatic"), [("backfill", False), ("scheduled", True), ("manual", True)])
+def test_a_backfilled_run_leaves_the_champion(run_type: str, automatic: bool) -> None:
+    """Whatever its form and the settings file say: it registers its model, and asks nobody."""
+    recorded = Recorded(stage="promote", task_id="promote")
+    recorded.execute(context(run_type, promote__automatic=True))
+    assert run_settings.load([*recorded.settings, "ingest.source=digits"]).promote.automatic is automatic
