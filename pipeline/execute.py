@@ -10,6 +10,7 @@ from typing import Any
 from components.errors import ArtifactCorrupt, Failure, PipelineError, StorageFailed
 from components.progress import say
 from components.public_text import public
+from components.registry.approval import Answer
 from components.registry.client import Registry
 from components.settings.sections import Params
 from pipeline import initial_weights, summary
@@ -42,14 +43,17 @@ def run(params: Params, home: Home, name: str = "", *, until: str = "", force: I
     return runner
 
 
-def run_stage(params: Params, home: Home, stage: str, run: str = "", *, force: bool = False) -> dict[str, Any]:
+def run_stage(
+    params: Params, home: Home, stage: str, run: str = "", *, force: bool = False, answer: Answer | None = None
+) -> dict[str, Any]:
     """Run *stage* as a part of the run *run*, whose stages may each have a process of their own.
 
-    Returns its outcome (Done), its headline and metrics, its settings, and the state of the run; raises as `run` does.
+    *answer* is what a person decided about a request of `promote`. Returns the outcome of the stage (Done), its
+    headline and metrics, its settings, and the state of the run; raises as `run` does.
     """
     home.prepare()
     with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
-        runner.is_alone = not run
+        runner.is_alone, runner.answer = not run, answer
         runner.tracking.drift_must_be_judged = bool(run) and stage == "validate"  # a scheduler will try it again
         done = runner.run_stage(stage, force=force)
         _announce(done, runner)
@@ -58,6 +62,27 @@ def run_stage(params: Params, home: Home, stage: str, run: str = "", *, force: b
     facts["settled"] = {f"train.{name}": getattr(params.train, name) for name in OF_MACHINE}
     of_run = ("run", "source", "accuracy", "model", "promotion", "mlflow_run", "report")
     return {**asdict(done), **facts, **{name: getattr(runner.record, name) for name in of_run}}
+
+
+def ask(params: Params, home: Home, run: str) -> dict[str, Any]:
+    """What `promote` would do in the run *run*, whose record stays as it is; ask a person where they have to decide.
+
+    Returns the stage's facts, with what the person needs to know where its outcome is "waiting".
+    """
+    from pipeline import promotion_request  # a run with nothing to do asks nobody, and loads less
+
+    home.prepare()
+    with storage_errors(home.root):
+        record = _new_record(params, run)
+        if earlier := load(home.runs / run):
+            _continue(record, earlier, "promote")
+        runner = Runner(params, home, record)
+        _fix_inputs(runner, earlier)
+        facts = dict(runner.ask())
+        version = runner.tracking.registry.version(facts["name"], facts["version"])
+        if version and facts.get("outcome") == "waiting":
+            facts["request"] = asdict(promotion_request.request(home, runner.tracking.registry, version))
+    return facts
 
 
 def _announce(done: Done, runner: Runner) -> None:
@@ -74,8 +99,7 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
     *part* is the only stage that this process runs, in a run of several processes: it continues the record that the
     stages before it left, and the MLflow run is closed by the last stage, or by the one that fails.
     """
-    record = RunRecord(run=run, started=now(), source=public(params.ingest.source))
-    record.settings, record.chosen, record.git_commit = public(flat(params)), public(chosen(params)), git_commit()
+    record = _new_record(params, run)
     recorder = RunRecorder(home, record)
     earlier = load(recorder.folder) if part else None
     if earlier:
@@ -94,6 +118,12 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
         finally:
             record.seconds = round(before + time.monotonic() - start, 3)
             _end(runner, recorder, part, error)
+
+
+def _new_record(params: Params, run: str) -> RunRecord:
+    record = RunRecord(run=run, started=now(), source=public(params.ingest.source))
+    record.settings, record.chosen, record.git_commit = public(flat(params)), public(chosen(params)), git_commit()
+    return record
 
 
 def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:

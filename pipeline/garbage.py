@@ -1,9 +1,10 @@
 """Garbage collection: what nothing needs any more, and its deletion.
 
 Kept, with everything that it was made from:
-  what an alias points to (champion, challenger), what the last runs and the searches made, runs that may still go on
+  what an alias points to (champion, challenger), what waits for a person's decision, what the last runs and the
+  searches made, runs that may still go on
 Kept for itself:
-  what a rollback can restore: models, exports, evaluations and statistics, but not the images
+  what a rollback can restore, or a person put on hold: models, exports, evaluations and statistics, but not the images
   what a live process uses (pipeline/store/leases.py)
   copies of images that were read in the last week: unpacked archives and fetched objects
 """
@@ -56,8 +57,8 @@ def find(
 ) -> Garbage:
     """What can be deleted.
 
-    *protected* are the tags of the versions that an alias points to (stage.key -> key), *restorable* those of the
-    versions that a rollback can restore.
+    *protected* are the tags of the versions that an alias points to, or that wait for a decision (stage.key -> key),
+    *restorable* those of the versions that a rollback can restore, or that are on hold.
     """
     known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
     roots = {item for tags in protected for item in _tagged(tags, STAGES)}

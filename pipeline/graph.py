@@ -22,6 +22,7 @@ from components.findings import Finding, require
 from components.settings.sections import Params
 
 if TYPE_CHECKING:
+    from components.registry.approval import Answer
     from components.registry.client import Registry
     from components.train.task import TeacherFile
     from components.validate.class_changes import ChampionClasses
@@ -55,6 +56,8 @@ class StageContext:
     judged_models: Callable[[], int]  # by these test images, the trained one too
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
     promotion_log: Path
+    answer: "Answer | None" = None  # what a person decided about a request of promote
+    ask_only: bool = False  # promote asks for a decision where one is needed, and moves nothing
 
 
 class Verdict(NamedTuple):
@@ -207,6 +210,8 @@ def _promote(context: StageContext) -> Facts:
         champion_evaluate=context.champion_evaluation(),
         champion_classes=context.champion_classes(),
         params=context.params.promote,
+        answer=context.answer,
+        ask_only=context.ask_only,
     )
 
 

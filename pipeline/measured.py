@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from components.artifact_files import Metrics, NormalizedData, TrainSummary
 from components.errors import ArtifactCorrupt, StorageFailed
+from components.formatting import percent, points
 from pipeline.graph import STAGES
 from pipeline.store.artifact import Artifact
 from pipeline.store.local import Store
@@ -21,6 +22,14 @@ class Figures(NamedTuple):
     wilson_low: float | None = None
     wilson_high: float | None = None
     training_images: int | None = None
+
+    def shown(self) -> str:
+        """The accuracy and its interval: "99.52 % (99.36 to 99.64)"; "" where it is unknown."""
+        if self.accuracy is None:
+            return ""
+        low, high = self.wilson_low, self.wilson_high
+        interval = f" ({points(low)} to {points(high)})" if low is not None and high is not None else ""
+        return f"{percent(self.accuracy)}{interval}"
 
 
 UNKNOWN = Figures()
@@ -66,6 +75,18 @@ def of_keys(store: Store, keys: Mapping[str, str]) -> Measured:
             if artifact := store.get(stage, key):
                 found[stage] = artifact
     return Measured(found)
+
+
+def exported(store: Store, train: Artifact) -> Mapping[str, Mapping[str, float]]:
+    """What the newest export of the model in the artifact *train* measured, by format; {} where it is gone."""
+    exports = []
+    for stage, key in store.list():
+        if stage == "export":
+            with suppress(ArtifactCorrupt, StorageFailed):
+                artifact = store.get(stage, key, files=False)
+                if artifact and artifact.recipe["inputs"].get("train") == train.digest:
+                    exports.append(artifact)
+    return max(exports, key=lambda artifact: artifact.made.get("at", "")).facts if exports else {}
 
 
 def of_tags(store: Store, tags: Mapping[str, str]) -> Measured:

@@ -1,6 +1,6 @@
 """Two registered versions side by side: their figures, what they were made of, and the test images that differ."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ class Side:
 
     version: ModelVersion
     measured: Measured
+    exports: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # what was measured, by format
 
     @cached_property
     def figures(self) -> Figures:
@@ -68,8 +69,14 @@ def find(registry: Registry, name: str, version: str) -> ModelVersion:
     return found
 
 
+def side(home: Home, version: ModelVersion) -> Side:
+    known = measured.of_tags(home.store, version.tags)
+    train = known.artifacts.get("train")
+    return Side(version, known, measured.exported(home.store, train) if train else {})
+
+
 def of_versions(home: Home, before: ModelVersion, after: ModelVersion) -> ModelComparison:
-    old, new = (Side(version, measured.of_tags(home.store, version.tags)) for version in (before, after))
+    old, new = (side(home, version) for version in (before, after))
     paired = _paired(old, new) if _have_same_test_images(old, new) else None
     return ModelComparison(old, new, list(_changes(old, new)), paired)
 

@@ -19,13 +19,29 @@ from pipeline.run_record import RunRecord, records
 from pipeline.store.local import Store
 
 Kind = Literal[
-    "promoted", "promoted manually", "rolled back", "moved in MLflow", "refused", "undecided", "left to a user"
+    "promoted",
+    "promoted manually",
+    "rolled back",
+    "moved in MLflow",
+    "refused",
+    "undecided",
+    "left to a user",
+    "waiting",
+    "approved",
+    "rejected",
+    "on hold",
+    "superseded",
 ]
 OF_ACTION: dict[Action, Kind] = {
     "promote": "promoted",
     "force": "promoted manually",
     "rollback": "rolled back",
     "recovered": "moved in MLflow",
+    "ask": "waiting",
+    "approve": "approved",
+    "reject": "rejected",
+    "hold": "on hold",
+    "superseded": "superseded",
 }
 OF_OUTCOME: dict[str, Kind] = {"undecided": "undecided", "left to a user": "left to a user"}
 
@@ -50,11 +66,11 @@ class Event:
 
 def events(home: Home, registry: Registry, name: str = "") -> list[Event]:
     """What happened to the model *name*, or to every model, the newest first."""
-    return sorted((*_moves(home, registry, name), *_refusals(home, name)), key=lambda event: event.time, reverse=True)
+    return sorted((*_logged(home, registry, name), *_refusals(home, name)), key=lambda event: event.time, reverse=True)
 
 
-def _moves(home: Home, registry: Registry, name: str) -> Iterator[Event]:
-    """Every move of the alias `champion`."""
+def _logged(home: Home, registry: Registry, name: str) -> Iterator[Event]:
+    """Every move of the alias `champion`, every request for a decision, and what came of it."""
     promotions = promotion_log.read(home.promotions, name or None)
     versions = {(v.name, v.model_sha256): v for model in {p.name for p in promotions} for v in registry.versions(model)}
     for promotion in promotions:

@@ -51,7 +51,7 @@ class Model(TypedDict, total=False):
 
 
 class Promotion(TypedDict, total=False):
-    """What became of the champion: promoted, unchanged, undecided or left to a user, and why.
+    """What became of the champion: promoted, unchanged, undecided, left to a user, waiting or held; and why.
 
     *champion_accuracy* is that of the champion until then, on the same test images.
     """

@@ -17,6 +17,7 @@ from components.errors import ArtifactCorrupt, ArtifactMissing, SourceChanged
 from components.findings import notes, require, warnings
 from components.progress import say
 from components.public_text import public
+from components.registry.approval import Answer
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
 from components.system.tensorflow import THREADS
@@ -66,6 +67,7 @@ class Runner:
         self._settled_for = self._plan = ""  # the digest of these images, and how the network is trained on them
         self.watch = watch
         self.before_making: Callable[[], None] = lambda: None
+        self.answer: Answer | None = None  # of a person, to a request of promote
         self.is_alone = False  # a stage of a run without a name, which no other process continues
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
         self.store = home.store
@@ -350,6 +352,13 @@ class Runner:
         path = f"models:/{facts['name']}/{facts['version']}"
         return Done(stage, key(recipe), self.digest(stage), path, bool(facts["made"]), 0.0)
 
+    def ask(self) -> Facts:
+        """What `promote` would do; where a person has to decide that, they are asked. Nothing else changes."""
+        self._prepare("promote")
+        self._settle("promote")
+        with self.home.lock(f"registry-{self.params.register.name}"), self.tracking.registry.snapshot():
+            return STAGES["promote"].run(replace(self._context("promote"), ask_only=True))
+
     # Judging
 
     def judge(self, stage: str) -> None:
@@ -391,6 +400,7 @@ class Runner:
             judged_models=self.tracking.judged_models,
             champion_evaluation=self.tracking.champion_evaluate,
             promotion_log=self.home.promotions,
+            answer=self.answer,
         )
 
 

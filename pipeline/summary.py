@@ -7,6 +7,7 @@ from components.artifact_files import Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
 from components.printed_commands import with_interpreter
+from components.registry.approval import OF_APPROVAL
 from pipeline.commands import pipeline_command, run_command
 from pipeline.graph import STAGES, Facts
 from pipeline.home import Home
@@ -122,6 +123,8 @@ def next_commands(record: RunRecord, home: Home) -> list[str]:
     if not record.model:  # the run ended before register
         return [run_command(record)]
     commands = [pipeline_command("models"), "make mlflow", "make tensorboard"]
+    if record.promotion.get("outcome") == "waiting":
+        commands.insert(0, pipeline_command("promote", "--pending"))
     if "champion" in record.model.get("aliases", []) and _had_other_champion(record.model, home):
         commands.append(pipeline_command("rollback", "--name", record.model["name"]))
     return commands
@@ -133,6 +136,7 @@ def _had_other_champion(model: Model, home: Home) -> bool:
     for line in lines:
         with suppress(ValueError):
             promotion = json.loads(line)
-            if promotion["name"] == model["name"] and promotion["to"] != model["version"]:
+            moved = promotion["action"] not in OF_APPROVAL
+            if moved and promotion["name"] == model["name"] and promotion["to"] != model["version"]:
                 return True
     return False

@@ -110,7 +110,8 @@ class Tracking:
         """Whether this workspace has seen one, which needs no registry."""
         from components.registry import promotion_log
 
-        return bool(promotion_log.read(self.home.promotions, self.params.register.name))
+        logged = promotion_log.read(self.home.promotions, self.params.register.name)
+        return bool(promotion_log.champion_history(logged))
 
     def judged_models(self) -> int:
         """How many models the test images have judged: those registered, and that of this run."""

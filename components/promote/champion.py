@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+from components.promote import approval
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Action, Champion
 
 # "unchanged": the version is the champion already; "undecided": the test images cannot tell which model is better
-PromotionOutcome = Literal["promoted", "unchanged", "undecided", "left to a user"]
+# "waiting": for a person's decision; "held": a person keeps the version as challenger
+PromotionOutcome = Literal["promoted", "unchanged", "undecided", "left to a user", "waiting", "held"]
 
 
 class Promoted(TypedDict):
@@ -34,11 +36,13 @@ def make_champion(
     who: str,
     comparison: dict[str, Any] | None = None,
 ) -> None:
-    """Move the alias `champion` to *version* and record it."""
+    """Move the alias `champion` to *version* and record it; nobody has to decide about older versions any more."""
     before = Champion.of(registry.alias(version.name, CHAMPION))
     registry.set_alias(version.name, CHAMPION, version.version)
     after = Champion.of(version)
     promotion_log.append(log, promotion_log.promotion(version.name, action, before, after, reason, who, comparison))
+    number = int(version.version)
+    approval.supersede(registry, version.name, number, f"version {number} became champion", log, who)
 
 
 def recover(registry: Registry, name: str, log: Path, who: str) -> bool:
@@ -66,8 +70,14 @@ def last_champion(registry: Registry, name: str, log: Path) -> ModelVersion | Ch
     return there.get(history[-1], history[-1]) if history else None
 
 
-def previous_champion(registry: Registry, champion: ModelVersion, log: Path) -> ModelVersion | None:
-    """The latest champion before *champion* that the registry still has, the same model under the same number."""
+def present_champion(registry: Registry, name: str, log: Path) -> ModelVersion | None:
+    """The same, None where it is gone from the registry."""
+    last = last_champion(registry, name, log)
+    return last if isinstance(last, ModelVersion) else None
+
+
+def former_champions(registry: Registry, champion: ModelVersion, log: Path) -> list[ModelVersion]:
+    """The champions before *champion* that the registry still has, as the same models; the latest first."""
     versions = {Champion.of(version): version for version in registry.versions(champion.name)}
     history = reversed(promotion_log.champion_history(promotion_log.read(log, champion.name)))
-    return next((versions[old] for old in history if old in versions and old.version != champion.version), None)
+    return [versions[old] for old in history if old in versions and old.version != champion.version]

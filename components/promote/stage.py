@@ -2,21 +2,43 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from components.data.classes import ClassChange, quoted
 from components.errors import ArtifactMissing, PromotionRejected
 from components.findings import Finding, require, warnings
 from components.progress import say
-from components.promote.champion import Promoted, last_champion, make_champion, recover
+from components.promote import approval as approvals
+from components.promote.champion import Promoted, PromotionOutcome, last_champion, make_champion, recover
 from components.promote.comparison import Comparison, collapse, compare, compare_corruption, judge
+from components.promote.noninferiority import Outcome
 from components.promote.predictions import Predictions, incomparable, of_champion, of_evaluation
 from components.registry import promotion_log
+from components.registry.approval import Answer, Approval, readable
 from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
 from components.registry.promotion_log import Champion
 from components.settings.sections import Gate, Promote
 
 AUTOMATIC = Promote()
+
+
+class Proposal(NamedTuple):
+    """A challenger that no check rejects beside the champion, and the facts of the stage if the alias moves."""
+
+    challenger: ModelVersion
+    champion: ModelVersion | None
+    facts: Promoted
+
+    @property
+    def tested(self) -> Outcome | None:
+        """What the paired test says; None where there was nothing to compare with."""
+        comparison = self.facts.get("comparison")
+        return comparison["outcome"] if comparison else None
+
+    def kept(self, outcome: PromotionOutcome, reason: str) -> Promoted:
+        """The facts where the alias does not move."""
+        return {**self.facts, "outcome": outcome, "reason": reason}
 
 
 def promote(
@@ -31,19 +53,22 @@ def promote(
     champion_evaluate: Path | None = None,
     champion_classes: Sequence[str] | None = None,
     params: Promote = AUTOMATIC,
+    answer: Answer | None = None,
+    ask_only: bool = False,
 ) -> Promoted:
     """Make the registered version of *train* the champion, unless it is worse than the present one by the margin.
 
-    The champion also stays where the test images cannot tell (components.promote.noninferiority).
+    The champion also stays where the test images cannot tell (components.promote.noninferiority), where
+    params.automatic is false, and where a person has to decide (components.promote.approval) and has not approved:
+    *answer* is their decision about the request of an earlier call. With *ask_only* the alias does not move.
 
     *champion_evaluate* is the evaluation of the champion on the same test split, where it is available; otherwise the
     champion is fetched from the registry to predict the split. *champion_classes* are its class names, for a file that
-    does not hold them. Where params.automatic is false the alias does not move. Raises PromotionRejected with the
-    numbers, or with why the two cannot be compared, or with who rolled back from this model, when and why.
+    does not hold them. Raises PromotionRejected with the numbers, or with why the two cannot be compared, or with who
+    rolled back from this model or rejected it, when and why.
     """
     recover(registry, name, log, who)
-    challenger = _challenger(registry, name, train)
-    last = last_champion(registry, name, log)
+    challenger, last = _challenger(registry, name, train), last_champion(registry, name, log)
     champion = last if isinstance(last, ModelVersion) else None
     before = champion.version if champion else None
     facts: Promoted = {"name": name, "version": challenger.version, "before": before, "made": False, "comparison": None}
@@ -59,10 +84,34 @@ def promote(
         corruption = compare_corruption(evaluate, champion_evaluate)
         facts["comparison"] = comparison.record(gate) | ({"corruption": corruption} if corruption else {})
         facts["reason"] = f"version {challenger.version} has {comparison.in_full()}"
-    if kept := _kept_back(facts, champion, challenger, params):
-        return kept
-    make_champion(registry, challenger, log, "promote", facts["reason"], who, facts["comparison"])
-    return {**facts, "outcome": "promoted", "made": True}
+    proposal = Proposal(challenger, champion, facts)
+    approval = _approval(proposal, registry, params, log, who, answer) if params.automatic else None
+    kept = _kept_back(proposal, params, approval)
+    return kept or (facts if ask_only else _promoted(proposal, approval, registry, log, who))
+
+
+def _approval(
+    proposal: Proposal, registry: Registry, params: Promote, log: Path, who: str, answer: Answer | None
+) -> Approval | None:
+    """What was asked or decided about the challenger; None where nobody has to decide, and nobody did."""
+    challenger, champion, facts = proposal
+    approval = approvals.standing(challenger, champion)
+    if approval and answer and (answer.version, answer.champion) == (challenger.version, facts["before"]):
+        return approvals.record(registry, challenger, approval, answer, log)
+    if approval and not approval.is_open:
+        return approval
+    if approvals.is_needed(params, proposal.tested):
+        return approvals.request(registry, challenger, champion, params, log, who, facts["comparison"])
+    return None
+
+
+def _promoted(proposal: Proposal, approval: Approval | None, registry: Registry, log: Path, who: str) -> Promoted:
+    """Move the alias, in the name of the person who approved; the facts."""
+    facts, reason = proposal.facts, proposal.facts["reason"]
+    if approval:
+        who, reason = approval.who, f"{approval.said()}; {reason}"
+    make_champion(registry, proposal.challenger, log, "promote", reason, who, facts["comparison"])
+    return {**facts, "outcome": "promoted", "made": True, "reason": reason}
 
 
 def _challenger(registry: Registry, name: str, train: Path) -> ModelVersion:
@@ -75,18 +124,36 @@ def _challenger(registry: Registry, name: str, train: Path) -> ModelVersion:
     return challenger
 
 
-def _kept_back(
-    facts: Promoted, champion: ModelVersion | None, challenger: ModelVersion, params: Promote
-) -> Promoted | None:
-    """*facts* with the reason why the alias does not move; None where it does."""
-    by_hand = f"python -m pipeline promote {challenger.version} --force --reason TEXT"
+def _kept_back(proposal: Proposal, params: Promote, approval: Approval | None) -> Promoted | None:
+    """The facts with the reason why the alias does not move; None where it does. Raises PromotionRejected."""
+    by_hand = f"python -m pipeline promote {proposal.challenger.version} --force --reason TEXT"
     if not params.automatic:
         say(f"  left to a user: {by_hand}")
-        return {**facts, "outcome": "left to a user", "reason": "left to a user"}
-    if facts["comparison"] and facts["comparison"]["outcome"] == "undecided":
+        return proposal.kept("left to a user", "left to a user")
+    if approval:
+        return _decided(proposal, approval, by_hand)
+    if proposal.tested == "undecided":
         say(f"  to promote it all the same: {by_hand}")
-        return {**facts, "outcome": "undecided", "reason": _kept(champion, challenger)}
+        return proposal.kept("undecided", _kept(proposal.champion, proposal.challenger))
     return None
+
+
+def _decided(proposal: Proposal, approval: Approval, by_hand: str) -> Promoted | None:
+    """The same as what a person has decided, or has still to decide, demands."""
+    version = f"version {proposal.challenger.version}"
+    match approval.decision:
+        case "approve":
+            return None
+        case "reject":
+            raise PromotionRejected(
+                f"{version} of {proposal.challenger.name} was {approval.said()}; to promote it all the same: {by_hand}"
+            )
+        case "hold":
+            say(f"  to promote it: {by_hand}")
+            return proposal.kept("held", f"{version} is {approval.said()}")
+    reason = f"{version} waits for a decision until {readable(approval.until)}"
+    say(f"  {reason}: python -m pipeline promote --pending")
+    return proposal.kept("waiting", reason)
 
 
 def _kept(champion: ModelVersion | None, challenger: ModelVersion) -> str:

@@ -11,6 +11,8 @@ detected again where it matters: the alias is in the registry, and so is the tag
 
 action: promote (by the pipeline), force and rollback (by a user), recovered (the alias pointed to another version than
 the log: a process died between moving the alias and writing here, or somebody moved it in MLflow).
+ask, approve, reject, hold, superseded: a person was asked about the version `to`, beside the champion `from`, and what
+came of it (components.registry.approval). These move nothing: an approval is followed by the promotion.
 `digest` is the sha256 of the model file of `to`, `from_digest` that of `from`: version numbers start again when a
 registry is wiped, the sha256 stays. The alias is moved first, the line is written second.
 """
@@ -27,12 +29,13 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from components.progress import say
+from components.registry.approval import OF_APPROVAL, OfApproval
 from components.registry.model_version import ModelVersion
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import write_atomically
 
-Action = Literal["promote", "force", "rollback", "recovered"]
+Action = Literal["promote", "force", "rollback", "recovered"] | OfApproval
 
 
 class Champion(NamedTuple):
@@ -82,8 +85,9 @@ def promotion(
     reason: str,
     who: str,
     comparison: dict[str, Any] | None = None,
+    time: str = "",
 ) -> Promotion:
-    """The line about the alias that now moves from *before* to *after*."""
+    """The line about *after*, of which *before* is the champion until then; *time* is now where it is left out."""
     return Promotion(
         action=action,
         name=name,
@@ -93,7 +97,7 @@ def promotion(
         before_sha256=before.model_sha256,
         reason=reason,
         who=who,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        time=time or datetime.now(UTC).isoformat(timespec="seconds"),
         comparison=comparison,
     )
 
@@ -186,6 +190,8 @@ def champion_history(promotions: Sequence[Promotion]) -> list[Champion]:
     """
     stack: list[Champion] = []
     for promotion in promotions:
+        if promotion.action in OF_APPROVAL:
+            continue
         champion = promotion.champion
         restored = promotion.action in ("rollback", "recovered") and champion in stack
         stack = stack[: stack.index(champion) + 1] if restored else [*stack, champion]

@@ -462,7 +462,20 @@ class Export(Section):
 
 @dataclass(frozen=True)
 class Promote(Section):
-    automatic: bool = setting(True, "move the alias champion; false: leave that to an operator", in_key=False)
+    automatic: bool = setting(
+        True, "move the alias champion; false: never, and ask nobody: leave that to an operator", in_key=False
+    )
+    approval: str = setting(
+        "never",
+        "when a person decides about a model that no check rejected: never, undecided (the test images cannot tell "
+        "whether it is worse) or always",
+        choices=("never", "undecided", "always"),
+        in_key=False,
+    )
+    approval_hours: float = setting(
+        72.0, "hours in which a person may decide; after them the model is rejected", minimum=0.001, maximum=8760,
+        in_key=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ def outcome(record: RunRecord) -> str:
             return f"{version} promoted, {figures}"
         case "unchanged":
             return f"{version} is champion already, {figures}"
-        case "undecided" | "left to a user" as kept:
-            return f"{version} {kept}, {figures}" + (f": {promotion['reason']}" if kept == "undecided" else "")
+        case "left to a user" as kept:
+            return f"{version} {kept}, {figures}"
+        case "undecided" | "waiting" | "held" as kept:
+            return f"{version} {kept}, {figures}: {promotion['reason']}"
     return ""

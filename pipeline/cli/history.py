@@ -1,35 +1,20 @@
 """Commands that look back at the registered models: history, compare."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
-from components.formatting import percent, points, thousands
-from components.public_text import public
+from components.formatting import thousands
 from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import print_facts, print_json, print_table
-from pipeline.cli.registry import check_name, only, run_of
+from pipeline.cli.registry import check_name, only
 
 if TYPE_CHECKING:
-    from components.data.problems import ImageAt
-    from pipeline.measured import Figures
     from pipeline.model_comparison import ModelComparison, Side
     from pipeline.model_history import Event
 
 NOTHING = "no model was promoted or refused yet; 'make pipeline' trains the first"
-SHOWN = 5  # images that are named of each kind
-# what the table of a comparison shows, beside accuracy and training images: its title, its name, its format
-NUMBERS = (
-    ("macro F1", "macro_f1", ".4f"),
-    ("log loss", "loss", ".4f"),
-    ("calibration error", "expected_calibration_error", ".4f"),
-    ("error on corrupted images", "corruption_error", ".4f"),
-    ("parameters", "parameters", ",d"),
-    ("test images", "n", ",d"),
-)
-TAGS = (("source", "source"), ("git commit", "git_commit"))
 
 
 @command(
@@ -65,18 +50,9 @@ def _event_row(event: "Event") -> tuple[str, ...]:
     images = event.figures.training_images
     return (
         *(event.time.replace("T", " ").removesuffix("Z"), event.name, event.kind, event.version),
-        *(_accuracy(event.figures), "" if images is None else thousands(images), event.who or event.run),
+        *(event.figures.shown(), "" if images is None else thousands(images), event.who or event.run),
         event.reason,
     )
-
-
-def _accuracy(figures: "Figures") -> str:
-    """ "99.52 % (99.36 to 99.64)" """
-    if figures.accuracy is None:
-        return ""
-    low, high = figures.wilson_low, figures.wilson_high
-    interval = f" ({points(low)} to {points(high)})" if low is not None and high is not None else ""
-    return f"{percent(figures.accuracy)}{interval}"
 
 
 @command(
@@ -88,6 +64,7 @@ def _accuracy(figures: "Figures") -> str:
 )
 def compare(options: Namespace) -> int:
     from components.registry.client import Registry
+    from pipeline import side_by_side
     from pipeline.model_comparison import find, of_versions
 
     check_name(options.name)
@@ -99,46 +76,9 @@ def compare(options: Namespace) -> int:
         print_json(_comparison_json(found))
         return 0
     sides = (found.before, found.after)
-    print_table((name, *(_title(side) for side in sides)), _rows(*sides))
-    print_facts(list(_facts(found)))
+    print_table((name, *map(side_by_side.title, sides)), side_by_side.rows(*sides))
+    print_facts(side_by_side.differences(found))
     return 0
-
-
-def _title(side: "Side") -> str:
-    return " ".join((f"version {side.version.version}", *(f"@{alias}" for alias in side.version.aliases)))
-
-
-def _rows(*sides: "Side") -> Iterator[Sequence[str]]:
-    """A line for each figure that one of *sides* has."""
-    rows = [("accuracy", *(_accuracy(side.figures) for side in sides))]
-    for title, name, shown in NUMBERS:
-        rows.append((title, *(format(side.numbers[name], shown) if name in side.numbers else "" for side in sides)))
-    images = [side.figures.training_images for side in sides]
-    rows.append(("training images", *("" if count is None else thousands(count) for count in images)))
-    for title, tag in TAGS:
-        rows.append((title, *(side.version.tags.get(tag, "") for side in sides)))
-    rows.append(("run", *(run_of(side.version) for side in sides)))
-    yield from (row for row in rows if any(row[1:]))
-
-
-def _facts(found: "ModelComparison") -> Iterator[tuple[str, str]]:
-    """What differs, a line each."""
-    if found.paired:
-        yield (
-            "difference",
-            f"{found.paired.comparison.difference}, on {thousands(found.paired.comparison.n)} test images",
-        )
-        yield "gained", _named(found.paired.gained)
-        yield "lost", _named(found.paired.lost)
-    else:
-        yield "images", "the two were not evaluated on the same test images, or an evaluation is gone"
-    for number, change in enumerate(found.changes):
-        yield "" if number else "changes", public(change)
-
-
-def _named(images: "Sequence[ImageAt]") -> str:
-    more = f" and {thousands(len(images) - SHOWN)} more" if len(images) > SHOWN else ""
-    return ", ".join(map(str, images[:SHOWN])) + more
 
 
 def _comparison_json(found: "ModelComparison") -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
 from components.formatting import size
 from components.progress import say
+from components.registry.approval import held, waiting
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import print_json
@@ -72,8 +73,8 @@ def gc(options: Namespace) -> int:
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     versions = [version for name in registry.names() for version in registry.versions(name)]
-    aliased = [version.tags for version in versions if version.aliases]
-    waste = garbage.find(workspace, aliased, options.keep, _restorable(workspace, versions))
+    needed = [version.tags for version in versions if version.aliases or version in waiting(versions)]
+    waste = garbage.find(workspace, needed, options.keep, _restorable(workspace, versions))
     if not options.dry_run:
         waste = garbage.collect(workspace, waste)
     if waste.in_use:
@@ -96,9 +97,10 @@ def _lines(waste: "Garbage", verb: str) -> Iterator[str]:
 
 
 def _restorable(workspace: "Home", versions: "Sequence[ModelVersion]") -> list[dict[str, str]]:
-    """The tags of the *versions* that `rollback` can restore."""
+    """The tags of the *versions* that `rollback` can restore, and of those on hold."""
     from components.registry.promotion_log import Champion, champion_history, read
 
     names = {version.name for version in versions}
     champions = {(n, c) for n in names for c in champion_history(read(workspace.promotions, n))}
-    return [version.tags for version in versions if (version.name, Champion.of(version)) in champions]
+    on_hold = held(versions)
+    return [v.tags for v in versions if (v.name, Champion.of(v)) in champions or v in on_hold]

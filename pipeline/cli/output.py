@@ -3,13 +3,15 @@
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from components.errors import Failure
 from components.formatting import percent
 from components.public_text import public
-from components.system.streams import answer, write
+from components.system.streams import AnswerLost, answer, write
 
 if TYPE_CHECKING:
     from pipeline.run_record import RunRecord
@@ -19,6 +21,20 @@ RUN_JSON = ("run", "state", "stages", "accuracy", "model", "promotion", "report"
 
 def print_json(value: object) -> None:
     answer(json.dumps(public(value), indent=2))
+
+
+@contextmanager
+def failures_printed(as_json: bool) -> Iterator[None]:
+    """Print a Failure that ends the block, too, where a program reads the answer *as_json*."""
+    from components.system.processes import failure_message
+
+    try:
+        yield
+    except Failure as failure:
+        if as_json:
+            with suppress(AnswerLost):
+                print_json(failure_message(failure))
+        raise
 
 
 def run_json(record: "RunRecord") -> dict[str, object]:

@@ -2,26 +2,27 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
+from components.printed_commands import as_stored, with_interpreter
 from components.public_text import public
+from components.registry.approval import DECISIONS, readable
 from components.settings.fields import shown
 from components.settings.sections import registered_name
 from components.system.streams import answer
 from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
-from pipeline.cli.output import accuracy, print_json, print_table
+from pipeline.cli.output import accuracy, failures_printed, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from components.registry.client import Registry
     from components.registry.model_version import ModelVersion
+    from pipeline.promotion_request import PromotionRequest
 
 NOTHING = "nothing is registered yet; 'make pipeline' registers its model"
-
-
-def _reason(default: str = "") -> Option:
-    return Option("--reason", default=default, metavar="TEXT", help="why, for the promotion log")
+BY = Option("--by", default="", metavar="NAME", help="who decides, for the promotion log (default: USER@HOST)")
 
 
 @command(
@@ -71,50 +72,126 @@ def run_of(version: "ModelVersion") -> str:
 
 
 @command(
-    "make a version champion manually",
-    Option("version", metavar="VERSION", help="a version's number (python -m pipeline models)"),
-    Option("--force", action="store_true", help="required: no gate is checked"),
-    _reason(),
+    "decide about a version that waits for it, or make any version champion manually",
+    Option("version", nargs="?", default="", metavar="VERSION", help="a version's number (python -m pipeline models)"),
+    Option(
+        "--pending", action="store_true", help="list the versions about which somebody has to decide, and do nothing"
+    ),
+    Option("--approve", dest="decision", action="store_const", const="approve", help="make the version champion"),
+    Option("--reject", dest="decision", action="store_const", const="reject", help="never promote it"),
+    Option(
+        "--hold", dest="decision", action="store_const", const="hold", help="leave it registered, to promote it later"
+    ),
+    Option("--force", action="store_true", help="make any version champion; no gate is checked"),
+    Option("--reason", default="", metavar="TEXT", help="why, for the promotion log; required with --force"),
+    BY,
     MODEL,
+    JSON,
 )
 def promote(options: Namespace) -> int:
-    """Bypasses every gate, so it requires --force and a reason."""
-    from components.promote.by_hand import force
-    from components.registry.promotion_log import person
+    """Bypasses every gate with --force, which requires a reason."""
+    from components.promote.by_hand import decide, force
 
-    if not options.force or not options.reason:
+    as_stored(options.json)
+    number, given, reason, who = options.version, options.decision, public(options.reason), _who(options)
+    with failures_printed(options.json):
+        _check_promote(options)
+        if options.pending:
+            return _list_pending(options)
+        if options.force:
+            return _move_champion(options, lambda registry, name, log: force(registry, name, number, reason, who, log))
+        return _move_champion(
+            options, lambda registry, name, log: decide(registry, name, number, given, reason, who, log)
+        )
+
+
+def _check_promote(options: Namespace) -> None:
+    """Raise ConfigError unless the options are one of the things that `promote` does."""
+    if options.pending and not (options.version or options.decision or options.force):
+        return
+    if options.pending or not options.version or bool(options.decision) == options.force:
+        raise ConfigError(
+            "expected promote --pending, promote VERSION with one of --approve, --reject and --hold (of a version that "
+            "waits for a decision), or python -m pipeline promote VERSION --force --reason TEXT (of any version)"
+        )
+    if options.force and not options.reason:
         raise ConfigError(
             "a manual promotion bypasses every gate: write python -m pipeline promote VERSION --force --reason TEXT"
         )
-    return _move_champion(
-        options.name,
-        lambda registry, name, log: force(registry, name, options.version, public(options.reason), person(), log),
-    )
 
 
-@command("restore the previous champion", _reason("rolled back manually"), MODEL)
-def rollback(options: Namespace) -> int:
-    from components.promote.by_hand import rollback
-    from components.registry.promotion_log import person
-
-    return _move_champion(
-        options.name, lambda registry, name, log: rollback(registry, name, public(options.reason), person(), log)
-    )
-
-
-def _move_champion(name: str, move: Callable[["Registry", str, Path], Mapping[str, object]]) -> int:
-    """Move the alias by *move* under the registry's lock and print the result."""
+def _list_pending(options: Namespace) -> int:
+    """Print each version that waits beside the champion, and how to decide."""
     from components.registry.client import Registry
+    from pipeline.promotion_request import pending
 
-    check_name(name)
+    check_name(options.name)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
-    name = name or only(registry.names())
+    names = [options.name] if options.name else registry.names()
+    requests = [request for name in names for request in pending(workspace, registry, name)]
+    if options.json:
+        print_json([asdict(request) for request in requests])
+    elif not requests:
+        answer("nobody has to decide about a version (promote.approval)")
+    else:
+        for request in requests:
+            _print_request(request)
+    return 0
+
+
+def _print_request(request: "PromotionRequest") -> None:
+    from pipeline.commands import pipeline_command
+
+    head, *rows = request.table
+    print_table((request.name, *head[1:]), rows)
+    arguments = [request.version, "--name", request.name]
+    commands = [("", pipeline_command("promote", *arguments, f"--{decision}")) for decision in DECISIONS]
+    facts = [*request.differences, ("decide", f"until {readable(request.until)}; then it is rejected"), *commands]
+    print_facts((name, with_interpreter(text)) for name, text in facts)
+
+
+@command(
+    "restore the previous champion",
+    Option("--to", default="", metavar="VERSION", help="a former champion (default: the one before the present)"),
+    Option("--reason", default="rolled back manually", metavar="TEXT", help="why, for the promotion log"),
+    BY,
+    MODEL,
+    JSON,
+)
+def rollback(options: Namespace) -> int:
+    from components.promote.by_hand import rollback
+
+    as_stored(options.json)
+    reason, who, to = public(options.reason), _who(options), options.to
+    with failures_printed(options.json):
+        return _move_champion(options, lambda registry, name, log: rollback(registry, name, reason, who, log, to))
+
+
+def _who(options: Namespace) -> str:
+    from components.registry.promotion_log import person
+
+    return public(options.by) or person()
+
+
+def _move_champion(options: Namespace, move: Callable[["Registry", str, Path], Mapping[str, object]]) -> int:
+    """Move the alias by *move*, or decide not to, under the registry's lock; print the result."""
+    from components.registry.client import Registry
+
+    check_name(options.name)
+    workspace = home()
+    registry = Registry(workspace.tracking_uri)
+    name = options.name or only(registry.names())
     with workspace.lock(f"registry-{name}"), registry.snapshot():
         facts = move(registry, name, workspace.promotions)
-    before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
-    answer(f"the champion of {facts['name']} is version {facts['version']} ({before})")
-    print_class_change(*(registry.version(name, str(facts[which])) for which in ("before", "version")))
+    if options.json:
+        print_json(facts)
+    elif options.command == "promote" and not options.force and not facts["made"]:
+        answer(f"version {facts['version']} of {name} is {facts['reason']}")
+    else:
+        before = f"it was version {facts['before']}" if facts["before"] else "there was none before"
+        answer(f"the champion of {facts['name']} is version {facts['version']} ({before})")
+        print_class_change(*(registry.version(name, str(facts[which])) for which in ("before", "version")))
     return 0
 
 

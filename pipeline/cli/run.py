@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError, Failure
+from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from components.printed_commands import as_stored
 from components.progress import say
 from components.system import gpu
 from components.system.streams import AnswerLost, answer
 from pipeline.cli.options import JSON, SETTINGS, Option, command, home, params, stage_option
-from pipeline.cli.output import print_json, print_table, run_json
+from pipeline.cli.output import failures_printed, print_json, print_table, run_json
 from pipeline.graph import STAGES, ancestors
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def _refuse_idle_force(force: Sequence[str], until: str) -> None:
     stage_option("stage", help=", ".join(STAGES)),
     Option("--run", default="", metavar="ID", help="the run that this stage is part of"),
     Option("--force", action="store_true", help="run it even where its result exists"),
+    Option("--ask", action="store_true", help="of promote: only ask for a decision where one is needed; for Airflow"),
+    Option("--answer", default="", metavar="JSON", help="of promote: what a person decided; for Airflow"),
 )
 def stage(options: Namespace) -> int:
-    from components.system.processes import failure_message
-    from pipeline import execute
     from pipeline.run_record import check_name
     from pipeline.runner import PublishedElsewhere
 
@@ -89,18 +89,26 @@ def stage(options: Namespace) -> int:
     if options.force:
         _refuse_idle_force([options.stage], options.stage)
     try:
-        done = execute.run_stage(params(options), home(), options.stage, options.run, force=options.force)
+        with failures_printed(options.json):
+            done = _perform(options)
     except PublishedElsewhere as end:
         say(str(end))
         return 0
-    except Failure as failure:
-        if options.json:
-            with suppress(AnswerLost):
-                print_json(failure_message(failure))
-        raise
     if options.json:
         print_json(done)
     return 0
+
+
+def _perform(options: Namespace) -> dict[str, Any]:
+    from components.registry.approval import Answer
+    from pipeline import execute
+
+    if (options.ask or options.answer) and options.stage != "promote":
+        raise ConfigError(f"--ask and --answer are options of the stage promote; leave them out for {options.stage}")
+    if options.ask:
+        return execute.ask(params(options), home(), options.run)
+    answer = Answer.read(options.answer) if options.answer else None
+    return execute.run_stage(params(options), home(), options.stage, options.run, force=options.force, answer=answer)
 
 
 @command("show what would run, and why", *SETTINGS, JSON, stage_option("stage", nargs="?", help="only this stage"))

@@ -18,7 +18,18 @@ from pipeline.runner import Runner
 
 VERSIONS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "mlflow", "ai-edge-litert", "apache-airflow")
 
-Verdict = Literal["promoted", "registered", "undecided", "not promoted", "refused", "data rejected", "unfinished"]
+Verdict = Literal[
+    "promoted",
+    "registered",
+    "undecided",
+    "waiting",
+    "held",
+    "not promoted",
+    "refused",
+    "data rejected",
+    "unfinished",
+]
+KEPT: dict[str, Verdict] = {"undecided": "undecided", "waiting": "waiting", "held": "held"}  # by the outcome of promote
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ def _reasons(runner: Runner, error: BaseException | None) -> list[str]:
     if error:
         return str(error).splitlines()
     promoted = runner.facts.get("promote", {})
-    if promoted.get("outcome") == "undecided":
+    if promoted.get("outcome") in KEPT:
         return [promoted["reason"]]
     return [f"version {promoted['version']} is the champion: {promoted['reason']}"] if promoted.get("made") else []
 
@@ -114,8 +125,8 @@ def verdict(record: RunRecord, error: BaseException | None) -> Verdict:
         return "refused"
     if error or not record.done("promote"):
         return "unfinished"
-    if record.promotion.get("outcome") == "undecided":
-        return "undecided"
+    if (outcome := record.promotion.get("outcome")) in KEPT:
+        return KEPT[outcome]
     return "promoted" if "champion" in record.model["aliases"] else "registered"
 
 

@@ -38,6 +38,8 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {
     "promoted": ("good", "✓", "The model passed every check and is now the champion."),
     "registered": ("good", "✓", "The model passed every check and is registered as challenger."),
     "undecided": ("calm", "○", "The model is registered; too few test images tell it from the champion, which stays."),
+    "waiting": ("calm", "○", "The model is registered; a person decides whether it becomes champion."),
+    "held": ("calm", "○", "The model is registered, and on hold: the champion did not change."),
     "not promoted": ("calm", "○", "The model is registered; the champion did not change."),
     "refused": ("bad", "✕", "The model did not pass a check: nothing was promoted."),
     "data rejected": ("bad", "✕", "The images did not pass their checks: nothing was trained."),

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from components.promote.champion import Promoted
 from components.promote.stage import promote
 from components.registry import class_names, promotion_log
+from components.registry.approval import Answer
 from components.registry.client import CHAMPION, Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
-from components.settings.sections import Gate
+from components.settings.sections import Gate, Promote
 
 IMAGES, NAME, WHO = 1000, "m", "ada@desk"
 
@@ -49,9 +50,19 @@ class Bench:
         self.registry.client.create_model_version(NAME, self.folder.as_uri(), tags=tags)
         return evaluate
 
-    def promote(self, model: str, champion: Path | None = None, gate: Gate | None = None) -> Promoted:
+    def promote(
+        self,
+        model: str,
+        champion: Path | None = None,
+        gate: Gate | None = None,
+        params: Promote | None = None,
+        answer: Answer | None = None,
+        *,
+        ask_only: bool = False,
+    ) -> Promoted:
         folders = self.folder / "normalize", self.folder / f"train-{model}", self.folder / f"evaluate-{model}"
-        return promote(*folders, self.registry, NAME, gate or Gate(), self.log, WHO, champion)
+        where = (self.registry, NAME, gate or Gate(), self.log, WHO, champion)
+        return promote(*folders, *where, params=params or Promote(), answer=answer, ask_only=ask_only)
 
     def champion(self) -> str | None:
         version = self.registry.alias(NAME, CHAMPION)

@@ -1,12 +1,20 @@
 """The history of the registered models, and two of them side by side, after a promotion, a rollback and a refusal."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.promote import approval as approvals
+from components.registry.client import Registry
+from components.settings.sections import Promote
+from pipeline import side_by_side
+from pipeline.home import Home
+from pipeline.model_comparison import of_versions
+from pipeline.promotion_request import pending
 from tests.conftest import QUICK, command
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
@@ -69,6 +77,34 @@ def test_two_versions_are_compared_image_by_image(retrained: Path) -> None:
     assert found["changes"] == ["train.seed 0 -> 1"]
     back = answer(retrained, "compare", "2", "champion")["paired"]
     assert (back["gained_images"], back["lost_images"]) == (paired["lost_images"], paired["gained_images"])
+
+
+def test_exports_and_classes_that_got_worse_are_compared_too(retrained: Path) -> None:
+    """Size and latency of each format; the classes of which a smaller share is recognized, the largest loss first."""
+    registry = Registry(f"sqlite:///{retrained}/mlflow.db")
+    old, new = (registry.version("digits-classifier", number) for number in "12")
+    assert old
+    assert new
+    found = of_versions(Home(retrained), old, new)
+    table = {row[0]: row[1:] for row in side_by_side.rows(found.before, found.after)}
+    assert all(re.fullmatch(r"\d+\.\d kB, \d+\.\d{3} ms an image", cell) for cell in table["export int8"])
+    worse = side_by_side.worse_classes(found)
+    losses = [float(before) - float(after) for text in worse for before, after in [re.findall(r"([\d.]+) %", text)]]
+    assert losses == sorted(losses, reverse=True)
+    assert all(loss > 0 for loss in losses)
+
+
+def test_who_decides_sees_the_version_beside_the_champion(retrained: Path, tmp_path: Path) -> None:
+    """The challenger first, the champion second, then what differs between them."""
+    home = Home(shutil.copytree(retrained, tmp_path / "home"))
+    registry = Registry(f"sqlite:///{home.root}/mlflow.db")
+    champion, version = (registry.version("digits-classifier", number) for number in "12")
+    assert version
+    approvals.request(registry, version, champion, Promote(approval="always"), home.promotions, "ada")
+    (request,) = pending(home, registry, "digits-classifier")
+    assert (request.version, request.champion) == ("2", "1")
+    assert request.table[0] == ["", "version 2 @challenger", "version 1 @champion"]
+    assert {name for name, _ in request.differences} >= {"difference", "gained", "lost", "changes"}
 
 
 def test_the_comparison_is_a_table_for_people(retrained: Path) -> None:
