@@ -61,8 +61,18 @@ class Bench:
         ask_only: bool = False,
     ) -> Promoted:
         folders = self.folder / "normalize", self.folder / f"train-{model}", self.folder / f"evaluate-{model}"
-        where = (self.registry, NAME, gate or Gate(), self.log, WHO, champion)
-        return promote(*folders, *where, params=params or Promote(), answer=answer, ask_only=ask_only)
+        return promote(
+            *folders,
+            self.registry,
+            NAME,
+            gate or Gate(),
+            self.log,
+            WHO,
+            champion,
+            params=params or Promote(),
+            answer=answer,
+            ask_only=ask_only,
+        )
 
     def champion(self) -> str | None:
         version = self.registry.alias(NAME, CHAMPION)
