@@ -26,13 +26,15 @@ TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 Values = Mapping[str, Any]  # of settings, by name
 
 
-def read_settings() -> tuple[Values, str]:
+def read_settings(file: str = "") -> tuple[Values, str]:
     """The settings that the DAGs are built with, and what is wrong with those that were written ("" for nothing).
+
+    $PIPELINE_CONFIG replaces an empty *file*.
 
     A DAG that cannot be imported would silently stop retraining: built without the wrong settings it runs, and fails at
     its first task with the list of all problems. Neither the network nor the source's folder is accessed.
     """
-    written, problems = config.written(config.settings_file())
+    written, problems = config.written(config.settings_file(file))
     return {**{name: spec.default for name, spec in config.SETTINGS.items()}, **written}, "\n".join(problems)
 
 
