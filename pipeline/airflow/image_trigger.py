@@ -38,7 +38,7 @@ class ImagesTrigger(BaseEventTrigger):
     """Watches the source that the file *settings* names ("": $PIPELINE_CONFIG), with *seconds* between two looks."""
 
     def __init__(self, settings: str = "", seconds: float = 5.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.settings, self.seconds = settings, seconds
         self._settled = self._before = ""  # the stamps of the last quiet look, and of the last look
         self._problem = ""
@@ -52,7 +52,7 @@ class ImagesTrigger(BaseEventTrigger):
             payload = await asyncio.to_thread(self._tried)
             needed = time.monotonic() - started
             if payload:
-                yield TriggerEvent(payload)
+                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
             pause = SECONDS_OF_QUIET if self._before != self._settled else self.seconds
             await asyncio.sleep(max(pause, needed / SHARE))
             if payload:  # only now: the triggerer has had the time to store the event
