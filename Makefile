@@ -84,7 +84,7 @@ check: setup ## ruff, mypy, import contracts, declared dependencies, then make t
 coverage: setup ## make test with the coverage of all processes, children included (slower: each is traced)
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
-airflow: setup ## Airflow with the DAGs of dags/: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
+airflow: setup ## Airflow with the DAGs of CONFIG, a settings file or a folder of them: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 airflow-shell: setup ## a shell whose command airflow is that of make airflow (ARGS='dags list': one command)
@@ -94,7 +94,7 @@ airflow-service: setup ## make airflow as a service of systemd or launchd: write
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow.standalone.service --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 # These two need docker and a Python, but no .venv.
-up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, SETTINGS)
+up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, CONFIG)
 	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT); $(CONTAINERS) up
 
 down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)

@@ -18,7 +18,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.public_text import public
-from components.settings import cron
+from components.settings import cron, timezone
 from components.settings.fields import problem
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
@@ -44,6 +44,7 @@ SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f
 SECTIONS_OF_BOUNDS = ("validate", "gate", "promote")
 BOUND_OF_INGEST = "ingest.max_unreadable_share"
 SCHEDULES = ("schedule.cron", "schedule.watch")
+TIMEZONE = "schedule.timezone"
 PROFILES = Path(__file__).parent / "profiles"
 SERVICE_LINK = re.compile(
     r"PIPELINE_(\w+?_)??(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?|(?P<port>PORT))"
@@ -97,15 +98,20 @@ def layers(
 
 def settle(values: Values) -> Params:
     """*values* completed by the defaults of their source and the names that follow from it."""
-    from components.ingest import select
-
     ingest = ingest_section(values)
     if ingest.source == AUTO:
         ingest = replace(ingest, source="mnist")
     values = {**SOURCE_DEFAULTS.get(ingest.source, {}), **values, "ingest.source": ingest.source}
-    name = values.get("register.name") or f"{select.name(ingest)}-classifier"
+    name = registered_model(values, ingest)
     experiment = values.get("register.experiment") or name
     return complete({**values, "register.name": name, "register.experiment": experiment})
+
+
+def registered_model(values: Values, ingest: Ingest) -> str:
+    """The name of the registered model; raises SourceError where it follows from a source that is not there."""
+    from components.ingest import select
+
+    return str(values.get("register.name") or f"{select.name(ingest)}-classifier")
 
 
 def ingest_section(values: Values) -> Ingest:
@@ -187,12 +193,14 @@ def _problem(name: str, value: object) -> str | None:
 
 
 def _never(name: str, value: object) -> str | None:
-    """What is wrong with a schedule; not reported by `written`, as the DAG file itself refuses it."""
-    if name in SCHEDULES:
-        try:
+    """What is wrong with a schedule or its time zone; not reported by `written`, as the DAG file itself refuses it."""
+    try:
+        if name in SCHEDULES:
             cron.check(str(value), usual=str(SETTINGS[name].default))
-        except ValueError as error:
-            return f"{name} is {value!r}; {error}"
+        elif name == TIMEZONE:
+            timezone.check(str(value))
+    except ValueError as error:
+        return f"{name} is {value!r}; {error}"
     return None
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = [file for top in ("components", "pipeline") for file in sorted((ROOT / top).rglob("*.py"))]
 
 # Sets variables that every library has to see before it is imported, so it runs before any module of the package.
-CODE_IN_INIT = {"pipeline/__init__.py"}
+CODE_IN_INIT = {"pipeline/__init__.py", "pipeline/airflow/__init__.py"}
 
 # Modules that several packages import and that need none of them. Anything else belongs to a package.
 SHARED = {

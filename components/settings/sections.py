@@ -40,6 +40,7 @@ NOT_IN_NAMES = re.compile(r"[/:?]")  # they have a meaning in models:/NAME/1, by
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are no UTF-8
 LONGEST_NAME = 256  # characters: the width of the columns of MLflow's database
 EXPECTED_NAME = "expected a name"
+LONGEST_DAG_NAME, LONGEST_TAG = 150, 100  # characters: Airflow's columns have room for 250 and 100
 
 
 def words(text: str) -> list[str]:
@@ -103,6 +104,28 @@ def pod_template(file: str) -> str:
     if not file or file.startswith("/"):
         return file
     raise ValueError("expected the absolute path that the file has for Airflow's scheduler")
+
+
+def dag_name(name: str) -> str:
+    """*name*, which the ids of DAGs begin with, or empty; raises ValueError where Airflow cannot take it."""
+    if name and not re.fullmatch(rf"[\w.-]{{1,{LONGEST_DAG_NAME}}}", name):
+        raise ValueError(f"expected letters, digits, '_', '-' and '.', at most {LONGEST_DAG_NAME} of them")
+    return name
+
+
+def tags(text: str) -> str:
+    """The words of a comma-separated list; raises ValueError for one that is too long for Airflow's database."""
+    for tag in words(text):
+        if len(tag) > LONGEST_TAG:
+            raise ValueError(f"expected tags of at most {LONGEST_TAG} characters, separated by commas")
+    return ",".join(words(text))
+
+
+def workspace(path: str) -> str:
+    """*path*, an absolute one or empty; raises ValueError for a relative path."""
+    if not path or Path(expanded(path)).is_absolute():
+        return expanded(path)
+    raise ValueError("expected an absolute path: workers are started in any folder")
 
 
 def registered_name(name: str) -> str:
@@ -485,6 +508,7 @@ class Schedule(Section):
     cron: str = setting(
         "@weekly", "when to retrain: a cron expression or @daily, @weekly, ...; empty: manually only", in_key=False
     )
+    timezone: str = setting("UTC", "time zone of cron and watch, such as Europe/Berlin", in_key=False)
     watch: str = setting("*/5 * * * *", "when to look for new images, a cron expression; empty: never", in_key=False)
     retries: int = setting(3, "retries after a transient failure", minimum=0, maximum=100, in_key=False)
     retry_seconds: float = setting(
@@ -517,6 +541,17 @@ class Schedule(Section):
         "", "pod template of the task train on Kubernetes; empty: that of the other tasks", spelling=pod_template,
         in_key=False,
     )  # fmt: skip
+    name: str = setting(
+        "",
+        "what the ids of the DAGs begin with: NAME_retrain; empty: the file's name, or nothing for the only file",
+        spelling=dag_name, in_key=False,
+    )  # fmt: skip
+    owner: str = setting("mlops", "owner of the tasks in Airflow", in_key=False)
+    tags: str = setting("", "further tags of the DAGs, separated by commas", spelling=tags, in_key=False)
+    description: str = setting("", "what the DAG list says about the DAG retrain; empty: what it does", in_key=False)
+    home: str = setting(
+        "", "workspace of the tasks, an absolute path; empty: PIPELINE_HOME", spelling=workspace, in_key=False
+    )
 
 
 @dataclass(frozen=True)

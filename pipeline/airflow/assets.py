@@ -1,22 +1,35 @@
-"""The DAGs' outputs as Airflow assets: the images of a source and the champion of a registered model.
+"""The DAGs' outputs as Airflow assets: the images of a project and the champion of a registered model.
 
-Their events carry the digest of the images; the version, digest and accuracy of the champion.
+Their events carry the digest of the images; the version, digest, accuracy and report of the champion.
 """
+
+from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 
+from pipeline.airflow.links import report_url
+from pipeline.airflow.project import Project
+from pipeline.airflow.run_names import record_of
 from pipeline.airflow.task import StageResult, StageTask
 
-# The model's name is known at run time only (the form may name another source), so the task declares an alias.
+# For a model whose name is known at run time only: the form may name another source, and "auto" is settled then.
 CHAMPIONS = AssetAlias("champions", group="model")
 
 
-# The images of the source in the settings file, whichever it is.
-IMAGES = Asset("images of the source", uri="images://source", group="images")
+def images(project: Project) -> Asset:
+    """The images of the source in the project's settings, whichever it is."""
+    name = project.name
+    return Asset(f"images of {name or 'the source'}", uri=f"images://{name or 'source'}", group="images")
 
 
 def champion(name: str) -> Asset:
     return Asset(f"champion of {name}", uri=f"models://{name}/champion", group="model")
+
+
+def champions(project: Project) -> list[Asset | AssetAlias]:
+    """What the task `promote` may make: the champion of the project's model, or of another one."""
+    name = project.registered_model
+    return [*([champion(name)] if name else []), CHAMPIONS]
 
 
 class Promote(StageTask):
@@ -24,9 +37,24 @@ class Promote(StageTask):
 
     def execute(self, context: Context) -> StageResult:
         done = super().execute(context)
+        outlets, reported = context["ti"].task.outlets, list[Asset | AssetAlias]()
         if done["made"]:
-            name, version = done["model"]["name"], done["model"]["version"]
-            context["outlet_events"][CHAMPIONS].add(
-                champion(name), extra={"version": version, "digest": done["digest"], "accuracy": done["accuracy"]}
-            )
+            new, extra = champion(done["model"]["name"]), _extra(done, context)
+            if new in outlets:
+                context["outlet_events"][new].extra = extra
+            else:
+                context["outlet_events"][CHAMPIONS].add(new, extra=extra)
+            reported = [new, CHAMPIONS]
+        # Airflow reports an event of each asset that is still among them when the task has succeeded
+        outlets[:] = [outlet for outlet in outlets if outlet in reported]
         return done
+
+
+def _extra(done: StageResult, context: Context) -> dict[str, Any]:
+    record = record_of(context["ti"])
+    return {
+        "version": done["model"]["version"],
+        "digest": done["digest"],
+        "accuracy": done["accuracy"],
+        "report": report_url(record) if record else "",
+    }

@@ -8,12 +8,12 @@ from typing import Any
 
 from components.settings.sections import Schedule
 from pipeline.airflow import notifications
-from pipeline.airflow.assets import CHAMPIONS, Promote
+from pipeline.airflow.assets import Promote, champions
+from pipeline.airflow.project import Project
 from pipeline.airflow.retries import DoubledWaits
 from pipeline.airflow.task import StageTask
 from pipeline.graph import edges, order
 
-OWNER = "mlops"
 FAILURES = {
     "validate": "Fails at once if the images are not fit for training; log and report name them. "
     "Fix the data, or the bounds in the section [validate] of the settings file, then clear this task.",
@@ -33,34 +33,37 @@ FAILURES = {
 Arguments = dict[str, Any]  # of an operator
 
 
-def add_stages(schedule: Schedule) -> dict[str, StageTask]:
+def add_stages(project: Project) -> dict[str, StageTask]:
     """Add a task for each stage to the DAG that is being built; returns them by stage."""
-    tasks = {stage: stage_task(stage, schedule) for stage in order()}
+    tasks = {stage: stage_task(stage, project) for stage in order()}
     for before, after in edges():
         tasks[before] >> tasks[after]
     return tasks
 
 
-def stage_task(stage: str, schedule: Schedule) -> StageTask:
+def stage_task(stage: str, project: Project) -> StageTask:
     arguments = {
         "stage": stage,
         "doc_md": doc(stage),
-        "on_failure_callback": notifications.failed,
-        **common_arguments(stage, schedule),
+        "on_failure_callback": project.within(notifications.failed),
+        **common_arguments(stage, project),
     }
     if stage == "promote":
-        return Promote(**arguments, outlets=[CHAMPIONS], on_success_callback=notifications.succeeded)
+        reported = project.within(notifications.succeeded)
+        return Promote(**arguments, outlets=champions(project), on_success_callback=reported)
     return StageTask(**arguments)
 
 
-def common_arguments(name: str, schedule: Schedule) -> Arguments:
+def common_arguments(name: str, project: Project) -> Arguments:
     """The arguments of every task: name, owner, retries and the waits before them, timeout, and where it runs.
 
     A backfill has as many runs at once as it was started with, whatever the DAG says, and they train one by one.
     """
+    schedule = project.schedule
     return {
         "task_id": name,
-        "owner": OWNER,
+        "project": project,
+        "owner": schedule.owner,
         "retries": schedule.retries,
         "retry_delay": timedelta(seconds=schedule.retry_seconds),  # of a task whose process was killed
         "retry_policy": DoubledWaits(schedule),

@@ -2,7 +2,8 @@
 
 RETRAIN = """\
 Eight tasks in a line: the stages that `make pipeline` runs too, on the same artifacts, so each reuses what the other
-made. A task with nothing to do is green within seconds.
+made. A task with nothing to do is green within seconds. A run begins on the schedule (`schedule.cron`), as soon as
+`watch_data` reports new images, or by *Trigger*.
 
 * **Run it with other settings:** *Trigger*; an empty field keeps the value of the settings file (`PIPELINE_CONFIG`).
 * **A task that is red after one try** failed permanently, so it was not retried: its log ends with the reason and by
@@ -15,13 +16,9 @@ made. A task with nothing to do is green within seconds.
 * **Roll back:** the pipeline's command `rollback` (docs/registry.md). **Pause:** the switch at the top.
 * **Links** of each task: the run's report, its MLflow run, the model's version.
 """
-ON_NEW_DATA = """\
-Retrains as soon as `watch_data` reports new images in the source of the settings file. The same eight tasks as
-`retrain`, on the same artifacts.
-"""
 WATCH = """\
 Looks for new images in the source of the settings file. If they differ from those of the last event, it emits an event
-of their asset, which starts `retrain_on_new_data`; otherwise the task is skipped. Files that are still being copied are
+of their asset, which starts a run of `retrain`; otherwise the task is skipped. Files that are still being copied are
 left for the next look.
 """
 

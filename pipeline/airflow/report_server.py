@@ -7,7 +7,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse
 
-from pipeline.home import Home
+from pipeline.airflow.project import homes
 
 app = FastAPI(title="Reports of the pipeline's runs", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -15,7 +15,8 @@ app = FastAPI(title="Reports of the pipeline's runs", docs_url=None, redoc_url=N
 @app.get("/runs/{run}/report.html", response_class=FileResponse)
 def report(run: str, user: Annotated[object, Depends(get_user)]) -> FileResponse:
     """The report of *run*; no other file can be reached."""
-    file = Home.from_environment().runs / run / "report.html"
-    if not re.fullmatch(r"\w[\w.-]*", run) or not file.is_file():
-        raise HTTPException(404, f"no run called {run} has a report")
-    return FileResponse(file, media_type="text/html")
+    if re.fullmatch(r"\w[\w.-]*", run):
+        for home in homes():
+            if (file := home.runs / run / "report.html").is_file():
+                return FileResponse(file, media_type="text/html")
+    raise HTTPException(404, f"no run called {run} has a report")

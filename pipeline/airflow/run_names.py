@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Protocol
 
-from pipeline.home import Home
+from pipeline.airflow.project import home_of
 from pipeline.run_record import LONGEST_NAME, RunRecord, load
 
 
@@ -28,4 +28,4 @@ def run_name(dag_id: str, run_id: str) -> str:
 
 def record_of(task: TaskOfRun) -> RunRecord | None:
     """The record of the run that *task* belongs to; None before its first stage has begun."""
-    return load(Home.from_environment().runs / run_name(task.dag_id, task.run_id))
+    return load(home_of(task.dag_id).runs / run_name(task.dag_id, task.run_id))

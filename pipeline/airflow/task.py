@@ -15,6 +15,7 @@ from pipeline.airflow import pinned_settings, task_log
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS, mlflow_run_linked, report_url
 from pipeline.airflow.params_form import FORCE, overrides, read_settings, schedule
+from pipeline.airflow.project import Project
 from pipeline.airflow.run_names import record_of, run_name
 from pipeline.airflow.task_log import Refused, TryAgain
 from pipeline.airflow.wording import FOR_GOOD, RETRIED, problem
@@ -51,20 +52,28 @@ class StageTask(BaseOperator):
     operator_extra_links = LINKS
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, stage: str, **arguments: Any) -> None:
+    def __init__(self, *, stage: str, project: Project | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.stage = stage
+        self.project = project or Project()
         self._child: Child | None = None
         self._in_this_process = False
 
     def execute(self, context: Context) -> StageResult:
-        run = run_name(context["ti"].dag_id, context["ti"].run_id)
+        dag_id, run_id = context["ti"].dag_id, context["ti"].run_id
         for password in passwords(os.environ.values()):
             mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
-        with task_log.of_pipeline(), failures(context), _time_limit(self), mlflow_run_linked(context["ti"]):
+        with (
+            task_log.of_pipeline(),
+            failures(context),
+            self.project.of_task(dag_id),
+            _time_limit(self),
+            mlflow_run_linked(context["ti"]),
+        ):
             chosen = overrides(context["params"])
             settings = [*chosen, *pinned_settings.of_run(context, self.stage), *_of_backfill(context)]
-            result = self.perform(settings, run, force=context["params"].get(FORCE) == self.stage)
+            force = context["params"].get(FORCE) == self.stage
+            result = self.perform(settings, run_name(dag_id, run_id), force=force)
             if self.stage == "ingest":
                 pinned_settings.pin(context, result["settings"], chosen)
         return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))

@@ -3,11 +3,12 @@
 PORT MLFLOW_PORT        where Airflow and MLflow are published on 127.0.0.1
 SOURCE                  source of the runs, as in `make pipeline SOURCE=`; a folder is mounted: IMAGES, IMAGES_NAME
 MNIST_DIR               folder with MNIST's four IDX files, mounted
-SETTINGS                folder with settings.toml, mounted
+SETTINGS, or CONFIG     folder with a settings file for each model, such as settings.toml, mounted
 SECRETS                 folder of the secrets
 WORKERS WORKER_MEMORY WORKER_CPUS    how many, and the limits of each
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,9 +74,14 @@ def _workers(environment: Mapping[str, str], problems: list[str]) -> str:
     return workers
 
 
+def settings_folder(environment: Mapping[str, str]) -> Path:
+    chosen = [environment.get("SETTINGS", ""), *filter(os.path.isdir, [expanded(environment.get("CONFIG", ""))])]
+    return _absolute(next(filter(None, chosen), str(DOCKER / "settings")))
+
+
 def _settings(environment: Mapping[str, str], problems: list[str]) -> str:
-    folder = _absolute(environment.get("SETTINGS") or str(DOCKER / "settings"))
-    if not (folder / "settings.toml").is_file():
+    folder = settings_folder(environment)
+    if not any(folder.glob("*.toml")):
         problems.append(
             f"SETTINGS is {folder}, which has no settings.toml; expected a folder like docker/settings: "
             "make up SETTINGS=FOLDER"

@@ -11,11 +11,12 @@ from typing import IO
 from components.errors import Failure, Unavailable
 from components.progress import say
 from components.system.ports import expect_free
+from pipeline.airflow.dag_files import settings_files
 from pipeline.airflow.standalone.preflight import are_read
 from pipeline.airflow.standalone.rest_client import Api
 from pipeline.compose import credentials
-from pipeline.compose.docker_cli import ROOT, Container, Engine
-from pipeline.compose.environment import PORTS, secrets_folder, variables
+from pipeline.compose.docker_cli import Container, Engine
+from pipeline.compose.environment import PORTS, secrets_folder, settings_folder, variables
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 600
@@ -38,7 +39,7 @@ def up(environment: Mapping[str, str]) -> None:
     build(engine)
     start(engine)
     api = Api(f"http://{HOST}:{engine.environment['PORT']}", credentials.USER, credentials.password(secrets))
-    _wait_for_dags(api)
+    _wait_for_dags(api, len(settings_files(settings_folder(environment))))
     say(f"all containers are healthy after {time.monotonic() - start_time:.0f} s")
     say(f"Airflow is ready: {api.url}   user {credentials.USER}   password {credentials.password(secrets)}")
     say(f"MLflow is ready:  http://{HOST}:{engine.environment['MLFLOW_PORT']}")
@@ -120,10 +121,10 @@ def _failed(container: Container) -> bool:
     return container["State"] == "restarting" or container["Health"] == "unhealthy"
 
 
-def _wait_for_dags(api: Api) -> None:
+def _wait_for_dags(api: Api, files: int) -> None:
     say("waiting for Airflow to read the DAGs")
     for _ in range(SECONDS_TO_START):
-        if are_read(api, ROOT / "dags"):
+        if are_read(api, files):
             return
         time.sleep(1)
     raise Failure(f"Airflow did not read its DAGs within {SECONDS_TO_START} s; see why: make airflow")

@@ -109,8 +109,8 @@ class Served:
                 return value
             assert self.process.poll() is None, "Airflow has ended"
             time.sleep(pause)
-        runs = [*self.runs("retrain"), *self.runs("retrain_on_new_data")]
-        states = [(run["dag_run_id"], run["state"], self._states(run)) for run in runs if not ended(run["state"])]
+        active = [run for run in self.runs("retrain") if not ended(run["state"])]
+        states = [(run["dag_run_id"], run["state"], self._states(run)) for run in active]
         raise AssertionError(f"waited {seconds} s in vain; active: {states}")
 
     def _states(self, run: Json) -> list[tuple[str, str, int]]:
@@ -159,8 +159,8 @@ class Served:
 
     def idle(self) -> bool:
         """Whether the run that the first images started has ended, and no other run is active."""
-        images = self.runs("retrain_on_new_data")
-        return any(map(of_asset, images)) and all(ended(run["state"]) for run in [*images, *self.runs("retrain")])
+        runs = self.runs("retrain")
+        return any(map(of_asset, runs)) and all(ended(run["state"]) for run in runs)
 
     def record(self, run: str, dag: str = "retrain") -> RunRecord:
         record = load(self.home / "runs" / run_name(dag, run))

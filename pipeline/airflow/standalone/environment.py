@@ -20,10 +20,12 @@ from pathlib import Path
 
 from components.registry.database import address_of
 from components.system.files import write_atomically
+from pipeline.airflow.dag_files import settings_files, settings_folder
 from pipeline.config import located, settings_file, variable, written
 from pipeline.home import Home
 
 ROOT = Path(__file__).parents[3]
+DAGS = ROOT / "dags"
 USER = "admin"
 PARALLEL_TASKS = 4
 POOL_SETTING, POOL = "schedule.train_pool", "training"
@@ -113,7 +115,8 @@ class Local:
         return {
             "AIRFLOW_HOME": str(self.home),
             "no_proxy": ",".join(filter(None, (self.connect_host, _no_proxy()))),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+            **self._bundle(),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(Path(__file__).parents[1] / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -125,6 +128,16 @@ class Local:
             "AIRFLOW__API_AUTH__JWT_SECRET": self._kept("secret", secrets.token_hex(64)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+        }
+
+    def _bundle(self) -> dict[str, str]:
+        """The variables of a folder of settings files; none where there is one file, or nothing."""
+        folder = settings_folder()
+        if not folder:
+            return {}
+        return {
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle(folder)]),
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.home / "dag_bundles"),
         }
 
     def password(self) -> str:
@@ -142,6 +155,12 @@ class Local:
         return file.read_text()
 
 
+def bundle(folder: Path) -> dict[str, object]:
+    """The DAG bundle that makes DAGs of each settings file in *folder*."""
+    classpath = "pipeline.airflow.settings_folder.SettingsFolder"
+    return {"name": "settings", "classpath": classpath, "kwargs": {"folder": str(folder)}}
+
+
 def kept_environment(home: Path) -> dict[str, str]:
     """What `Local.keep` kept of the last start of the Airflow in the folder *home*; raises FileNotFoundError."""
     kept: dict[str, str] = json.loads((home / KEPT).read_text())
@@ -155,14 +174,16 @@ def settings_variables(home: Home) -> dict[str, str]:
 
 
 def config_variable() -> dict[str, str]:
-    """The variable that names the settings file, by its absolute path; none where there is no file."""
+    """The variable that names the settings file or folder, by its absolute path; none where there is neither."""
     file = settings_file()
     return {"PIPELINE_CONFIG": str(located(file).absolute())} if file else {}
 
 
 def _pool() -> dict[str, str]:
-    """The variable that names the pool of the trainings, unless the settings file does."""
-    return {} if POOL_SETTING in written(settings_file())[0] else {variable(POOL_SETTING): POOL}
+    """The variable that names the pool of the trainings, unless a settings file does."""
+    folder = settings_folder()
+    files = [str(file) for file in settings_files(folder)] if folder else [settings_file()]
+    return {} if any(POOL_SETTING in written(file)[0] for file in files) else {variable(POOL_SETTING): POOL}
 
 
 def _is_setting(name: str) -> bool:

@@ -8,44 +8,70 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.progress import say
 from pipeline import config
+from pipeline.airflow.dag_files import settings_files, settings_folder, write_dag_files
 from pipeline.airflow.standalone.rest_client import Api
 
 READ_DAGS = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
-print(json.dumps(DagBag(sys.argv[1], load_op_links=False).import_errors))
+bag = DagBag(sys.argv[1], load_op_links=False)
+print(json.dumps([sorted(bag.dags), bag.import_errors]))
 """
 CONFIG_ERROR = "components.errors.ConfigError: "
 
 
 def expect_settings() -> None:
-    """Raise ConfigError with all that is wrong in the settings file and the environment."""
-    _, problems = config.written(config.settings_file())
+    """Raise ConfigError with all that is wrong in the settings file and the environment.
+
+    Of a folder of settings files each is a DAG file: a wrong one stops no other.
+    """
+    if folder := settings_folder():
+        settings_files(folder)
+    _, problems = config.written("" if folder else config.settings_file())
     if problems:
         raise ConfigError(*problems)
 
 
-def expect_importable(dags: Path, environment: Mapping[str, str]) -> None:
-    """Raise ConfigError for each file of the folder *dags* that Airflow cannot import; runs in a process of its own."""
+def importable(dags: Path, environment: Mapping[str, str]) -> list[str]:
+    """The ids of the DAGs that Airflow reads, in a process of its own, in *dags* or the folder of settings files.
+
+    Raises ConfigError for each file of *dags* that it cannot import; where some settings files are right, it warns of
+    the others.
+    """
     with tempfile.TemporaryDirectory() as nowhere:
-        quiet = {"AIRFLOW_HOME": nowhere, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
-        done = subprocess.run(
-            [sys.executable, "-c", READ_DAGS, str(dags)],
-            env={**environment, **quiet}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        if folder := settings_folder():
+            dags = Path(nowhere, "dags")
+            write_dag_files(folder, dags)
+        read, errors = _read(dags, {**environment, "AIRFLOW_HOME": nowhere})
+    sentences = [import_error(file, trace) for file, trace in errors.items()]
+    if sentences and not (folder and read):
+        raise ConfigError(*sentences)
+    for sentence in sentences:
+        say(f"warning: {sentence}")
+    return read
+
+
+def _read(dags: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The ids of the DAGs in *dags*, and the traceback of each file that cannot be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ_DAGS, str(dags)],
+        env={**environment, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ConfigError(f"Airflow cannot read the DAGs of {dags}: {last}; make setup reinstalls it")
-    if errors := json.loads(done.stdout.splitlines()[-1]):
-        raise ConfigError(*(import_error(file, trace) for file, trace in errors.items()))
+    read, errors = json.loads(done.stdout.splitlines()[-1])
+    return read, errors
 
 
-def are_read(api: Api, dags: Path) -> bool:
-    """Whether Airflow has read every file of the folder *dags*; raises ConfigError for one that cannot be imported."""
-    if errors := api.get("importErrors")["import_errors"]:
-        raise ConfigError(*(import_error(str(dags / e["filename"]), e["stack_trace"]) for e in errors))
-    return {dag["dag_id"] for dag in api.get("dags")["dags"]} >= {path.stem for path in dags.glob("*.py")}
+def are_read(api: Api, files: int) -> bool:
+    """Whether Airflow has read all DAG *files*; raises ConfigError where none of them can be imported."""
+    errors = api.get("importErrors")["import_errors"]
+    if len(errors) >= files:
+        raise ConfigError(*(import_error(error["filename"], error["stack_trace"]) for error in errors))
+    return len({dag["fileloc"] for dag in api.get("dags")["dags"]}) + len(errors) >= files
 
 
 def import_error(file: str, trace: str) -> str:

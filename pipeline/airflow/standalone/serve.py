@@ -16,8 +16,9 @@ from components.errors import Failure, StorageFailed
 from components.progress import progress, say
 from components.system.descendants import kill_children, no_descendants_left, reap_orphans
 from components.system.ports import expect_free
-from pipeline.airflow.standalone.environment import ROOT, USER, Local, config_variable
-from pipeline.airflow.standalone.preflight import are_read, expect_importable, expect_settings
+from pipeline.airflow.dag_files import settings_files, settings_folder
+from pipeline.airflow.standalone.environment import DAGS, USER, Local, config_variable
+from pipeline.airflow.standalone.preflight import are_read, expect_settings, importable
 from pipeline.airflow.standalone.processes import Parts, module
 from pipeline.airflow.standalone.rest_client import Api, Health
 from pipeline.airflow.standalone.supervision import FIRST, SPARE, Supervision, title
@@ -38,7 +39,6 @@ REPORTED = {
 }
 SECONDS_BETWEEN_ROTATIONS = 60.0
 SECONDS_TO_START = 180
-DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 
 
 def serve(host: str, port: int, mlflow_port: int) -> None:
@@ -47,8 +47,8 @@ def serve(host: str, port: int, mlflow_port: int) -> None:
     home.prepare()
     local = Local(home.airflow, host, port)
     _preflight(host, port, mlflow_port)
-    with no_descendants_left(), running(local, home, mlflow_port) as parts:
-        _announce(local, mlflow_port)
+    with no_descendants_left(), running(local, home, mlflow_port) as (parts, dags):
+        _announce(local, mlflow_port, dags)
         supervise(parts, Supervision(parts, _commands(local, mlflow_port), lambda: bool(_api(local).health())))
 
 
@@ -76,8 +76,8 @@ def _preflight(host: str, port: int, mlflow_port: int) -> None:
 
 
 @contextlib.contextmanager
-def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
-    """A healthy Airflow whose DAGs are read; all of its processes have ended when the block is left."""
+def running(local: Local, home: Home, mlflow_port: int) -> Iterator[tuple[Parts, list[str]]]:
+    """A healthy Airflow that has read its DAGs, and their ids; all of its processes end when the block is left."""
     ui = {"PIPELINE_MLFLOW_UI": f"http://{local.name}:{mlflow_port}"} if mlflow_port else {}
     with storage_errors(home.root):
         environment = local.environment({"PIPELINE_HOME": str(home.root), **config_variable(), **ui})
@@ -85,13 +85,13 @@ def running(local: Local, home: Home, mlflow_port: int) -> Iterator[Parts]:
     parts = Parts(local.logs, environment)
     try:
         with ThreadPoolExecutor(1) as executor:  # each is a process of some seconds
-            importable = executor.submit(expect_importable, ROOT / "dags", environment)
+            reading = executor.submit(importable, DAGS, environment)
             _migrate(environment)
-            importable.result()
+            dags = reading.result()
         _start(parts, _commands(local, mlflow_port), _api(local))
         if mlflow_port:
             _wait_for_mlflow(parts, local, mlflow_port)
-        yield parts
+        yield parts, dags
     finally:
         parts.stop()
 
@@ -155,9 +155,11 @@ def _healthy(health: Health) -> list[str]:
 
 
 def _wait_for_dags(parts: Parts, api: Api) -> None:
-    """Wait until the DAG processor has read every file; raises ConfigError for one that cannot be imported."""
+    """Wait until the DAG processor has read every file; raises ConfigError where none can be imported."""
+    folder = settings_folder()
+    files = len(settings_files(folder) if folder else [*DAGS.glob("*.py")])
     for _ in _seconds(parts):
-        if are_read(api, ROOT / "dags"):
+        if are_read(api, files):
             return
 
 
@@ -189,9 +191,9 @@ def _seconds(parts: Parts) -> Iterator[int]:
     raise Failure(f"Airflow did not start within {SECONDS_TO_START} s; its parts' logs are in {parts.folder}")
 
 
-def _announce(local: Local, mlflow_port: int) -> None:
+def _announce(local: Local, mlflow_port: int, dags: Sequence[str]) -> None:
     say(f"Airflow is ready: {local.url}   user {USER}   password {local.password()}")
     if mlflow_port and _answers(local, mlflow_port):
         say(f"MLflow is ready:  http://{local.name}:{mlflow_port}")
-    say(f"DAGs: {', '.join(DAGS)}; logs in {local.home / 'logs'}; Ctrl-C ends them all")
+    say(f"DAGs: {', '.join(dags)}; logs in {local.home / 'logs'}; Ctrl-C ends them all")
     say("make airflow-shell starts a shell whose command airflow is this one's (ARGS='dags list': one command)")

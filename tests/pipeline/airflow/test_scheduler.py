@@ -15,7 +15,8 @@ import pytest
 from components.registry import promotion_log
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
-from pipeline.airflow.assets import IMAGES
+from pipeline.airflow import assets
+from pipeline.airflow.project import Project
 from pipeline.graph import STAGES
 from tests.conftest import quick_run
 from tests.support.airflow_server import SETTINGS, SILENCE, Json, Served, add_images, digits, of_asset
@@ -24,7 +25,6 @@ from tests.support.small_disk import disk
 pytestmark = pytest.mark.airflow
 
 NAME = "digits-classifier"
-ON_NEW_DATA = "retrain_on_new_data"
 
 
 def registry(served: Served) -> Registry:
@@ -46,7 +46,7 @@ def events(served: Served, uri: str) -> list[Json]:
 
 def of_images(served: Served) -> list[str]:
     """The runs that new images started."""
-    return [run["dag_run_id"] for run in served.runs(ON_NEW_DATA) if of_asset(run)]
+    return [run["dag_run_id"] for run in served.runs("retrain") if of_asset(run)]
 
 
 def test_a_killed_training_resumes(served: Served, first: str) -> None:
@@ -156,10 +156,10 @@ def test_the_champion_is_an_asset(served: Served, first: str) -> None:
 
 @dataclass
 class Repeated:
-    """The first run, cleared as a whole, and one of the other DAG with the same settings, at the same time."""
+    """The first run, cleared as a whole, and another one with the same settings, which waits for its end."""
 
     run: str
-    other: str  # of ON_NEW_DATA
+    other: str
     digests: dict[str, str]  # of the first run, before it was cleared
     mlflow_run: str  # the same
 
@@ -169,16 +169,16 @@ def repeated(served: Served, first: str) -> Repeated:
     digests = {stage: served.result(first, stage)["digest"] for stage in STAGES}
     mlflow_run = served.record(first).mlflow_run
     served.clear(first, only_failed=False, reset_dag_runs=True)
-    other = served.trigger(digits(), ON_NEW_DATA)
+    other = served.trigger(digits())
     served.succeeded(first)
-    served.succeeded(other, ON_NEW_DATA)
+    served.succeeded(other)
     return Repeated(first, other, digests, mlflow_run)
 
 
-def test_two_runs_at_once_reuse_every_artifact(served: Served, repeated: Repeated) -> None:
-    """Both DAGs, running at the same time with the same settings, make nothing and no second version."""
+def test_equal_runs_reuse_every_artifact(served: Served, repeated: Repeated) -> None:
+    """Runs with the same settings make nothing and no second version."""
     assert served.made(repeated.run) == []
-    assert served.made(repeated.other, ON_NEW_DATA) == []
+    assert served.made(repeated.other) == []
     assert len(versions(served)) == 1
 
 
@@ -253,14 +253,14 @@ def test_a_full_disk_is_reported_and_the_next_try_succeeds(served: Served, first
 
 
 def test_images_dropped_into_the_folder_are_trained_on(served: Served, first: str) -> None:
-    """The missing folder is reported once; when it appears, `retrain_on_new_data` runs by itself."""
+    """The missing folder is reported once; when it appears, `retrain` runs by itself."""
     assert len([event for event in served.posted if event["dag"] == "watch_data"]) == 1
     [run] = served.until(lambda: of_images(served))
-    served.succeeded(run, ON_NEW_DATA)
-    done = served.result(run, "promote", ON_NEW_DATA)
+    served.succeeded(run)
+    done = served.result(run, "promote")
     assert (done["model"]["name"], done["model"]["version"]) == ("numbers-classifier", "1")
-    [extra] = [event["extra"] for event in events(served, IMAGES.uri)]
-    assert extra["digest"] == served.result(run, "ingest", ON_NEW_DATA)["digest"]
+    [extra] = [event["extra"] for event in events(served, assets.images(Project()).uri)]
+    assert extra["digest"] == served.result(run, "ingest")["digest"]
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def gained(served: Served, first: str) -> str:
     """The run that more images started: they are added once the run of the first ones is over, and `watch_data` is
     triggered: that it runs every minute by itself was seen with the first ones."""
     [before] = served.until(lambda: of_images(served))
-    served.succeeded(before, ON_NEW_DATA)
+    served.succeeded(before)
     add_images(served.images, 60, first=30)
     served.trigger({}, "watch_data")
     [run] = served.until(lambda: [run for run in of_images(served) if run != before])
@@ -277,9 +277,9 @@ def gained(served: Served, first: str) -> str:
 
 def test_images_that_a_folder_gains_make_a_new_champion(served: Served, gained: str) -> None:
     """More images in the folder start a run that ends in a second version, which is champion."""
-    served.succeeded(gained, ON_NEW_DATA)
-    assert served.made(gained, ON_NEW_DATA) == list(STAGES)[1:]  # `watch_data` has ingested them already
-    done = served.result(gained, "promote", ON_NEW_DATA)
+    served.succeeded(gained)
+    assert served.made(gained) == list(STAGES)[1:]  # `watch_data` has ingested them already
+    done = served.result(gained, "promote")
     assert (done["model"]["version"], done["model"]["aliases"]) == ("2", ["challenger", "champion"])
     assert champions(served, "numbers-classifier") == ["1", "2"]
     assert len(events(served, "models://numbers-classifier/champion")) == 2

@@ -13,6 +13,7 @@ import pytest
 
 from components.errors import Failure
 from pipeline.airflow.standalone import processes, serve
+from pipeline.airflow.standalone.environment import DAGS
 from pipeline.airflow.standalone.processes import Parts
 from pipeline.airflow.standalone.rest_client import Health, Json
 from pipeline.airflow.standalone.supervision import FIRST, SPARE, WAITS, WINDOW, Supervision
@@ -78,7 +79,7 @@ class SlowToAnswer:
         return {key: {"status": "healthy"} for key in serve.REPORTED.values()} if len(self.ran) > 2 else {}
 
     def get(self, path: str) -> Json:
-        return {"import_errors": [], "dags": [{"dag_id": name} for name in serve.DAGS]}
+        return {"import_errors": [], "dags": [{"fileloc": str(file)} for file in DAGS.glob("*.py")]}
 
 
 def test_nothing_is_started_before_the_api_server_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
@@ -47,6 +48,11 @@ def context(run_type: str = "manual", **form: object) -> Context:
     )
     params = {name.replace("__", "."): value for name, value in form.items()}
     return cast("Context", {"ti": ti, "params": params, "dag_run": SimpleNamespace(run_type=run_type)})
+
+
+@pytest.fixture(autouse=True)
+def _workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""The DAGs of a model, made from its settings file. A file in Airflow's folder of DAGs holds two lines:
+
+from pipeline.airflow import retraining  # makes DAGs: Airflow reads only files with this word
+
+retraining("receipts.toml")  # beside this file
+
+retrain        the eight stages, on a schedule, on new images, or by hand
+watch_data     looks for new images
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, get_parsing_context
+
+from components.errors import ConfigError
+from components.ingest.select import can_change
+from components.system.files import expanded
+from pipeline import config
+from pipeline.airflow import assets, dag_docs, notifications, params_form
+from pipeline.airflow.dag import add_stages, common_arguments
+from pipeline.airflow.project import Project
+from pipeline.airflow.timetables import at
+from pipeline.airflow.watch_images import Watch
+
+DEFAULT_FILE = "settings"  # its DAGs are called retrain, watch_data, ..., whatever else is beside it
+
+
+def retraining(settings: str = "", name: str | None = None) -> list[DAG]:
+    """Make the DAGs of the file *settings*, or of the one that $PIPELINE_CONFIG names.
+
+    A relative path is looked for beside the DAG file first. The ids of the DAGs begin with `schedule.name`, else with
+    *name*, else with the name of the file. Raises ConfigError for a file that is wrong; without *settings*, a wrong
+    setting fails the first task of each run instead.
+    """
+    project = named(settings, Path(sys._getframe(1).f_code.co_filename).parent, name) if settings else default()
+    return [make(project) for make in DAGS]
+
+
+def default() -> Project:
+    """The project of this environment."""
+    values, problem = params_form.read_settings()
+    return Project("", values["schedule.name"], values, problem)
+
+
+def named(settings: str, folder: Path, name: str | None = None) -> Project:
+    """The project of the file *settings*, which may be in *folder*; raises ConfigError with all that is wrong.
+
+    A task of a run under way does not mind: it has the settings with which the run began.
+    """
+    beside = folder / expanded(settings)
+    file = beside if beside.is_file() else config.located(settings).absolute()
+    values, problem = params_form.read_settings(str(file))
+    if problem and not get_parsing_context().dag_id:
+        raise ConfigError(*problem.splitlines())
+    usual = ("" if file.stem == DEFAULT_FILE else file.stem) if name is None else name
+    return Project(str(file), _dag_name(values["schedule.name"] or usual, file), values, problem)
+
+
+def _dag_name(name: str, file: Path) -> str:
+    spelling = config.SETTINGS["schedule.name"].metadata["spelling"]
+    try:
+        return str(spelling(name))
+    except ValueError as error:
+        raise ConfigError(
+            f"the ids of the DAGs of {file} cannot begin with {name!r}; {error}; set schedule.name in the file"
+        ) from None
+
+
+def retrain(project: Project) -> DAG:
+    """Eight tasks in a line, one for each stage of the pipeline: on a schedule, on new images, or with the form."""
+    schedule, images = project.schedule, [assets.images(project)]
+    timetable = at("schedule.cron", schedule.cron, schedule.timezone)
+    dag = _dag(
+        project,
+        "retrain",
+        schedule=AssetOrTimeSchedule(timetable=timetable, assets=images) if timetable else images,
+        on_failure_callback=project.within(notifications.run_failed),
+        params=params_form.form(project.settings),
+        tags=[*project.tags, "training"],
+        description=schedule.description or retrain.__doc__,
+        doc_md=dag_docs.page(dag_docs.RETRAIN, project.problem),
+    )
+    with dag:
+        add_stages(project)
+    return dag
+
+
+def watch_data(project: Project) -> DAG:
+    """Look for new images in the source, and report them by an event of their asset."""
+    schedule, images = project.schedule, assets.images(project)
+    watched = can_change(project.settings["ingest.source"])
+    dag = _dag(
+        project,
+        "watch_data",
+        schedule=at("schedule.watch", schedule.watch, schedule.timezone) if watched else None,
+        tags=[*project.tags, "data"],
+        description=watch_data.__doc__,
+        doc_md=dag_docs.page(dag_docs.WATCH, project.problem),
+    )
+    with dag:
+        Watch(
+            images=images,
+            **common_arguments("look", project),
+            doc_md=dag_docs.WATCH,
+            on_failure_callback=project.within(notifications.failed_repeatedly),
+        )
+    return dag
+
+
+def _dag(project: Project, name: str, **arguments: Any) -> DAG:
+    return DAG(project.dag_id(name), catchup=False, max_active_runs=1, is_paused_upon_creation=False, **arguments)
+
+
+DAGS: tuple[Callable[[Project], DAG], ...] = (retrain, watch_data)  # of each project
