@@ -68,18 +68,20 @@ def find(
     leased = home.store.leases.others()
     artifacts = [item for item in unneeded if item not in leased]
     folders = list(_folders(home, kept | leased))
-    copies = {folder: _bytes(folder) for folder in _copies(home)}
-    size = sum(_bytes(home.store.path(*item)) for item in artifacts) + sum(map(_bytes, folders)) + sum(copies.values())
+    copies = {folder: bytes_of(folder) for folder in _copies(home)}
+    size = (
+        sum(bytes_of(home.store.path(*item)) for item in artifacts) + sum(map(bytes_of, folders)) + sum(copies.values())
+    )
     return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts), copies)
 
 
 def collect(home: Home, garbage: Garbage) -> Garbage:
     """Delete *garbage*, except what a live process uses by now, and what killed processes left; returns what went."""
-    sizes = {item: _bytes(home.store.path(*item)) for item in garbage.artifacts}
+    sizes = {item: bytes_of(home.store.path(*item)) for item in garbage.artifacts}
     deleted = [item for item in garbage.artifacts if home.store.delete(*item)]
     for stage, key in deleted:
         (home.cache / "artifacts" / f"{stage}-{key}.json").unlink(missing_ok=True)  # the statuses of its files
-    folders = {folder: _bytes(folder) for folder in garbage.folders}
+    folders = {folder: bytes_of(folder) for folder in garbage.folders}
     removed = [folder for folder in folders if _remove(home, folder)]
     copies = {folder: size for folder, size in garbage.copies.items() if _remove(home, folder)}
     home.store.sweep()
@@ -98,7 +100,7 @@ def _tagged(tags: dict[str, str], stages: Iterable[str]) -> Iterator[Item]:
 def _of_runs(home: Home, keep_runs: int) -> Iterator[Item]:
     """What the last runs made or reused, and those of the last day that may go on."""
     for number, record in enumerate(records(home)):
-        going_on = record.state not in ENDED and _age(home.runs / record.run / "run.json") < DAY
+        going_on = record.state not in ENDED and age(home.runs / record.run / "run.json") < DAY
         if number < keep_runs or record.state == "running" or going_on:
             yield from ((done.stage, done.key) for done in record.stages)
 
@@ -109,7 +111,7 @@ def _of_searches(home: Home) -> Iterator[Item]:
         with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError, OSError):
             yield "train", str(json.loads(file.read_bytes())["best"]["key"])
     for journal in home.tuning.glob("*.journal"):
-        if _age(journal) < min(7 * DAY, _age(journal.with_suffix(".json"))):
+        if age(journal) < min(7 * DAY, age(journal.with_suffix(".json"))):
             yield from (("train", key.decode()) for key in TRIAL.findall(journal.read_bytes()))
 
 
@@ -178,7 +180,7 @@ def _copies(home: Home) -> Iterator[Path]:
 
 def _is_left(folder: Path, seconds: float) -> bool:
     """Whether nothing was written to *folder* for so many *seconds*, or a killed `gc` left it."""
-    return folder.name.startswith(ASIDE) or _age(folder) > seconds
+    return folder.name.startswith(ASIDE) or age(folder) > seconds
 
 
 def _is_being_drawn(folder: Path) -> bool:
@@ -207,12 +209,13 @@ def _remove(home: Home, folder: Path) -> bool:
     return free
 
 
-def _age(path: Path) -> float:
+def age(path: Path) -> float:
     """Seconds since *path* was last written, or anything below it; infinite where there is nothing."""
     return time.time() - max((status.st_mtime for status in _statuses(path)), default=float("-inf"))
 
 
-def _bytes(path: Path) -> int:
+def bytes_of(path: Path) -> int:
+    """Of *path* and of everything below it."""
     return sum(status.st_size for status in _statuses(path) if stat.S_ISREG(status.st_mode))
 
 

@@ -18,6 +18,7 @@ from components.artifact_files import NormalizedData
 from components.errors import ConfigError
 from components.formatting import percent
 from components.public_text import public
+from components.registry import database
 from components.registry.client import EXISTS, GONE, Registry, deleted_experiment
 from components.settings.sections import Params
 from pipeline.home import Home
@@ -197,6 +198,29 @@ def close_abandoned(client: Any, home: Home) -> None:
         if record and record.mlflow_run == run.info.run_id and _is_abandoned(home, record):
             client.set_tag(run.info.run_id, "verdict", "killed")
             client.set_terminated(run.info.run_id, "KILLED", _last_sign_of_life(client, home, record))
+
+
+def delete_for_good(registry: Registry, seconds: float, protected: Iterable[str]) -> None:
+    """Delete the runs that a user deleted in MLflow's UI so many *seconds* ago, and their files; not the *protected*.
+
+    Only where the registry is a database of this machine: of a server that is its operator's business (`mlflow gc`).
+    """
+    path = database.path_of(registry.uri)
+    if path is None or not path.is_file():
+        return
+    with database.connected(path) as connection:
+        before = int((time.time() - seconds) * 1000)
+        query = "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted' AND deleted_time < ?"
+        runs = {str(row[0]) for row in connection.execute(query, (before,))} - set(protected)
+    for run in sorted(runs):
+        _delete_for_good(registry.client, run)
+
+
+def _delete_for_good(client: Any, run: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(client.get_run(run).info.artifact_uri).delete_artifacts()
+    client._tracking_client.store._hard_delete_run(run)  # as `mlflow gc` does, whose import takes seconds
 
 
 def _is_abandoned(home: Home, record: RunRecord) -> bool:

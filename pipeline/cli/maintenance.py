@@ -1,21 +1,19 @@
 """Commands that look after the workspace: verify, gc."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
 from components.formatting import size
 from components.progress import say
-from components.registry.approval import held, waiting
 from components.system.streams import answer
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import print_json
 
 if TYPE_CHECKING:
-    from components.registry.model_version import ModelVersion
-    from pipeline.garbage import Garbage
     from pipeline.home import Home
+    from pipeline.housekeeping import Waste
     from pipeline.store.local import Store
 
 
@@ -59,48 +57,51 @@ def _damage(store: "Store", stage: str, key: str) -> str:
 
 
 @command(
-    "delete what neither the champion, the challenger nor the last runs need",
+    "delete what neither the champion, the challenger nor the last runs need, and what is old",
     JSON,
     Option("--dry-run", action="store_true", help="only show what would be deleted"),
     Option("--keep", type=int, default=5, metavar="N", help="number of the last runs to keep (default: 5)"),
+    Option(
+        "--days", type=float, default=90, metavar="N", help="days after which runs and caches are old (default: 90)"
+    ),
 )
 def gc(options: Namespace) -> int:
     from components.registry.client import Registry
-    from pipeline import garbage
+    from pipeline import housekeeping
 
     if options.keep < 0:
         raise ConfigError(f"--keep is {options.keep}; expected a number of runs, 0 or more")
+    if not options.days >= 0:
+        raise ConfigError(f"--days is {options.days:g}; expected a number of days, 0 or more")
     workspace = home()
     registry = Registry(workspace.tracking_uri)
-    versions = [version for name in registry.names() for version in registry.versions(name)]
-    needed = [version.tags for version in versions if version.aliases or version in waiting(versions)]
-    waste = garbage.find(workspace, needed, options.keep, _restorable(workspace, versions))
+    waste = housekeeping.find(workspace, registry, options.keep, options.days)
     if not options.dry_run:
-        waste = garbage.collect(workspace, waste)
-    if waste.in_use:
-        say(f"  {waste.in_use} more artifacts stay: live processes use them")
+        waste = housekeeping.collect(workspace, registry, waste, options.days)
+    if waste.unneeded.in_use:
+        say(f"  {waste.unneeded.in_use} more artifacts stay: live processes use them")
+    disk = None if options.dry_run else housekeeping.measure(workspace)
     if options.json:
-        copies = [str(folder) for folder in waste.copies]
-        artifacts = [f"{stage}/{key}" for stage, key in waste.artifacts]
-        print_json({"artifacts": artifacts, "copies": copies, "bytes": waste.bytes})
+        print_json(_freed(waste) | ({"weeks": disk.weeks, "disk": str(disk)} if disk else {}))
         return 0
-    answer("\n".join(_lines(waste, "would free" if options.dry_run else "freed")))
+    lines = list(_lines(waste, "would free" if options.dry_run else "freed"))
+    answer("\n".join([*lines, str(disk)] if disk else lines))
     return 0
 
 
-def _lines(waste: "Garbage", verb: str) -> Iterator[str]:
-    """What goes, an artifact or a copy of images on each line, and how much that is."""
-    yield from (f"{stage}/{key}" for stage, key in waste.artifacts)
-    yield from (f"{folder} ({size(count)} of images, not read for a week)" for folder, count in waste.copies.items())
-    copies = f" and {len(waste.copies)} {'copy' if len(waste.copies) == 1 else 'copies'} of images" * bool(waste.copies)
-    yield f"{verb} {waste.bytes / 1e6:,.1f} MB in {len(waste.artifacts)} artifacts{copies}"
+def _freed(waste: "Waste") -> dict[str, object]:
+    unneeded = waste.unneeded
+    artifacts = [f"{stage}/{key}" for stage, key in unneeded.artifacts]
+    paths = {"copies": [*map(str, unneeded.copies)], "old": [*map(str, waste.old)]}
+    return {"artifacts": artifacts, **paths, "bytes": waste.bytes}
 
 
-def _restorable(workspace: "Home", versions: "Sequence[ModelVersion]") -> list[dict[str, str]]:
-    """The tags of the *versions* that `rollback` can restore, and of those on hold."""
-    from components.registry.promotion_log import Champion, champion_history, read
-
-    names = {version.name for version in versions}
-    champions = {(n, c) for n in names for c in champion_history(read(workspace.promotions, n))}
-    on_hold = held(versions)
-    return [v.tags for v in versions if (v.name, Champion.of(v)) in champions or v in on_hold]
+def _lines(waste: "Waste", verb: str) -> Iterator[str]:
+    """What goes, an artifact, a copy of images or something old on each line, and how much that is."""
+    artifacts, copies, old = waste.unneeded.artifacts, waste.unneeded.copies, waste.old
+    yield from (f"{stage}/{key}" for stage, key in artifacts)
+    yield from (f"{folder} ({size(count)} of images, not read for a week)" for folder, count in copies.items())
+    yield from (f"{path} (old)" for path in old)
+    counts = {"artifacts": len(artifacts), "copies of images": len(copies), "old runs, caches and logs": len(old)}
+    counted = [f"{count} {what}" for what, count in counts.items() if count or what == "artifacts"]
+    yield f"{verb} {waste.bytes / 1e6:,.1f} MB in {' and '.join(counted)}"

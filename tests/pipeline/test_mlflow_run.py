@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from components.registry.client import Registry
 from components.system.processes import end_with_parent
@@ -19,6 +20,7 @@ from pipeline.mlflow_run import (
     KIND_TAG,
     close_abandoned,
     curves,
+    delete_for_good,
     experiment_id,
     log_batch,
     log_curves,
@@ -221,3 +223,27 @@ def test_a_run_that_nobody_took_up_for_a_day_is_closed(
     monkeypatch.setattr("pipeline.mlflow_run.time.time", lambda: now + 90_000)
     close_abandoned(registry.client, home)
     assert status(registry, record) == "KILLED"
+
+
+def test_what_a_user_deleted_in_mlflow_goes_for_good(registry: Registry, home: Home) -> None:
+    """With its files, once it has been deleted for so long; but not the run of a registered version."""
+    records = [RunRecord(name, STARTED) for name in ("old", "of a version", "not deleted")]
+    files = [Path(opened(registry, home, record).info.artifact_uri.removeprefix("file://")) for record in records]
+    for record in records:
+        registry.client.log_text(record.mlflow_run, "a file", "file.txt")
+    for record in records[:2]:
+        registry.client.delete_run(record.mlflow_run)
+    delete_for_good(registry, 60, {records[1].mlflow_run})
+    assert all(file.is_dir() for file in files)
+    delete_for_good(registry, -60, {records[1].mlflow_run})
+    assert [file.is_dir() for file in files] == [False, True, True]
+    with pytest.raises(MlflowException, match="not found"):
+        registry.client.get_run(records[0].mlflow_run)
+    assert [status(registry, record) for record in records[1:]] == ["RUNNING", "RUNNING"]
+
+
+def test_a_registry_elsewhere_is_left_to_its_operator(home: Home) -> None:
+    """Nor is one looked for that was never made."""
+    delete_for_good(Registry("http://127.0.0.1:1"), -60, set())
+    delete_for_good(Registry(f"sqlite:///{home.root}/none.db"), -60, set())
+    assert not (home.root / "none.db").exists()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.promotion_log import Champion, append, promotion
-from pipeline.cli.maintenance import _restorable
 from pipeline.home import Home
+from pipeline.housekeeping import _restorable
 
 
 def test_gc_protects_every_version_that_a_rollback_can_restore(tmp_path: Path) -> None:
@@ -17,5 +17,5 @@ def test_gc_protects_every_version_that_a_rollback_can_restore(tmp_path: Path) -
         after = Champion.of(versions[number - 1])
         append(home.promotions, promotion("pets", action, before, after, "", "ada"))  # type: ignore[arg-type]
         before = after
-    assert _restorable(home, [*versions, other]) == [versions[0].tags, versions[2].tags]
+    assert _restorable(home, [*versions, other]) == [versions[0], versions[2]]
     assert _restorable(Home(tmp_path / "empty"), versions) == []
