@@ -24,6 +24,7 @@ from components.settings.fields import shown
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import write_atomically
+from components.system.source_code import is_installed
 from pipeline.home import Home
 from pipeline.store.disk_errors import storage_errors
 
@@ -112,13 +113,17 @@ def new_run() -> str:
 def git_commit() -> str:
     """The commit of the code that runs, "+changes" where the files differ from it.
 
-    Outside a repository, as in the container's image, it is $PIPELINE_COMMIT or "".
+    Outside a repository, as in the container's image, it is $PIPELINE_COMMIT or "": that of an installed package too,
+    whose environment may lie in a repository of something else.
     """
+    outside = os.environ.get("PIPELINE_COMMIT", "")
+    if is_installed(Path(__file__)):
+        return outside
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run([*command, "--dirty=+changes"], capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
-        return os.environ.get("PIPELINE_COMMIT", "")
+        return outside
     return done.stdout.strip()
 
 

@@ -18,6 +18,7 @@ from typing import IO
 from components.errors import ConfigError, Unavailable
 from components.progress import say
 from components.system.processes import Message, end_with_parent, raise_failure
+from components.system.source_code import is_installed
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_END = 20
@@ -56,7 +57,9 @@ class Child:
             self._reap()
 
     def _start(self, command: Sequence[str], output: IO[str]) -> "subprocess.Popen[str]":
-        path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        # An installed pipeline is in that environment too: this one's packages are none of its own
+        checkout = "" if is_installed(Path(__file__)) else str(ROOT)
+        path = os.pathsep.join(part for part in (checkout, os.environ.get("PYTHONPATH", "")) if part)
         try:
             return subprocess.Popen(
                 command,

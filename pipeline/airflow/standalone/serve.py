@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from components.errors import Failure, StorageFailed
+from components.errors import ConfigError, Failure, StorageFailed
 from components.progress import progress, say
 from components.system.descendants import kill_children, no_descendants_left, reap_orphans
 from components.system.ports import expect_free
@@ -68,6 +68,8 @@ def supervise(parts: Parts, supervision: Supervision) -> None:
 
 def _preflight(host: str, port: int, mlflow_port: int) -> None:
     """Raise ConfigError for what a user can fix, before anything is started."""
+    if not DAGS.is_dir():
+        raise ConfigError("python -m pipeline.airflow needs a checkout; in another Airflow: docs/your-airflow.md")
     expect_settings()
     expect_free(host, port, "PORT")
     if mlflow_port:
