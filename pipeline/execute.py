@@ -67,7 +67,8 @@ def run_stage(
 def ask(params: Params, home: Home, run: str) -> dict[str, Any]:
     """What `promote` would do in the run *run*, whose record stays as it is; ask a person where they have to decide.
 
-    Returns the stage's facts, with what the person needs to know where its outcome is "waiting".
+    Returns the stage's facts, with what the person needs to know where its outcome is "waiting". A refusal is left to
+    the stage itself, which records it.
     """
     from pipeline import promotion_request  # a run with nothing to do asks nobody, and loads less
 
@@ -78,7 +79,11 @@ def ask(params: Params, home: Home, run: str) -> dict[str, Any]:
             _continue(record, earlier, "promote")
         runner = Runner(params, home, record)
         _fix_inputs(runner, earlier)
-        facts = dict(runner.ask())
+        try:
+            facts = dict(runner.ask())
+        except PipelineError as refusal:
+            say(f"  {refusal}")
+            return {"outcome": "refused"}
         version = runner.tracking.registry.version(facts["name"], facts["version"])
         if version and facts.get("outcome") == "waiting":
             facts["request"] = asdict(promotion_request.request(home, runner.tracking.registry, version))

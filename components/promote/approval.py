@@ -14,7 +14,7 @@ from typing import Any
 from components.progress import say
 from components.promote.noninferiority import Outcome
 from components.registry import promotion_log
-from components.registry.approval import APPROVAL_TAG, DEADLINE, Answer, Approval, later, now, readable, waiting
+from components.registry.approval import APPROVAL_TAG, DEADLINE, Answer, Approval, later, now, too_late, waiting
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Champion
@@ -75,8 +75,7 @@ def record(registry: Registry, version: ModelVersion, approval: Approval, answer
 
 def reject_late(registry: Registry, version: ModelVersion, approval: Approval, log: Path) -> Approval:
     """Reject *version*, as the deadline of its request *approval* has passed."""
-    reason = f"nobody decided until {readable(approval.until)} (promote.approval_hours)"
-    late = Answer("reject", version.version, approval.champion, DEADLINE, reason, approval.until)
+    late = Answer("reject", version.version, approval.champion, DEADLINE, too_late(approval.until), approval.until)
     return record(registry, version, approval, late, log)
 
 

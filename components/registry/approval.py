@@ -40,6 +40,11 @@ def readable(time: str) -> str:
     return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M} UTC"
 
 
+def too_late(until: str) -> str:
+    """Why the deadline *until* rejects a version."""
+    return f"nobody decided until {readable(until)} (promote.approval_hours)"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What somebody decided about a version that was shown beside a champion; versions by their number."""

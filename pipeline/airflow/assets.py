@@ -3,14 +3,17 @@
 Their events carry the digest of the images; the version, digest, accuracy and report of the champion.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 
+from pipeline.airflow import approval
 from pipeline.airflow.links import report_url
 from pipeline.airflow.project import Project
 from pipeline.airflow.run_names import record_of
 from pipeline.airflow.task import StageResult, StageTask
+from pipeline.run_record import Model
 
 # For a model whose name is known at run time only: the form may name another source, and "auto" is settled then.
 CHAMPIONS = AssetAlias("champions", group="model")
@@ -33,28 +36,31 @@ def champions(project: Project) -> list[Asset | AssetAlias]:
 
 
 class Promote(StageTask):
-    """The task `promote`, which reports a new champion by an event of its asset."""
+    """The task `promote`, which carries out what a person decided, and reports a new champion by an event."""
+
+    def how(self, context: Context) -> dict[str, Any]:
+        return {"answer": approval.answer_of(context)}
 
     def execute(self, context: Context) -> StageResult:
         done = super().execute(context)
-        outlets, reported = context["ti"].task.outlets, list[Asset | AssetAlias]()
-        if done["made"]:
-            new, extra = champion(done["model"]["name"]), _extra(done, context)
-            if new in outlets:
-                context["outlet_events"][new].extra = extra
-            else:
-                context["outlet_events"][CHAMPIONS].add(new, extra=extra)
-            reported = [new, CHAMPIONS]
-        # Airflow reports an event of each asset that is still among them when the task has succeeded
-        outlets[:] = [outlet for outlet in outlets if outlet in reported]
+        if done["promotion"]["outcome"] == "waiting":
+            raise approval.undecided(done["promotion"]["reason"])
+        about = {"digest": done["digest"], "accuracy": done["accuracy"]}
+        report_champion(context, done["model"] if done["made"] else None, about)
         return done
 
 
-def _extra(done: StageResult, context: Context) -> dict[str, Any]:
-    record = record_of(context["ti"])
-    return {
-        "version": done["model"]["version"],
-        "digest": done["digest"],
-        "accuracy": done["accuracy"],
-        "report": report_url(record) if record else "",
-    }
+def report_champion(context: Context, made: Model | None, about: Mapping[str, object]) -> None:
+    """Emit an event *about* the version *made* champion, with the report of the run; none where there is no such."""
+    outlets, reported = context["ti"].task.outlets, list[Asset | AssetAlias]()
+    if made:
+        record = record_of(context["ti"])
+        new, extra = champion(made["name"]), {"version": made["version"], **about}
+        extra["report"] = report_url(record) if record else ""
+        if new in outlets:
+            context["outlet_events"][new].extra = extra
+        else:
+            context["outlet_events"][CHAMPIONS].add(new, extra=extra)
+        reported = [new, CHAMPIONS]
+    # Airflow reports an event of each asset that is still among them when the task has succeeded
+    outlets[:] = [outlet for outlet in outlets if outlet in reported]

@@ -1,4 +1,4 @@
-"""The eight stages as Airflow tasks in a line: one per stage of the graph, edges from the graph."""
+"""The eight stages as Airflow tasks in a line, edges from the graph; before `promote` a person may be asked."""
 
 import ast
 from datetime import timedelta
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.settings.sections import Schedule
-from pipeline.airflow import notifications
+from pipeline.airflow import approval, notifications
+from pipeline.airflow.approval import Approve
 from pipeline.airflow.assets import Promote, champions
 from pipeline.airflow.project import Project
 from pipeline.airflow.retries import DoubledWaits
@@ -26,8 +27,8 @@ FAILURES = {
     "export": "Fails at once if an exported file disagrees with the model (gate.max_export_loss) "
     "or exceeds its size or latency budget (gate.max_bytes, gate.max_latency_ms, gate.max_latency_ratio).",
     "promote": "Fails at once if the model is worse than the champion on the same test images "
-    "(gate.max_regression). Succeeds, and leaves the champion, if these cannot tell. To promote manually: "
-    "the pipeline's command `promote` (docs/registry.md).",
+    "(gate.max_regression), or a person rejected it. Succeeds, and leaves the champion, if the images cannot tell. To "
+    "promote a version all the same: *Trigger* `promote_version`.",
 }
 
 Arguments = dict[str, Any]  # of an operator
@@ -35,9 +36,16 @@ Arguments = dict[str, Any]  # of an operator
 
 def add_stages(project: Project) -> dict[str, StageTask]:
     """Add a task for each stage to the DAG that is being built; returns them by stage."""
-    tasks = {stage: stage_task(stage, project) for stage in order()}
+    tasks = {stage: stage_task(stage, project) for stage in order() if stage != "promote"}
+    approve = Approve(
+        doc_md=approval.DOC,
+        on_failure_callback=project.within(notifications.failed),
+        **common_arguments(approval.TASK, project),
+    )
+    tasks["promote"] = stage_task("promote", project)
     for before, after in edges():
-        tasks[before] >> tasks[after]
+        tasks[before] >> (approve if after == "promote" else tasks[after])
+    approve >> tasks["promote"]
     return tasks
 
 
@@ -49,8 +57,12 @@ def stage_task(stage: str, project: Project) -> StageTask:
         **common_arguments(stage, project),
     }
     if stage == "promote":
-        reported = project.within(notifications.succeeded)
-        return Promote(**arguments, outlets=champions(project), on_success_callback=reported)
+        return Promote(
+            **arguments,
+            outlets=champions(project),
+            trigger_rule="none_failed",  # also where `approve` is skipped
+            on_success_callback=project.within(notifications.succeeded),
+        )
     return StageTask(**arguments)
 
 

@@ -1,5 +1,9 @@
 """The DAGs' pages in Airflow's UI, for the operator on call."""
 
+import re
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")  # characters that mean something in Markdown
+
 RETRAIN = """\
 Eight tasks in a line: the stages that `make pipeline` runs too, on the same artifacts, so each reuses what the other
 made. A task with nothing to do is green within seconds. A run begins on the schedule (`schedule.cron`), as soon as
@@ -13,7 +17,8 @@ made. A task with nothing to do is green within seconds. A run begins on the sch
   or *Clear* `ingest` with *downstream*, which reads the file again.
 * **A task that was retried** lost the network, the disk or MLflow, or was killed.
 * **Clearing** a task or a whole run is harmless: equal data and settings give the same artifacts and no second version.
-* **Roll back:** the pipeline's command `rollback` (docs/registry.md). **Pause:** the switch at the top.
+* **A person decides** at `approve`, where `promote.approval` wants it: under *Required Actions*, above.
+* **Roll back:** *Trigger* `rollback`. **Pause:** the switch at the top.
 * **Links** of each task: the run's report, its MLflow run, the model's version.
 """
 WATCH = """\
@@ -21,6 +26,27 @@ Looks for new images in the source of the settings file. If they differ from tho
 of their asset, which starts a run of `retrain`; otherwise the task is skipped. Files that are still being copied are
 left for the next look.
 """
+ROLLBACK = """\
+Restore a former champion: the one before the present one, or the version that the form names.
+
+The version that loses the alias is never promoted again by a run. Deployments that follow the champion's asset get its
+event. *Trigger* asks for:
+
+* **model:** needed where there are several
+* **version:** one of the former champions below, the present one first; empty: the one before
+* **reason:** for the promotion log, beside your name
+"""
+PROMOTE_VERSION = """\
+Make a version champion manually, whatever the gates say.
+
+For a version on hold, one that the pipeline refused, or one that was rolled back. *Trigger* asks for the version, as
+MLflow numbers it, and the reason, which go into the promotion log beside your name.
+"""
+
+
+def plain(text: str) -> str:
+    """*text* for a cell or an item of Markdown, which shows it as it is."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def page(text: str, problem: str) -> str:

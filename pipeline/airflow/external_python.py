@@ -1,6 +1,6 @@
-"""A stage in a child process of another interpreter (schedule.python), for tasks that need an environment of their own.
+"""A command in a child process, such as a stage with the interpreter schedule.python and an environment of its own.
 
-    standard output    the answer of `stage --json`, or the failure: {"error": "DataRejected", "text": ...}
+    standard output    its answer with --json, or the failure: {"error": "DataRejected", "text": ...}
     standard error     the log
 
 A child that ends without an answer was killed or has a bug: Unavailable, a retry may succeed.
@@ -17,6 +17,7 @@ from typing import IO
 
 from components.errors import ConfigError, Unavailable
 from components.progress import say
+from components.registry.approval import Answer
 from components.system.processes import Message, end_with_parent, raise_failure
 from components.system.source_code import is_installed
 
@@ -25,17 +26,30 @@ SECONDS_TO_END = 20
 
 
 class Child:
-    """One stage in a process of its own; `end` may be called from a signal handler."""
+    """One command of the pipeline in a process of its own; `end` may be called from a signal handler."""
 
     def __init__(self, python: str) -> None:
         self.python = python
         self._process: subprocess.Popen[str] | None = None
 
-    def stage(self, name: str, settings: Sequence[str], run: str, *, force: bool = False) -> Message:
+    def stage(
+        self,
+        name: str,
+        settings: Sequence[str],
+        run: str,
+        *,
+        force: bool = False,
+        ask: bool = False,
+        answer: Answer | None = None,
+    ) -> Message:
         """Run the stage *name*, its log in ours; returns the answer of `stage --json`, raises the child's Failure."""
         chosen = [part for setting in settings for part in ("--set", setting)]
-        options = ["--json", "--run", run, *["--force"] * force, *chosen]
-        command = [self.python, "-m", "pipeline", "stage", name, *options]
+        of_promote = [*["--ask"] * ask, *(["--answer", answer.written()] if answer else [])]
+        return self.command("stage", name, "--run", run, *["--force"] * force, *of_promote, *chosen)
+
+    def command(self, *words: str) -> Message:
+        """Run the command that *words* are, its log in ours; returns its answer in JSON, raises the child's Failure."""
+        command, name = [self.python, "-m", "pipeline", *words, "--json"], words[words[0] == "stage"]
         with tempfile.TemporaryFile("w+") as output:
             status = self._run(command, output)
             output.seek(0)

@@ -11,6 +11,7 @@ from airflow.sdk.log import mask_secret
 
 from components.errors import Failure, PipelineError, Unavailable
 from components.public_text import passwords, public
+from components.registry.approval import Answer
 from pipeline.airflow import pinned_settings, task_log
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS, mlflow_run_linked, report_url
@@ -60,6 +61,11 @@ class StageTask(BaseOperator):
         self._in_this_process = False
 
     def execute(self, context: Context) -> StageResult:
+        result = self.performed(context)
+        return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))
+
+    def performed(self, context: Context) -> Mapping[str, Any]:
+        """Run the stage with the settings of the DAG run; its answer."""
         dag_id, run_id = context["ti"].dag_id, context["ti"].run_id
         for password in passwords(os.environ.values()):
             mask_secret(password)  # in all that Airflow logs and shows, the tracebacks of libraries included
@@ -72,20 +78,28 @@ class StageTask(BaseOperator):
         ):
             chosen = overrides(context["params"])
             settings = [*chosen, *pinned_settings.of_run(context, self.stage), *_of_backfill(context)]
-            force = context["params"].get(FORCE) == self.stage
-            result = self.perform(settings, run_name(dag_id, run_id), force=force)
+            result = self.perform(settings, run_name(dag_id, run_id), **self.how(context))
             if self.stage == "ingest":
                 pinned_settings.pin(context, result["settings"], chosen)
-        return cast("StageResult", public({name: result[name] for name in StageResult.__annotations__}))
+        return result
 
-    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> Mapping[str, Any]:
-        """Run the stage, with *force* even where its result exists. Raises Failure, or whatever a bug raises."""
+    def how(self, context: Context) -> dict[str, Any]:
+        """What `perform` takes beside the settings and the run."""
+        return {"force": context["params"].get(FORCE) == self.stage}
+
+    def perform(
+        self, settings: Sequence[str], run: str, *, force: bool = False, ask: bool = False, answer: Answer | None = None
+    ) -> Mapping[str, Any]:
+        """Run the stage, with *force* even where its result exists. Raises Failure, or whatever a bug raises.
+
+        The stage promote may *ask* for a decision instead, or carry out the *answer*.
+        """
         if python := schedule(read_settings()[0]).python:
             self._child = Child(python)
-            return self._child.stage(self.stage, settings, run, force=force)
+            return self._child.stage(self.stage, settings, run, force=force, ask=ask, answer=answer)
         self._in_this_process = True
         try:
-            return _run_here(self.stage, settings, run, force)
+            return _run_here(self.stage, settings, run, force, ask, answer)
         finally:
             self._in_this_process = False
 
@@ -140,7 +154,12 @@ def _time_limit(task: StageTask) -> Iterator[None]:
         ) from None
 
 
-def _run_here(stage: str, settings: Sequence[str], run: str, force: bool) -> Mapping[str, Any]:
+def _run_here(
+    stage: str, settings: Sequence[str], run: str, force: bool, ask: bool, answer: Answer | None
+) -> Mapping[str, Any]:
     from pipeline import execute, run_settings
 
-    return execute.run_stage(run_settings.load(settings), Home.from_environment(), stage, run, force=force)
+    params, home = run_settings.load(settings), Home.from_environment()
+    if ask:
+        return execute.ask(params, home, run)
+    return execute.run_stage(params, home, stage, run, force=force, answer=answer)

@@ -4,6 +4,7 @@ train longer with --set train.epochs=16     ->  train longer: *Trigger* a run wi
 run 'python -m pipeline stage train' first  ->  *Clear* `train` with *downstream*
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.airflow.links import mlflow_ui
 from pipeline.airflow.params_form import overrides
 
 RETRIED, FOR_GOOD = "the task is tried again by itself", "*Clear* the task"
+PROMOTE = re.compile(r"promote (\S+) --(?:force|approve)(?: --reason TEXT)?")
 JOINED = {"with": ": ", "only with": " only if you ", "such as": ": ", ":": ": ", "in": " in "}  # by an opening
 
 
@@ -55,8 +57,16 @@ def _trigger(run: Run) -> str:
 
 
 def _command(command: Command) -> str:
-    """What the UI has instead of the command; most that change something have no such thing."""
+    """What the UI has instead of the command; some that change something have no such thing."""
+    joined = JOINED.get(command.opening, "")
+    if promoted := PROMOTE.fullmatch(command.words):
+        number = f" with version={promoted[1]}" if promoted[1].isdigit() else ""
+        return f"{joined}*Trigger* `promote_version`{number}"
     match command.words:
+        case "rollback":
+            return f"{joined}*Trigger* `rollback`"
+        case "promote --pending":
+            return f"{joined}*Required Actions*"
         case "report":
             return f"{' in ' if command.opening else ''}the run's report"
         case "models":
@@ -65,4 +75,4 @@ def _command(command: Command) -> str:
             words = mlflow_ui()
         case other:
             words = f"the pipeline's command `{other.removeprefix('make ')}`"
-    return f"{' with ' if command.opening == 'with' else JOINED.get(command.opening, '')}{words}"
+    return f"{' with ' if command.opening == 'with' else joined}{words}"

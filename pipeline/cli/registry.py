@@ -185,7 +185,9 @@ def _move_champion(options: Namespace, move: Callable[["Registry", str, Path], M
     with workspace.lock(f"registry-{name}"), registry.snapshot():
         facts = move(registry, name, workspace.promotions)
     if options.json:
-        print_json(facts)
+        version = registry.version(name, str(facts["version"]))
+        about = {"digest": version.tags.get("train.digest", ""), "accuracy": version.accuracy} if version else {}
+        print_json({**facts, **about})
     elif options.command == "promote" and not options.force and not facts["made"]:
         answer(f"version {facts['version']} of {name} is {facts['reason']}")
     else:

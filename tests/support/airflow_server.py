@@ -51,6 +51,8 @@ SETTINGS = {
     "gate.max_regression": 1,
 }
 
+TASKS = [*list(STAGES)[:-1], "approve", "promote", "look", "rollback", "promote_version"]  # in their order
+
 Json = dict[str, Any]  # an object of Airflow's REST API
 Tasks = dict[str, Json]
 Value = TypeVar("Value")
@@ -88,7 +90,19 @@ class Served:
 
     def tasks(self, run: str, dag: str = "retrain") -> Tasks:
         tasks = self.api.get(f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return {task["task_id"]: task for task in sorted(tasks, key=lambda task: list(STAGES).index(task["task_id"]))}
+        return {task["task_id"]: task for task in sorted(tasks, key=lambda task: TASKS.index(task["task_id"]))}
+
+    def asked(self, run: str) -> Json:
+        """What a person is asked by the task `approve`, once it waits."""
+        self.until(lambda: self.tasks(run)["approve"]["state"] == "awaiting_input")
+        detail: Json = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/approve/-1/hitlDetails")
+        return detail
+
+    def decide(self, run: str, option: str, reason: str) -> None:
+        """Answer the task `approve`, as in the UI."""
+        body = {"chosen_options": [option], "params_input": {"reason": reason}}
+        path = f"dags/retrain/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+        self.until(lambda: _answer(lambda: self.api.patch(path, body)))
 
     def finished(self, run: str, dag: str = "retrain") -> tuple[str, Tasks]:
         """The state of the run and its tasks, once it has ended."""

@@ -15,6 +15,7 @@ ALONE = (
 ONE_AIRFLOW = (
     "tests/pipeline/airflow/test_scheduler.py",
     "tests/pipeline/airflow/test_ui.py",
+    "tests/pipeline/airflow/test_decisions.py",
     "tests/pipeline/airflow/test_restarts.py",
     "tests/pipeline/airflow/test_task_timeout.py",
 )

@@ -20,7 +20,7 @@ from pipeline.airflow.task import StageResult, StageTask
 class Recorded(StageTask):
     """Answers as a stage would, and remembers its settings."""
 
-    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> dict[str, Any]:
+    def perform(self, settings: Sequence[str], run: str, *, force: bool = False, **_: object) -> dict[str, Any]:
         self.settings, self.force = settings, force
         used = {"ingest.source": "digits", "train.epochs": 3}
         answer = dict.fromkeys(StageResult.__annotations__, "")
@@ -32,7 +32,7 @@ class Refused(StageTask):
 
     failure: Failure
 
-    def perform(self, settings: Sequence[str], run: str, *, force: bool = False) -> NoReturn:
+    def perform(self, settings: Sequence[str], run: str, **_: object) -> NoReturn:
         raise self.failure
 
 

@@ -96,6 +96,19 @@ def test_every_stage_and_command_that_is_advised_exists() -> None:
             "everything before register is kept: start it (http://127.0.0.1:5000) or set MLFLOW_TRACKING_URI, and "
             "the task is tried again by itself",
         ),
+        (
+            "was rejected by ada; to promote it all the same: python -m pipeline promote 3 --force --reason TEXT",
+            "was rejected by ada; to promote it all the same: *Trigger* `promote_version` with version=3",
+        ),
+        (
+            "restore another version with python -m pipeline rollback",
+            "restore another version: *Trigger* `rollback`",
+        ),
+        (
+            "decide manually with python -m pipeline promote VERSION --force --reason TEXT",
+            "decide manually: *Trigger* `promote_version`",
+        ),
+        ("version 3 waits: python -m pipeline promote --pending", "version 3 waits: *Required Actions*"),
         ("free some space (python -m pipeline gc)", "free some space (the pipeline's command `gc`)"),
     ],
 )

@@ -1,0 +1,35 @@
+"""What a person reads under *Required Actions*: the model beside the champion, in Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.registry.approval import readable
+from pipeline.airflow.dag_docs import plain
+from pipeline.airflow.links import model_url, report_url, run_url
+from pipeline.run_record import RunRecord
+
+
+def body(request: Mapping[str, Any], record: RunRecord | None) -> str:
+    """The text about a PromotionRequest, with the links of the run."""
+    version, champion = request["version"], f"version {request['champion']}" if request["champion"] else "none"
+    lines = [
+        f"The champion is {champion}. *Approve* makes version {version} champion, *Reject* never promotes it, *Hold* "
+        f"leaves it registered, to be promoted later. After {readable(request['until'])} it is rejected.",
+        "",
+        *_table(request["table"]),
+        "",
+        *(f"* {plain(f'{name}: {text}' if name else text)}" for name, text in request["differences"] if text),
+        "",
+        _links(record) if record else "",
+    ]
+    return "\n".join(lines).strip() + "\n"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    head, *rest = ([plain(cell) for cell in row] for row in rows)
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rest)]
+
+
+def _links(record: RunRecord) -> str:
+    urls = {"Report": report_url(record), "MLflow run": run_url(record), "Model version": model_url(record)}
+    return " · ".join(f"[{name}]({url})" for name, url in urls.items() if url)
