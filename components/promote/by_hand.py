@@ -5,14 +5,21 @@ from pathlib import Path
 from components.errors import ConfigError, PromotionRejected
 from components.promote.approval import comparison_shown, record, reject_late
 from components.promote.champion import Promoted, former_champions, make_champion, present_champion, recover
+from components.registry import promotion_log
 from components.registry.approval import APPROVAL_TAG, Answer, Approval, Decision, now
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
+from components.registry.promotion_log import Promotion
 
 
-def force(registry: Registry, name: str, number: str, reason: str, who: str, log: Path) -> Promoted:
-    """Make version *number* champion whatever the gates say; an earlier rollback or rejection no longer counts."""
+def force(registry: Registry, name: str, number: str, reason: str, who: str, log: Path, run: str = "") -> Promoted:
+    """Make version *number* champion whatever the gates say; an earlier rollback or rejection no longer counts.
+
+    Nothing happens where the Airflow run *run* has done so already.
+    """
     recover(registry, name, log, who)
+    if earlier := _done_by(run, name, log):
+        return earlier
     version = _version(registry, name, number)
     champion = registry.alias(name, CHAMPION)
     before = champion.version if champion else None
@@ -23,7 +30,7 @@ def force(registry: Registry, name: str, number: str, reason: str, who: str, log
     if approval := Approval.of(version):
         approved = approval.decided("approve", who, reason, now())
         registry.set_tag(name, number, APPROVAL_TAG, approved.tag())
-    make_champion(registry, version, log, "force", reason, who)
+    make_champion(registry, version, log, "force", reason, who, run=run)
     return {"name": name, "version": number, "before": before, "made": True}
 
 
@@ -86,12 +93,15 @@ def _version(registry: Registry, name: str, number: str) -> ModelVersion:
     return version
 
 
-def rollback(registry: Registry, name: str, reason: str, who: str, log: Path, to: str = "") -> Promoted:
+def rollback(registry: Registry, name: str, reason: str, who: str, log: Path, to: str = "", run: str = "") -> Promoted:
     """Restore the previous champion, or version *to*, which was champion once.
 
-    The version that loses the alias is never promoted automatically again.
+    The version that loses the alias is never promoted automatically again. Nothing happens where the Airflow run *run*
+    has rolled back already, and where the same rollback was cut off before it was logged.
     """
-    recover(registry, name, log, who)
+    mark = f"{who}: {reason}"
+    if earlier := _done_by(run, name, log) or _cut_off(registry, name, log, who, mark):
+        return earlier
     champion = registry.alias(name, CHAMPION)
     if champion is None:
         raise ConfigError(
@@ -110,6 +120,25 @@ def rollback(registry: Registry, name: str, reason: str, who: str, log: Path, to
             f"{name} has had no champion before version {champion.version}; to make another version champion manually: "
             "python -m pipeline promote VERSION --force --reason TEXT"
         )
-    registry.set_tag(name, champion.version, ROLLED_BACK_TAG, f"{who}: {reason}")
-    make_champion(registry, previous, log, "rollback", reason, who)
+    registry.set_tag(name, champion.version, ROLLED_BACK_TAG, mark)
+    make_champion(registry, previous, log, "rollback", reason, who, run=run)
     return {"name": name, "version": previous.version, "before": champion.version, "made": True}
+
+
+def _done_by(run: str, name: str, log: Path) -> Promoted | None:
+    """What the Airflow run *run* has done, whose task was retried or cleared; None for nothing."""
+    lines = [line for line in promotion_log.read(log, name) if run and line.run == run]
+    return _repeated(lines[0]) if lines else None
+
+
+def _cut_off(registry: Registry, name: str, log: Path, who: str, mark: str) -> Promoted | None:
+    """The rollback with this *mark* whose process died when the alias had moved; None where none did."""
+    if not recover(registry, name, log, who):
+        return None
+    line = promotion_log.read(log, name)[-1]
+    left = registry.version(name, line.before or "")
+    return _repeated(line) if left and left.tags.get(ROLLED_BACK_TAG) == mark else None
+
+
+def _repeated(line: Promotion) -> Promoted:
+    return {"name": line.name, "version": line.version, "before": line.before, "made": False}

@@ -35,12 +35,14 @@ def make_champion(
     reason: str,
     who: str,
     comparison: dict[str, Any] | None = None,
+    run: str = "",
 ) -> None:
     """Move the alias `champion` to *version* and record it; nobody has to decide about older versions any more."""
     before = Champion.of(registry.alias(version.name, CHAMPION))
     registry.set_alias(version.name, CHAMPION, version.version)
     after = Champion.of(version)
-    promotion_log.append(log, promotion_log.promotion(version.name, action, before, after, reason, who, comparison))
+    line = promotion_log.promotion(version.name, action, before, after, reason, who, comparison, run=run)
+    promotion_log.append(log, line)
     number = int(version.version)
     approval.supersede(registry, version.name, number, f"version {number} became champion", log, who)
 

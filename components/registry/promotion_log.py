@@ -13,6 +13,7 @@ action: promote (by the pipeline), force and rollback (by a user), recovered (th
 the log: a process died between moving the alias and writing here, or somebody moved it in MLflow).
 ask, approve, reject, hold, superseded: a person was asked about the version `to`, beside the champion `from`, and what
 came of it (components.registry.approval). These move nothing: an approval is followed by the promotion.
+run: the Airflow run that a user started for force or rollback; what it has done is not done again by a retry.
 `digest` is the sha256 of the model file of `to`, `from_digest` that of `from`: version numbers start again when a
 registry is wiped, the sha256 stays. The alias is moved first, the line is written second.
 """
@@ -62,6 +63,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     who: str = ""
     time: str = ""
     comparison: dict[str, Any] | None = None
+    run: str = ""
 
     @property
     def champion(self) -> Champion:
@@ -86,6 +88,7 @@ def promotion(
     who: str,
     comparison: dict[str, Any] | None = None,
     time: str = "",
+    run: str = "",
 ) -> Promotion:
     """The line about *after*, of which *before* is the champion until then; *time* is now where it is left out."""
     return Promotion(
@@ -99,6 +102,7 @@ def promotion(
         who=who,
         time=time or datetime.now(UTC).isoformat(timespec="seconds"),
         comparison=comparison,
+        run=run,
     )
 
 
@@ -159,7 +163,7 @@ def append(log: Path, promotion: Promotion) -> None:
 
 def _document(promotion: Promotion) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(promotion)
-    return document
+    return {name: value for name, value in document.items() if name != "run" or value}
 
 
 @contextmanager

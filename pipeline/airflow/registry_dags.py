@@ -23,6 +23,7 @@ from pipeline.airflow.dag import common_arguments
 from pipeline.airflow.external_python import Child
 from pipeline.airflow.links import LINKS
 from pipeline.airflow.params_form import Values, read_settings, schedule
+from pipeline.airflow.run_names import run_name
 from pipeline.airflow.task import failures
 from pipeline.home import Home
 
@@ -68,7 +69,10 @@ def promote_command(form: Form) -> list[str]:
 
 
 class RegistryCommand(BaseOperator):
-    """Runs the command that the form of the run describes, and reports the champion by an event of its asset."""
+    """Runs the command that the form of the run describes, and reports the champion by an event of its asset.
+
+    A retry or *Clear* repeats nothing.
+    """
 
     operator_extra_links = LINKS
     ui_color = "#e8f0fe"
@@ -81,10 +85,11 @@ class RegistryCommand(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         values, form = read_settings()[0], context["params"]
         words = [*self._command(form), *_option("--name", form["model"] or model_of(values))]
-        who = _option("--by", context["dag_run"].triggering_user_name)
+        run = run_name(context["ti"].dag_id, context["ti"].run_id)
+        words += [*_option("--by", context["dag_run"].triggering_user_name), f"--run={run}"]
         with task_log.of_pipeline(), failures(context):
             self._child = Child(schedule(values).python or sys.executable)
-            facts = self._child.command(*words, *who)
+            facts = self._child.command(*words)
         if facts["made"]:
             report_champion(context, facts["name"], facts["version"], facts["digest"], facts["accuracy"])
         return facts

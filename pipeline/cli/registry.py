@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing is registered yet; 'make pipeline' registers its model"
 BY = Option("--by", default="", metavar="NAME", help="who decides, for the promotion log (default: USER@HOST)")
+RUN = Option("--run", default="", metavar="ID", help="of Airflow, whose tasks may be repeated: move the champion once")
 
 
 @command(
@@ -85,6 +86,7 @@ def run_of(version: "ModelVersion") -> str:
     Option("--force", action="store_true", help="make any version champion; no gate is checked"),
     Option("--reason", default="", metavar="TEXT", help="why, for the promotion log; required with --force"),
     BY,
+    RUN,
     MODEL,
     JSON,
 )
@@ -99,7 +101,9 @@ def promote(options: Namespace) -> int:
         if options.pending:
             return _list_pending(options)
         if options.force:
-            return _move_champion(options, lambda registry, name, log: force(registry, name, number, reason, who, log))
+            return _move_champion(
+                options, lambda registry, name, log: force(registry, name, number, reason, who, log, options.run)
+            )
         return _move_champion(
             options, lambda registry, name, log: decide(registry, name, number, given, reason, who, log)
         )
@@ -156,6 +160,7 @@ def _print_request(request: "PromotionRequest") -> None:
     Option("--to", default="", metavar="VERSION", help="a former champion (default: the one before the present)"),
     Option("--reason", default="rolled back manually", metavar="TEXT", help="why, for the promotion log"),
     BY,
+    RUN,
     MODEL,
     JSON,
 )
@@ -163,9 +168,9 @@ def rollback(options: Namespace) -> int:
     from components.promote.by_hand import rollback
 
     as_stored(options.json)
-    reason, who, to = public(options.reason), _who(options), options.to
+    reason, who, to, run = public(options.reason), _who(options), options.to, options.run
     with failures_printed(options.json):
-        return _move_champion(options, lambda registry, name, log: rollback(registry, name, reason, who, log, to))
+        return _move_champion(options, lambda registry, name, log: rollback(registry, name, reason, who, log, to, run))
 
 
 def _who(options: Namespace) -> str:

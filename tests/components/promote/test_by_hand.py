@@ -154,6 +154,38 @@ def test_a_crash_in_a_rollback_is_recovered(bench: Bench, monkeypatch: pytest.Mo
     assert history == [("1", model_sha256(bench.folder / "train-a"))]
 
 
+def test_a_repeated_task_of_airflow_moves_the_champion_once(bench: Bench) -> None:
+    """Its retry or *Clear* does not roll back to the champion before, nor promote again what was replaced since."""
+    for model in "abc":
+        bench.add(model, range(5))
+        bench.promote(model, bench.folder / "evaluate-a")
+    first, again = (rollback(bench.registry, NAME, "no", WHO, bench.log, run="rollback-1") for _ in range(2))
+    assert (first["version"], first["made"], again["version"], again["made"]) == ("2", True, "2", False)
+    assert bench.champion() == "2"
+    assert force(bench.registry, NAME, "3", "yes", WHO, bench.log, "promote-1")["made"]
+    assert rollback(bench.registry, NAME, "no", WHO, bench.log, run="rollback-2")["version"] == "2"
+    assert not force(bench.registry, NAME, "3", "yes", WHO, bench.log, "promote-1")["made"]
+    assert bench.champion() == "2"
+
+
+def test_a_rollback_that_was_cut_off_is_not_made_twice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process died when the alias had moved: the same command again completes the log, and moves nothing."""
+    for model in "abc":
+        bench.add(model, range(5))
+        bench.promote(model, bench.folder / "evaluate-a")
+    with monkeypatch.context() as crash:
+        crash.setattr(promotion_log, "append", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rollback(bench.registry, NAME, "no", WHO, bench.log)
+    assert rollback(bench.registry, NAME, "no", WHO, bench.log) == {
+        "name": NAME,
+        "version": "2",
+        "before": "3",
+        "made": False,
+    }
+    assert bench.champion() == "2"
+
+
 def test_a_wiped_registry_starts_again(bench: Bench, empty_database: Path) -> None:
     """Version numbers of the lost registry are not mistaken for those of the new one."""
     bench.add("a", range(5))

@@ -80,7 +80,7 @@ def test_the_champion_is_reported_and_the_user_named(logged: Path, monkeypatch: 
     run = SimpleNamespace(triggering_user_name="ada")
     form = {"model": "pets", "version": "2", "reason": "no"}
     task.execute(cast("Context", {"ti": ti, "dag_run": run, "params": form, "outlet_events": events}))
-    assert ran == [("rollback", "--to=2", "--reason=no", "--name=pets", "--by=ada")]
+    assert ran == [("rollback", "--to=2", "--reason=no", "--name=pets", "--by=ada", "--run=rollback-manual__1")]
     assert added == [("models://pets/champion", {"version": "2", "digest": "d", "accuracy": 0.9})]
 
 
