@@ -52,7 +52,7 @@ class Approve(StageTask, HITLOperator):
         return {"ask": True}
 
     def execute(self, context: Context) -> Any:
-        if _setting(context["params"]) == "never":
+        if self._setting(context["params"]) == "never":
             raise AirflowSkipException(f"nobody has to decide: {SETTING} is never")
         request = self.performed(context).get("request")
         if request is None:
@@ -63,6 +63,10 @@ class Approve(StageTask, HITLOperator):
         self.response_timeout = datetime.fromisoformat(request["until"]) - datetime.now(UTC)
         self.params = ParamsDict({"reason": Param("", type="string", title="Reason", maxLength=REASON)})
         return HITLOperator.execute(self, context)
+
+    def _setting(self, form: Mapping[str, Any]) -> str:
+        with self.project.environment():
+            return str(form.get(SETTING) or read_settings()[0][SETTING])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """The answer of the person, or the rejection where the deadline has passed."""
@@ -77,10 +81,6 @@ class Approve(StageTask, HITLOperator):
             "reason": public(given["params_input"].get("reason", "")) if user else too_late(request["until"]),
             "time": given["responded_at"].astimezone(UTC).isoformat(timespec="seconds"),
         }
-
-
-def _setting(form: Mapping[str, Any]) -> str:
-    return str(form.get(SETTING) or read_settings()[0][SETTING])
 
 
 def answer_of(context: Context) -> Answer | None:

@@ -50,13 +50,13 @@ class Promote(StageTask):
         return done
 
 
-def report_champion(context: Context, made: Model | None, about: Mapping[str, object]) -> None:
+def report_champion(context: Context, made: Model | None, about: Mapping[str, Any]) -> None:
     """Emit an event *about* the version *made* champion, with the report of the run; none where there is no such."""
     outlets, reported = context["ti"].task.outlets, list[Asset | AssetAlias]()
     if made:
         record = record_of(context["ti"])
-        new, extra = champion(made["name"]), {"version": made["version"], **about}
-        extra["report"] = report_url(record) if record else ""
+        report = report_url(record) if record else ""
+        new, extra = champion(made["name"]), {"version": made["version"], **about, "report": report}
         if new in outlets:
             context["outlet_events"][new].extra = extra
         else:

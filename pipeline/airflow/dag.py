@@ -6,6 +6,8 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk import DAG
+
 from components.settings.sections import Schedule
 from pipeline.airflow import approval, notifications
 from pipeline.airflow.approval import Approve
@@ -47,6 +49,11 @@ def add_stages(project: Project) -> dict[str, StageTask]:
         tasks[before] >> (approve if after == "promote" else tasks[after])
     approve >> tasks["promote"]
     return tasks
+
+
+def make_dag(project: Project, name: str, **arguments: Any) -> DAG:
+    """An empty DAG of the project."""
+    return DAG(project.dag_id(name), catchup=False, max_active_runs=1, is_paused_upon_creation=False, **arguments)
 
 
 def stage_task(stage: str, project: Project) -> StageTask:

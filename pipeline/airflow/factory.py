@@ -4,14 +4,15 @@ from pipeline.airflow import retraining  # makes DAGs: Airflow reads only files 
 
 retraining("receipts.toml")  # beside this file
 
-retrain        the eight stages, on a schedule, on new images, or by hand
-watch_data     looks for new images
+retrain            the eight stages, on a schedule, on new images, or by hand
+watch_data         looks for new images
+rollback           restores a former champion
+promote_version    makes a version champion
 """
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, get_parsing_context
 
@@ -20,8 +21,9 @@ from components.ingest.select import can_change
 from components.system.files import expanded
 from pipeline import config
 from pipeline.airflow import assets, dag_docs, notifications, params_form
-from pipeline.airflow.dag import add_stages, common_arguments
+from pipeline.airflow.dag import add_stages, common_arguments, make_dag
 from pipeline.airflow.project import Project
+from pipeline.airflow.registry_dags import promote_version, rollback
 from pipeline.airflow.timetables import at
 from pipeline.airflow.watch_images import Watch
 
@@ -73,7 +75,7 @@ def retrain(project: Project) -> DAG:
     """Eight tasks in a line, one for each stage of the pipeline: on a schedule, on new images, or with the form."""
     schedule, images = project.schedule, [assets.images(project)]
     timetable = at("schedule.cron", schedule.cron, schedule.timezone)
-    dag = _dag(
+    dag = make_dag(
         project,
         "retrain",
         schedule=AssetOrTimeSchedule(timetable=timetable, assets=images) if timetable else images,
@@ -92,7 +94,7 @@ def watch_data(project: Project) -> DAG:
     """Look for new images in the source, and report them by an event of their asset."""
     schedule, images = project.schedule, assets.images(project)
     watched = can_change(project.settings["ingest.source"])
-    dag = _dag(
+    dag = make_dag(
         project,
         "watch_data",
         schedule=at("schedule.watch", schedule.watch, schedule.timezone) if watched else None,
@@ -110,8 +112,4 @@ def watch_data(project: Project) -> DAG:
     return dag
 
 
-def _dag(project: Project, name: str, **arguments: Any) -> DAG:
-    return DAG(project.dag_id(name), catchup=False, max_active_runs=1, is_paused_upon_creation=False, **arguments)
-
-
-DAGS: tuple[Callable[[Project], DAG], ...] = (retrain, watch_data)  # of each project
+DAGS: tuple[Callable[[Project], DAG], ...] = (retrain, watch_data, rollback, promote_version)  # of each project

@@ -47,8 +47,9 @@ class Project:
     def registered_model(self) -> str:
         """The model that the runs register, "" where the source decides once it is there; the form may name another."""
         ingest = config.ingest_section(self.settings)
+        is_open = ingest.source == config.AUTO and not self.settings["register.name"]
         try:
-            return config.registered_model(self.settings, ingest) if ingest.source != config.AUTO else ""
+            return "" if is_open else config.registered_model(self.settings, ingest)
         except Failure:
             return ""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -60,7 +61,8 @@ class Asking(Approve):
 
 
 @pytest.fixture(autouse=True)
-def _unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
     monkeypatch.setattr(task, "mask_secret", lambda _: None)
 
 

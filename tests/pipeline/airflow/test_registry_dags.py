@@ -12,7 +12,14 @@ from components.registry.promotion_log import Action, Champion
 from pipeline.airflow import registry_dags
 from pipeline.airflow.assets import CHAMPIONS
 from pipeline.airflow.external_python import Child
-from pipeline.airflow.registry_dags import promote_command, promote_version, rollback, rollback_command
+from pipeline.airflow.project import Project
+from pipeline.airflow.registry_dags import (
+    RegistryCommand,
+    promote_command,
+    promote_version,
+    rollback,
+    rollback_command,
+)
 
 
 @pytest.fixture
@@ -37,14 +44,14 @@ def schema(dag: DAG, name: str) -> dict[str, object]:
 
 def test_the_form_of_rollback_knows_models_and_former_champions(logged: Path) -> None:
     """A model without a champion starts no run; the versions are suggestions, the present champion is none."""
-    dag = rollback()
+    dag = rollback(Project())
     assert schema(dag, "model")["enum"] == ["pets", None]
     assert schema(dag, "version")["examples"] == ["2", "1"]
-    assert promote_version().params.get_param("version").schema["pattern"] == registry_dags.NUMBER
+    assert promote_version(Project()).params.get_param("version").schema["pattern"] == registry_dags.NUMBER
 
 
 def test_the_page_lists_the_champions_the_present_one_first(logged: Path) -> None:
-    page = rollback().doc_md or ""
+    page = rollback(Project()).doc_md or ""
     rows = [line for line in page.splitlines() if line.startswith("| pets")]
     assert rows == [rf"| pets | {n} | 2026-11-27 08:30 | ada | reason \| {n} |" for n in "321"]
     assert "of other" not in page
@@ -52,8 +59,8 @@ def test_the_page_lists_the_champions_the_present_one_first(logged: Path) -> Non
 
 def test_without_a_history_any_model_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
-    assert "enum" not in schema(rollback(), "model")
-    assert "No model has been promoted yet." in (rollback().doc_md or "")
+    assert "enum" not in schema(rollback(Project()), "model")
+    assert "No model has been promoted yet." in (rollback(Project()).doc_md or "")
 
 
 @pytest.mark.parametrize(
@@ -72,26 +79,26 @@ def test_the_champion_is_reported_and_the_user_named(logged: Path, monkeypatch: 
     """As by a run, so that a deployment that follows the champion's asset is started."""
     ran: list[tuple[str, ...]] = []
     facts = {"made": True, "name": "pets", "version": "2", "digest": "d", "accuracy": 0.9}
-    monkeypatch.setattr(Child, "command", lambda _, *words: ran.append(words) or facts)
+
+    def command(child: Child, *words: str) -> dict[str, object]:
+        ran.append(words)
+        return facts
+
+    monkeypatch.setattr(Child, "command", command)
     added: list[object] = []
     events = {CHAMPIONS: SimpleNamespace(add=lambda asset, extra: added.append((asset.uri, extra)))}
-    (task,) = rollback().tasks
-    ti = SimpleNamespace(dag_id="rollback", run_id="manual__1", try_number=1, max_tries=3)
+    task = rollback(Project()).get_task("rollback")
+    assert isinstance(task, RegistryCommand)
+    ti = SimpleNamespace(dag_id="rollback", run_id="manual__1", try_number=1, max_tries=3, task=task)
     run = SimpleNamespace(triggering_user_name="ada")
     form = {"model": "pets", "version": "2", "reason": "no"}
     task.execute(cast("Context", {"ti": ti, "dag_run": run, "params": form, "outlet_events": events}))
     assert ran == [("rollback", "--to=2", "--reason=no", "--name=pets", "--by=ada", "--run=rollback-manual__1")]
-    assert added == [("models://pets/champion", {"version": "2", "digest": "d", "accuracy": 0.9})]
+    assert added == [("models://pets/champion", {"version": "2", "digest": "d", "accuracy": 0.9, "report": ""})]
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"register.name": "mine"}, "mine"),
-        ({"ingest.source": "digits"}, "digits-classifier"),
-        ({"ingest.source": "auto"}, ""),
-    ],
-)
-def test_the_model_is_that_of_the_settings(settings: dict[str, str], name: str) -> None:
-    """The source "auto" leaves it open until a run begins."""
-    assert registry_dags.model_of({"register.name": "", "ingest.source": "auto"} | settings) == name
+def test_each_model_has_its_own(logged: Path) -> None:
+    """Under the name of its settings file; an empty field of the form stands for its model."""
+    dag = promote_version(Project(name="receipts", settings={**Project().settings, "register.name": "receipts"}))
+    assert dag.dag_id == "receipts_promote_version"
+    assert dag.params.get_param("model").description == "registered model (empty: receipts)"

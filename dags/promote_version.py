@@ -1,5 +1,0 @@
-"""Make a version champion manually, by a form in Airflow's UI."""
-
-from pipeline.airflow import registry_dags
-
-dag = registry_dags.promote_version()
