@@ -143,6 +143,18 @@ def test_a_decision_is_about_the_champion_that_was_shown(asked: Asked) -> None:
     assert asked.bench.champion() == "2"
 
 
+def test_an_approval_beside_another_champion_does_not_count(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was cut off before it moved the alias, and somebody made a third version champion: a person is asked again."""
+    with monkeypatch.context() as crash:
+        crash.setattr(by_hand, "make_champion", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            asked.decide("approve")
+    asked.bench.add("c", range(40))
+    force(asked.bench.registry, NAME, "3", "checked", WHO, asked.bench.log)
+    assert asked.bench.promote("b", asked.bench.folder / "evaluate-c", params=ALWAYS)["outcome"] == "waiting"
+    assert asked.approval().champion == "3"
+
+
 def test_a_rejection_stays_whoever_is_champion_and_whatever_the_setting(asked: Asked) -> None:
     """Only a promotion by force makes it champion, and clears the rejection."""
     asked.decide("reject")
@@ -254,6 +266,7 @@ def test_requests_and_decisions_are_no_champions(asked: Asked) -> None:
     with pytest.raises(ConfigError, match="version 2 of m was not champion before version 3; these were: 1"):
         rollback(asked.bench.registry, NAME, "no", WHO, asked.bench.log, "2")
     assert rollback(asked.bench.registry, NAME, "no", WHO, asked.bench.log, "1")["version"] == "1"
+    assert "recovered" not in [action for action, _, _ in asked.bench.actions()]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"champion": "1"}', '{"asked": 3}', "yes"])
