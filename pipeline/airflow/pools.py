@@ -1,6 +1,7 @@
-"""The pool of the trainings: a task whose pool does not exist would wait for ever, so the scheduler creates it.
+"""The pool of the trainings: a task whose pool does not exist would wait for ever, so Airflow's own parts create it.
 
-Airflow calls the listener in each of its own processes when it starts.
+Airflow calls the listener where a job is made, before it says of which kind: scheduler, triggerer or DAG processor;
+and where a task begins, which has no access to the database.
 """
 
 import logging
@@ -17,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 @hookimpl
-def on_starting(component: Job) -> None:
+def on_starting(component: object) -> None:
     pool = params_form.schedule(params_form.read_settings()[0]).train_pool
-    if component.job_type == "SchedulerJob" and pool:
+    if isinstance(component, Job) and pool:
         create(pool)
 
 
