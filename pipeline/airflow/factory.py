@@ -1,13 +1,16 @@
-"""The DAGs of a model, made from its settings file. A file in Airflow's folder of DAGs holds two lines:
+"""The DAGs of a model, made from its settings file. In Airflow's folder of DAGs a file of two lines makes them:
 
-from pipeline.airflow import retraining  # makes DAGs: Airflow reads only files with this word
+    from pipeline.airflow import retraining  # makes DAGs: Airflow reads only files with this word
+    retraining("receipts.toml")  # beside this file
 
-retraining("receipts.toml")  # beside this file
+These are receipts_retrain, receipts_watch_data, ...:
 
-retrain            the eight stages, on a schedule, on new images, or by hand
-watch_data         looks for new images
-rollback           restores a former champion
-promote_version    makes a version champion
+    retrain            the eight stages, on a schedule, on new images, or by hand
+    watch_data         looks for new images
+    rollback           restores a former champion
+    promote_version    makes a version champion
+
+The functions at the end make them.
 """
 
 import sys

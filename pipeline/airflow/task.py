@@ -76,6 +76,8 @@ class StageTask(BaseOperator):
             _time_limit(self),
             mlflow_run_linked(context["ti"]),
         ):
+            if self.stage == "ingest":
+                _warn_of_machine()
             chosen = overrides(context["params"])
             settings = [*chosen, *pinned_settings.of_run(context, self.stage), *_of_backfill(context)]
             result = self.perform(settings, run_name(dag_id, run_id), **self.how(context))
@@ -152,6 +154,12 @@ def _time_limit(task: StageTask) -> Iterator[None]:
             f"{task.stage} was ended after {hours:g} hours ({name}); the next try resumes from what it finished. "
             f"If it needs longer, raise {name} in the settings file"
         ) from None
+
+
+def _warn_of_machine() -> None:
+    from pipeline import doctor
+
+    doctor.warn(Home.from_environment(), registry=False)  # a stage that needs the registry says so, and waits
 
 
 def _run_here(

@@ -1,4 +1,4 @@
-"""Commands that look after the workspace: verify, gc."""
+"""Commands that look after the workspace: doctor, verify, gc."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from pipeline.home import Home
     from pipeline.housekeeping import Waste
     from pipeline.store.local import Store
+
+
+@command("say whether this machine, its disk and its registry are fit for runs; exit status 1 where not", JSON)
+def doctor(options: Namespace) -> int:
+    from dataclasses import asdict
+
+    from pipeline.doctor import examine
+    from pipeline.home import Home
+
+    lines = examine(Home.from_environment())
+    if options.json:
+        print_json([asdict(line) for line in lines])
+    else:
+        answer("\n".join(f"{line.mark:<8} {line.check:<10} {line.sentence}" for line in lines))
+    return 1 if any(line.mark == "error" for line in lines) else 0
 
 
 @command("read every stored byte again; exit status 1 where a file is damaged", JSON)

@@ -41,6 +41,7 @@ def up(environment: Mapping[str, str]) -> None:
     api = Api(f"http://{HOST}:{engine.environment['PORT']}", credentials.USER, credentials.password(secrets))
     _wait_for_dags(api, len(settings_files(settings_folder(environment))))
     say(f"all containers are healthy after {time.monotonic() - start_time:.0f} s")
+    _warn(engine)
     say(f"Airflow is ready: {api.url}   user {credentials.USER}   password {credentials.password(secrets)}")
     say(f"MLflow is ready:  http://{HOST}:{engine.environment['MLFLOW_PORT']}")
     say("make down stops them; the volumes are kept")
@@ -76,6 +77,14 @@ def start(engine: Engine) -> None:
     wait = ("--wait", "--wait-timeout", str(SECONDS_TO_START))
     if reason := _run(engine, "up", "--detach", *wait, "--no-build", "--remove-orphans"):
         raise Unavailable(_last_words(engine) or f"the containers do not start: {reason}")
+
+
+def _warn(engine: Engine) -> None:
+    """Print what `python -m pipeline doctor` finds wrong in a worker."""
+    done = engine.compose("exec", "-T", "worker", "sh", "-c", "python -m pipeline doctor || true")
+    for line in done.stdout.splitlines():
+        if not line.startswith("ok"):
+            say(line)
 
 
 def _require_ports(engine: Engine) -> None:

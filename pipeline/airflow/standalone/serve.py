@@ -16,6 +16,7 @@ from components.errors import ConfigError, Failure, StorageFailed
 from components.progress import progress, say
 from components.system.descendants import kill_children, no_descendants_left, reap_orphans
 from components.system.ports import expect_free
+from pipeline import doctor
 from pipeline.airflow.dag_files import settings_files, settings_folder
 from pipeline.airflow.standalone.environment import DAGS, USER, Local, config_variable
 from pipeline.airflow.standalone.preflight import are_read, expect_settings, importable
@@ -47,6 +48,7 @@ def serve(host: str, port: int, mlflow_port: int) -> None:
     home.prepare()
     local = Local(home.airflow, host, port)
     _preflight(host, port, mlflow_port)
+    doctor.warn(home)
     with no_descendants_left(), running(local, home, mlflow_port) as (parts, dags):
         _announce(local, mlflow_port, dags)
         supervise(parts, Supervision(parts, _commands(local, mlflow_port), lambda: bool(_api(local).health())))
