@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from components.system.distributions import version
 from pipeline import doctor
 from pipeline.doctor import Line, examine
 from pipeline.home import Home
@@ -82,7 +83,7 @@ def test_the_command_prints_a_line_each_and_loads_nothing_heavy(tmp_path: Path) 
 
 def test_it_imports_neither_tensorflow_nor_airflow_nor_mlflow(home: Home) -> None:
     """It runs before each first task."""
-    code = "import sys; from pipeline import doctor; doctor.examine(doctor.Home.from_environment());"
+    code = "import sys; from pipeline.doctor import Home, examine; examine(Home.from_environment());"
     code += "print(sorted({'tensorflow', 'keras', 'airflow', 'mlflow', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -98,7 +99,7 @@ def test_packages_that_differ_from_the_lock(home: Home, monkeypatch: pytest.Monk
     """A lock may have several versions of one, for several Pythons; the rest may be of another platform."""
     lock = tmp_path / "requirements.lock"
     monkeypatch.setattr(doctor, "LOCK", lock)
-    here = doctor.version("numpy")
+    here = version("numpy")
     lock.write_text(
         f"numpy=={here} ; python_version < '3.12' \\\n    --hash=x\nnumpy==99 ; python_version >= '3.12'\nno-such==1\n"
     )
@@ -129,14 +130,14 @@ def test_locks_that_do_not_hold(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("free", "mark"), [(2**36, "ok"), (2**31, "warning"), (2**20, "error")])
 def test_a_disk_that_is_nearly_full(home: Home, monkeypatch: pytest.MonkeyPatch, free: int, mark: str) -> None:
     """What frees some space."""
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
     assert line(home, "disk").mark == mark
     assert ("pipeline gc" in line(home, "disk").advice) == (mark != "ok")
 
 
 def test_a_machine_with_little_memory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training would be killed."""
-    monkeypatch.setattr(doctor.memory, "available", lambda: 2**29)
+    monkeypatch.setattr("components.system.memory.available", lambda: 2**29)
     assert line(home, "machine").mark == "warning"
 
 
@@ -167,11 +168,11 @@ def test_a_run_is_warned_of_what_is_wrong_alone(
 ) -> None:
     """Nothing is printed where all is right, and nothing is asked over the network."""
     monkeypatch.setattr(doctor, "LOCK", home.root / "no.lock")
-    monkeypatch.setattr(doctor.memory, "available", lambda: 2**34)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**36))
+    monkeypatch.setattr("components.system.memory.available", lambda: 2**34)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**36))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     doctor.warn(home, registry=False)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(doctor.memory, "available", lambda: 2**29)
+    monkeypatch.setattr("components.system.memory.available", lambda: 2**29)
     doctor.warn(home, registry=False)
     assert capsys.readouterr().err.startswith("warning: machine: ")
