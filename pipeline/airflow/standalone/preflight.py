@@ -45,11 +45,10 @@ def importable(dags: Path, environment: Mapping[str, str]) -> list[str]:
             dags = Path(nowhere, "dags")
             write_dag_files(folder, dags)
         read, errors = _read(dags, {**environment, "AIRFLOW_HOME": nowhere})
-    sentences = [import_error(file, trace) for file, trace in errors.items()]
-    if sentences and not (folder and read):
-        raise ConfigError(*sentences)
-    for sentence in sentences:
-        say(f"warning: {sentence}")
+    if errors and not (folder and read):
+        raise ConfigError(*(import_error(file, trace) for file, trace in errors.items()))
+    for file, trace in errors.items():
+        say(f"warning: {Path(file).stem}.toml is left out: {import_error(file, trace)}")
     return read
 
 
@@ -68,15 +67,16 @@ def _read(dags: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[s
 
 def are_read(api: Api, files: int) -> bool:
     """Whether Airflow has read all DAG *files*; raises ConfigError where none of them can be imported."""
-    errors = api.get("importErrors")["import_errors"]
+    errors = api.every("importErrors", "import_errors")
     if len(errors) >= files:
         raise ConfigError(*(import_error(error["filename"], error["stack_trace"]) for error in errors))
-    return len({dag["fileloc"] for dag in api.get("dags")["dags"]}) + len(errors) >= files
+    return len({dag["fileloc"] for dag in api.every("dags", "dags")}) + len(errors) >= files
 
 
 def import_error(file: str, trace: str) -> str:
-    """An import error of Airflow in one sentence; a wrong setting has one already."""
-    last = trace.strip().splitlines()[-1]
-    if last.startswith(CONFIG_ERROR):
-        return last.removeprefix(CONFIG_ERROR)
+    """An import error of Airflow in one sentence; wrong settings have one already."""
+    _, wrong, problems = trace.strip().rpartition(CONFIG_ERROR)
+    if wrong:
+        return "; ".join(problems.splitlines())
+    last = problems.splitlines()[-1]
     return f"{file} cannot be imported: {last}; fix it, or see the whole traceback: {sys.executable} {file}"

@@ -11,6 +11,7 @@ Body = Mapping[str, object]
 Health = dict[str, dict[str, str | None]]  # by part: its status and last heartbeat
 
 SECONDS = 30
+PAGE = 100  # entries: Airflow gives no more at once
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without a proxy
 
 
@@ -25,6 +26,15 @@ class Api:
 
     def get(self, path: str) -> Json:
         return self._request("GET", path)
+
+    def every(self, path: str, key: str) -> list[Json]:
+        """All of the answer's list *key*, of which Airflow gives a page at a time."""
+        found: list[Json] = []
+        while True:
+            answer = self.get(f"{path}?limit={PAGE}&offset={len(found)}")
+            found += answer[key]
+            if not answer[key] or len(found) >= answer["total_entries"]:
+                return found
 
     def post(self, path: str, body: Body) -> Json:
         return self._request("POST", path, body)

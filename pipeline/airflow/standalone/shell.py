@@ -38,9 +38,10 @@ def main(arguments: Sequence[str]) -> int:
 def _expect_harmless(arguments: Sequence[str], folder: Path) -> None:
     """Raise ConfigError for a command that deletes runs which the scheduler has read."""
     if list(arguments[:2]) in DELETING and is_locked(folder / SCHEDULER_LOCK):
+        dag = next((word for word in arguments[2:] if not word.startswith("-")), "retrain")
         raise ConfigError(
             f"airflow {arguments[0]} test deletes runs under the scheduler, which would end; run a stage by "
-            "python -m pipeline stage NAME, a whole run by make airflow-shell ARGS='dags trigger retrain'"
+            f"python -m pipeline stage NAME, a whole run by make airflow-shell ARGS='dags trigger {dag}'"
         )
 
 

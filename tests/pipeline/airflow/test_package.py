@@ -1,9 +1,11 @@
 """The pipeline as an installed package in a plain Airflow: a folder of DAG files, and no checkout."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,7 @@ from components.registry import promotion_log
 from tests.conftest import CLEAN, QUICK, ROOT
 
 SOURCES = ("components", "pipeline")
-DAG_FILE = '''"""The DAGs of one model."""
-from pipeline.airflow import retraining
-
-retraining("{name}.toml")
-'''
+DAG_FILE = re.compile(r'^    """The DAGs.*?\n\n    (?=\w).*?\n', re.MULTILINE | re.DOTALL)  # as the docs show it
 READ = """
 import json, sys, time
 start = time.process_time()
@@ -72,11 +70,13 @@ def team(tmp_path: Path, installed: Path) -> dict[str, str]:
     """The environment of a team's Airflow, whose folder of DAGs has two models and a wrong file."""
     dags = tmp_path / "dags"
     dags.mkdir()
+    [shown] = DAG_FILE.findall((ROOT / "docs" / "your-airflow.md").read_text())
+    dag_file = textwrap.dedent(shown)
     quick = "".join(f"{setting}\n" for setting in sections(QUICK))
     texts = {"receipts": quick + '[register]\nname = "receipts"\n', "invoices": quick, "wrong": "[train]\nepoch = 3\n"}
     for name, text in texts.items():
         (dags / f"{name}.toml").write_text(text)
-        (dags / f"{name}.py").write_text(DAG_FILE.format(name=name))
+        (dags / f"{name}.py").write_text(dag_file.replace("receipts", name))
     return {
         **CLEAN,
         "AIRFLOW_HOME": str(tmp_path / "airflow"),

@@ -71,9 +71,10 @@ def test_a_command_that_deletes_runs_is_refused_while_airflow_runs(shell: Shell,
     handle = os.open(local.home / SCHEDULER_LOCK, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        done = shell(command, "test", "retrain")
+        done = shell(command, "test", "receipts_retrain")
     finally:
         os.close(handle)
     assert done.returncode == 2
     assert f"airflow {command} test deletes runs under the scheduler" in done.stderr
     assert "-m pipeline stage NAME" in done.stderr
+    assert "dags trigger receipts_retrain'" in done.stderr
