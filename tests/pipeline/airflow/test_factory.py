@@ -102,10 +102,13 @@ def test_a_file_that_is_missing_or_whose_name_is_no_id_is_refused(folder: Path) 
         retraining("my receipts.toml")
 
 
-def test_a_file_that_is_being_edited_stops_no_task(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["[train", "[train]\nepoch = 3\n", '[schedule]\ncron = "x"\n', '[schedule]\ntimezone = "x"\n']
+)
+def test_a_file_that_is_being_edited_stops_no_task(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """The worker reads the DAG file for each task; the run has its settings already."""
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "receipts_retrain")
-    (folder / "receipts.toml").write_text("[train")
+    (folder / "receipts.toml").write_text(text)
     assert "receipts_retrain" in by_id(retraining("receipts.toml"))
 
 
