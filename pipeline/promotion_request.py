@@ -43,6 +43,9 @@ def request(home: Home, registry: Registry, version: ModelVersion) -> PromotionR
         sides, differences = [found.after, found.before], list(side_by_side.differences(found))
     else:
         sides, differences = [side(home, version)], []
+    if not approval.is_about(champion):
+        was = f"version {approval.champion}" if approval.champion else "none"
+        differences.append(("outdated", f"the champion was {was} when this was asked; run `make pipeline` again"))
     head = ["", *map(side_by_side.title, sides)]
     table = [head, *map(list, side_by_side.rows(*sides))]
     return PromotionRequest(version.name, version.version, approval.champion, approval.until, table, differences)

@@ -42,7 +42,7 @@ def decide(registry: Registry, name: str, number: str, given: Decision, reason: 
     """
     recover(registry, name, log, who)
     version, champion = _version(registry, name, number), present_champion(registry, name, log)
-    approval = _undecided(registry, version, given, log)
+    approval = _decidable(registry, version, given, log)
     if not approval.is_about(champion):
         raise PromotionRejected(_changed(version, approval, champion))
     answer = Answer(given, number, approval.champion, who, reason, now())
@@ -53,14 +53,14 @@ def decide(registry: Registry, name: str, number: str, given: Decision, reason: 
     return {"name": name, "version": number, "before": approval.champion, "made": made, "reason": decided.said()}
 
 
-def _undecided(registry: Registry, version: ModelVersion, given: Decision, log: Path) -> Approval:
+def _decidable(registry: Registry, version: ModelVersion, given: Decision, log: Path) -> Approval:
     """What was asked about *version*, where the decision *given* counts; raises as `decide` does.
 
     It counts, too, where the process that recorded the same approval died before it moved the alias.
     """
     number, approval = version.version, Approval.of(version)
     is_cut_off = approval and approval.decision == given == "approve" and CHAMPION not in version.aliases
-    if approval is None or not (approval.is_decidable or is_cut_off):
+    if approval is None or ROLLED_BACK_TAG in version.tags or not (approval.is_decidable or is_cut_off):
         was = f"it was {approval.said()}" if approval else "nobody was asked about it"
         raise ConfigError(
             f"version {number} of {version.name} does not wait for a decision: {was}; python -m pipeline promote "

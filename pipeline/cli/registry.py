@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError
 from components.printed_commands import as_stored, with_interpreter
 from components.public_text import public
-from components.registry.approval import DECISIONS, readable
+from components.registry.approval import DECISIONS, now, readable
 from components.settings.fields import shown
 from components.settings.sections import registered_name
 from components.system.streams import answer
@@ -151,7 +151,8 @@ def _print_request(request: "PromotionRequest") -> None:
     print_table((request.name, *head[1:]), rows)
     arguments = [request.version, "--name", request.name]
     commands = [("", pipeline_command("promote", *arguments, f"--{decision}")) for decision in DECISIONS]
-    facts = [*request.differences, ("decide", f"until {readable(request.until)}; then it is rejected"), *commands]
+    late = "it is rejected, as that is over" if request.until < now() else "then it is rejected"
+    facts = [*request.differences, ("decide", f"until {readable(request.until)}; {late}"), *commands]
     print_facts((name, with_interpreter(text)) for name, text in facts)
 
 

@@ -251,6 +251,15 @@ def test_a_kill_between_approval_and_promotion_is_made_good(
     assert asked.bench.champion() == "2"
 
 
+def test_an_approval_that_was_rolled_back_is_none(asked: Asked) -> None:
+    """The champion that was shown is champion again, and the command does not promote the model a second time."""
+    asked.decide("approve")
+    rollback(asked.bench.registry, NAME, "no good", WHO, asked.bench.log)
+    with pytest.raises(ConfigError, match="version 2 of m does not wait for a decision: it was approved by ada"):
+        asked.decide("approve")
+    assert asked.bench.champion() == "1"
+
+
 def test_what_was_decided_elsewhere_meanwhile_stands(asked: Asked) -> None:
     """Airflow still shows its question; the rejection from the command line came first."""
     asked.decide("reject")
