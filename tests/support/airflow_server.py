@@ -93,10 +93,18 @@ class Served:
         return {task["task_id"]: task for task in sorted(tasks, key=lambda task: TASKS.index(task["task_id"]))}
 
     def asked(self, run: str) -> Json:
-        """What a person is asked by the task `approve`, once it waits."""
-        self.until(lambda: self.tasks(run)["approve"]["state"] == "awaiting_input")
+        """What a person is asked by the task `approve`, once it waits.
+
+        An answer within the second in which the scheduler has not noticed that it does would start the task again.
+        """
+        self.until(lambda: self._parked(run))
         detail: Json = self.api.get(f"dags/retrain/dagRuns/{run}/taskInstances/approve/-1/hitlDetails")
         return detail
+
+    def _parked(self, run: str) -> bool:
+        """Whether the scheduler has noticed that the process of the task `approve` has ended, and that it waits."""
+        lines = (self.home / "airflow/logs/parts/scheduler.log").read_text().splitlines()
+        return any(f"task_id=approve, run_id={run}" in line and "state=awaiting_input" in line for line in lines)
 
     def decide(self, run: str, option: str, reason: str) -> None:
         """Answer the task `approve`, as in the UI."""
