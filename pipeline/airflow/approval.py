@@ -6,6 +6,7 @@ that `promote`, its retries and its clears carry out the same one. It fails for 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,8 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
 
 from components.public_text import public
-from components.registry.approval import DEADLINE, DECISIONS, Answer, too_late
+from components.registry.approval import DEADLINE, DECISIONS, Answer, readable, too_late
+from pipeline.airflow import notifications
 from pipeline.airflow.approval_body import body
 from pipeline.airflow.params_form import read_settings
 from pipeline.airflow.run_names import record_of
@@ -61,8 +63,16 @@ class Approve(StageTask, HITLOperator):
         self.subject = f"Promote version {request['version']} of {request['name']}?"
         self.body = body(request, record_of(context["ti"]))
         self.response_timeout = datetime.fromisoformat(request["until"]) - datetime.now(UTC)
+        with self.project.environment():
+            notifications.waiting(context, _news(request), self._address(context))
         self.params = ParamsDict({"reason": Param("", type="string", title="Reason", maxLength=REASON)})
         return HITLOperator.execute(self, context)
+
+    def _address(self, context: Context) -> str:
+        """Where a person answers, "" where Airflow does not say under which address it is reached."""
+        with suppress(ValueError):
+            return self.generate_link_to_ui_from_context(context=context)
+        return ""
 
     def _setting(self, form: Mapping[str, Any]) -> str:
         with self.project.environment():
@@ -81,6 +91,11 @@ class Approve(StageTask, HITLOperator):
             "reason": public(given["params_input"].get("reason", "")) if user else too_late(request["until"]),
             "time": given["responded_at"].astimezone(UTC).isoformat(timespec="seconds"),
         }
+
+
+def _news(request: Mapping[str, Any]) -> str:
+    until = readable(request["until"])
+    return f"{request['name']} version {request['version']} waits for a decision until {until}; then it is rejected"
 
 
 def answer_of(context: Context) -> Answer | None:

@@ -1,4 +1,4 @@
-"""Notify people: one line of JSON per failure and per promotion, in the task's log, in a file, and to a webhook.
+"""Notify people: one line of JSON per failure, promotion and request for a decision: in a log, a file, to a webhook.
 
 $PIPELINE_HOME/notifications.jsonl     every notification so far
 $NOTIFY_WEBHOOK_URL                    where set, each one is posted there; a webhook that fails does not fail the run
@@ -67,6 +67,12 @@ def succeeded(context: Context) -> None:
     if done and done["made"]:
         promoted = _notification("promoted", context) | {"reason": done["headline"]}
         notify(promoted | {"text": _promotion_text(promoted)})
+
+
+def waiting(context: Context, reason: str, address: str) -> None:
+    """Report that a person has to decide, and at which *address*."""
+    see = f"; {address}" if address else ""
+    notify(_notification("waiting", context) | {"reason": reason, "text": f"{reason}{see}"})
 
 
 def notify(notification: Notification) -> None:

@@ -1,5 +1,6 @@
 """The task `approve` without a running Airflow: whom it asks, what it shows, and what becomes of the answer."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,8 @@ class Pushes(SimpleNamespace):
     """A task instance with its XComs, by key, and those of the other tasks, by task."""
 
     def __init__(self, **of_tasks: object) -> None:
-        super().__init__(dag_id="retrain", run_id="manual__1", try_number=1, max_tries=3, id="1", pushed={})
+        super().__init__(dag_id="retrain", run_id="manual__1", task_id="approve", try_number=1, map_index=-1, pushed={})
+        self.max_tries = 3
         self.of_tasks = of_tasks
 
     def xcom_push(self, key: str, value: object) -> None:
@@ -43,11 +45,9 @@ class Pushes(SimpleNamespace):
         return self.pushed.get(key) if key else self.of_tasks.get(task_ids)
 
 
-def context(ti: Pushes, approval: str | None = "always") -> Context:
-    form = {"promote.approval": approval}
-    return cast(
-        "Context", {"ti": ti, "task_instance": ti, "params": form, "dag_run": SimpleNamespace(run_type="manual")}
-    )
+def context(ti: Pushes, task: Approve | None = None, approval: str | None = "always") -> Context:
+    form, run = {"promote.approval": approval}, SimpleNamespace(run_type="manual")
+    return cast("Context", {"ti": ti, "task_instance": ti, "task": task, "params": form, "dag_run": run})
 
 
 class Asking(Approve):
@@ -83,22 +83,34 @@ def approve(answer: dict[str, Any]) -> Asking:
 def test_nothing_is_asked_by_default(parked: list[HITLOperator]) -> None:
     """The task is skipped before it has looked at anything; `promote` then runs all the same."""
     with pytest.raises(AirflowSkipException, match=r"promote\.approval is never"):
-        Approve(task_id="approve").execute(context(Pushes(), None))
+        Approve(task_id="approve").execute(context(Pushes(), approval=None))
     assert not parked
     assert Promote(stage="promote", task_id="promote", trigger_rule="none_failed").trigger_rule == "none_failed"
 
 
 def test_it_is_skipped_where_the_test_decides(parked: list[HITLOperator]) -> None:
     with pytest.raises(AirflowSkipException, match="nobody has to decide"):
-        approve({"outcome": "refused"}).execute(context(Pushes(), "undecided"))
+        approve({"outcome": "refused"}).execute(context(Pushes(), approval="undecided"))
     assert not parked
 
 
-def test_what_is_asked_and_until_when(parked: list[HITLOperator]) -> None:
-    """The deadline is that of the request, also where the task is cleared; who answers may give a reason."""
-    ti = Pushes()
-    approve({"request": request(5)}).execute(context(ti))
-    (operator,) = parked
+def test_what_is_asked_and_until_when(
+    parked: list[HITLOperator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline is that of the request, also where the task is cleared; who answers may give a reason.
+
+    Who is notified has the address at which to answer.
+    """
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org")
+    ti, operator = Pushes(), approve({"request": request(5)})
+    operator.execute(context(ti, operator))
+    notification = json.loads((tmp_path / "notifications.jsonl").read_text())
+    assert notification["event"] == "waiting"
+    assert notification["text"].startswith("m version 3 waits for a decision until 2")
+    assert notification["text"].endswith(
+        "; https://airflow.example.org/dags/retrain/runs/manual__1/tasks/approve/required_actions?map_index=-1"
+    )
+    assert parked == [operator]
     assert operator.subject == "Promote version 3 of m?"
     assert (operator.options, operator.defaults) == (["Approve", "Reject", "Hold"], ["Reject"])
     assert list(operator.params) == ["reason"]
