@@ -76,8 +76,6 @@ class StageTask(BaseOperator):
             _time_limit(self),
             mlflow_run_linked(context["ti"]),
         ):
-            if self.stage == "ingest":
-                _warn_of_machine()
             chosen = overrides(context["params"])
             settings = [*chosen, *pinned_settings.of_run(context, self.stage), *_of_backfill(context)]
             result = self.perform(settings, run_name(dag_id, run_id), **self.how(context))
@@ -156,17 +154,13 @@ def _time_limit(task: StageTask) -> Iterator[None]:
         ) from None
 
 
-def _warn_of_machine() -> None:
-    from pipeline import doctor
-
-    doctor.warn(Home.from_environment(), registry=False)  # a stage that needs the registry says so, and waits
-
-
 def _run_here(
     stage: str, settings: Sequence[str], run: str, force: bool, ask: bool, answer: Answer | None
 ) -> Mapping[str, Any]:
-    from pipeline import execute, run_settings
+    from pipeline import doctor, execute, run_settings
 
+    if stage == "ingest":
+        doctor.warn(Home.from_environment(), registry=False)  # a stage that needs the registry says so, and waits
     params, home = run_settings.load(settings), Home.from_environment()
     if ask:
         return execute.ask(params, home, run)
