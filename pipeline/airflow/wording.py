@@ -4,6 +4,7 @@ train longer with --set train.epochs=16     ->  train longer: *Trigger* a run wi
 run 'python -m pipeline stage train' first  ->  *Clear* `train` with *downstream*
 """
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.airflow.links import mlflow_ui
 from pipeline.airflow.params_form import overrides
 
 RETRIED, FOR_GOOD = "the task is tried again by itself", "*Clear* the task"
+DAGS = ("retrain", "rollback", "promote_version")  # whose tasks give advice
 PROMOTE = re.compile(r"promote (\S+) --(?:force|approve)(?: --reason TEXT)?")
 JOINED = {"with": ": ", "only with": " only if you ", "such as": ": ", ":": ": ", "in": " in "}  # by an opening
 
@@ -61,10 +63,10 @@ def _command(command: Command) -> str:
     joined = JOINED.get(command.opening, "")
     if promoted := PROMOTE.fullmatch(command.words):
         number = f" with version={promoted[1]}" if promoted[1].isdigit() else ""
-        return f"{joined}*Trigger* `promote_version`{number}"
+        return f"{joined}*Trigger* `{_dag('promote_version')}`{number}"
     match command.words:
         case "rollback":
-            return f"{joined}*Trigger* `rollback`"
+            return f"{joined}*Trigger* `{_dag('rollback')}`"
         case "promote --pending":
             return f"{joined}*Required Actions*"
         case "report":
@@ -76,3 +78,10 @@ def _command(command: Command) -> str:
         case other:
             words = f"the pipeline's command `{other.removeprefix('make ')}`"
     return f"{' with ' if command.opening == 'with' else joined}{words}"
+
+
+def _dag(name: str) -> str:
+    """The id of the DAG *name* of the model whose task this process runs: one Airflow may have many models."""
+    own = os.environ.get("AIRFLOW_CTX_DAG_ID", "")
+    suffixes = [suffix for suffix in DAGS if own.endswith(f"_{suffix}")]
+    return f"{own.removesuffix(suffixes[0])}{name}" if suffixes else name

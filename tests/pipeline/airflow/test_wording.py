@@ -118,6 +118,21 @@ def test_advice_is_what_to_click(text: str, expected: str, monkeypatch: pytest.M
     assert in_airflow(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "advised"),
+    [
+        ("retrain", "rollback"),
+        ("receipts_retrain", "receipts_rollback"),
+        ("my_rollback", "my_rollback"),
+        ("", "rollback"),
+    ],
+)
+def test_the_dag_that_is_advised_is_that_of_the_model(own: str, advised: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One Airflow may have many models, each with DAGs of its own."""
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", own)
+    assert in_airflow("restore another version with python -m pipeline rollback").endswith(f"*Trigger* `{advised}`")
+
+
 def test_a_run_that_is_advised_takes_what_the_form_of_this_one_had() -> None:
     """Else it would train on other images."""
     form = {"ingest.source": "digits", "train.epochs": 3, "gate.min_accuracy": None, "force": "train"}
