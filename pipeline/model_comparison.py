@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.data.problems import ImageAt, ImageFiles
 from components.errors import ConfigError
@@ -41,13 +41,25 @@ class Side:
         return {name: value for name, value in known.items() if isinstance(value, int | float)}
 
 
+class ChangedImage(NamedTuple):
+    """A test image that only one of the two classifies correctly: its class, and what each of them predicts."""
+
+    image: ImageAt
+    label: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return str(self.image)
+
+
 @dataclass(frozen=True)
 class Paired:
     """The two on the same test images: the counts, and the images that one of them alone classifies correctly."""
 
     comparison: Comparison
-    gained: list[ImageAt] = field(default_factory=list)
-    lost: list[ImageAt] = field(default_factory=list)
+    gained: list[ChangedImage] = field(default_factory=list)
+    lost: list[ChangedImage] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,21 @@ def _paired(before: Side, after: Side) -> Paired:
     artifacts = after.measured.artifacts
     labels = Split(artifacts["normalize"].path / "test").labels
     old, new = (of_evaluation(side.measured.artifacts["evaluate"].path) for side in (before, after))
-    right_before, right_after = (predictions.numbered_as(new.classes) == labels for predictions in (old, new))
+    predicted_before, predicted_after = (predictions.numbered_as(new.classes) for predictions in (old, new))
+    right_before, right_after = predicted_before == labels, predicted_after == labels
     of_both = np.isin(labels, [number for number, name in enumerate(new.classes) if name in old.classes])
     files = ImageFiles.of(artifacts["ingest"].path) if "ingest" in artifacts else ImageFiles({})
 
-    def images(which: "NDArray[np.bool_]") -> list[ImageAt]:
-        return [files.at("test", index) for index in np.flatnonzero(of_both & which).tolist()]
+    def name(number: int) -> str:
+        return new.classes[number] if number >= 0 else "a class that the other does not know"
+
+    def images(which: "NDArray[np.bool_]") -> list[ChangedImage]:
+        return [
+            ChangedImage(
+                files.at("test", index),
+                *(name(numbers[index]) for numbers in (labels, predicted_before, predicted_after)),
+            )
+            for index in np.flatnonzero(of_both & which).tolist()
+        ]
 
     return Paired(compare(new, old, labels), images(right_after & ~right_before), images(right_before & ~right_after))

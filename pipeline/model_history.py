@@ -43,6 +43,7 @@ OF_ACTION: dict[Action, Kind] = {
     "hold": "on hold",
     "superseded": "superseded",
 }
+BECAME_CHAMPION = frozenset(OF_ACTION.values())
 OF_OUTCOME: dict[str, Kind] = {"undecided": "undecided", "left to a user": "left to a user"}
 
 

@@ -9,7 +9,7 @@ from pipeline.mlflow_run import RUN_TAG
 from pipeline.model_comparison import ModelComparison, Side
 
 if TYPE_CHECKING:
-    from components.data.problems import ImageAt
+    from pipeline.model_comparison import ChangedImage
 
 SHOWN = 5  # images, or classes, that are named of each kind
 # the rows beside accuracy and training images: title, name, format
@@ -21,7 +21,7 @@ NUMBERS = (
     ("parameters", "parameters", ",d"),
     ("test images", "n", ",d"),
 )
-TAGS = (("source", "source"), ("git commit", "git_commit"), ("run", RUN_TAG))
+COMMIT = 12  # characters of a commit that are shown
 
 
 def title(side: Side) -> str:
@@ -37,9 +37,17 @@ def rows(*sides: Side) -> Iterator[Sequence[str]]:
         table.append((f"export {form}", *(_exported(side, form) for side in sides)))
     images = [side.figures.training_images for side in sides]
     table.append(("training images", *("" if count is None else thousands(count) for count in images)))
-    for name, tag in TAGS:
-        table.append((name, *(side.version.tags.get(tag, "") for side in sides)))
+    tags = [side.version.tags for side in sides]
+    table.append(("source", *(each.get("source", "") for each in tags)))
+    table.append(("git commit", *(_commit(each.get("git_commit", "")) for each in tags)))
+    table.append(("run", *(each.get(RUN_TAG, "") for each in tags)))
     yield from (row for row in table if any(row[1:]))
+
+
+def _commit(tag: str) -> str:
+    """ "c52387e95262+changes" """
+    commit, plus, changes = tag.partition("+")
+    return f"{commit[:COMMIT]}{plus}{changes}"
 
 
 def _exported(side: Side, form: str) -> str:
@@ -76,6 +84,6 @@ def _recalls(side: Side) -> dict[str, float]:
     return {scores["name"]: scores["recall"] for scores in metrics["per_class"]} if metrics else {}
 
 
-def _named(things: "Sequence[ImageAt | str]") -> str:
+def _named(things: "Sequence[ChangedImage | str]") -> str:
     more = f" and {thousands(len(things) - SHOWN)} more" if len(things) > SHOWN else ""
     return ", ".join(map(str, things[:SHOWN])) + more

@@ -2,10 +2,13 @@
 
 from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
 from components.formatting import thousands
+from components.system.files import expanded, write_atomically
+from components.system.streams import answer
 from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import print_facts, print_json, print_table
 from pipeline.cli.registry import check_name, only
@@ -15,11 +18,13 @@ if TYPE_CHECKING:
     from pipeline.model_history import Event
 
 NOTHING = "no model was promoted or refused yet; 'make pipeline' trains the first"
+HTML = Option("--html", default="", metavar="FILE", help="write a page with pictures to FILE")
 
 
 @command(
     "list what became of each model: promotions, rollbacks and refusals, the newest first",
     JSON,
+    HTML,
     NAME,
 )
 def history(options: Namespace) -> int:
@@ -28,8 +33,15 @@ def history(options: Namespace) -> int:
 
     check_name(options.name)
     workspace = home()
-    happened = events(workspace, Registry(workspace.tracking_uri), options.name)
-    if options.json:
+    registry = Registry(workspace.tracking_uri)
+    happened = events(workspace, registry, options.name)
+    if options.html:
+        from pipeline.report import models_page
+
+        reports = models_page.reports_of([workspace], lambda run: (run / "report.html").as_uri())
+        page = models_page.render([(workspace, registry)], models_page.Surroundings(reports), options.name)
+        _write_page(options.html, page)
+    elif options.json:
         print_json([_event_json(event) for event in happened])
     elif not happened:
         raise ConfigError(
@@ -58,6 +70,7 @@ def _event_row(event: "Event") -> tuple[str, ...]:
 @command(
     "compare two registered versions: figures, settings, and the test images that differ",
     JSON,
+    HTML,
     Option("before", metavar="A", help="a version's number, or an alias such as champion"),
     Option("after", metavar="B", help="the version that is compared with A"),
     MODEL,
@@ -72,12 +85,16 @@ def compare(options: Namespace) -> int:
     registry = Registry(workspace.tracking_uri)
     name = options.name or only(registry.names())
     found = of_versions(workspace, *(find(registry, name, version) for version in (options.before, options.after)))
-    if options.json:
+    if options.html:
+        from pipeline.report import comparison_page
+
+        _write_page(options.html, comparison_page.render(found))
+    elif options.json:
         print_json(_comparison_json(found))
-        return 0
-    sides = (found.before, found.after)
-    print_table((name, *map(side_by_side.title, sides)), side_by_side.rows(*sides))
-    print_facts(side_by_side.differences(found))
+    else:
+        sides = (found.before, found.after)
+        print_table((name, *map(side_by_side.title, sides)), side_by_side.rows(*sides))
+        print_facts(side_by_side.differences(found))
     return 0
 
 
@@ -95,3 +112,12 @@ def _comparison_json(found: "ModelComparison") -> dict[str, object]:
         }
         paired = {**asdict(found.paired.comparison), **images}
     return {"before": side(found.before), "after": side(found.after), "paired": paired, "changes": found.changes}
+
+
+def _write_page(file: str, page: str) -> None:
+    path = Path(expanded(file))
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); give --html another file") from None
+    answer(str(path))

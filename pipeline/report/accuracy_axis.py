@@ -48,11 +48,12 @@ def accuracy_axis(metrics: Metrics, gate: float | None) -> AccuracyAxis:
         gate=None if gate is None else place(gate),
         gate_text="" if gate is None else f"gate {bound(gate)}",
         description=f"Accuracy {percent(accuracy)}, 95 % interval {points(low)} to {percent(high)}{against}",
-        ticks=[Tick(place(tick), f"{100 * tick:.6g}") for tick in _ticks(left, right)],
+        ticks=[Tick(place(tick), f"{100 * tick:.6g}") for tick in ticks(left, right)],
     )
 
 
-def _ticks(left: float, right: float) -> list[float]:
+def ticks(left: float, right: float) -> list[float]:
+    """At most six round numbers from *left* to *right*."""
     step = _step(right - left)
     first, last = math.ceil(left / step - 1e-9), math.floor(right / step + 1e-9)
     return [number * step for number in range(first, last + 1)]

@@ -7,7 +7,6 @@ did not reach are left out of the page.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.artifact_files import (
     ClassScores,
@@ -21,7 +20,7 @@ from components.artifact_files import (
     TrainSummary,
 )
 from components.evaluate import baseline
-from components.formatting import label, percent, plain, points, sentence, size, thousands
+from components.formatting import percent, thousands
 from components.public_text import public
 from components.settings.sections import FORMATS, SECTIONS
 from pipeline.report.accuracy_axis import AccuracyAxis, accuracy_axis
@@ -29,9 +28,7 @@ from pipeline.report.analysis import Analysis, alternative_texts, analysis
 from pipeline.report.content import Report, Verdict
 from pipeline.report.files import Picture, picture, read_json
 from pipeline.report.problems import ProblemGroup, problem_groups
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from pipeline.report.rendering import environment
 
 # verdict -> tone of the page's head, sign, and the sentence where the run gives no reason
 VERDICTS: dict[Verdict, tuple[str, str, str]] = {
@@ -124,28 +121,10 @@ class Page:
     analysis: Analysis = field(default_factory=Analysis)
 
 
-def environment(folder: Path, cache: Path | None = None) -> "Environment":
-    """Jinja for the templates in *folder*, which are compiled once and kept in *cache*; unknown names are errors."""
-    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
-
-    if cache:
-        cache.mkdir(parents=True, exist_ok=True)
-    # autoescape: the names of classes are names of folders, whatever they hold
-    return Environment(
-        loader=FileSystemLoader(folder),
-        bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def render(report: Report, out: Path, cache: Path | None = None) -> None:
     """Write the page about *report* to the file *out*; *cache* keeps the compiled templates."""
-    templates = environment(Path(__file__).parent / "templates", cache)
-    templates.filters |= {f.__name__: f for f in (percent, points, thousands, size, plain, label, sentence)}
-    out.write_text(public(templates.get_template("run.html.j2").render(vars(page(report)))), encoding="utf-8")
+    template = environment(cache=cache).get_template("run.html.j2")
+    out.write_text(public(template.render(vars(page(report)))), encoding="utf-8")
 
 
 def page(report: Report) -> Page:

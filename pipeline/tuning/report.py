@@ -8,7 +8,7 @@ from components.formatting import duration
 from components.public_text import public
 from components.system.files import write_atomically
 from pipeline.report.files import Picture, picture
-from pipeline.report.html import environment
+from pipeline.report.rendering import environment
 from pipeline.tuning import figures
 from pipeline.tuning.plan import Plan
 from pipeline.tuning.study import Study, Trial

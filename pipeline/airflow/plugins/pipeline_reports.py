@@ -1,7 +1,8 @@
 """Airflow plugin: what Airflow's own processes do for the pipeline.
 
-The API server serves the reports that the tasks' links lead to; the scheduler creates the pool of the trainings, and
-writes what came of a run into its note. Where the pipeline is an installed package, Airflow finds this by entry point.
+The API server shows the report of a run beside it and the registered models in the navigation; the scheduler creates
+the pool of the trainings, and writes what came of a run into its note. Where the pipeline is an installed package,
+Airflow finds this by entry point.
 """
 
 from airflow.plugins_manager import AirflowPlugin
@@ -13,4 +14,8 @@ from pipeline.airflow.report_server import app
 class PipelineReports(AirflowPlugin):
     name = "pipeline_reports"
     fastapi_apps = [{"app": app, "url_prefix": "/pipeline", "name": "pipeline reports"}]  # noqa: RUF012 - Airflow's own form
+    external_views = [  # noqa: RUF012
+        {"name": "Report", "href": "/pipeline/of/{DAG_ID}/{RUN_ID}", "destination": "dag_run", "url_route": "report"},
+        {"name": "Models", "href": "/pipeline/models", "destination": "nav", "url_route": "models"},
+    ]
     listeners = [pools, run_notes]  # noqa: RUF012

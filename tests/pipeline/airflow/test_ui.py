@@ -70,6 +70,43 @@ def test_a_refused_run_says_why(served: Served, page: Page, refused: str) -> Non
     page.screenshot(SCREENSHOTS / "airflow-report.png")
 
 
+def test_the_report_is_a_tab_of_the_run(served: Served, page: Page, refused: str) -> None:
+    """Beside Airflow's own, also where the run failed."""
+    page.open(f"{served.api.url}/dags/retrain/runs/{quote(refused)}")
+    page.click("a", "Report")
+    src = page.wait("(document.querySelector('iframe') || {}).src")
+    page.screenshot(SCREENSHOTS / "airflow-report-tab.png")
+    page.open(src)
+    page.shows("Refused at evaluate", "points below the gate of 99.99 %")
+
+
+def test_the_models_are_a_page(served: Served, page: Page, first: str, refused: str) -> None:
+    """In the navigation: each event of each model, with a link to the report of its run."""
+    page.open(f"{served.api.url}/plugin/models")
+    text = "document.querySelector('iframe')?.contentDocument?.body?.innerText"
+    page.wait(f"({text} || '').includes('digits-classifier')")
+    shown = page.run(text)
+    assert "refused" in shown
+    assert "promoted" in shown
+    page.screenshot(SCREENSHOTS / "airflow-models.png")
+    page.run("document.querySelector('iframe').contentDocument.querySelector('td a').click()")
+    page.wait(f"({text} || '').includes('Accuracy on the test split')")
+
+
+def test_two_versions_are_compared_in_the_ui(served: Served, page: Page, first: str) -> None:
+    """An unknown version is a sentence, not a traceback."""
+    page.open(f"{served.api.url}/pipeline/compare?model=digits-classifier&before=1&after=champion")
+    page.shows("Version 1", "Figures", "What they were made with", "Models")
+    page.open(f"{served.api.url}/pipeline/compare?model=digits-classifier&before=1&after=99")
+    page.shows("digits-classifier has no version 99")
+
+
+def test_a_run_without_a_report_says_so(served: Served, page: Page, first: str) -> None:
+    """As one that has just begun; the tab looks again by itself."""
+    page.open(f"{served.api.url}/pipeline/of/retrain/manual__1")
+    page.shows("No report", "manual__1 of retrain")
+
+
 def test_the_links_of_a_run_lead_to_its_model(served: Served, page: Page, first: str) -> None:
     """MLflow's UI, which `make airflow` starts too, shows the run and the version that the links of the task name."""
     follow(served, page, first, "promote", "MLflow run")

@@ -135,3 +135,42 @@ def test_a_version_that_is_not_there_is_an_error(retrained: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "digits-classifier has no version 7" in done.stderr
     assert "1, 2" in done.stderr
+
+
+def page(home: Path, file: Path, *arguments: str) -> str:
+    """The page that the command writes to *file*, whose name it prints."""
+    done = command(home, *arguments, "--html", str(file))
+    assert (done.returncode, done.stdout.strip()) == (0, str(file)), done.stderr
+    return file.read_text()
+
+
+def test_the_history_is_a_page_too(retrained: Path, tmp_path: Path) -> None:
+    """Each event in its table, with a link to the report of its run, and a mark in the drawing."""
+    text = page(retrained, tmp_path / "models.html", "history")
+    events = answer(retrained, "history")
+    assert text.count("<circle") + text.count('class="refused"><title>') == len(events)
+    for event in events:
+        assert event["time"] in text
+    assert "fives look like sixes" in text
+    assert text.count((retrained / "runs").as_uri()) == len(events)
+    assert "<form" not in text  # nobody would answer it
+
+
+def test_the_comparison_is_a_page_with_the_images_that_changed(retrained: Path, tmp_path: Path) -> None:
+    """Each with its class, and what the model predicts that is wrong."""
+    text = page(retrained, tmp_path / "compare.html", "compare", "1", "2")
+    paired = answer(retrained, "compare", "1", "2")["paired"]
+    assert text.count("<img") == min(paired["gained"], 24) + min(paired["lost"], 24)
+    assert paired["gained"] + paired["lost"]
+    for image in (*paired["gained_images"][:24], *paired["lost_images"][:24]):
+        assert image in text
+    assert "train.seed 0 -&gt; 1" in text
+
+
+def test_a_page_that_cannot_be_written_is_an_error(retrained: Path, tmp_path: Path) -> None:
+    """With its name and the reason."""
+    done = command(retrained, "history", "--html", str(tmp_path / "gone" / "models.html"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {tmp_path}/gone/models.html cannot be written (No such file or directory); give --html another file\n"
+    )

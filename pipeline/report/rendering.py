@@ -1,0 +1,34 @@
+"""Jinja, set up for the pages of the pipeline: each is one HTML file that needs no network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.formatting import label, percent, plain, points, sentence, size, thousands
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+FILTERS = (percent, points, thousands, size, plain, label, sentence)
+
+
+def environment(folder: Path = TEMPLATES, cache: Path | None = None) -> "Environment":
+    """Jinja for the templates in *folder*, and for what the pages share; unknown names are errors.
+
+    Templates are compiled once and kept in *cache*.
+    """
+    from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
+    # autoescape: the names of classes are names of folders, whatever they hold
+    made = Environment(
+        loader=FileSystemLoader([folder, TEMPLATES]),
+        bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {function.__name__: function for function in FILTERS}
+    return made
