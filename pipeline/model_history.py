@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.registry import promotion_log
+from components.registry.approval import OF_APPROVAL
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Action
@@ -43,7 +44,7 @@ OF_ACTION: dict[Action, Kind] = {
     "hold": "on hold",
     "superseded": "superseded",
 }
-BECAME_CHAMPION = frozenset(OF_ACTION.values())
+BECAME_CHAMPION = {kind for action, kind in OF_ACTION.items() if action not in OF_APPROVAL}
 OF_OUTCOME: dict[str, Kind] = {"undecided": "undecided", "left to a user": "left to a user"}
 
 

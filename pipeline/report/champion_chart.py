@@ -12,6 +12,7 @@ MOST = 60  # events that are drawn, the newest
 WIDTH, HEIGHT = 960.0, 300.0  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 16.0, 14.0, 34.0  # space around the axes
 DATE_WIDTH = 76.0  # of a date under the axis
+QUESTIONS = {"waiting", "approved"}  # come before what became of the version
 FAR_BELOW = 2.0  # heights of the champions' range below it; what is worse is drawn at the lower edge
 
 Tone = Literal["champion", "kept", "refused"]
@@ -49,7 +50,8 @@ class ChampionChart:
 
 def champion_chart(events: Sequence[Event]) -> ChampionChart | None:
     """The chart of one model's *events*, the newest first; None where no accuracy is known."""
-    drawn = [event for event in reversed(events) if event.figures.accuracy is not None][-MOST:]
+    outcomes = (event for event in reversed(events) if event.kind not in QUESTIONS)
+    drawn = [event for event in outcomes if event.figures.accuracy is not None][-MOST:]
     if not drawn:
         return None
     low, high = _span(drawn)

@@ -76,3 +76,12 @@ def test_one_perfect_model_can_be_drawn() -> None:
     assert chart
     assert chart.ticks[-1].text == "100"
     assert "version 1, 100.00 %" in chart.description
+
+
+def test_a_version_that_a_person_decided_on_has_one_mark() -> None:
+    """That it waited, and that it was approved, comes before what became of it; a rejected one leaves the champion."""
+    happened = [event("rejected", 0.99, "3"), event("waiting", 0.99, "3")]
+    happened += [event("promoted", 0.98, "2"), event("approved", 0.98, "2"), event("waiting", 0.98, "2")]
+    chart = champion_chart(happened)
+    assert chart
+    assert [(mark.version, mark.tone) for mark in chart.marks] == [("2", "champion"), ("3", "kept")]
