@@ -20,7 +20,7 @@ from pipeline.airflow.run_names import run_name
 from pipeline.airflow.wording import FOR_GOOD, in_airflow
 from pipeline.home import Home
 from pipeline.model_comparison import ModelComparison, find, of_versions
-from pipeline.report import comparison_page, message_page, models_page
+from pipeline.model_pages import comparison_page, message_page, models_page
 from pipeline.run_record import load
 
 SECONDS = 10  # until the tab of a run that has no report yet is loaded again

@@ -36,7 +36,7 @@ def history(options: Namespace) -> int:
     registry = Registry(workspace.tracking_uri)
     happened = events(workspace, registry, options.name)
     if options.html:
-        from pipeline.report import models_page
+        from pipeline.model_pages import models_page
 
         reports = models_page.reports_of([workspace], lambda run: (run / "report.html").as_uri())
         page = models_page.render([(workspace, registry)], models_page.Surroundings(reports), options.name)
@@ -86,7 +86,7 @@ def compare(options: Namespace) -> int:
     name = options.name or only(registry.names())
     found = of_versions(workspace, *(find(registry, name, version) for version in (options.before, options.after)))
     if options.html:
-        from pipeline.report import comparison_page
+        from pipeline.model_pages import comparison_page
 
         _write_page(options.html, comparison_page.render(found))
     elif options.json:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from pipeline.measured import UNKNOWN, Figures
 from pipeline.model_history import Event, Kind
-from pipeline.report.champion_chart import MOST, champion_chart
+from pipeline.model_pages.champion_chart import MOST, champion_chart
 
 
 def event(kind: Kind, accuracy: float, version: str = "1", day: int = 1) -> Event:

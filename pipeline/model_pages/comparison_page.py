@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from components.public_text import public
 from pipeline import side_by_side
 from pipeline.model_comparison import ChangedImage, ModelComparison
+from pipeline.model_pages import TEMPLATES
 from pipeline.report.rendering import environment
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Gallery:
 def render(found: ModelComparison, models: str = "") -> str:
     """The page; *models* is the address of the page of all models, if there is one."""
     sides = found.before, found.after
-    page = environment().get_template("comparison.html.j2").render(
+    page = environment(TEMPLATES).get_template("comparison.html.j2").render(
         name=found.after.version.name,
         titles=list(map(side_by_side.title, sides)),
         rows=list(side_by_side.rows(*sides)),

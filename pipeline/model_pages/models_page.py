@@ -10,7 +10,8 @@ from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from pipeline.home import Home
 from pipeline.model_history import Event, events
-from pipeline.report.champion_chart import ChampionChart, champion_chart
+from pipeline.model_pages import TEMPLATES
+from pipeline.model_pages.champion_chart import ChampionChart, champion_chart
 from pipeline.report.rendering import environment
 
 MOST_LISTED = 200  # events of a model in its table; `python -m pipeline history` has all
@@ -55,7 +56,7 @@ class Surroundings:
 def render(workspaces: Sequence[Workspace], surroundings: Surroundings, name: str = "") -> str:
     """The page of the model *name*, or of every model that *workspaces* know."""
     models = _models(workspaces, surroundings, name)
-    page = environment().get_template("models.html.j2")
+    page = environment(TEMPLATES).get_template("models.html.j2")
     return str(public(page.render(models=models, compare=surroundings.compare)))
 
 
