@@ -16,6 +16,7 @@ from components.registry import promotion_log
 from tests.conftest import CLEAN, QUICK, ROOT
 
 SOURCES = ("components", "pipeline")
+QUICKER = ("evaluate.corruption_images=0", "export.formats=tflite")
 DAG_FILE = re.compile(r'^    """The DAGs.*?\n\n    (?=\w).*?\n', re.MULTILINE | re.DOTALL)  # as the docs show it
 READ = """
 import json, sys, time
@@ -72,7 +73,7 @@ def team(tmp_path: Path, installed: Path) -> dict[str, str]:
     dags.mkdir()
     [shown] = DAG_FILE.findall((ROOT / "docs" / "your-airflow.md").read_text())
     dag_file = textwrap.dedent(shown)
-    quick = "".join(f"{setting}\n" for setting in sections(QUICK))
+    quick = "".join(f"{setting}\n" for setting in sections((*QUICK, *QUICKER)))
     texts = {"receipts": quick + '[register]\nname = "receipts"\n', "invoices": quick, "wrong": "[train]\nepoch = 3\n"}
     for name, text in texts.items():
         (dags / f"{name}.toml").write_text(text)
