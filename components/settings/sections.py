@@ -509,7 +509,26 @@ class Schedule(Section):
         "@weekly", "when to retrain: a cron expression or @daily, @weekly, ...; empty: manually only", in_key=False
     )
     timezone: str = setting("UTC", "time zone of cron and watch, such as Europe/Berlin", in_key=False)
-    watch: str = setting("*/5 * * * *", "when to look for new images, a cron expression; empty: never", in_key=False)
+    watch_seconds: float = setting(
+        5.0,
+        "seconds between two looks of Airflow's triggerer for new images; 0: the DAG watch_data looks instead",
+        minimum=0,
+        maximum=86_400,
+        in_key=False,
+    )
+    watch: str = setting(
+        "*/5 * * * *",
+        "when the DAG watch_data looks for new images, a cron expression; empty: nothing looks for them",
+        in_key=False,
+    )
+    housekeeping: str = setting(
+        "0 4 * * 0", "when Airflow deletes what nothing needs, a cron expression; empty: never", in_key=False
+    )
+    keep_runs: int = setting(5, "number of the last runs that are kept whole", minimum=0, in_key=False)
+    keep_days: float = setting(
+        90.0, "days after which records and logs of runs, caches and Airflow's metadata are deleted", minimum=1,
+        in_key=False,
+    )  # fmt: skip
     retries: int = setting(3, "retries after a transient failure", minimum=0, maximum=100, in_key=False)
     retry_seconds: float = setting(
         60.0, "seconds before the first retry, doubled for each further one, up to an hour", minimum=1,

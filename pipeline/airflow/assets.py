@@ -6,9 +6,12 @@ Their events carry the digest of the images; the version, digest, accuracy and r
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, Context
+from airflow.sdk import Asset, AssetAlias, AssetWatcher, Context
 
+from components.ingest.select import can_change
+from components.settings.sections import Schedule
 from pipeline.airflow import approval
+from pipeline.airflow.image_trigger import ImagesTrigger
 from pipeline.airflow.links import report_url
 from pipeline.airflow.project import Project
 from pipeline.airflow.run_names import record_of
@@ -22,7 +25,20 @@ CHAMPIONS = AssetAlias("champions", group="model")
 def images(project: Project) -> Asset:
     """The images of the source in the project's settings, whichever it is."""
     name = project.name
-    return Asset(f"images of {name or 'the source'}", uri=f"images://{name or 'source'}", group="images")
+    watchers = [AssetWatcher("new images", trigger)] if (trigger := _trigger(project)) else []
+    return Asset(
+        f"images of {name or 'the source'}", uri=f"images://{name or 'source'}", group="images", watchers=watchers
+    )
+
+
+def _trigger(project: Project) -> ImagesTrigger | None:
+    """What Airflow's triggerer runs to watch the images; None where it does not."""
+    schedule, is_watched = project.schedule, can_change(project.settings["ingest.source"])
+    return ImagesTrigger(project.file, schedule.watch_seconds) if is_watched and _is_triggerers(schedule) else None
+
+
+def _is_triggerers(schedule: Schedule) -> bool:
+    return bool(schedule.watch and schedule.watch_seconds)
 
 
 def champion(name: str) -> Asset:

@@ -6,8 +6,8 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")  # characters that mean something in 
 
 RETRAIN = """\
 Eight tasks in a line: the stages that `make pipeline` runs too, on the same artifacts, so each reuses what the other
-made. A task with nothing to do is green within seconds. A run begins on the schedule (`schedule.cron`), as soon as
-`watch_data` reports new images, or by *Trigger*.
+made. A task with nothing to do is green within seconds. A run begins on the schedule (`schedule.cron`), seconds
+after new images have been copied to the source, or by *Trigger*.
 
 * **Run it with other settings:** *Trigger*; an empty field keeps the value of the settings file (`PIPELINE_CONFIG`).
 * **A task that is red after one try** failed permanently, so it was not retried: its log ends with the reason and by
@@ -25,6 +25,12 @@ WATCH = """\
 Looks for new images in the source of the settings file. If they differ from those of the last event, it emits an event
 of their asset, which starts a run of `retrain`; otherwise the task is skipped. Files that are still being copied are
 left for the next look.
+"""
+HOUSEKEEPING = """\
+Deletes what neither the champion, the challenger, a version that waits for a decision, a champion that can be
+restored, a live run nor the last runs (`schedule.keep_runs`) need, and what is older than `schedule.keep_days`:
+records, reports and logs of runs, caches, runs that were deleted in MLflow, Airflow's own metadata. The log says what
+was freed, and for how many weeks the disk lasts. The pipeline's command `gc` does the same.
 """
 ROLLBACK = """\
 Restore a former champion: the one before the present one, or the version that the form names.

@@ -6,7 +6,8 @@
 These are receipts_retrain, receipts_watch_data, ...:
 
     retrain            the eight stages, on a schedule, on new images, or by hand
-    watch_data         looks for new images
+    watch_data         looks for new images, where Airflow's triggerer does not
+    housekeeping       deletes what nothing needs any more
     rollback           restores a former champion
     promote_version    makes a version champion
 
@@ -24,6 +25,7 @@ from components.ingest.select import can_change
 from components.system.files import expanded
 from pipeline import config
 from pipeline.airflow import assets, dag_docs, notifications, params_form
+from pipeline.airflow.cleaning import CleanMetadata, CleanWorkspace
 from pipeline.airflow.dag import add_stages, common_arguments, make_dag
 from pipeline.airflow.project import Project
 from pipeline.airflow.registry_dags import promote_version, rollback
@@ -41,7 +43,7 @@ def retraining(settings: str = "", name: str | None = None) -> list[DAG]:
     setting fails the first task of each run instead.
     """
     project = named(settings, Path(sys._getframe(1).f_code.co_filename).parent, name) if settings else default()
-    return [make(project) for make in DAGS]
+    return [dag for make in DAGS if (dag := make(project))]
 
 
 def default() -> Project:
@@ -93,9 +95,11 @@ def retrain(project: Project) -> DAG:
     return dag
 
 
-def watch_data(project: Project) -> DAG:
+def watch_data(project: Project) -> DAG | None:
     """Look for new images in the source, and report them by an event of their asset."""
     schedule, images = project.schedule, assets.images(project)
+    if images.watchers:
+        return None
     watched = can_change(project.settings["ingest.source"])
     dag = make_dag(
         project,
@@ -115,4 +119,23 @@ def watch_data(project: Project) -> DAG:
     return dag
 
 
-DAGS: tuple[Callable[[Project], DAG], ...] = (retrain, watch_data, rollback, promote_version)  # of each project
+def housekeeping(project: Project) -> DAG:
+    """Delete what nothing needs any more, and say for how many weeks the disk lasts."""
+    schedule = project.schedule
+    dag = make_dag(
+        project,
+        "housekeeping",
+        schedule=at("schedule.housekeeping", schedule.housekeeping, schedule.timezone),
+        tags=[*project.tags, "maintenance"],
+        description=housekeeping.__doc__,
+        doc_md=dag_docs.page(dag_docs.HOUSEKEEPING, project.problem),
+    )
+    with dag:
+        failed = project.within(notifications.failed)
+        for task, name in ((CleanWorkspace, "workspace"), (CleanMetadata, "metadata")):
+            task(**common_arguments(name, project), doc_md=task.__doc__, on_failure_callback=failed)
+    return dag
+
+
+# of each project
+DAGS: tuple[Callable[[Project], DAG | None], ...] = (retrain, watch_data, housekeeping, rollback, promote_version)

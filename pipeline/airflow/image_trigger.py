@@ -25,6 +25,7 @@ from components.settings.sections import Ingest
 from components.system.files import write_atomically
 from pipeline import config
 from pipeline.airflow import params_form
+from pipeline.airflow.project import workspace
 from pipeline.home import Home
 
 SECONDS_OF_QUIET = 5.0
@@ -42,6 +43,7 @@ class ImagesTrigger(BaseEventTrigger):
         self.settings, self.seconds = settings, seconds
         self._settled = self._before = ""  # the stamps of the last quiet look, and of the last look
         self._problem = ""
+        self._home = Home.from_environment()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{__name__}.{type(self).__name__}", {"settings": self.settings, "seconds": self.seconds}
@@ -71,7 +73,8 @@ class ImagesTrigger(BaseEventTrigger):
 
     def look(self) -> Payload | None:
         """What the event says of new images, None where there are none, or they are still being copied."""
-        params = config.ingest_section(params_form.read_settings(self.settings)[0])
+        values = params_form.read_settings(self.settings)[0]
+        params, self._home = config.ingest_section(values), workspace(values)
         if not select.can_change(params.source):
             return None
         before, self._before = self._before, self._stamp(params)
@@ -82,10 +85,6 @@ class ImagesTrigger(BaseEventTrigger):
         if fingerprint == self._remembered():
             return None
         return {"source": params.source, "fingerprint": fingerprint}
-
-    @property
-    def _home(self) -> Home:
-        return Home.from_environment()
 
     def _stamp(self, params: Ingest) -> str:
         """What changes while images arrive."""

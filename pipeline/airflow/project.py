@@ -92,6 +92,12 @@ class Project:
         return called
 
 
+def workspace(settings: Values) -> Home:
+    """The workspace of the tasks with these *settings*."""
+    home = settings["schedule.home"]
+    return Home(Path(home)) if home else Home.from_environment()
+
+
 def _expect_absolute_home() -> None:
     text = os.environ.get("PIPELINE_HOME", "")
     if not Path(expanded(text)).is_absolute():

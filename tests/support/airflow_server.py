@@ -426,7 +426,7 @@ def _settings(images: Path) -> str:
     for name, value in SETTINGS.items():
         section, _, setting = name.partition(".")
         sections.setdefault(section, []).append(f"{setting} = {json.dumps(value)}")
-    sections["schedule"] = ['cron = ""', 'watch = "* * * * *"', "retry_seconds = 1"]
+    sections["schedule"] = ['cron = ""', "watch_seconds = 1", "retry_seconds = 1"]
     return "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections.items())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.settings.sections import Schedule
+from pipeline.airflow.image_trigger import ImagesTrigger
 from pipeline.config import SETTINGS
 from pipeline.graph import STAGES, edges
 from tests.conftest import CLEAN, ROOT
@@ -98,6 +99,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bag]:
     environments = {
         "default": {},
         "folder": {"PIPELINE_CONFIG": str(settings)},
+        "by task": {"PIPELINE_CONFIG": str(settings), "PIPELINE_SCHEDULE_WATCH_SECONDS": "0"},
         "queues": {f"PIPELINE_SCHEDULE_{name}": value for name, value in queues.items()},
         "by hand": {"PIPELINE_SCHEDULE_CRON": "", "PIPELINE_INGEST_SOURCE": "digits"},
         "wrong cron": {"PIPELINE_CONFIG": str(wrong)},
@@ -120,6 +122,11 @@ def folder_bag(bags: dict[str, Bag]) -> Bag:
 def kind(dag: dict[str, Any]) -> str:
     """The class of its timetable."""
     return str(dag["timetable"]["__type"]).rpartition(".")[2]
+
+
+def is_watched(dag: dict[str, Any]) -> bool:
+    """Whether the triggerer watches the images that the DAG is scheduled on."""
+    return ImagesTrigger.__name__ in json.dumps(dag["timetable"])
 
 
 def timetable(dag: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +159,7 @@ def test_the_tasks_are_the_stages_of_the_graph(bag: Bag) -> None:
 
 def test_each_task_says_what_it_is_and_when_to_give_up(bag: Bag) -> None:
     """Every task has a text, an owner, a timeout, and retries with growing waits."""
-    for dag in bag["dags"].values():
+    for name, dag in bag["dags"].items():
         assert dag["doc"]
         assert "pipeline" in dag["tags"]
         assert not dag["catchup"]
@@ -162,7 +169,7 @@ def test_each_task_says_what_it_is_and_when_to_give_up(bag: Bag) -> None:
             assert task["owner"] == "mlops"
             assert task["retries"] == 3
             assert (task["backoff"], task["waits"]) == (0, [60, 120, 240])
-            assert task["links"] == ["MLflow run", "Model version", "Report"]
+            assert task["links"] == ([] if name == "housekeeping" else ["MLflow run", "Model version", "Report"])
 
 
 def test_the_form_has_every_setting_of_a_run(bag: Bag) -> None:
@@ -193,7 +200,7 @@ def test_schedule_comes_from_the_settings_file(bag: Bag, folder_bag: Bag) -> Non
     chosen_time = {"expression": "0 3 * * 1", "timezone": "Europe/Berlin"}
     assert timetable(bag["dags"]["retrain"]) == weekly
     assert timetable(folder_bag["dags"]["retrain"]) == weekly | chosen_time
-    assert timetable(folder_bag["dags"]["watch_data"])["timezone"] == "Europe/Berlin"
+    assert timetable(folder_bag["dags"]["housekeeping"])["timezone"] == "Europe/Berlin"
     chosen = Schedule(retries=7, retry_seconds=9, train_hours=5, task_hours=2)
     for dags, schedule in ((bag["dags"], Schedule()), (folder_bag["dags"], chosen)):
         for dag in dags.values():
@@ -226,11 +233,16 @@ def test_training_has_a_queue_a_pool_and_a_pod_of_its_own(bags: dict[str, Bag]) 
             assert task["executor"] == ({"pod_template_file": "/pods/train.yaml"} if name == "train" else {})
 
 
-def test_only_a_source_that_can_change_is_watched(bag: Bag, folder_bag: Bag) -> None:
-    """A folder is checked every five minutes, a published data set is not; images and champion are assets."""
+def test_only_a_source_that_can_change_is_watched(bags: dict[str, Bag], bag: Bag) -> None:
+    """A folder by the triggerer, or every five minutes by a DAG; a published data set not; images are an asset."""
     assert kind(bag["dags"]["watch_data"]) == "NullTimetable"
-    assert timetable(folder_bag["dags"]["watch_data"])["expression"] == "*/5 * * * *"
-    assert folder_bag["dags"]["watch_data"]["tasks"]["look"]["outlets"] == ["images of the source"]
+    assert not is_watched(bag["dags"]["retrain"])
+    assert bags["folder"]["dags"].keys() == {"retrain", "housekeeping"}
+    assert is_watched(bags["folder"]["dags"]["retrain"])
+    by_task = bags["by task"]["dags"]
+    assert not is_watched(by_task["retrain"])
+    assert timetable(by_task["watch_data"])["expression"] == "*/5 * * * *"
+    assert by_task["watch_data"]["tasks"]["look"]["outlets"] == ["images of the source"]
     assert bag["dags"]["retrain"]["tasks"]["promote"]["outlets"] == ["champions"]
 
 

@@ -33,7 +33,7 @@ def page(served: Served, first: str, tmp_path_factory: pytest.TempPathFactory) -
 def test_the_dags_are_listed(served: Served, page: Page) -> None:
     """All DAGs, with their tags and when they run next."""
     page.open(f"{served.api.url}/dags")
-    page.shows("retrain", "watch_data", "pipeline", "images of the source")
+    page.shows("retrain", "housekeeping", "pipeline", "images of the source")
     page.screenshot(SCREENSHOTS / "airflow-dags.png")
 
 
