@@ -19,11 +19,12 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from components.formatting import size, thousands
 from components.registry import promotion_log
-from components.registry.approval import held, waiting
+from components.registry.approval import OF_APPROVAL, held, waiting
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Champion, champion_history
@@ -38,6 +39,7 @@ DAY, WEEK = 86_400.0, 7 * 86_400.0
 CACHES = ("hashes-*", "headers-*", "unusable-*", "teacher-*", "weights-*")  # in the folder cache
 TASK_LOGS = "logs/dag_id=*/run_id=*"  # in Airflow's folder
 MEASURED_OVER = 8 * WEEK  # the growth of the workspace
+FEW_WEEKS = 2.0  # that the disk lasts: the next housekeeping may come too late
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,38 @@ def _tidy_mlflow(home: Home, registry: Registry, protected: Iterable[str], keep_
 
 
 def measure(home: Home) -> Disk:
-    """Remember how large the workspace is now, and compare that with what it was weeks ago."""
-    now, used = time.time(), garbage.bytes_of(home.root)
-    earlier = [(then, was) for then, was in _measured(home) if now - MEASURED_OVER < then < now - DAY]
+    """Remember how large the workspace is now; how long the disk lasts."""
     with (home.root / "disk.jsonl").open("a") as file:
-        file.write(json.dumps({"time": now, "bytes": used}) + "\n")
-    growth = (used - earlier[0][1]) * WEEK / (now - earlier[0][0]) if earlier else None
+        file.write(json.dumps({"time": time.time(), "bytes": garbage.bytes_of(home.root)}) + "\n")
+    return disk(home)
+
+
+def disk(home: Home) -> Disk:
+    """How long the disk lasts: the last measurement, beside the first one of the last weeks."""
+    *earlier, (now, used) = [*_measured(home)] or [(time.time(), 0)]
+    before = [(then, was) for then, was in earlier if now - MEASURED_OVER < then < now - DAY]
+    growth = (used - before[0][1]) * WEEK / (now - before[0][0]) if before else None
     return Disk(shutil.disk_usage(home.root).free, growth)
+
+
+def alarms(home: Home, days: float) -> list[str]:
+    """What nobody else notices: no run succeeded for so many *days*, a champion is older, the disk is nearly full."""
+    known, problems, before = records(home), list[str](), time.time() - days * DAY
+    ends = [_seconds(run.finished or run.started) for run in known if run.state == "succeeded"]
+    since = max(ends, default=min((_seconds(run.started) for run in known), default=before))
+    if since < before:
+        problems.append(f"no run has succeeded for {int((time.time() - since) / DAY)} days (schedule.alarm_days)")
+    moves = (promotion for promotion in promotion_log.read(home.promotions) if promotion.action not in OF_APPROVAL)
+    for promotion in {promotion.name: promotion for promotion in moves}.values():
+        if (age := time.time() - _seconds(promotion.time)) > days * DAY:
+            problems.append(f"the champion of {promotion.name} is {int(age / DAY)} days old (schedule.alarm_days)")
+    if (weeks := disk(home).weeks) is not None and weeks < FEW_WEEKS:
+        problems.append(f"the disk is nearly full: {disk(home)}")
+    return problems
+
+
+def _seconds(when: str) -> float:
+    return datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
 
 
 def _measured(home: Home) -> Iterator[tuple[float, int]]:

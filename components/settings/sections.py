@@ -525,6 +525,12 @@ class Schedule(Section):
         "0 4 * * 0", "when Airflow deletes what nothing needs, a cron expression; empty: never", in_key=False
     )
     keep_runs: int = setting(5, "number of the last runs that are kept whole", minimum=0, in_key=False)
+    alarm_days: float = setting(
+        30.0,
+        "days without a run that succeeded, or a new champion, after which housekeeping raises an alarm; 0: never",
+        minimum=0,
+        in_key=False,
+    )
     keep_days: float = setting(
         90.0, "days after which records and logs of runs, caches and Airflow's metadata are deleted", minimum=1,
         in_key=False,

@@ -18,13 +18,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from components.errors import Unavailable
 from components.progress import say
 from components.registry.database import path_of
-from pipeline.airflow import task_log
+from pipeline.airflow import notifications, task_log
 from pipeline.airflow.external_python import ROOT
 from pipeline.airflow.params_form import read_settings, schedule
 from pipeline.airflow.project import Project
 from pipeline.airflow.standalone.environment import kept_environment
 from pipeline.airflow.task import failures
 from pipeline.home import Home
+from pipeline.housekeeping import alarms
 
 # As `airflow db clean`, but for what is still in use however old it is: the triggers that watch, the DAGs themselves
 TABLES = [
@@ -48,10 +49,15 @@ class Clean(BaseOperator):
     def execute(self, context: Context) -> str:
         """The last line of the output, which says what came of it."""
         with task_log.of_pipeline(), failures(context), self.project.of_task(context["ti"].dag_id):
-            return self.clean()
+            said = self.clean()
+            self.look(context)
+            return said
 
     def clean(self) -> str:
         raise NotImplementedError
+
+    def look(self, context: Context) -> None:
+        """What else a task does that comes by once a week."""
 
 
 class CleanWorkspace(Clean):
@@ -61,6 +67,11 @@ class CleanWorkspace(Clean):
         chosen = schedule(read_settings()[0])
         keep = ["--keep", str(chosen.keep_runs), "--days", str(chosen.keep_days)]
         return _run([chosen.python or sys.executable, "-m", "pipeline", "gc", *keep], dict(os.environ))
+
+    def look(self, context: Context) -> None:
+        """Raise an alarm where nothing has succeeded for long, or the disk is nearly full."""
+        if days := schedule(read_settings()[0]).alarm_days:
+            notifications.alarm(alarms(Home.from_environment(), days), context)
 
 
 class CleanMetadata(Clean):

@@ -1,17 +1,18 @@
-"""Notify people: one line of JSON per failure, promotion and request for a decision: in a log, a file, to a webhook.
+"""Notify people of failures, recoveries, promotions, alarms and requests for a decision: a line of JSON for each.
 
-$PIPELINE_HOME/notifications.jsonl     every notification so far
-$NOTIFY_WEBHOOK_URL                    where set, each one is posted there; a webhook that fails does not fail the run
+They are in the log of the task, and go to
 
-The key "text" is the whole notification in a sentence, which is what Slack and Mattermost show.
+$PIPELINE_HOME/notifications.jsonl     up to 1 MB
+pipeline/airflow/channels.py           webhook, e-mail, apprise, heartbeat
+
+The key "text" is the whole notification in a sentence.
 """
 
 import json
 import logging
 import os
 import time
-import urllib.request
-from http.client import HTTPException, InvalidURL
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,13 +20,16 @@ from airflow.sdk import Context
 
 from components.formatting import percent
 from components.public_text import public
+from components.system.files import write_atomically
+from pipeline.airflow import channels
 from pipeline.airflow.links import model_url, report_url, run_url
 from pipeline.airflow.run_names import record_of
 from pipeline.airflow.task_log import Failed
 from pipeline.home import Home
 from pipeline.run_record import Model, RunRecord, now
 
-SECONDS = 5
+ENDS = ("failed", "promoted", "recovered")
+LARGEST = 2**20  # bytes of the file
 RECENT = 2**16  # bytes at the end of the file that are searched for the same notification
 KILLED = "the task was killed or marked failed; clear it, and it resumes from what it finished"
 log = logging.getLogger(__name__)
@@ -44,14 +48,14 @@ Notification = TypedDict(
 
 def failed(context: Context) -> None:
     """Airflow's callback for a task that failed for good."""
-    notify(_failure(context, _problem(context) or "see its log"))
+    notify(_failure(context, _problem(context) or "see its log"), context)
 
 
 def run_failed(context: Context) -> None:
     """Airflow's callback for a run that failed: reports a task whose process was killed before it could itself."""
     failure = _failure(context, KILLED)
     if not any(_is_same(earlier, failure) for earlier in _recent()):
-        notify(failure)
+        notify(failure, context)
 
 
 def failed_repeatedly(context: Context) -> None:
@@ -62,48 +66,57 @@ def failed_repeatedly(context: Context) -> None:
 
 
 def succeeded(context: Context) -> None:
-    """Airflow's callback for `promote`: reports a new champion."""
+    """Airflow's callback for `promote`: reports a new champion, and the first success after a failure."""
+    channels.heartbeat()
     done = context["ti"].xcom_pull(task_ids=context["ti"].task_id)
-    if done and done["made"]:
+    if not done:
+        return
+    recovered = _last(context["ti"].dag_id).get("event") == "failed"
+    if done["made"]:
         promoted = _notification("promoted", context) | {"reason": done["headline"]}
-        notify(promoted | {"text": _promotion_text(promoted)})
+        after = "after a failure: " * recovered
+        notify(promoted | {"text": after + _promotion_text(promoted)}, context)
+    elif recovered:
+        again = _notification("recovered", context) | {"reason": done["headline"]}
+        text = f"{again['dag']} succeeds again: {done['headline']}{_see(again)}"
+        notify(again | {"text": text}, context)
 
 
 def waiting(context: Context, reason: str, address: str) -> None:
     """Report that a person has to decide, and at which *address*."""
     see = f"; {address}" if address else ""
-    notify(_notification("waiting", context) | {"reason": reason, "text": f"{reason}{see}"})
+    notify(_notification("waiting", context) | {"reason": reason, "text": f"{reason}{see}"}, context)
 
 
-def notify(notification: Notification) -> None:
-    line = json.dumps(public(notification))
-    log.info("%s", line)
-    for deliver in (_keep, _post):  # a full disk must not keep the webhook from telling of it
-        try:
-            deliver(line)
-        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError; ValueError: a malformed address
-            log.warning("the notification could not be delivered: %s", _reason(error))
+def alarm(problems: Iterable[str], context: Context) -> None:
+    """Report what nobody else notices, as that nothing has succeeded for long."""
+    for problem in problems:
+        raised = _notification("alarm", context) | {"reason": problem}
+        notify(raised | {"text": f"{raised['dag']}: {problem}"}, context)
 
 
-def _reason(error: Exception) -> str:
-    """What happened, without the webhook's address: whoever knows it may post there."""
-    return "NOTIFY_WEBHOOK_URL is malformed" if isinstance(error, InvalidURL) else public(str(error))
+def _last(dag: str) -> Notification:
+    """The last notification of how a run of the *dag* ended."""
+    ends = [notification for notification in _recent() if notification.get("dag") == dag]
+    return next((end for end in reversed(ends) if end.get("event") in ENDS), Notification())
+
+
+def notify(notification: Notification, context: Context) -> None:
+    message = public(notification)
+    log.info("%s", json.dumps(message))
+    try:
+        _keep(json.dumps(message))
+    except OSError as error:  # a full disk must not keep the channels from telling of it
+        log.warning("the notification could not be kept: %s", error)
+    channels.deliver(message, context)
 
 
 def _keep(line: str) -> None:
+    """Append *line*; a file that has become large keeps its second half."""
+    if _file().exists() and _file().stat().st_size > LARGEST:
+        write_atomically(_file(), _end(LARGEST // 2).partition(b"\n")[2])
     with _file().open("a") as file:
         file.write(line + "\n")
-
-
-def _post(line: str) -> None:
-    url = os.environ.get("NOTIFY_WEBHOOK_URL", "")
-    if not url:
-        return
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("NOTIFY_WEBHOOK_URL is no address; expected one that begins with http:// or https://")
-    request = urllib.request.Request(url, line.encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is checked above
-        answer.read()
 
 
 def _file() -> Path:
@@ -111,14 +124,19 @@ def _file() -> Path:
 
 
 def _recent() -> list[Notification]:
-    """The last notifications of the file, which grows for ever; lines that are damaged or cut are left out."""
+    """The last notifications of the file; lines that are damaged or cut are left out."""
     try:
-        with _file().open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - RECENT))
-            lines = file.read().splitlines()
+        lines = _end(RECENT).splitlines()
     except OSError:
         return []
     return [notification for line in lines if (notification := _parsed(line))]
+
+
+def _end(count: int) -> bytes:
+    """The last bytes of the file."""
+    with _file().open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - count))
+        return file.read()
 
 
 def _parsed(line: bytes) -> Notification | None:

@@ -131,3 +131,20 @@ def test_what_is_said_of_the_disk(disk: Disk, expected: str) -> None:
 def test_the_first_housekeeping_knows_no_growth(home: Home) -> None:
     """Nor does a second one on the same day."""
     assert [housekeeping.measure(home).growth for _ in range(2)] == [None, None]
+
+
+def test_what_nobody_notices_is_an_alarm(home: Home) -> None:
+    """No success for long, an old champion, a disk that is nearly full; nothing of a new workspace."""
+    assert housekeeping.alarms(home, 30) == []
+    ran(home, "1", days=1)  # began in January
+    append(home.promotions, promotion("pets", "promote", Champion(None, ""), Champion.of(version(1)), "", "ada"))
+    [success] = housekeeping.alarms(home, 30)
+    assert success.startswith("no run has succeeded for ")
+    assert [problem.partition(" for ")[0][:23] for problem in housekeeping.alarms(home, -1)] == [
+        "no run has succeeded",
+        "the champion of pets is",
+    ]
+    now = time.time()
+    lines = [{"time": now - WEEK, "bytes": 0}, {"time": now, "bytes": 10**18}]
+    (home.root / "disk.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert any(problem.startswith("the disk is nearly full: ") for problem in housekeeping.alarms(home, 30))
