@@ -12,7 +12,7 @@ import pytest
 from components.errors import ConfigError
 from components.findings import Finding
 from pipeline.home import Home
-from pipeline.run_record import Done, RunRecord, RunRecorder, find, load, new_run, records
+from pipeline.run_record import Done, RunRecord, RunRecorder, find, git_commit, load, new_run, records
 
 ROOT = Path(__file__).parents[2]
 
@@ -167,3 +167,12 @@ def test_a_record_holds_neither_credentials_nor_what_no_reader_takes(home: Home)
     assert (found.source, found.error) == ("photos-\\xe9", "no answer from http://***@host/")
     assert found.settings == {"ingest.mirror": "http://***@host/", "train.epochs": 3}
     assert found.findings["validate"][0].text == "notes-\\xe9.txt is no image"
+
+
+def test_an_installed_package_is_of_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment may lie in a repository of something else, whose commit says nothing of this code."""
+    monkeypatch.setattr("pipeline.run_record.is_installed", lambda _: True)
+    monkeypatch.setenv("PIPELINE_COMMIT", "")
+    assert git_commit() == ""
+    monkeypatch.setenv("PIPELINE_COMMIT", "4be1f0c")
+    assert git_commit() == "4be1f0c"

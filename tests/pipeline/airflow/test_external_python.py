@@ -23,7 +23,7 @@ from components.errors import (
 )
 from components.system.processes import failure_message
 from pipeline.airflow.external_python import Child
-from tests.conftest import CLEAN
+from tests.conftest import CLEAN, ROOT
 
 
 class OutOfTime(BaseException):
@@ -54,6 +54,17 @@ def test_the_answer_is_what_the_child_prints(tmp_path: Path, capsys: pytest.Capt
     child = interpreter(tmp_path, """echo "[1/8] ingest" >&2; echo '{"stage": "ingest"}'""")
     assert child.stage("ingest", [], "run") == {"stage": "ingest"}
     assert capsys.readouterr().err == "[1/8] ingest\n"
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_child_imports_the_pipeline_of_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """An installed one it has itself: the packages beside ours are those of another environment."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr("pipeline.airflow.external_python.is_installed", lambda _: installed)
+    child = interpreter(tmp_path, """echo "{\\"path\\": \\"$PYTHONPATH\\"}\"""")
+    assert child.stage("ingest", [], "run")["path"] == ("" if installed else str(ROOT))
 
 
 @pytest.mark.parametrize("kind", [Unavailable, SourceError, DataRejected, ModelRejected, ArtifactMissing])

@@ -103,6 +103,15 @@ def test_paths_are_absolute_wherever_compose_is_called(tmp_path: Path, monkeypat
     assert values["MNIST_DIR"] == str(tmp_path / "mnist")
 
 
+def test_a_folder_of_settings_files_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONFIG=FOLDER as for `make airflow`, a model for each file; a CONFIG that is a file is for the other targets."""
+    (tmp_path / "models").mkdir(0o755)
+    (tmp_path / "models" / "receipts.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert variables({"CONFIG": "models"}, "2")["SETTINGS"] == str(tmp_path / "models")
+    assert variables({"CONFIG": "models/receipts.toml"}, "2")["SETTINGS"] == variables({}, "2")["SETTINGS"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only there are the containers' users other users")
 def test_a_folder_that_the_containers_cannot_read_is_reported(tmp_path: Path) -> None:
     """Their user is not the one that starts them; the message has the command that lets it in, for each folder."""
