@@ -19,7 +19,7 @@ export PIPELINE_HOME
 # Paths and addresses reach the programs by the environment, letter by letter: make expands no "$" in them, and no shell
 # sees their quotes and spaces.
 $(foreach name,SOURCE CONFIG SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
-  MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL,\
+  MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL NOTIFY_APPRISE_URLS NOTIFY_HEARTBEAT_URL,\
   $(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
 unexport PYTHONDONTWRITEBYTECODE
