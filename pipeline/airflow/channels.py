@@ -73,14 +73,11 @@ def _mail(addresses: str, message: Message, context: Context) -> None:
     """By Airflow's own notifier; sender and server are those of the connection."""
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-    text = str(message["text"])
+    lines = str(message["text"]).splitlines()
+    leads = {f"{name}: {url}": f'<a href="{html.escape(url)}">{name}</a>' for name, url in links(message).items()}
+    body = "".join(f"<p>{leads.get(line, html.escape(line))}</p>" for line in lines)
     to = [address.strip() for address in addresses.split(",") if address.strip()]
-    body = f"<p>{html.escape(text)}</p>" + "".join(
-        f'<p><a href="{html.escape(url)}">{name}</a></p>' for name, url in links(message).items()
-    )
-    SmtpNotifier(to=to, subject=text.splitlines()[0][:SUBJECT], html_content=body, mime_subtype="alternative").notify(
-        context
-    )
+    SmtpNotifier(to=to, subject=lines[0][:SUBJECT], html_content=body, mime_subtype="alternative").notify(context)
 
 
 def links(message: Message) -> dict[str, str]:

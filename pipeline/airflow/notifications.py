@@ -5,7 +5,7 @@ They are in the log of the task, and go to
 $PIPELINE_HOME/notifications.jsonl     up to 1 MB
 pipeline/airflow/channels.py           webhook, e-mail, apprise, heartbeat
 
-The key "text" is the whole notification in a sentence.
+The key "text" is the whole notification in a sentence, with a line for each link.
 """
 
 import json
@@ -74,8 +74,9 @@ def succeeded(context: Context) -> None:
     recovered = _last(context["ti"].dag_id).get("event") == "failed"
     if done["made"]:
         promoted = _notification("promoted", context) | {"reason": done["headline"]}
-        after = "after a failure: " * recovered
-        notify(promoted | {"text": after + _promotion_text(promoted)}, context)
+        before = done.get("promotion", {}).get("champion_accuracy")
+        text = "after a failure: " * recovered + _promotion_text(promoted, before)
+        notify(promoted | {"text": text}, context)
     elif recovered:
         again = _notification("recovered", context) | {"reason": done["headline"]}
         text = f"{again['dag']} succeeds again: {done['headline']}{_see(again)}"
@@ -167,15 +168,16 @@ def _failure(context: Context, error: str) -> Notification:
     return failure | {"text": f"{failure['task']} of {failure['dag']} failed: {error}{_see(failure)}"}
 
 
-def _promotion_text(promoted: Notification) -> str:
+def _promotion_text(promoted: Notification, before: float | None) -> str:
     model, accuracy = promoted.get("model", {}), promoted.get("accuracy")
     scored = f" with an accuracy of {percent(accuracy)}" if accuracy is not None else ""
-    return f"{model.get('name')} version {model.get('version')} is champion{scored}{_see(promoted)}"
+    than = f" (champion before: {percent(before)})" if before is not None else ""
+    return f"{model.get('name')} version {model.get('version')} is champion{scored}{than}{_see(promoted)}"
 
 
 def _see(notification: Notification) -> str:
-    report = notification.get("report")
-    return f"; {report}" if report else ""
+    """Where to look: a line for the report, the MLflow run and the version, as far as there are any."""
+    return "".join(f"\n{name}: {url}" for name, url in channels.links(notification).items())
 
 
 def _notification(event: str, context: Context) -> Notification:

@@ -15,10 +15,12 @@ from pipeline.airflow import channels
 from tests.support.mail_server import Mails, mail_server
 
 CONTEXT = cast("Context", {})
+SENTENCE = "digits-classifier version 3 is champion <with> an accuracy of 98.77 %"
+REPORT, RUN = "http://host/pipeline/runs/1/report.html?a=1&b=2", "http://mlflow/#/runs/1"
 MESSAGE = {
-    "text": "digits-classifier version 3 is champion <with> an accuracy of 98.77 %",
-    "report": "http://host/pipeline/runs/1/report.html?a=1&b=2",
-    "mlflow_run": "http://mlflow/#/runs/1",
+    "text": f"{SENTENCE}\nReport: {REPORT}\nMLflow run: {RUN}",
+    "report": REPORT,
+    "mlflow_run": RUN,
     "model_version": "",
 }
 
@@ -70,7 +72,7 @@ def test_a_mail_has_the_text_and_the_links(mails: Mails, monkeypatch: pytest.Mon
     channels.deliver(MESSAGE, CONTEXT)
     [mail] = mails
     assert (mail["From"], mail["To"]) == ("airflow@example.org", "ada@example.org, bob@example.org")
-    assert mail["Subject"] == MESSAGE["text"]
+    assert mail["Subject"] == SENTENCE
     body = mail.get_body(("html",))
     assert body
     text = body.get_content()

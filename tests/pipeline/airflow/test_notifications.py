@@ -69,14 +69,20 @@ def test_a_failure_reads_as_a_sentence_in_a_chat(file: Path, posted: Posted) -> 
 
 
 def test_a_promotion_names_version_and_accuracy(file: Path, posted: Posted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text of a promotion: which version is champion, how accurate it is, and its report."""
-    facts = {"model": {"name": "digits-classifier", "version": "3"}, "accuracy": 0.98765, "report": "http://host/r"}
+    """The text of a promotion: which version is champion, how accurate it and the one before are, and three links."""
+    urls = {"report": "http://host/r", "mlflow_run": "http://mlflow/1", "model_version": "http://mlflow/3"}
+    facts = {"model": {"name": "digits-classifier", "version": "3"}, "accuracy": 0.98765, **urls}
     monkeypatch.setattr(notifications, "record_of", lambda ti: object())
     monkeypatch.setattr(notifications, "_facts", lambda record: facts)
-    notifications.succeeded(context(made=True, headline="better by 0.3 points"))
+    compared = {"champion_accuracy": 0.984}
+    notifications.succeeded(context(made=True, headline="better by 0.3 points", promotion=compared))
     notifications.succeeded(context(made=False, headline="is champion already"))
     [body] = posted
-    assert body["text"] == "digits-classifier version 3 is champion with an accuracy of 98.77 %; http://host/r"
+    sentence, *links = body["text"].splitlines()
+    assert sentence == (
+        "digits-classifier version 3 is champion with an accuracy of 98.77 % (champion before: 98.40 %)"
+    )
+    assert links == ["Report: http://host/r", "MLflow run: http://mlflow/1", "Model version: http://mlflow/3"]
     assert (body["event"], body["reason"]) == ("promoted", "better by 0.3 points")
 
 
