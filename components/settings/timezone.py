@@ -1,7 +1,5 @@
 """Names of time zones, as in the IANA database that comes with the system or with the package tzdata."""
 
-from zoneinfo import ZoneInfo, available_timezones
-
 from components.formatting import did_you_mean
 
 UTC = "UTC"
@@ -11,6 +9,8 @@ def check(name: str) -> None:
     """Raise ValueError where there is no time zone *name*."""
     if name == UTC:  # also where no database is installed
         return
+    from zoneinfo import ZoneInfo, available_timezones  # which no run needs that Airflow does not start
+
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not there; no legal name; a folder of the database

@@ -78,5 +78,5 @@ def test_a_time_zone_that_does_not_exist_is_refused(zone: str) -> None:
 
 def test_utc_needs_no_database_of_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a small container."""
-    monkeypatch.setattr("components.settings.timezone.ZoneInfo", {}.__getitem__)
+    monkeypatch.setattr("zoneinfo.ZoneInfo", {}.__getitem__)
     assert at("schedule.cron", "@daily", "UTC")
