@@ -4,6 +4,8 @@ $PIPELINE_HOME/              default ./workspace
   artifacts/STAGE/KEY/       artifacts (pipeline/store/local.py); with PIPELINE_STORE, copies of them
   runs/RUN/                  run.json and report.html of each run
   promotions.jsonl           history of the alias champion: who moved it, when, from, to, why
+  notifications.jsonl        what Airflow reported (pipeline/airflow/notifications.py)
+  disk.jsonl                 the size of the workspace after each housekeeping (pipeline/housekeeping.py)
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
   tensorboard/KEY/           events of each training
   tune/STUDY.*               searches (pipeline/tuning/); find-lr-RUN/ range tests of the learning rate
