@@ -66,7 +66,7 @@ def differences(found: ModelComparison) -> Iterator[tuple[str, str]]:
         yield "lost", _named(found.paired.lost)
     else:
         yield "images", "the two were not evaluated on the same test images, or an evaluation is gone"
-    yield "worse", _named(worse_classes(found))
+    yield "got worse", _named(worse_classes(found))
     for number, change in enumerate(found.changes):
         yield "" if number else "changes", public(change)
 

@@ -11,9 +11,10 @@ from pipeline.run_record import RunRecord
 
 def body(request: Mapping[str, Any], record: RunRecord | None) -> str:
     """The text about a PromotionRequest, with the links of the run."""
-    version, champion = request["version"], f"version {request['champion']}" if request["champion"] else "none"
+    version = request["version"]
+    champion = f"The champion is version {request['champion']}" if request["champion"] else "There is no champion yet"
     lines = [
-        f"The champion is {champion}. *Approve* makes version {version} champion, *Reject* never promotes it, *Hold* "
+        f"{champion}. *Approve* makes version {version} champion, *Reject* never promotes it, *Hold* "
         f"leaves it registered, to be promoted later. After {readable(request['until'])} it is rejected.",
         "",
         *_table(request["table"]),
