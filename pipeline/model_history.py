@@ -68,7 +68,9 @@ class Event:
 
 def events(home: Home, registry: Registry, name: str = "") -> list[Event]:
     """What happened to the model *name*, or to every model, the newest first."""
-    return sorted((*_logged(home, registry, name), *_refusals(home, name)), key=lambda event: event.time, reverse=True)
+    refusals = list(_refusals(home, name))[::-1]
+    oldest_first = sorted((*refusals, *_logged(home, registry, name)), key=lambda event: event.time)
+    return oldest_first[::-1]  # times are whole seconds: of one second, too, the last comes first
 
 
 def _logged(home: Home, registry: Registry, name: str) -> Iterator[Event]:
