@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from components.public_text import public
 from pipeline import side_by_side
 from pipeline.model_comparison import ChangedImage, ModelComparison
-from pipeline.model_pages import TEMPLATES
-from pipeline.report.rendering import environment
+from pipeline.model_pages.rendering import page
 
 if TYPE_CHECKING:
     from components.data.splits import Split
@@ -38,7 +36,8 @@ class Gallery:
 def render(found: ModelComparison, models: str = "") -> str:
     """The page; *models* is the address of the page of all models, if there is one."""
     sides = found.before, found.after
-    page = environment(TEMPLATES).get_template("comparison.html.j2").render(
+    return page(
+        "comparison.html.j2",
         name=found.after.version.name,
         titles=list(map(side_by_side.title, sides)),
         rows=list(side_by_side.rows(*sides)),
@@ -47,8 +46,7 @@ def render(found: ModelComparison, models: str = "") -> str:
         worse=side_by_side.worse_classes(found),
         changes=found.changes,
         models=models,
-    )  # fmt: skip
-    return str(public(page))
+    )
 
 
 def _galleries(found: ModelComparison) -> Iterator[Gallery]:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.formatting import thousands
-from components.public_text import public
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from pipeline.home import Home
 from pipeline.model_history import Event, events
-from pipeline.model_pages import TEMPLATES
 from pipeline.model_pages.champion_chart import ChampionChart, champion_chart
-from pipeline.report.rendering import environment
+from pipeline.model_pages.rendering import page
 
 MOST_LISTED = 200  # events of a model in its table; `python -m pipeline history` has all
 
@@ -56,8 +54,7 @@ class Surroundings:
 def render(workspaces: Sequence[Workspace], surroundings: Surroundings, name: str = "") -> str:
     """The page of the model *name*, or of every model that *workspaces* know."""
     models = _models(workspaces, surroundings, name)
-    page = environment(TEMPLATES).get_template("models.html.j2")
-    return str(public(page.render(models=models, compare=surroundings.compare)))
+    return page("models.html.j2", models=models, compare=surroundings.compare)
 
 
 def reports_of(homes: Sequence[Home], address: Callable[[Path], str]) -> ReportLink:
