@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-import pendulum
 import pytest
+from airflow.sdk import timezone
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.timetables.base import DataInterval, TimeRestriction
 
@@ -18,18 +18,18 @@ SECONDS_OF_THE_SCHEDULER = 5  # after the time of a run, when it is begun and th
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[pendulum.DateTime]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """The time at which Airflow asks for the next run."""
-    now = [pendulum.datetime(YEAR, 1, 1)]
+    now = [timezone.datetime(YEAR, 1, 1)]
     monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now[0])
     return now
 
 
-def times(clock: list[pendulum.DateTime], expression: str, zone: str) -> list[datetime]:
+def times(clock: list[datetime], expression: str, zone: str) -> list[datetime]:
     """The local times of a year's runs, as the scheduler finds them: one after the other."""
     timetable = coerce_to_core_timetable(at("schedule.cron", expression, zone))
     assert timetable
-    last, found = None, list[pendulum.DateTime]()
+    last, found = None, list[datetime]()
     while True:
         run = timetable.next_dagrun_info(
             last_automated_data_interval=last, restriction=TimeRestriction(None, None, catchup=False)
@@ -44,7 +44,7 @@ def times(clock: list[pendulum.DateTime], expression: str, zone: str) -> list[da
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_a_weekly_run_keeps_its_hour(clock: list[pendulum.DateTime], zone: str) -> None:
+def test_a_weekly_run_keeps_its_hour(clock: list[datetime], zone: str) -> None:
     """Three o'clock of the operator on each Monday, in summer and in winter."""
     runs = times(clock, "0 3 * * 1", zone)
     assert len(runs) == 52
@@ -53,7 +53,7 @@ def test_a_weekly_run_keeps_its_hour(clock: list[pendulum.DateTime], zone: str) 
 
 
 @pytest.mark.parametrize(("zone", "changes"), ZONES.items())
-def test_a_daily_run_comes_once_a_day(clock: list[pendulum.DateTime], zone: str, changes: tuple[str, str]) -> None:
+def test_a_daily_run_comes_once_a_day(clock: list[datetime], zone: str, changes: tuple[str, str]) -> None:
     """Half past two does not exist on one night, and exists twice on another: an hour later, and once."""
     runs = times(clock, "30 2 * * *", zone)
     assert [run.date().toordinal() for run in runs] == list(range(runs[0].toordinal(), runs[0].toordinal() + 365))
@@ -62,7 +62,7 @@ def test_a_daily_run_comes_once_a_day(clock: list[pendulum.DateTime], zone: str,
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_a_look_every_few_minutes_misses_no_hour(clock: list[pendulum.DateTime], zone: str) -> None:
+def test_a_look_every_few_minutes_misses_no_hour(clock: list[datetime], zone: str) -> None:
     """Also within the hour that comes twice."""
     runs = [run.astimezone(UTC) for run in times(clock, "*/30 * * * *", zone)]
     assert {(later - earlier).total_seconds() for earlier, later in pairwise(runs)} == {1800}
