@@ -20,7 +20,7 @@ SECONDS_OF_THE_SCHEDULER = 5  # after the time of a run, when it is begun and th
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     """The time at which Airflow asks for the next run."""
-    now = [timezone.datetime(YEAR, 1, 1)]
+    now = [timezone.datetime(YEAR, 1, 1)]  # type: ignore[no-untyped-call]
     monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now[0])
     return now
 
