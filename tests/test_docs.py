@@ -36,9 +36,9 @@ def test_every_setting_stands_with_its_default_and_its_meaning() -> None:
 def test_every_setting_that_is_recommended_for_a_source_is_told() -> None:
     """With the value that a run takes."""
     for source, recipe in SOURCE_DEFAULTS.items():
-        told = next(line for line in DOCS.splitlines() if line.startswith(f"For `{source}`:"))
+        sentence = next(line for line in DOCS.splitlines() if line.startswith(f"For `{source}`:"))
         assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", told)) == recipe.keys()
-        assert all(f"`{name}={value}`" in told for name, value in recipe.items())
+        assert all(f"`{name}={value}`" in sentence for name, value in recipe.items())
 
 
 def test_every_make_target_stands_with_its_help() -> None:

@@ -51,7 +51,7 @@ def test_a_folder_whose_classes_changed_gets_no_worse_champion(tmp_path: Path) -
     """`ant` comes before `cat` and `dog` and renumbers both: the good champion is judged by the names of its classes.
 
     What learned nothing is no better than always answering cat, and is not registered; what learned all three is
-    promoted, and the log says what was compared. A folder that shares only its name with the first one is told so
+    promoted, and the log says what was compared. A folder that shares only its name with the first one is warned of
     before its images are decoded.
     """
     home, zoo, bolts = tmp_path / "home", tmp_path / "1" / "zoo", tmp_path / "2" / "zoo"

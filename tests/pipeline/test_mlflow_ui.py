@@ -1,4 +1,4 @@
-"""MLflow's server on the workspace: where it is told its database is, and that this is whole before it starts."""
+"""MLflow's server on the workspace: it gets the address of its database, and that this is whole before it starts."""
 
 import os
 import socket

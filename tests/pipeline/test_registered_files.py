@@ -137,7 +137,7 @@ def test_verify_fetches_the_models_of_a_server(
 def test_verify_without_a_registry_verifies_the_store(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An MLflow that is away is no damage, and is told."""
+    """An MLflow that is away is no damage, and is reported."""
 
     def away(_: Registry) -> list[str]:
         raise RegistryUnreachable("MLflow did not answer")

@@ -1,4 +1,4 @@
-"""What stops a runtime is told apart: a file that it cannot run, or the machine that it runs on."""
+"""What stops a runtime is one of two things: a file that it cannot run, or the machine that it runs on."""
 
 import os
 import signal

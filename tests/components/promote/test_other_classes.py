@@ -74,7 +74,7 @@ def test_an_answer_that_the_challenger_does_not_know_is_wrong() -> None:
 
 
 def test_a_challenger_without_a_class_of_the_champion_is_refused_unless_a_setting_allows_it() -> None:
-    """In an unattended run a lost folder must not cost a class; with the setting it is told as a warning."""
+    """In an unattended run a lost folder must not cost a class; with the setting it is a warning."""
     comparison = compared("cat dog", "cat dog", "ant dog", ["cat", "dog"], ["ant", "cat", "dog"])
     (text,) = errors(judge(comparison, Gate()))
     assert text == (
@@ -87,13 +87,13 @@ def test_a_challenger_without_a_class_of_the_champion_is_refused_unless_a_settin
 
 
 def test_a_new_class_has_to_be_learned() -> None:
-    """None of its images right is refused, one is enough beside gate.min_class_recall; no image at all is told."""
+    """None of its images right is refused, one is enough beside gate.min_class_recall; no image at all is a warning."""
     new, old = ["ant", "cat"], ["cat"]
     (text,) = errors(judge(compared("ant ant cat", "cat cat cat", "cat cat cat", new, old), Gate()))
     assert text.startswith("the challenger has 0 of 2 test images of what is new ('ant') right; train longer")
     assert not errors(judge(compared("ant ant cat", "ant cat cat", "cat cat cat", new, old), Gate()))
-    (_, told) = warnings(judge(compared("cat", "cat", "cat", new, old), Gate()))
-    assert told == "no test image shows a new class: how well 'ant' is known is not measured"
+    (_, warning) = warnings(judge(compared("cat", "cat", "cat", new, old), Gate()))
+    assert warning == "no test image shows a new class: how well 'ant' is known is not measured"
 
 
 def test_a_comparison_on_few_images_says_so() -> None:
@@ -121,14 +121,14 @@ def test_the_log_names_the_classes_that_were_compared() -> None:
     }
 
 
-@pytest.mark.parametrize(("accuracy", "told"), [(1.0, True), (0.7, False), (None, False)])
-def test_a_champion_that_is_lost_on_these_images_is_told(accuracy: float | None, told: bool) -> None:
+@pytest.mark.parametrize(("accuracy", "warned"), [(1.0, True), (0.7, False), (None, False)])
+def test_a_champion_that_is_lost_on_these_images_is_a_warning(accuracy: float | None, warned: bool) -> None:
     """Equal class names do not make one project: `good` and `bad` bottles, `good` and `bad` cables."""
     names = ["bad", "good"]
     comparison = compared("good bad", "good bad", "good good", names, names)
     texts = warnings(collapse(comparison, accuracy))
-    assert bool(texts) is told
-    assert not told or texts[0].startswith("the champion has 50.00 % of these test images right, and had 100.00 % of")
+    assert bool(texts) is warned
+    assert not warned or texts[0].startswith("the champion has 50.00 % of these test images right, and had 100.00 % of")
 
 
 def evaluation(folder: Path, classes: Sequence[str]) -> Path:

@@ -150,7 +150,7 @@ def test_an_unreachable_server_is_reported_at_once(closed: str) -> None:
 
 
 def test_a_server_with_a_login_is_reported_without_it(closed: str) -> None:
-    """The cause is told, the password is not."""
+    """The message has the cause, not the password."""
     with pytest.raises(RegistryUnreachable, match=r"http://\*\*\*@127.* did not answer .*refused") as raised:
         Registry(closed.replace("//", "//user:secret@")).versions("m")
     assert "secret" not in str(raised.value)

@@ -123,7 +123,7 @@ def test_a_half_made_database_without_content_is_set_aside_and_made_again(
 
 
 def test_a_half_made_database_with_content_is_never_set_aside(path: Path) -> None:
-    """MLflow is asked to open it, and what it says is told with what to do."""
+    """MLflow is asked to open it, and its message is followed by what to do."""
     half_made(path)
     change(path, "INSERT INTO experiments (experiment_id, name, workspace) VALUES (7, 'mine', 'default')")
     with pytest.raises(RegistryRefused, match=r"mlflow\.db.* cannot be opened by MLflow \(.*; .*db upgrade .*backup"):

@@ -1,4 +1,4 @@
-"""Locks between processes: who waits is told for whom."""
+"""Locks between processes: a message says who is waited for."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or left by their reader: work goes on, an answer that is lost is told."""
+"""Standard streams that are closed, full or left by their reader: work goes on, an answer that is lost is reported."""
 
 import subprocess
 from pathlib import Path

@@ -166,7 +166,7 @@ HOSTILE = {
 def test_whatever_a_checkpoint_holds_training_restarts(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bombs, pickles and damage are told, and nothing of them is unpacked or run."""
+    """Bombs, pickles and damage are reported, and nothing of them is unpacked or run."""
     (tmp_path / "state.npz").write_bytes(HOSTILE[content])
     checkpoint.best_weights(tmp_path).touch()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -201,8 +201,8 @@ def test_a_teacher_file_without_class_names_takes_them_from_its_version(trained:
     file = tmp_path / "old.keras"
     write_model(read_model(teacher_file(trained).path), file)
     images = np.zeros((1, 8, 8, 1), np.uint8)
-    told = distillation.read_teacher(TeacherFile(file, tuple("dcba")), (8, 8, 1), list("abcd"))(images).numpy()
+    taught = distillation.read_teacher(TeacherFile(file, tuple("dcba")), (8, 8, 1), list("abcd"))(images).numpy()
     known = distillation.read_teacher(teacher_file(trained), (8, 8, 1), list("abcd"))(images).numpy()
-    np.testing.assert_array_equal(told, known[:, ::-1])
+    np.testing.assert_array_equal(taught, known[:, ::-1])
     with pytest.raises(ConfigError, match="the names of the teacher's 4 classes are unknown"):
         distillation.read_teacher(TeacherFile(file), (8, 8, 1), list("abcd"))

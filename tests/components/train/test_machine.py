@@ -58,7 +58,7 @@ def test_a_worker_on_a_machine_of_its_own_has_all_cores(monkeypatch: pytest.Monk
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     monkeypatch.setattr("components.train.machine.cores", lambda: 8)
     assert settled(Train(workers=2)).threads == 8
-    assert settled(Train(workers=3)).threads == 2  # a mistake that is told where a run begins
+    assert settled(Train(workers=3)).threads == 2  # a mistake that is reported where a run begins
 
 
 def test_what_is_settled_is_not_settled_again(monkeypatch: pytest.MonkeyPatch) -> None:

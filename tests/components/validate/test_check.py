@@ -78,7 +78,7 @@ def test_a_class_that_a_drawn_split_lacks_needs_three_images(tmp_path: Path) -> 
 
 
 def test_class_shares_are_no_warning_where_chance_drew_the_test_split(tmp_path: Path) -> None:
-    """The user can do nothing about it; of a split of their own they are told."""
+    """The user can do nothing about it; a split of their own is a warning."""
     train, test = random_images(300), random_images(60, seed=1)
     test[1][:20] = 0
     out = validated(tmp_path, ingested(tmp_path / "in", train, test))

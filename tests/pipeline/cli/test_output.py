@@ -58,7 +58,7 @@ def test_a_reader_that_has_left_is_no_failure(
 def test_the_settings_hide_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An address with a login is told without it, by each command alike."""
+    """An address with a login is printed without it, by each command alike."""
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
     mirror = ["--source", "mnist", "--set", "ingest.mirror=http://user:secret@host/"]
     for arguments in (["settings"], ["settings", "--json"], ["explain", "--json"]):

@@ -43,7 +43,7 @@ def test_a_folder_elsewhere_is_not_the_workspace(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", sorted(FAILING))
 @pytest.mark.parametrize("place", ["home/artifacts/train/file", "images/1.png", ""])
 def test_a_failing_disk_is_no_bug(tmp_path: Path, number: int, place: str) -> None:
-    """A read error is told with its path, the workspace's or not, and worth a retry; it has no traceback."""
+    """A read error is reported with its path, the workspace's or not, and worth a retry; it has no traceback."""
     error = raised(number, tmp_path / place) if place else OSError(number, os.strerror(number))
     named = tmp_path / place if place else tmp_path / "home"
     with pytest.raises(StorageFailed, match=f"the disk failed at {named} "), storage_errors(tmp_path / "home"):

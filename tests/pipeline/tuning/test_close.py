@@ -1,4 +1,4 @@
-"""How a search ends is what failed first, whatever fails while MLflow is told."""
+"""How a search ends is what failed first, whatever fails while MLflow is updated."""
 
 from typing import cast
 

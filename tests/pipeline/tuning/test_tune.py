@@ -33,7 +33,7 @@ def record(event, details):
 sys.addaudithook(record)
 """
 
-# Kills the first process of a search that has recorded its trial as running and has not told the search which one.
+# Kills the first process of a search that has recorded its trial as running and has not named it to the search.
 KILL = """
 import os, signal, sys
 written = []

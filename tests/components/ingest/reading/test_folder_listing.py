@@ -102,7 +102,7 @@ def environment(root: Path) -> str:
 
 @pytest.mark.parametrize("make", [inside, the_source_itself, mlflow, environment], ids=lambda make: make.__name__)
 def test_what_programs_write_beside_the_classes_is_no_class(root: Path, make: Callable[[Path], str]) -> None:
-    """The workspace, MLflow's folder and a Python environment are left out and told, as long as they hold no image."""
+    """The workspace, MLflow's folder and a Python environment are left out and named, as long as they hold no image."""
     expected = names(list_images(root))
     left_out = make(root).split()
     listing = list_images(root)
@@ -114,7 +114,7 @@ def test_what_programs_write_beside_the_classes_is_no_class(root: Path, make: Ca
 
 
 def test_links_that_lead_nowhere_are_left_out(root: Path) -> None:
-    """To themselves, to each other or to nothing; the names are told."""
+    """To themselves, to each other or to nothing; they are named."""
     (root / "bird").symlink_to("bird")
     (root / "cat" / "loop.png").symlink_to("loop.png")
     (root / "cat" / "a.png").symlink_to("b.png")

@@ -151,7 +151,7 @@ def test_a_torn_note_of_a_download_is_a_file_that_is_not_there(
 
 
 def test_a_damaged_download_is_downloaded_again(tmp_path: Path, served: tuple[str, Path]) -> None:
-    """The damaged file is deleted and told; before, every run asked for a download that it never tried."""
+    """The damaged file is deleted and named; before, every run asked for a download that it never tried."""
     idx_files.write(served[1])
     fetched = mnist_download.fetch(f"{served[0]}/", tmp_path, lambda role, path: None)
     fetched["test-images"].write_bytes(b"torn")
