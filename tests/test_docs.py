@@ -37,7 +37,7 @@ def test_every_setting_that_is_recommended_for_a_source_is_told() -> None:
     """With the value that a run takes."""
     for source, recipe in SOURCE_DEFAULTS.items():
         sentence = next(line for line in DOCS.splitlines() if line.startswith(f"For `{source}`:"))
-        assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", told)) == recipe.keys()
+        assert set(re.findall(r"`([a-z]+\.[a-z_]+)=", sentence)) == recipe.keys()
         assert all(f"`{name}={value}`" in sentence for name, value in recipe.items())
 
 

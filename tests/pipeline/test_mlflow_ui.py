@@ -1,4 +1,4 @@
-"""MLflow's server on the workspace: it gets the address of its database, and that this is whole before it starts."""
+"""MLflow's server on the workspace: it gets the address of its database, once that is found to be whole."""
 
 import os
 import socket

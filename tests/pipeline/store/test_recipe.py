@@ -150,7 +150,7 @@ def test_the_difference_of_two_recipes_in_words() -> None:
 
 
 def test_a_difference_that_the_machine_made_says_how_to_undo_it() -> None:
-    """Another machine, or a container with fewer cores, is explained like any change, with the setting that fixes it."""
+    """Another machine, or one with fewer cores, is explained like any change, with the setting that fixes it."""
     two, eight = (recipe_of("train", Params(train=Train(threads=count)), INPUTS) for count in (2, 8))
     assert differences(two, eight) == [
         "train.threads 2 -> 8 (0 takes the cores of this machine; --set train.threads=2 keeps the old)"
