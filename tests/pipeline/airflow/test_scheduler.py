@@ -337,7 +337,7 @@ def mended(served: Served, first: str) -> Mended:
         other = served.trigger({"ingest.source": "digits", name: int(value)})
         served.succeeded(other)
     with served.edited("epochs = 8", "epochs = 9"):
-        served.clear(run, task_ids=["export", "promote"], only_failed=False, reset_dag_runs=True)
+        served.clear(run, task_ids=["export", "approve", "promote"], only_failed=False, reset_dag_runs=True)
         served.succeeded(run)
     return Mended(run, other, log)
 
