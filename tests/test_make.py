@@ -160,7 +160,7 @@ printf '%s\\n' "$@" "$PIPELINE_CONFIG" "$MNIST_DIR" "$PIPELINE_HOME"
 
 def make(folder: Path, *arguments: str, **environment: str) -> list[str]:
     # without those of the make that runs the tests: it would print which folder it enters
-    ours = ("PIPELINE_CONFIG", "MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    ours = ("PIPELINE_CONFIG", "MNIST_DIR", "ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     variables = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         ["make", *arguments],
