@@ -1,4 +1,4 @@
-"""Notify people of failures, recoveries, promotions, late runs, alarms and questions: a line of JSON for each.
+"""Notify people of failures, recoveries, promotions, alarms and requests for a decision: a line of JSON for each.
 
 They are in the log of the task, and go to
 
@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 from airflow.sdk import Context
 
@@ -44,13 +44,6 @@ Notification = TypedDict(
     },
     total=False,
 )  # fmt: skip
-
-
-class Run(NamedTuple):
-    """A run of a DAG by its names."""
-
-    dag_id: str
-    run_id: str
 
 
 def failed(context: Context) -> None:
@@ -94,15 +87,6 @@ def waiting(context: Context, reason: str, address: str) -> None:
     """Report that a person has to decide, and at which *address*."""
     see = f"; {address}" if address else ""
     notify(_notification("waiting", context) | {"reason": reason, "text": f"{reason}{see}"}, context)
-
-
-def late(dag: str, run: str, hours: float) -> None:
-    """Report a run that has not ended so many *hours* after it was queued."""
-    record = record_of(Run(dag, run))
-    reason = f"{run} has not ended {hours:g} hours after it was queued (schedule.late_hours)"
-    came: Notification = {"time": now(), "event": "late", "dag": dag, "run": run, "reason": reason}
-    came |= _facts(record) if record else {}
-    notify(came | {"text": f"{dag}: {reason}{_see(came)}"}, Context())
 
 
 def alarm(problems: Iterable[str], context: Context) -> None:
