@@ -181,7 +181,7 @@ class Ingest(Section):
     fit: str = setting(
         "pad", "where the aspect ratio of an image differs: pad (repeat its edge pixels), crop or stretch", choices=FITS
     )
-    resize: str = setting("hamming", "filter by which images are resized: lanczos (sharpest) to box", choices=FILTERS)
+    resize: str = setting("lanczos", "filter by which images are resized: lanczos (sharpest) to box", choices=FILTERS)
     channels: int = setting(0, "1: grey, 3: colour, 0: unchanged", choices=(0, 1, 3))
     test_share: float = setting(
         0.15, "share of the images in the test split, where the source has none", minimum=0.01, maximum=0.9

@@ -1,6 +1,6 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
-parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "hamming"]}
+parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "lanczos"]}
 child -> parent    {"shapes", "pages", "problems", "sha256", "brightest": [...], "bytes": n} and n bytes after it,
                    or {"error", "text"}
 """

@@ -24,7 +24,7 @@ class Resizing(NamedTuple):
     """How images come to another size: ingest.fit and ingest.resize."""
 
     fit: str = "pad"
-    resize: str = "hamming"
+    resize: str = "lanczos"
 
     @classmethod
     def of(cls, params: Ingest) -> "Resizing":
