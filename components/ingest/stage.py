@@ -65,10 +65,7 @@ def ingest(
     counts = _write(source, out, shape, Resizing.of(params))
     if source.drawn and stratify(out, source.drawn, source.files):
         counts |= {split: len(Split(out / split)) for split in SPLITS}
-    for split in SPLITS:
-        if not counts[split]:
-            hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""
-            raise DataRejected(f"{params.source} has no {split} images; expected some in each split{hint}")
+    _require_images(counts, source, params)
     _require_same(fingerprint, source.fingerprint(), params)
     provenance: SourceFile = {
         "source": select.label(params.source),
@@ -80,12 +77,24 @@ def ingest(
         "sha256": source.sha256,
     }
     _dump(out / "source.json", provenance)
+    _describe_files(source, out)
+    return _facts(source, counts, started)
+
+
+def _require_images(counts: dict[str, int], source: ImageSource, params: Ingest) -> None:
+    for split in SPLITS:
+        if not counts[split]:
+            hint = f": add images, or change ingest.test_share, {params.test_share}" if source.drawn else ""
+            raise DataRejected(f"{params.source} has no {split} images; expected some in each split{hint}")
+
+
+def _describe_files(source: ImageSource, out: Path) -> None:
+    """Write what is known of each image file of *source*, where it has files."""
     if source.files:
         _dump(out / "files.json", source.files)
         _dump(out / "sha256.json", {path: source.hashes[path] for paths in source.files.values() for path in paths})
     if source.unusable:
         problems.write(rows(source.unusable), out)
-    return _facts(source, counts, started)
 
 
 def _require_same(fingerprint: str, found: str, params: Ingest) -> None:

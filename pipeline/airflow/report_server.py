@@ -71,8 +71,9 @@ def models() -> str:
 
 @app.get("/compare", response_class=HTMLResponse)
 def compare(model: str, before: str, after: str) -> str:
-    """Two versions of *model* side by side, by the workspace that has the evaluation of the second."""
-    found = [_compared(home, model, before, after) for home in homes()]
+    """Two versions of *model* side by side, by the workspace that knows it, or has the evaluation of the second."""
+    known = [home for home in homes() if model in Registry(home.tracking_uri).names()] or homes()[:1]
+    found = [_compared(home, model, before, after) for home in known]
     return comparison_page.render(next((each for each in found if each.after.measured.metrics), found[0]), "models")
 
 

@@ -35,13 +35,7 @@ def history(options: Namespace) -> int:
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     happened = events(workspace, registry, options.name)
-    if options.html:
-        from pipeline.model_pages import models_page
-
-        reports = models_page.reports_of([workspace], lambda run: (run / "report.html").as_uri())
-        page = models_page.render([(workspace, registry)], models_page.Surroundings(reports), options.name)
-        _write_page(options.html, page)
-    elif options.json:
+    if options.json:
         print_json([_event_json(event) for event in happened])
     elif not happened:
         raise ConfigError(
@@ -49,6 +43,12 @@ def history(options: Namespace) -> int:
             if options.name
             else NOTHING
         )
+    elif options.html:
+        from pipeline.model_pages import models_page
+
+        reports = models_page.reports_of([workspace], lambda run: (run / "report.html").as_uri())
+        page = models_page.render([(workspace, registry)], models_page.Surroundings(reports), options.name)
+        _write_page(options.html, page)
     else:
         print_table(("time", "model", "", "version", "accuracy", "images", "by", "why"), map(_event_row, happened))
     return 0

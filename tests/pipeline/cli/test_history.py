@@ -62,9 +62,10 @@ def test_the_history_of_one_model_leaves_out_the_others(retrained: Path) -> None
     """As a table; a model that nothing is known of is an error."""
     table = command(retrained, "history", "digits-classifier").stdout
     assert "fives look like sixes" in table
-    done = command(retrained, "history", "cats-classifier")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
+    for page in ([], ["--html", "cats.html"]):
+        done = command(retrained, "history", "cats-classifier", *page)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: no cats-classifier was promoted or refused")
 
 
 def test_two_versions_are_compared_image_by_image(retrained: Path) -> None:
