@@ -3,7 +3,7 @@
 Each file is read and written through its type, so that mypy sees a misspelt key. Standard library only.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 # ingest: source.json
 
@@ -401,6 +401,65 @@ class Parity(TypedDict):
     n: int
     keras: Correct
     formats: dict[str, FormatParity]
+
+
+# export: model_info.json
+
+
+class InputInfo(TypedDict):
+    """The images that a model takes, and how ingest brought its training images to that size."""
+
+    shape: list[int]
+    channels: Literal["grey", "RGB"]
+    fit: str
+    resize: str
+
+
+class DrawnForm(TypedDict):
+    """The form of MNIST's digits: the longer side of the ink's box, and that the ink's centre is the image's."""
+
+    box: int
+    centred: bool
+
+
+class TensorNames(TypedDict):
+    inputs: str
+    outputs: str
+
+
+class FormatInfo(TypedDict):
+    """One exported format: its file or folder, and its accuracy on the test images."""
+
+    path: str
+    accuracy: float
+
+
+class FileInfo(TypedDict):
+    bytes: int
+    sha256: str
+
+
+class ModelInfo(TypedDict):
+    """model_info.json: what a program needs to know that serves the files beside it.
+
+    *accuracy* and its 95 % interval are those of the file that `components.export.formats.served` names, on *n* test
+    images. *drawn* is null unless the training images are drawings of one form. *files* are all files of the folder but
+    this one.
+    """
+
+    model: str
+    version: str
+    model_sha256: str
+    classes: list[str]
+    input: InputInfo
+    drawn: DrawnForm | None
+    accuracy: float
+    wilson_low: float
+    wilson_high: float
+    n: int
+    signature: TensorNames
+    formats: dict[str, FormatInfo]
+    files: dict[str, FileInfo]
 
 
 # end of the stages' files

@@ -7,6 +7,7 @@ $PIPELINE_HOME/              default ./workspace
   notifications.jsonl        what Airflow reported (pipeline/airflow/notifications.py)
   disk.jsonl                 the size of the workspace after each housekeeping (pipeline/housekeeping.py)
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
+  exports/NAME/VERSION/      the files of a registered version, to be served (components/registry/exports.py)
   tensorboard/KEY/           events of each training
   tune/STUDY.*               searches (pipeline/tuning/); find-lr-RUN/ range tests of the learning rate
   work/STAGE-KEY/            checkpoints that a killed stage resumes from; removed when it finishes
@@ -15,7 +16,6 @@ $PIPELINE_HOME/              default ./workspace
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,11 +25,9 @@ from pathlib import Path
 from components.errors import StorageFailed
 from components.registry.database import address_of
 from components.system import locks
-from components.system.files import expanded
+from components.system.files import expanded, file_name
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.local import Store
-
-LONGEST_FILE_NAME = 240  # bytes; file systems take 255
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,10 @@ class Home:
     @property
     def cache(self) -> Path:
         return self.root / "cache"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
 
     @property
     def promotions(self) -> Path:
@@ -99,7 +101,7 @@ class Home:
         """
         with storage_errors(self.root):
             self.prepare()
-            handle = os.open(self.root / "locks" / _file_name(name), os.O_RDWR | os.O_CREAT)
+            handle = os.open(self.root / "locks" / file_name(name), os.O_RDWR | os.O_CREAT)
         try:
             locks.acquire(handle, name)
             yield
@@ -108,11 +110,3 @@ class Home:
 
     def clear_work(self, stage: str, key: str) -> None:
         shutil.rmtree(self.work(stage, key), ignore_errors=True)
-
-
-def _file_name(text: str) -> str:
-    """A file name of its own for any *text*; most are their own."""
-    name = text.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
-    if len(os.fsencode(name)) <= LONGEST_FILE_NAME:
-        return name
-    return f"{text.partition('-')[0][:20]}-{hashlib.sha256(os.fsencode(text)).hexdigest()}"

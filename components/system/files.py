@@ -8,10 +8,20 @@ import stat
 import tempfile
 from pathlib import Path
 
+LONGEST_FILE_NAME = 240  # bytes; file systems take 255
+
 
 def expanded(path: str) -> str:
     """*path* with ~ and ~USER as a home folder, where the shell left them as they are: dash, zsh, make, a TOML file."""
     return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises where there is no such user
+
+
+def file_name(text: str) -> str:
+    """A file name of its own for any *text*; most are their own."""
+    name = text.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+    if len(os.fsencode(name)) <= LONGEST_FILE_NAME:
+        return name
+    return f"{text.partition('-')[0][:20]}-{hashlib.sha256(os.fsencode(text)).hexdigest()}"
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644, flush: bool = False) -> None:
