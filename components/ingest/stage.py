@@ -9,11 +9,12 @@ from typing import NotRequired, TypedDict
 
 from components.artifact_files import DrawnSplit, SourceFile, Unreadable
 from components.data import problems
+from components.data.pictures.decoding import resized
+from components.data.pictures.resizing import Resizing, Shape
 from components.data.splits import Split, SplitWriter
 from components.errors import DataRejected, SourceChanged
 from components.ingest import select
-from components.ingest.reading.decoding import resized
-from components.ingest.reading.image_source import ImageSource, Resizing, Shape, require_two_classes, target_shape
+from components.ingest.reading.image_source import ImageSource, require_two_classes, target_shape
 from components.ingest.reading.unusable_files import rows, summary
 from components.ingest.stratify import stratify
 from components.progress import progress

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from components.ingest.reading.folder_entries import ignored_kind
+from components.data.pictures.picture_files import SUFFIXES as IMAGES
+from components.data.pictures.picture_files import ignored_kind
 from components.ingest.reading.labels_table import SUFFIXES as TABLES
-from components.ingest.reading.listing import SUFFIXES as IMAGES
 from components.system.stat_cache import stamp
 
 

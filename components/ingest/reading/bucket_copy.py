@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.data.pictures import picture_files
+from components.data.pictures.picture_files import ignored_kind
 from components.errors import DataRejected, SourceChanged, SourceError, StorageFailed
 from components.formatting import size
-from components.ingest.reading import labels_table, listing
-from components.ingest.reading.folder_entries import ignored_kind
+from components.ingest.reading import labels_table
 from components.ingest.reading.label_rows import leaves
 from components.progress import progress
 from components.system import held_folders, locks, object_store
@@ -140,14 +141,14 @@ def _is_wanted(path: str) -> bool:
 def _is_content(path: str, wanted: Object) -> bool:
     """Whether the content is needed: that of images which are not too large, and of tables of labels."""
     lower = path.lower()
-    is_image = lower.endswith(listing.SUFFIXES) and wanted.size <= listing.MAX_BYTES
+    is_image = lower.endswith(picture_files.SUFFIXES) and wanted.size <= picture_files.MAX_BYTES
     return is_image or lower.endswith(labels_table.SUFFIXES)
 
 
 def _name_alone(path: Path, wanted: Object) -> None:
     """An empty file; that of an image which is too large has its size, without taking any space."""
     path.touch()
-    if path.name.lower().endswith(listing.SUFFIXES):
+    if path.name.lower().endswith(picture_files.SUFFIXES):
         os.truncate(path, wanted.size)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from components.data.pictures.read_errors import read_errors
 from components.errors import StorageFailed
-from components.ingest.reading.read_errors import read_errors
 from components.system.files import sha256_of_file
 from components.system.stat_cache import StatCache
 

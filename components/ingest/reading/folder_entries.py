@@ -6,22 +6,16 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.data.pictures.picture_files import SUFFIXES, ignored_kind
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected
-from components.ingest.reading.listing import SUFFIXES, Listing
-from components.ingest.reading.read_errors import read_errors
+from components.ingest.reading.listing import Listing
 
-# What systems leave behind in any folder, in lower case; hidden names (.DS_Store, ._x, .Trash-1000) are left out too.
-SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"}
-SYSTEM_FOLDERS = {
-    *("lost+found", "system volume information", "$recycle.bin", "found.000", "__macosx", "__pycache__"),
-    *("network trash folder", "temporary items", "~snapshot"),  # Apple's file sharing, NetApp
-    *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot"),  # Synology, QNAP
-}
 # What pipeline/home.py lays out: each workspace has the first ones.
 WORKSPACE = {"artifacts", "runs", "cache", "locks"}
 WORKSPACE_FOLDERS = {*WORKSPACE, "mlartifacts", "tensorboard", "tune", "work", "airflow"}
 
-HIDDEN, OF_SYSTEM, BESIDE = "hidden", "of the system", "beside the class folders"  # kinds of what is ignored
+BESIDE = "beside the class folders"  # a kind of what is ignored
 
 Entry = os.DirEntry[str]
 
@@ -38,14 +32,6 @@ def entries(listing: Listing, folder: "str | Path | Entry") -> Iterator[Entry]:
                 listing.left_out[inside(listing, entry)] = reason
             else:
                 yield entry
-
-
-def ignored_kind(name: str) -> str:
-    """What an entry of this *name* is, where it is ignored; "" where it is not."""
-    lower = name.lower()
-    if lower.startswith("."):
-        return HIDDEN
-    return OF_SYSTEM if lower in SYSTEM_FILES | SYSTEM_FOLDERS else ""
 
 
 def inside(listing: Listing, entry: Entry) -> str:

@@ -7,12 +7,13 @@ import stat
 import unicodedata
 from pathlib import Path
 
+from components.data.pictures.picture_files import EXPECTED, SUFFIXES
 from components.errors import DataRejected
 from components.ingest.reading import layout
 from components.ingest.reading.folder_entries import Entry, entries, inside, no_class, status
 from components.ingest.reading.image_source import require_two_classes
 from components.ingest.reading.labelled_folder import add_labelled, find_table
-from components.ingest.reading.listing import EXPECTED, SUFFIXES, Listing, in_order
+from components.ingest.reading.listing import Listing, in_order
 from components.settings.sections import Ingest
 
 DEFAULTS = Ingest()

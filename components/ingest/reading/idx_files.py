@@ -1,11 +1,16 @@
 """The four IDX files of a folder: (train|t10k|test)-(images-idx3|labels-idx1)-ubyte, gzip or raw, prefixed or not."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from components.errors import SourceError
-from components.ingest.reading.idx_format import IdxFile
-from components.ingest.reading.read_errors import read_errors
+from components.data.pictures.idx_format import IdxFile
+from components.data.pictures.read_errors import read_errors
+from components.errors import DataRejected, SourceError
+
+if TYPE_CHECKING:
+    from components.ingest.reading.image_source import Block
 
 NAME = re.compile(r"(?:.+[-_])?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?")
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
@@ -43,3 +48,25 @@ def content_sha256(path: Path, role: str) -> str:
     for _ in file.raw_blocks():
         pass
     return file.sha256()
+
+
+def open_pair(images: Path, labels: Path) -> tuple[IdxFile, IdxFile]:
+    """The images and labels of one split; raises DataRejected where they differ in number."""
+    pair = IdxFile(images, 3), IdxFile(labels, 1)
+    if pair[0].shape[0] != pair[1].shape[0]:
+        raise DataRejected(
+            f"{images} holds {pair[0].shape[0]:,} images and {labels} holds {pair[1].shape[0]:,} labels;"
+            " expected one label for each image"
+        )
+    return pair
+
+
+def pair_blocks(split: str, images: IdxFile, labels: IdxFile) -> "Iterator[Block]":
+    """Yield (split, images (n, H, W, 1), labels (n,)) of two files of equal length."""
+    import numpy as np
+
+    known = np.concatenate(list(labels.blocks()))
+    start = 0
+    for block in images.blocks():
+        yield split, block[..., None], known[start : start + len(block)].astype(np.int64)
+        start += len(block)

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.ingest.reading import decode_workers, summaries
+from components.data.pictures import decode_workers
+from components.data.pictures.decode_workers import Job, Result
+from components.data.pictures.resizing import Resizing, Shape
+from components.ingest.reading import summaries
 from components.ingest.reading.content_split import SplitByContent
-from components.ingest.reading.decode_workers import Job, Result
 from components.ingest.reading.file_hashes import stat_file
-from components.ingest.reading.image_source import ImageSource, Preview, Resizing, Shape, target_shape
+from components.ingest.reading.image_source import ImageSource, Preview, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import NoUsableFile, UnusableFile
 from components.progress import progress

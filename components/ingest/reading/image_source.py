@@ -5,8 +5,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from components.data.pictures.resizing import Shape
 from components.errors import DataRejected, SourceError
 from components.ingest.reading.content_split import SplitByContent
 from components.ingest.reading.unusable_files import UnusableFile
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
     from components.data.splits import Images, Labels
 
     Block = tuple[str, Images, Labels]
-
-Shape = tuple[int, int, int]
-
-
-class Resizing(NamedTuple):
-    """How images come to another size: ingest.fit and ingest.resize."""
-
-    fit: str = "pad"
-    resize: str = "lanczos"
-
-    @classmethod
-    def of(cls, params: Ingest) -> "Resizing":
-        return cls(params.fit, params.resize)
 
 
 @dataclass

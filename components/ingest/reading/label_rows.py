@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from components.data.pictures.picture_files import SUFFIXES
 from components.errors import DataRejected
 from components.ingest.reading.labels_table import Row
-from components.ingest.reading.listing import SUFFIXES
 from components.progress import progress
 
 SHOWN = 5

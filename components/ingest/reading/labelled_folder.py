@@ -15,15 +15,15 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.data.pictures.picture_files import SUFFIXES as IMAGE_SUFFIXES
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected, SourceError
 from components.ingest.reading.folder_entries import BESIDE, Entry, entries, inside, is_folder, is_image, status
 from components.ingest.reading.label_rows import matched
 from components.ingest.reading.labels_table import SUFFIXES, find_columns, rows
 from components.ingest.reading.layout import split_word, top_folders
-from components.ingest.reading.listing import SUFFIXES as IMAGE_SUFFIXES
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import is_generic
-from components.ingest.reading.read_errors import read_errors
 from components.ingest.reading.table_splits import described, splits
 from components.settings.sections import Ingest
 

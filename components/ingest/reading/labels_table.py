@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast
 
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected
 from components.formatting import did_you_mean
-from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import NO_COLUMN, Ingest
 from components.system.files import open_regular
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from components.data.pictures.picture_files import too_large
 from components.ingest.reading.unusable_files import UnusableFile
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff")
-EXPECTED = "PNG, JPEG, WebP, BMP or TIFF files"
-MAX_BYTES = 512 * 2**20
 SPLITS = ("train", "validation", "test")
 
 
@@ -54,8 +52,7 @@ class Listing:
 
     def add(self, path: str, split: str, name: str, status: os.stat_result) -> None:
         """Add the image at *path* below the root; one that is too large is unusable."""
-        if status.st_size > MAX_BYTES:
-            reason = f"{status.st_size:,} bytes; expected at most {MAX_BYTES:,}"
+        if reason := too_large(status.st_size):
             self.unusable.append(UnusableFile(split, path, name, reason))
         else:
             self.images.append(ImageFile(path, split, name, status))

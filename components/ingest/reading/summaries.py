@@ -4,8 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from components.ingest.reading.image_source import Shape
-from components.ingest.reading.listing import EXPECTED, Listing
+from components.data.pictures.picture_files import EXPECTED
+from components.data.pictures.resizing import Shape
+from components.ingest.reading.listing import Listing
 from components.settings.sections import Ingest
 
 LISTED = 10

@@ -24,11 +24,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
 
+from components.data.pictures import picture_files
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected, StorageFailed
 from components.formatting import size
-from components.ingest.reading import labels_table, listing
+from components.ingest.reading import labels_table
 from components.ingest.reading.label_rows import leaves
-from components.ingest.reading.read_errors import read_errors
 from components.progress import progress
 from components.system import held_folders
 from components.system.archives import require_ratio
@@ -100,7 +101,7 @@ def _unpack(archive: Path, folder: Path) -> None:
         with progress("ingest: unpacking, bytes") as advance:
             for member in members:
                 _require_ordinary(archive, member)
-                if member.name.lower().endswith((*listing.SUFFIXES, *labels_table.SUFFIXES)):
+                if member.name.lower().endswith((*picture_files.SUFFIXES, *labels_table.SUFFIXES)):
                     so_far += member.size
                     require_ratio("it would unpack to", so_far, stored, fine=ALWAYS_FINE)
                     _require_space(member.size, folder)
@@ -112,8 +113,8 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _require_ordinary(archive: Path, member: Member) -> None:
     oddity = "leads out of the archive" if leaves(member.name) else member.oddity
-    if not oddity and member.size > listing.MAX_BYTES:
-        oddity = f"has {member.size:,} bytes, more than {listing.MAX_BYTES:,}"
+    if not oddity and member.size > picture_files.MAX_BYTES:
+        oddity = f"has {member.size:,} bytes, more than {picture_files.MAX_BYTES:,}"
     if oddity:
         raise DataRejected(f"{archive}: the file {member.name!r} {oddity}; expected image files alone: pack it without")
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from components.data.pictures.read_errors import read_errors
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.image_files import open_images, preview_of
 from components.ingest.reading.image_source import ImageSource, Preview, combined, is_file
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import ARCHIVES, source_name
-from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
 SOURCE = "FOLDER"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from components.data.pictures.read_errors import DENIED, read_errors
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.image_files import open_images, preview_of
@@ -12,7 +13,6 @@ from components.ingest.reading.image_source import ImageSource, Preview, combine
 from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import source_name
-from components.ingest.reading.read_errors import DENIED, read_errors
 from components.settings.sections import Ingest
 from components.system.files import sha256_of_file
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.data.pictures.idx_format import IdxFile
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected, SourceError
 from components.ingest.reading.file_hashes import file_hashes
-from components.ingest.reading.idx_files import ROLES, content_sha256, find, usual_name
-from components.ingest.reading.idx_format import IdxFile, open_pair, pair_blocks
+from components.ingest.reading.idx_files import ROLES, content_sha256, find, open_pair, pair_blocks, usual_name
 from components.ingest.reading.image_source import ImageSource, combined, is_folder
 from components.ingest.reading.naming import source_name
-from components.ingest.reading.read_errors import read_errors
 from components.settings.sections import Ingest
 
 if TYPE_CHECKING:

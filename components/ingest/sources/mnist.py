@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.data.pictures.idx_format import IdxFile
 from components.errors import DataRejected, SourceError
 from components.ingest.reading import idx_files, mnist_download, mnist_tfds
-from components.ingest.reading.idx_format import IdxFile, open_pair, pair_blocks
 from components.ingest.reading.image_source import ImageSource, combined, is_folder
 from components.settings.sections import Ingest
 
@@ -90,7 +90,7 @@ def _compare(role: str, sha256: str, origin: str) -> None:
 
 
 def _from_files(paths: dict[str, Path], origin: str) -> ImageSource:
-    pairs = {split: open_pair(paths[f"{split}-images"], paths[f"{split}-labels"]) for split in SHAPES}
+    pairs = {split: idx_files.open_pair(paths[f"{split}-images"], paths[f"{split}-labels"]) for split in SHAPES}
     for split, (images, _) in pairs.items():
         if images.shape != SHAPES[split]:
             actual, expected = (" x ".join(map(str, shape)) for shape in (images.shape, SHAPES[split]))
@@ -103,7 +103,7 @@ def _from_files(paths: dict[str, Path], origin: str) -> ImageSource:
 
 def _file_blocks(pairs: dict[str, tuple[IdxFile, IdxFile]]) -> "Iterator[Block]":
     for split, pair in pairs.items():
-        yield from pair_blocks(split, *pair)
+        yield from idx_files.pair_blocks(split, *pair)
         for role, file in zip((f"{split}-images", f"{split}-labels"), pair, strict=True):
             _compare(role, file.sha256(), str(file.path))
 

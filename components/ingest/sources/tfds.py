@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.data.pictures.resizing import Resizing, Shape
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
 from components.ingest.reading import network, summaries
 from components.ingest.reading.content_split import SplitByContent
-from components.ingest.reading.image_source import ImageSource, Resizing, Shape, target_shape
+from components.ingest.reading.image_source import ImageSource, target_shape
 from components.ingest.reading.tfds_library import MESSAGE_LENGTH, library_errors, paced_downloads, require_records
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
@@ -182,7 +183,7 @@ def _of_split(
 ) -> "Iterator[Block]":
     import numpy as np
 
-    from components.ingest.reading.decoding import resized
+    from components.data.pictures.decoding import resized
 
     images: dict[str, list[Images]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.data.pictures import decode_workers, decoding
 from components.errors import ConfigError, DataRejected, Unavailable
 from components.ingest import select
-from components.ingest.reading import decode_workers, decoding, image_files
+from components.ingest.reading import image_files
 from components.ingest.reading.image_source import ImageSource, Preview
 from components.ingest.reading.unusable_files import NoUsableFile
 from components.ingest.sources import folder

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data.pictures.idx_format import IdxFile
 from components.errors import DataRejected, Failure, SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading.idx_files import find
-from components.ingest.reading.idx_format import IdxFile
 from components.ingest.sources import idx
 from components.settings.sections import Ingest
 from tests.support import idx_files

@@ -97,7 +97,7 @@ def test_an_image_that_is_too_large_is_not_fetched(
     pets: str, tmp_path: Path, fetched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left out like one in a folder."""
-    monkeypatch.setattr("components.ingest.reading.listing.MAX_BYTES", 10_000)
+    monkeypatch.setattr("components.data.pictures.picture_files.MAX_BYTES", 10_000)
     put(pets, {"cat/huge.png": bytes(10_001)})
     source = opened(pets, tmp_path)
     assert sum(len(labels) for _, _, labels in source.blocks) == 12

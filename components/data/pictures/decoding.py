@@ -19,16 +19,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from components.data.pictures.read_errors import DENIED, read_errors
 from components.errors import Unavailable
-from components.ingest.reading.read_errors import DENIED, read_errors
 from components.system.files import NotRegular, open_regular
 from components.system.streams import no_stderr
 
 if TYPE_CHECKING:
+    from components.data.pictures.resizing import Resizing, Shape
     from components.data.splits import Images
-    from components.ingest.reading.image_source import Resizing, Shape
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
@@ -38,10 +38,18 @@ MAX_PIXELS = 100_000_000
 REDUCED_PIXELS = 50_000_000  # larger images are reduced before any copy of them is made
 DEPTH_BYTE = 24  # of a PNG file: the bits of each value
 LONGEST_REASON = 100  # characters
+IN_MEMORY = "the picture"  # what messages call an image that is no file
 
 
 class Unusable(Exception):
     """Why a file is no image that can be read: a few words that follow its name."""
+
+
+class Header(NamedTuple):
+    """What the header of an image file says."""
+
+    shape: "Shape"  # (H, W, C), upright
+    pages: bool  # whether it has several pages or frames
 
 
 class Surveyed(NamedTuple):
@@ -61,22 +69,41 @@ class Decoded(NamedTuple):
     brightest: list[int]  # value, up to 65,535, of each image of 16 bits
 
 
+def read_header(data: bytes) -> Header:
+    """The header of an image file that is *data*; raises Unusable."""
+    with _failures(IN_MEMORY):
+        return _header(io.BytesIO(data))
+
+
+def decode_bytes(data: bytes, shape: "Shape", resizing: "Resizing") -> "Images":
+    """The pixels of an image file that is *data*, uint8 of *shape* (H, W, C); raises Unusable."""
+    import numpy as np
+
+    with _failures(IN_MEMORY):
+        return np.frombuffer(_decoded(data, shape, resizing, []), np.uint8).reshape(shape)
+
+
 def survey(paths: Sequence[str]) -> Surveyed:
     """(H, W, C) of each image from its header alone."""
     surveyed = Surveyed([], [], [])
     for path in paths:
-        shape, problem, pages = (0, 0, 0), "", False
+        header, problem = Header((0, 0, 0), False), ""
         try:
-            with _failures(path), open_regular(path) as file, _opened(file) as image:
-                swapped = _orientation(image) in TRANSPOSED
-                height, width = (image.width, image.height) if swapped else (image.height, image.width)
-                shape, pages = (height, width, 1 if image.mode in GREY else 3), _has_pages(image)
+            with _failures(path), open_regular(path) as file:
+                header = _header(file)
         except Unusable as error:
             problem = str(error)
-        surveyed.shapes.append(shape)
+        surveyed.shapes.append(header.shape)
         surveyed.problems.append(problem)
-        surveyed.pages.append(pages)
+        surveyed.pages.append(header.pages)
     return surveyed
+
+
+def _header(source: IO[bytes]) -> Header:
+    with _opened(source) as image:
+        swapped = _orientation(image) in TRANSPOSED
+        height, width = (image.width, image.height) if swapped else (image.height, image.width)
+        return Header((height, width, 1 if image.mode in GREY else 3), _has_pages(image))
 
 
 def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decoded:
@@ -233,7 +260,7 @@ def _has_pages(image: Image.Image) -> bool:
 @contextmanager
 def _opened(source: IO[bytes]) -> Iterator[Image.Image]:
     """The image in *source*, its header read and its size checked."""
-    with Image.open(source, formats=FORMATS) as image:
+    with _identified(source) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Unusable(f"{image.width:,} x {image.height:,} pixels; expected at most {MAX_PIXELS:,}")
         if image.mode in ("I", "F") and image.format == "TIFF":
@@ -241,10 +268,16 @@ def _opened(source: IO[bytes]) -> Iterator[Image.Image]:
         yield image
 
 
-def _content(path: str) -> str:
-    """What the file *path*, which is called like an image and is none, holds: downloads are often something else."""
-    with read_errors(path), open_regular(path) as file:
-        head = file.read(16).lstrip()
+def _identified(source: IO[bytes]) -> Image.Image:
+    try:
+        return Image.open(source, formats=FORMATS)
+    except UnidentifiedImageError:
+        source.seek(0)
+        raise Unusable(_content(source.read(16).lstrip())) from None
+
+
+def _content(head: bytes) -> str:
+    """What a file that begins with *head*, and is no image, holds: downloads are often something else."""
     if not head:
         return "empty"
     if head.startswith(b"GIF8"):
@@ -276,10 +309,4 @@ def _failures(path: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:  # the system's own
             with read_errors(path):
                 raise
-        raise Unusable(_reason(error, path)) from None
-
-
-def _reason(error: Exception, path: str) -> str:
-    if type(error).__name__ == "UnidentifiedImageError":
-        return _content(path)
-    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
+        raise Unusable(" ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__) from None

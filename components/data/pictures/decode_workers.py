@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 
 from components import errors
-from components.ingest.reading.image_source import Resizing, Shape
+from components.data.pictures.resizing import Resizing, Shape
 from components.system.processes import Child, Parent, failure_message, raise_failure
 
 FEW = 2  # jobs that are done sooner than a process starts
@@ -118,7 +118,7 @@ def _result_of(child: Child, job: Job) -> Result:
 
 
 def _do(job: Job) -> Result:
-    from components.ingest.reading import decoding
+    from components.data.pictures import decoding
 
     if job.shape is None:
         return Result(**decoding.survey(job.paths)._asdict())

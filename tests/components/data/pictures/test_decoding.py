@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.data.pictures import decoding
+from components.data.pictures.resizing import Resizing
 from components.errors import Failure, SourceUnreachable, Unavailable
-from components.ingest.reading import decoding
-from components.ingest.reading.image_source import Resizing
 from components.settings.sections import FILTERS
 
 PAD = Resizing()

@@ -19,15 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
+from components.data.pictures.read_errors import read_errors
 from components.errors import DataRejected
-from components.ingest.reading.read_errors import read_errors
 from components.system.files import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from components.ingest.reading.image_source import Block
 
 KINDS = {3: "images", 1: "labels"}
 BLOCK_BYTES = 4 * 2**20
@@ -122,25 +120,3 @@ class IdxFile:
 
 def _is_gzip(file: io.BufferedReader) -> bool:
     return file.peek(len(GZIP))[: len(GZIP)] == GZIP
-
-
-def open_pair(images: Path, labels: Path) -> tuple[IdxFile, IdxFile]:
-    """The images and labels of one split; raises DataRejected where they differ in number."""
-    pair = IdxFile(images, 3), IdxFile(labels, 1)
-    if pair[0].shape[0] != pair[1].shape[0]:
-        raise DataRejected(
-            f"{images} holds {pair[0].shape[0]:,} images and {labels} holds {pair[1].shape[0]:,} labels;"
-            " expected one label for each image"
-        )
-    return pair
-
-
-def pair_blocks(split: str, images: IdxFile, labels: IdxFile) -> "Iterator[Block]":
-    """Yield (split, images (n, H, W, 1), labels (n,)) of two files of equal length."""
-    import numpy as np
-
-    known = np.concatenate(list(labels.blocks()))
-    start = 0
-    for block in images.blocks():
-        yield split, block[..., None], known[start : start + len(block)].astype(np.int64)
-        start += len(block)

@@ -1,0 +1,1 @@
+"""Files that hold pictures, as pixels: what ingest trains on and inference answers is read the same way."""
