@@ -1,6 +1,5 @@
 """TFLite files, run by LiteRT as on a phone; needs no TensorFlow."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from components.models.prediction import Probabilities
 class LiteRT:
     """A TFLite file as a function: raw pixels, uint8 (N, H, W, C), to probabilities, float32 (N, classes)."""
 
-    def __init__(self, file: Path, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int) -> None:
+        """*content* is that of the file; raises ValueError or RuntimeError where LiteRT cannot run it."""
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_content=file.read_bytes(), num_threads=threads)
+        self._interpreter = Interpreter(model_content=content, num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]

@@ -12,7 +12,7 @@ def load(runtime: str, file: Path, threads: int) -> Predictor:
     if runtime == "litert":
         from components.inference.litert_runtime import LiteRT
 
-        return LiteRT(file, threads)
+        return LiteRT(file.read_bytes(), threads)
     if runtime == "onnxruntime":
         from components.inference.onnx_runtime import load_onnx
 

@@ -8,12 +8,14 @@ import contextlib
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterator
 
 from components.errors import Failure
 from components.public_text import public
 
 NAMES = ("stdin", "stdout", "stderr")
+_SILENCE = threading.RLock()
 
 
 class AnswerLost(Failure):
@@ -46,15 +48,19 @@ def _is_closed(number: int) -> bool:
 
 @contextlib.contextmanager
 def no_stderr() -> Iterator[None]:
-    """Silence file descriptor 2: libraries written in C and C++ log there, past Python's sys.stderr."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
+    """Silence file descriptor 2: libraries written in C and C++ log there, past Python's sys.stderr.
+
+    One thread at a time, as a second one would keep the silence and restore that.
+    """
+    with _SILENCE:
+        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(null)
 
 
 def answer(text: str) -> None:

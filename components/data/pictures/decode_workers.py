@@ -1,8 +1,8 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
 parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "lanczos"]}
-child -> parent    {"shapes", "pages", "problems", "sha256", "brightest": [...], "bytes": n} and n bytes after it,
-                   or {"error", "text"}
+child -> parent    {"shapes", "pages", "problems", "sha256", "brightest", "channels": [...], "bytes": n} and n bytes
+                   after it, or {"error", "text"}
 """
 
 import os
@@ -41,6 +41,7 @@ class Result:
     problems: list[str] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
     brightest: list[int] = field(default_factory=list)
+    channels: list[int] = field(default_factory=list)
     pixels: bytes = b""
 
 

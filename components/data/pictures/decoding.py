@@ -60,6 +60,14 @@ class Surveyed(NamedTuple):
     pages: list[bool]  # whether it has several pages or frames
 
 
+class Picture(NamedTuple):
+    """A decoded image file."""
+
+    pixels: bytes  # uint8 (H, W, C)
+    channels: int  # of the file: 1 or 3
+    brightest: int | None = None  # value, up to 65,535, where the file has 16 bits
+
+
 class Decoded(NamedTuple):
     """What files hold, in the order of the files."""
 
@@ -67,6 +75,7 @@ class Decoded(NamedTuple):
     problems: list[str]  # why a file cannot be used, "" where it can
     sha256: list[str]  # of each file's bytes; why it cannot be read, where they are unknown
     brightest: list[int]  # value, up to 65,535, of each image of 16 bits
+    channels: list[int]  # 1 or 3, of each file that can be used
 
 
 def read_header(data: bytes) -> Header:
@@ -75,12 +84,10 @@ def read_header(data: bytes) -> Header:
         return _header(io.BytesIO(data))
 
 
-def decode_bytes(data: bytes, shape: "Shape", resizing: "Resizing") -> "Images":
-    """The pixels of an image file that is *data*, uint8 of *shape* (H, W, C); raises Unusable."""
-    import numpy as np
-
+def decode_bytes(data: bytes, shape: "Shape", resizing: "Resizing") -> Picture:
+    """The image file that is *data*, as *shape* (H, W, C); raises Unusable."""
     with _failures(IN_MEMORY):
-        return np.frombuffer(_decoded(data, shape, resizing, []), np.uint8).reshape(shape)
+        return _decoded(data, shape, resizing)
 
 
 def survey(paths: Sequence[str]) -> Surveyed:
@@ -103,19 +110,26 @@ def _header(source: IO[bytes]) -> Header:
     with _opened(source) as image:
         swapped = _orientation(image) in TRANSPOSED
         height, width = (image.width, image.height) if swapped else (image.height, image.width)
-        return Header((height, width, 1 if image.mode in GREY else 3), _has_pages(image))
+        return Header((height, width, _channels(image)), _has_pages(image))
+
+
+def _channels(image: Image.Image) -> int:
+    return 1 if image.mode in GREY else 3
 
 
 def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decoded:
     """The pixels of each image as *shape* (H, W, C), and what else its file says."""
-    pixels, decoded = [], Decoded(b"", [], [], [])
+    pixels, decoded = [], Decoded(b"", [], [], [], [])
     for path in paths:
         data, problem = None, ""
         try:
             with _failures(path):
                 with open_regular(path) as file:
                     data = file.read()
-                pixels.append(_decoded(data, shape, resizing, decoded.brightest))
+                picture = _decoded(data, shape, resizing)
+            pixels.append(picture.pixels)
+            decoded.channels.append(picture.channels)
+            decoded.brightest.extend([] if picture.brightest is None else [picture.brightest])
         except Unusable as error:
             problem = str(error)
         decoded.problems.append(problem)
@@ -123,16 +137,15 @@ def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decode
     return decoded._replace(pixels=b"".join(pixels))
 
 
-def _decoded(data: bytes, shape: "Shape", resizing: "Resizing", brightest: list[int]) -> bytes:
-    """The pixels of the image file *data*; one of 16 bits adds its brightest value to *brightest*."""
+def _decoded(data: bytes, shape: "Shape", resizing: "Resizing") -> Picture:
+    """The image file *data*, as *shape*."""
     with _opened(io.BytesIO(data)) as image, no_stderr() if image.format == "TIFF" else nullcontext():  # of libtiff
         depth = data[DEPTH_BYTE] if image.format == "PNG" else 16 if image.mode.startswith("I;16") else 8
+        channels = _channels(image)
         upright = _upright(image, 2 * max(shape[:2]))
         _scale_transparency(upright, depth)
         pixels = _pixels(upright, shape, resizing)
-        if depth == 16:
-            brightest.append(_brightest(upright))
-        return pixels
+        return Picture(pixels, channels, _brightest(upright) if depth == 16 else None)
 
 
 def _brightest(image: Image.Image) -> int:

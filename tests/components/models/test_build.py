@@ -139,7 +139,7 @@ def test_attention_is_converted(tmp_path: Path) -> None:
     write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels)
     expected = model(pixels).numpy()
     for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):
-        np.testing.assert_allclose(LiteRT(tmp_path / file, threads=1)(pixels), expected, atol=tolerance)
+        np.testing.assert_allclose(LiteRT((tmp_path / file).read_bytes(), threads=1)(pixels), expected, atol=tolerance)
 
 
 def test_scaling_is_inside_the_model_and_per_channel() -> None:
@@ -187,7 +187,7 @@ def test_the_standardization_of_an_image_is_exported(tmp_path: Path) -> None:
     write_onnx(tmp_path / "saved_model", tmp_path / "model.onnx")
     expected = model(pixels).numpy()
     for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):
-        np.testing.assert_allclose(LiteRT(tmp_path / file, threads=1)(pixels), expected, atol=tolerance)
+        np.testing.assert_allclose(LiteRT((tmp_path / file).read_bytes(), threads=1)(pixels), expected, atol=tolerance)
     np.testing.assert_allclose(load_onnx(tmp_path / "model.onnx", threads=1)(pixels), expected, atol=1e-5)
 
 

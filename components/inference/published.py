@@ -1,0 +1,50 @@
+"""Where the files of a registered version lie, verified from the registry's alias to model_info.json."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from components.artifact_files import ModelInfo
+from components.errors import ArtifactMissing, ConfigError
+from components.formatting import did_you_mean
+from components.inference import model_info
+from components.registry.client import Registry
+from components.registry.model_version import ModelVersion
+from components.system.files import file_name
+
+SHA256_TAG = "export.sha256"
+
+
+class Published(NamedTuple):
+    """A registered version, and the folder of its exported files; of these, model_info.json has been verified."""
+
+    version: ModelVersion
+    folder: Path
+    info: ModelInfo
+
+
+def find(registry: Registry, name: str, wanted: str, exports: Path) -> Published:
+    """The version of the model *name* that is *wanted*, an alias or a number, below the folder *exports*."""
+    version = _version(registry, name, wanted)
+    if not (sha256 := version.tags.get(SHA256_TAG)):
+        raise ArtifactMissing(
+            f"version {version.version} of {name} was registered without its exported files; publish those of the "
+            "champion with python -m pipeline run"
+        )
+    folder = exports / file_name(name) / version.version
+    return Published(version, folder, model_info.read(folder, sha256))
+
+
+def _version(registry: Registry, name: str, wanted: str) -> ModelVersion:
+    versions = registry.versions(name)
+    if not versions:
+        names = registry.names()
+        hint = did_you_mean(name, names) or f"expected one of {', '.join(names)}" if names else "nothing is registered"
+        raise ConfigError(f"there is no registered model {name!r}; {hint}")
+    if found := next((v for v in versions if wanted == v.version or wanted in v.aliases), None):
+        return found
+    if wanted.isdecimal():
+        raise ConfigError(f"{name} has no version {wanted}; list those it has with python -m pipeline models {name}")
+    raise ConfigError(
+        f"no version of {name} is its {wanted}; list the versions with python -m pipeline models, and name one with "
+        "--version"
+    )
