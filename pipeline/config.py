@@ -9,7 +9,6 @@ anything runs.
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.public_text import public
-from components.settings import cron, timezone
-from components.settings.fields import problem
+from components.settings import cron, timezone, toml_file
+from components.settings.fields import parsed, problem, variable
 from components.settings.sections import SECTIONS, Ingest, Params
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from components.system.files import expanded
@@ -51,7 +50,6 @@ SERVICE_LINK = re.compile(
 )
 ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 AUTO = "auto"
-WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def settings_file(file: str = "") -> str:
@@ -222,11 +220,6 @@ def _unknown_variable(name: str) -> str:
     return f"the environment variable {name} sets nothing; {hint}"
 
 
-def variable(name: str) -> str:
-    """The environment variable of the setting *name*: PIPELINE_TRAIN_EPOCHS for train.epochs."""
-    return f"PIPELINE_{name.upper().replace('.', '_')}"
-
-
 def profiles() -> list[str]:
     """The names of the profiles that come with the project."""
     return sorted(path.stem for path in PROFILES.glob("*.toml"))
@@ -248,26 +241,12 @@ def check_variables(environment: Mapping[str, str] | None = None) -> None:
 def document(path: str) -> dict[str, dict[str, object]]:
     """The sections of the settings file *path*."""
     try:
-        content = tomllib.loads(located(path).read_bytes().decode("utf-8-sig"))
+        return toml_file.read(located(path), path)
     except FileNotFoundError:
         raise ConfigError(
             f"there is no settings file {path}; give --config a TOML file that exists, or a profile: "
             + ", ".join(profiles())
         ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"the settings file {path} is not UTF-8 ({error.reason} at byte {error.start}); save it in that encoding"
-        ) from None
-    except RecursionError:
-        raise ConfigError(f"the settings file {path} cannot be read: it is nested too deeply") from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"the settings file {path} cannot be read: {error}") from None
-    except ValueError:
-        raise ConfigError(f"the settings file {path} cannot be read: a number in it has too many digits") from None
-    for section, values in content.items():
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: '{section}' is outside a section; write it under one, such as [train]")
-    return content
 
 
 def _file(path: str) -> Iterator[tuple[str, object]]:
@@ -304,10 +283,4 @@ def _overrides(texts: Iterable[str]) -> Iterator[tuple[str, object]]:
 
 def parse(name: str, text: str) -> object:
     """*text* as the type of the setting *name*; the text itself where it is not of that type, for the error message."""
-    kind: type = type(SETTINGS[name].default) if name in SETTINGS else str
-    if kind is bool:
-        return WORDS.get(text.lower(), text)
-    try:
-        return kind(text)
-    except ValueError:
-        return text
+    return parsed(SETTINGS[name], text) if name in SETTINGS else text

@@ -29,7 +29,24 @@ def setting(
 
 LARGEST = 2**63 - 1  # of a whole number without a maximum of its own: JSON, NumPy and MLflow take no larger one
 SHOWN = 100  # characters
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting *name*: PIPELINE_TRAIN_EPOCHS for train.epochs."""
+    return f"PIPELINE_{name.upper().replace('.', '_')}"
+
+
+def parsed(spec: "Field[Any]", text: str) -> object:
+    """*text* as the type of the setting *spec*; the text itself where it is not of that type, for the error message."""
+    kind: type = type(spec.default)
+    if kind is bool:
+        return WORDS.get(text.lower(), text)
+    try:
+        return kind(text)
+    except ValueError:
+        return text
 
 
 def problem(name: str, spec: "Field[Any]", value: Any) -> str | None:

@@ -148,6 +148,14 @@ def experiment_name(name: str) -> str:
     return name
 
 
+def web_origins(text: str) -> str:
+    """The origins in a comma-separated list; raises ValueError for one that a browser would not send."""
+    for origin in words(text):
+        if not re.fullmatch(r"https?://[^/\s*]+", origin):
+            raise ValueError("expected addresses without a path, such as https://pictures.example.org")
+    return ",".join(words(text))
+
+
 @dataclass(frozen=True)
 class Ingest(Section):
     source: str = setting(
@@ -580,6 +588,47 @@ class Schedule(Section):
 
 
 @dataclass(frozen=True)
+class Serve(Section):
+    """The server of the champion (`make serve`); no run reads any of it."""
+
+    model: str = setting(
+        "",
+        "registered model to serve; empty: register.name, or the only model in the registry",
+        spelling=registered_name,
+        in_key=False,
+    )
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0: reachable from other machines", in_key=False)
+    port: int = setting(8000, "port to listen on", minimum=1, maximum=65_535, in_key=False)
+    token_file: str = setting(
+        "", "file with the token that every request but those for health has to bring; empty: none",
+        spelling=expanded, in_key=False,
+    )  # fmt: skip
+    origins: str = setting(
+        "", "origins of pages that may call the server from a browser, separated by commas; empty: none",
+        spelling=web_origins, in_key=False,
+    )  # fmt: skip
+    log_share: float = setting(
+        0.1, "share of the requests that the request log keeps, at most 50 a second; 0: no log", minimum=0, maximum=1,
+        in_key=False,
+    )  # fmt: skip
+    log_days: float = setting(
+        30.0, "days after which the request log is deleted", minimum=0.001, maximum=3650, in_key=False
+    )
+    log_megabytes: int = setting(
+        200, "maximum size of the request log in megabytes, its pictures included; the oldest are deleted",
+        minimum=1, maximum=1_000_000, in_key=False,
+    )  # fmt: skip
+    keep_images: int = setting(
+        0, "pictures to keep of those least sure of the logged requests, each hour; 0: none", minimum=0,
+        maximum=10_000, in_key=False,
+    )  # fmt: skip
+    shadow_share: float = setting(
+        0.0, "share of the requests that the challenger answers too, unseen, to be compared; 0: none", minimum=0,
+        maximum=1, in_key=False,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of one run."""
 
@@ -593,6 +642,7 @@ class Params:
     export: Export = field(default_factory=Export)
     promote: Promote = field(default_factory=Promote)
     schedule: Schedule = field(default_factory=Schedule)
+    serve: Serve = field(default_factory=Serve)
 
     def __post_init__(self) -> None:
         problems = [*_no_corruptions(self.gate, self.evaluate), *_not_exported(self.gate, words(self.export.formats))]

@@ -18,7 +18,7 @@ from pipeline import config
 from pipeline.graph import STAGES
 
 FIRST = ("ingest.source", "train.model", "train.epochs", "train.seed", "gate.min_accuracy")
-NOT_OF_A_RUN = ("schedule",)
+NOT_OF_A_RUN = ("schedule", "serve")
 FORCE = "force"  # the field that is no setting
 CUSTOM = r"[^\W\d][\w.]*:[^\W\d]\w*"  # a network of the user's own, package.module:function
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, SourceError
+from components.settings.fields import variable
 from components.settings.sections import SECTIONS, Gate, Params, Train
 from components.settings.source_defaults import SOURCE_DEFAULTS
 from pipeline import config
@@ -56,7 +57,7 @@ def test_every_variable_that_the_project_names_is_known() -> None:
     files += [path for folder in ("components", "pipeline", "dags") for path in (ROOT / folder).rglob("*.py")]
     text = "\n".join(path.read_text() for path in files if path.is_file())
     named = set(re.findall(r"\bPIPELINE_[A-Z]+(?:_[A-Z]+)*\b", text)) - {"PIPELINE_SECTION_NAME"}
-    assert named <= {*config.VARIABLES, *config.FROM_ENVIRONMENT, *map(config.variable, config.SETTINGS)}
+    assert named <= {*config.VARIABLES, *config.FROM_ENVIRONMENT, *map(variable, config.SETTINGS)}
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.registry.database import address_of
+from components.settings.fields import variable
 from components.system.files import write_atomically
 from pipeline.airflow.dag_files import settings_files, settings_folder
-from pipeline.config import located, settings_file, variable, written
+from pipeline.config import located, settings_file, written
 from pipeline.home import Home
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,52 @@
+"""A request as the handlers see it, their response, and the refusal that they raise."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+encode = msgspec.json.Encoder().encode
+
+
+class Refused(Exception):
+    """The request is answered with *status* and *message*, a sentence for the person who sent it."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers
+
+
+@dataclass(slots=True)
+class Request:
+    """*body* is whole, unpacked and within the limits; *groups* are those of the route's pattern."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    groups: tuple[str | None, ...] = ()
+
+    @property
+    def content_type(self) -> bytes:
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+@dataclass(slots=True)
+class Response:
+    body: bytes
+    status: int = 200
+    content_type: bytes = JSON
+    headers: Headers = field(default=())
+
+
+def json_response(document: object, headers: Iterable[tuple[bytes, bytes]] = (), status: int = 200) -> Response:
+    return Response(encode(document), status, headers=tuple(headers))
+
+
+def refusal(refused: Refused) -> Response:
+    return json_response({"error": refused.message}, refused.headers, refused.status)

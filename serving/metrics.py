@@ -1,0 +1,68 @@
+"""What the server did, for Prometheus; series are bound once, as looking one up by its labels costs more than to count."""
+
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from components.models.prediction import Probabilities
+from serving.loaded_model import LoadedModel
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+
+
+class Metrics:
+    """*route* is a route's name and never the path: the paths of an attacker would be a series each."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter("serving_requests_total", "requests answered", ["route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "serving_request_seconds", "from a request's headers to its answer", ["route"], registry=registry,
+            buckets=SECONDS,
+        )  # fmt: skip
+        self._images = Counter(
+            "serving_images_total", "images classified", ["version", "class"], registry=registry
+        )
+        self._confidence = Histogram(
+            "serving_confidence", "probability of the most likely class", ["version"], registry=registry,
+            buckets=CONFIDENCES,
+        )  # fmt: skip
+        self._model = Gauge(
+            "serving_model_info", "1 for the version in use", ["model", "version", "digest"], registry=registry
+        )
+        self._switches = Counter("serving_swaps_total", "changes of the champion", ["outcome"], registry=registry)
+        self._switch_seconds = Histogram(
+            "serving_swap_seconds", "to load and try a version", ["outcome"], registry=registry, buckets=SECONDS
+        )
+        self.in_flight = Gauge("serving_in_flight", "requests being answered", registry=registry)
+        self._rejected = Counter("serving_rejected_total", "requests rejected", ["reason"], registry=registry)
+        self.registry_up = Gauge("serving_registry_up", "1 where the registry answers", registry=registry)
+        self._request = cache(self._requests.labels)
+        self._request_seconds = cache(self._seconds.labels)
+        self._image = cache(self._images.labels)
+        self._image_confidence = cache(self._confidence.labels)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        self._request(route, status).inc()
+        self._request_seconds(route).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        self._rejected.labels(reason).inc()
+
+    def classified(self, model: LoadedModel, probabilities: Probabilities) -> None:
+        observe = self._image_confidence(model.version).observe
+        for best, confidence in zip(probabilities.argmax(1).tolist(), probabilities.max(1).tolist(), strict=True):
+            self._image(model.version, model.classes[best]).inc()
+            observe(confidence)
+
+    def switched(self, outcome: str, seconds: float) -> None:
+        self._switches.labels(outcome).inc()
+        self._switch_seconds.labels(outcome).observe(seconds)
+
+    def serving(self, model: LoadedModel) -> None:
+        self._model.clear()
+        self._model.labels(model.name, model.version, model.sha256[:12]).set(1)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
