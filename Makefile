@@ -8,6 +8,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 MLFLOW_PORT ?= 5000
 TENSORBOARD_PORT ?= 6006
+SERVE_PORT ?=
 PIPELINE_HOME ?= workspace
 LOCK ?= requirements.lock
 
@@ -18,7 +19,7 @@ READY := $(VENV)/.ready
 export PIPELINE_HOME
 # Paths and addresses reach the programs by the environment, letter by letter: make expands no "$" in them, and no shell
 # sees their quotes and spaces.
-$(foreach name,SOURCE CONFIG SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
+$(foreach name,SOURCE CONFIG SERVE_PORT SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
   MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL NOTIFY_APPRISE_URLS NOTIFY_HEARTBEAT_URL,\
   $(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
@@ -36,7 +37,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow airflow-shell airflow-service up down mlflow tensorboard bench \
+.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training lock lock-images clean
 
 help: ## list the targets
@@ -99,6 +100,9 @@ up: ## build and start the containers of docker/, wait until all are healthy (PO
 
 down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
 	@$(CONTAINERS) down $(if $(VOLUMES),--volumes)
+
+serve: setup ## answer requests with the champion, and follow it (HOST, SERVE_PORT, ARGS='--model NAME')
+	@$(PY) -m serving $(if $(filter file,$(origin HOST)),,--host $(HOST)) $${SERVE_PORT:+--port "$$SERVE_PORT"} $${CONFIG:+--config "$$CONFIG"} $(ARGS)
 
 mlflow: setup ## the MLflow UI of the local registry (HOST, MLFLOW_PORT)
 	@env -u MLFLOW_TRACKING_URI $(PY) -m pipeline.mlflow_ui --host $(HOST) --port $(MLFLOW_PORT)

@@ -4,9 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from components.errors import ConfigError, Failure
+from components.errors import Failure
 from components.progress import say
-from components.registry.client import Registry
 from components.system.ports import expect_free
 from components.system.streams import open_streams
 from serving import settings
@@ -41,22 +40,10 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(chosen: Settings) -> None:
     from serving.assembly import assembled
 
-    name = _model(chosen)
-    server = assembled(chosen, name)
-    say(f"the champion of {name}: http://{chosen.serve.host}:{chosen.serve.port}  (how to ask it: /docs)")
+    what = f"the champion of {chosen.model}" if chosen.model else "the champion"
+    server = assembled(chosen)
+    say(f"{what} will be at http://{chosen.serve.host}:{chosen.serve.port} (how to ask it: /docs)")
     server.run()
-
-
-def _model(chosen: Settings) -> str:
-    """The name of the model to serve; raises ConfigError where the settings do not say which of several."""
-    if chosen.model:
-        return chosen.model
-    names = Registry(chosen.registry).names()
-    if len(names) == 1:
-        return names[0]
-    if names:
-        raise ConfigError(f"the registry has {len(names)} models ({', '.join(names)}); choose one with serve.model, such as --model {names[0]}")
-    raise ConfigError("the registry has no model yet; make one with make pipeline")
 
 
 if __name__ == "__main__":

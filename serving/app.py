@@ -66,13 +66,16 @@ class Application:
         finally:
             self._in_flight -= 1
 
+    def _is_authorized(self, headers: dict[bytes, bytes]) -> bool:
+        sent = headers.get(b"authorization", b"")
+        return not self._authorization or hmac.compare_digest(sent, self._authorization)
+
     def _route(self, scope: Scope, routes: list[Route], headers: dict[bytes, bytes]) -> Route:
         """The route of the request; raises Refused where there is none, or it needs a token that was not sent."""
         method = "GET" if scope["method"] in ASKS else scope["method"]
         route = next((route for route in routes if route.method == method), None)
-        if self._authorization and not (route and route.open):
-            if not hmac.compare_digest(headers.get(b"authorization", b""), self._authorization):
-                raise Refused(401, "send the token as Authorization: Bearer TOKEN", ((b"www-authenticate", b"Bearer"),))
+        if not (route and route.open) and not self._is_authorized(headers):
+            raise Refused(401, "send the token as Authorization: Bearer TOKEN", ((b"www-authenticate", b"Bearer"),))
         if route:
             return route
         if not routes:

@@ -1,6 +1,9 @@
 """The parts of the server put together."""
 
+from pathlib import Path
+
 from components.registry.client import Registry
+from components.registry.model_version import ModelVersion
 from serving import health
 from serving.app import Application
 from serving.champion import Champion
@@ -14,11 +17,12 @@ from serving.settings import Settings
 ROUTES = (*tutorial.ROUTES, *health.ROUTES)
 
 
-def assembled(settings: Settings, name: str) -> Server:
+def assembled(settings: Settings) -> Server:
+    def folder(version: ModelVersion) -> Path:
+        return settings.home / "exports" / version.name / version.version
+
     metrics = Metrics()
-    champion = Champion(
-        Registry(settings.registry), name, lambda version: settings.home / "exports" / name / version.version, metrics.switched
-    )
-    service = Service(name, champion, metrics)
+    champion = Champion(Registry(settings.registry), settings.model, folder, metrics.switched)
+    service = Service(champion, metrics)
     application = Application(service, Routes(ROUTES), settings.token)
     return Server(application, service, settings.serve.host, settings.serve.port)

@@ -1,4 +1,4 @@
-"""The bodies of requests, decoded and checked by msgspec; what it refuses is said with its place, such as $.image[3]."""
+"""The bodies of requests, decoded and checked by msgspec, which names the place of what it refuses: $.image[3]."""
 
 from typing import Any
 

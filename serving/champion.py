@@ -11,19 +11,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.errors import Failure
+from components.errors import ConfigError, Failure
+from components.inference.published import SHA256_TAG
 from components.progress import say
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
 from serving.loaded_model import LoadedModel, load
 
-EXPORT_TAG = "export.sha256"
 RETRY_SECONDS = 10.0  # until a refused version is tried again: its files may have been restored
 FAILED, DONE = "refused", "done"  # outcomes of a switch
 
 
 class Champion:
-    """The version that *alias* points at, as far as it can be served; `look` is called from one thread at a time."""
+    """The version of the model *name* that *alias* points at, as far as it can be served.
+
+    Without a *name* it is the only model of the registry, once there is one. `look` is called by one thread at a time.
+    """
 
     def __init__(
         self,
@@ -33,24 +36,25 @@ class Champion:
         switched: Callable[[str, float], None],
         alias: str = CHAMPION,
     ) -> None:
-        self._registry, self._name, self._locate, self._switched, self._alias = registry, name, locate, switched, alias
+        self._registry, self.name, self._locate, self._switched, self._alias = registry, name, locate, switched, alias
         self._refused: tuple[str, str] | None = None  # version and sha256
         self._retry_at = 0.0
         self.model: LoadedModel | None = None
-        self.problem = f"the registry was not asked yet for the {alias} of {name}"  # "" where there is none
+        self.problem = "the registry was not asked yet"  # "" where there is none
         self.reachable = False
 
     def look(self) -> None:
         """Ask the registry, and switch where the alias has moved."""
         try:
-            version = self._registry.alias(self._name, self._alias)
+            self.name = self.name or only_model(self._registry)
+            version = self._registry.alias(self.name, self._alias)
             self.reachable = True
         except Failure as failure:
-            self.reachable = False
+            self.reachable = isinstance(failure, ConfigError)
             self._report(str(failure))
             return
         if version is None:
-            self._report(f"{self._name} has no {self._alias} in the registry; make one with make pipeline")
+            self._report(f"{self.name} has no {self._alias} in the registry; make one with make pipeline")
         elif self._is_current(version):
             self._report("")
         elif not self._is_refused(version):
@@ -74,14 +78,14 @@ class Champion:
         self._refused = None
         self._switched(DONE, time.perf_counter() - start)
         self._report("")
-        say(f"{self._name}: version {model.version} is served" + (f", after {before.version}" if before else ""))
+        say(f"{self.name}: version {model.version} is served" + (f", after {before.version}" if before else ""))
         gc.freeze()  # what was loaded stays: the collector need not look at it again
 
     def _refuse(self, version: ModelVersion, error: Exception) -> None:
         self._refused, self._retry_at = _identity(version), time.monotonic() + RETRY_SECONDS
         reason = str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
         stays = f"; version {self.model.version} goes on" if self.model else ""
-        self._report(f"version {version.version} of {self._name} is refused: {reason}{stays}")
+        self._report(f"version {version.version} of {self.name} is refused: {reason}{stays}")
 
     def _report(self, problem: str) -> None:
         if problem and problem != self.problem:
@@ -89,5 +93,16 @@ class Champion:
         self.problem = problem
 
 
+def only_model(registry: Registry) -> str:
+    """The name of the one model in the registry; raises ConfigError where there is none, or which is not clear."""
+    names = registry.names()
+    if not names:
+        raise ConfigError("the registry has no model yet; make one with make pipeline")
+    if len(names) > 1:
+        listed = ", ".join(names)
+        raise ConfigError(f"the registry has {len(names)} models ({listed}); choose one with serve.model")
+    return names[0]
+
+
 def _identity(version: ModelVersion) -> tuple[str, str]:
-    return version.version, version.tags.get(EXPORT_TAG, "")
+    return version.version, version.tags.get(SHA256_TAG, "")

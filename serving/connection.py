@@ -38,7 +38,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers, self._header_bytes = False, 0
-        self._headers_due = _cancelled(self._headers_due)
+        self._end_headers()
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
@@ -46,23 +46,28 @@ class Connection(HttpToolsProtocol):
         self._read_due = self._read_due or self.loop.call_later(READ_SECONDS, self._close)
 
     def resume_writing(self) -> None:
-        self._read_due = _cancelled(self._read_due)
+        self._end_pause()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_due = _cancelled(self._headers_due)
-        self._read_due = _cancelled(self._read_due)
+        self._end_headers()
+        self._end_pause()
         super().connection_lost(exc)
 
     def _await_headers(self) -> None:
         if self._headers_due is None:
             self._headers_due = self.loop.call_later(HEADER_SECONDS, self._close)
 
+    def _end_headers(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+    def _end_pause(self) -> None:
+        if self._read_due is not None:
+            self._read_due.cancel()
+            self._read_due = None
+
     def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.abort()
-
-
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

@@ -1,4 +1,4 @@
-"""What the server did, for Prometheus; series are bound once, as looking one up by its labels costs more than to count."""
+"""What the server did, for Prometheus. Series are bound once: to look one up by its labels costs more than to count."""
 
 from functools import cache
 
@@ -21,9 +21,7 @@ class Metrics:
             "serving_request_seconds", "from a request's headers to its answer", ["route"], registry=registry,
             buckets=SECONDS,
         )  # fmt: skip
-        self._images = Counter(
-            "serving_images_total", "images classified", ["version", "class"], registry=registry
-        )
+        self._images = Counter("serving_images_total", "images classified", ["version", "class"], registry=registry)
         self._confidence = Histogram(
             "serving_confidence", "probability of the most likely class", ["version"], registry=registry,
             buckets=CONFIDENCES,

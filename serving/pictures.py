@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from components.data.pictures.decoding import Unusable
 from components.data.splits import Images
-from components.errors import Failure
 from components.inference import pictures
 from serving.loaded_model import LoadedModel
 from serving.messages import Refused
@@ -36,9 +36,9 @@ def decode(files: Sequence[bytes], model: LoadedModel) -> Images:
     for data in files:
         _expect_small(data)
     try:
-        return np.stack([pictures.decode(data, model.info) for data in files])
-    except Failure as failure:
-        raise Refused(400, str(failure)) from None
+        return np.stack([pictures.read(data, model.info).image for data in files])
+    except Unusable as unusable:
+        raise Refused(400, str(unusable)) from None
 
 
 def _expect_small(data: bytes) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import resource
+import signal
 from types import FrameType
 
 import uvicorn
@@ -16,6 +17,7 @@ POLL_SECONDS = 1.0
 GRACE_SECONDS = 20  # for requests that are being answered when the process is told to end
 CONNECTIONS = 2048
 KEEP_ALIVE_SECONDS = 15
+FILES = CONNECTIONS + 256
 
 
 class Server(uvicorn.Server):
@@ -43,6 +45,8 @@ class Server(uvicorn.Server):
 
     async def serve(self, sockets: object = None) -> None:
         _allow_connections()
+        for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises once more after it has ended
+            signal.signal(number, lambda *_: None)
         # a body of rows is many lists, each of which would wake the collector for all that is loaded
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
@@ -68,6 +72,6 @@ class Server(uvicorn.Server):
 def _allow_connections() -> None:
     """Raise the number of open files, which a connection is one of, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + 256
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    allowed = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

@@ -13,12 +13,13 @@ from serving.loaded_model import LoadedModel
 from serving.messages import Refused
 from serving.metrics import Metrics
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Service:
-    def __init__(self, name: str, champion: Champion, metrics: Metrics) -> None:
-        self.name, self.champion, self.metrics = name, champion, metrics
+    def __init__(self, champion: Champion, metrics: Metrics) -> None:
+        self.champion, self.metrics = champion, metrics
         self.ending = False  # SIGTERM came: the load balancer is to look for another process
         self.pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="serving")
 

@@ -1,6 +1,6 @@
 """The settings of the server: [serve] in the settings file, PIPELINE_SERVE_... in the environment, --set serve....
 
-    defaults < the file that PIPELINE_CONFIG or --config names < environment < --set
+defaults < the file that PIPELINE_CONFIG or --config names < environment < --set
 """
 
 import os
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from components.errors import ConfigError
 from components.formatting import did_you_mean
@@ -58,7 +59,7 @@ def read(file: str = "", overrides: Iterable[str] = (), environment: Mapping[str
     )
 
 
-def _from_file(file: str) -> dict[str, object]:
+def _from_file(file: str) -> dict[str, Any]:
     path = Path(expanded(file))
     if not file or (PROFILE.fullmatch(file) and not path.is_file()):
         return {}
@@ -74,7 +75,7 @@ def _from_file(file: str) -> dict[str, object]:
     }
 
 
-def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, object]]:
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for section, known in SECTIONS.items():
         for name, spec in known.items():
             text = environment.get(variable(f"{section}.{name}"))
@@ -82,7 +83,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, obj
                 yield f"{section}.{name}", parsed(spec, text)
 
 
-def _from_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, object]]:
+def _from_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
     for override in overrides:
         name, equals, text = override.partition("=")
         section, _, short = name.strip().partition(".")

@@ -10,7 +10,7 @@ from components.settings.sections import Params
 from pipeline.graph import STAGES
 
 ROOT = Path(__file__).parents[1]
-SOURCE = [file for top in ("components", "pipeline") for file in sorted((ROOT / top).rglob("*.py"))]
+SOURCE = [file for top in ("components", "pipeline", "serving") for file in sorted((ROOT / top).rglob("*.py"))]
 
 # Sets variables that every library has to see before it is imported, so it runs before any module of the package.
 CODE_IN_INIT = {"pipeline/__init__.py", "pipeline/airflow/__init__.py"}

@@ -12,6 +12,7 @@ from typing import Any, cast
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from components.artifact_files import InputInfo, ModelInfo
 from components.data.splits import Images
@@ -32,18 +33,23 @@ def expected(images: Images) -> Probabilities:
 
 
 def tflite(shape: Sequence[int] = (4, 4, 1), gain: float = GAIN) -> bytes:
-    """uint8 (n, H, W, C) -> cast -> flat -> dense -> softmax, as a TFLite file."""
     pixels = int(np.prod(shape))
     weights = np.tile(np.array([[-1], [1], [0]], np.float32) * np.float32(2 * gain / 255 / pixels), (1, pixels))
+    return dense(shape, weights, np.array([gain, -gain, -30], np.float32))
+
+
+def dense(shape: Sequence[int], weights: NDArray[np.float32], biases: NDArray[np.float32]) -> bytes:
+    """uint8 (n, H, W, C) -> cast -> flat -> dense -> softmax, as a TFLite file; *weights* are (classes, pixels)."""
+    classes, pixels = weights.shape
     model = _Model()
     images = model.tensor("images", schema.TensorType.UINT8, (1, *shape), (-1, *shape))
     floats = model.tensor("floats", schema.TensorType.FLOAT32, (1, *shape), (-1, *shape))
     flat = model.tensor("flat", schema.TensorType.FLOAT32, (1, pixels), (-1, pixels))
     target = model.constant("target", schema.TensorType.INT32, np.array([-1, pixels], np.int32))
     kernel = model.constant("kernel", schema.TensorType.FLOAT32, weights)
-    bias = model.constant("bias", schema.TensorType.FLOAT32, np.array([gain, -gain, -30], np.float32))
-    logits = model.tensor("logits", schema.TensorType.FLOAT32, (1, len(CLASSES)), (-1, len(CLASSES)))
-    answer = model.tensor("probabilities", schema.TensorType.FLOAT32, (1, len(CLASSES)), (-1, len(CLASSES)))
+    bias = model.constant("bias", schema.TensorType.FLOAT32, biases)
+    logits = model.tensor("logits", schema.TensorType.FLOAT32, (1, classes), (-1, classes))
+    answer = model.tensor("probabilities", schema.TensorType.FLOAT32, (1, classes), (-1, classes))
     model.operator("CAST", [images], [floats])
     model.operator("RESHAPE", [floats, target], [flat])
     model.operator("FULLY_CONNECTED", [flat, kernel, bias], [logits], schema.FullyConnectedOptionsT())
@@ -124,15 +130,22 @@ def publish(
     exports: Path, version: str = "1", shape: Sequence[int] = (4, 4, 1), name: str = NAME, gain: float = GAIN
 ) -> str:
     """Publish such a model as *version* below *exports*; the sha256 of its model_info.json, for the registry's tag."""
-    folder = exports / name / version
-    folder.mkdir(parents=True)
     levels = np.linspace(0, 255, 8).astype(np.uint8)
     images = np.broadcast_to(levels[:, None, None, None], (len(levels), *shape))
-    np.savez(folder / "canaries.npz", images=images, probabilities=expected(images))
-    (folder / "model.tflite").write_bytes(tflite(shape, gain))
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in CLASSES))
+    return publish_model(exports, info(shape, version, name), tflite(shape, gain), images, expected(images))
+
+
+def publish_model(
+    exports: Path, content: ModelInfo, model: bytes, images: Images, probabilities: Probabilities
+) -> str:
+    """Publish any *model*, with *images* and their *probabilities* as canaries; returns what `publish` does."""
+    name, version = content["model"], content["version"]
+    folder = exports / name / version
+    folder.mkdir(parents=True)
+    np.savez(folder / "canaries.npz", images=images, probabilities=probabilities)
+    (folder / "model.tflite").write_bytes(model)
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in content["classes"]))
     (folder / "README.md").write_text(f"# {name}, version {version}\n")
-    content = info(shape, version, name)
     for path in folder.iterdir():
         data = path.read_bytes()
         content["files"][path.name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
