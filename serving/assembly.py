@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
+from components.system.files import file_name
 from serving import health
 from serving.app import Application
 from serving.champion import Champion
@@ -19,7 +20,7 @@ ROUTES = (*tutorial.ROUTES, *health.ROUTES)
 
 def assembled(settings: Settings) -> Server:
     def folder(version: ModelVersion) -> Path:
-        return settings.home / "exports" / version.name / version.version
+        return settings.home / "exports" / file_name(version.name) / version.version
 
     metrics = Metrics()
     champion = Champion(Registry(settings.registry), settings.model, folder, metrics.switched)

@@ -135,9 +135,7 @@ def publish(
     return publish_model(exports, info(shape, version, name), tflite(shape, gain), images, expected(images))
 
 
-def publish_model(
-    exports: Path, content: ModelInfo, model: bytes, images: Images, probabilities: Probabilities
-) -> str:
+def publish_model(exports: Path, content: ModelInfo, model: bytes, images: Images, probabilities: Probabilities) -> str:
     """Publish any *model*, with *images* and their *probabilities* as canaries; returns what `publish` does."""
     name, version = content["model"], content["version"]
     folder = exports / name / version
