@@ -79,7 +79,7 @@ check: setup ## ruff, mypy, import contracts, declared dependencies, then make t
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/deptry .
-	@$(VENV)/bin/deptry tests --exclude $(VENV) --ignore DEP002,DEP004
+	@$(VENV)/bin/deptry tests --exclude "$(VENV)|tests/serving/clients" --ignore DEP002,DEP004
 	@$(PY) -m pytest $(PROCESSES) $(ARGS)
 
 coverage: setup ## make test with the coverage of all processes, children included (slower: each is traced)
@@ -124,6 +124,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 
 lock: setup ## resolve pyproject.toml into requirements.lock with the newest versions, and the images' locks from it
 	@$(COMPILE) --upgrade --extra dev --extra cluster -o requirements.lock pyproject.toml
+	@cd tests/serving/clients && ../../../$(COMPILE) --upgrade -o requirements.lock requirements.in
 	@$(MAKE) --no-print-directory lock-images
 
 lock-images: setup ## only the images' locks, with the versions of requirements.lock

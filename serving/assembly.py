@@ -9,13 +9,13 @@ from serving import health
 from serving.app import Application
 from serving.champion import Champion
 from serving.metrics import Metrics
-from serving.protocols import tutorial
+from serving.protocols import mlflow, open_inference, tf_serving, tutorial
 from serving.routes import Routes
 from serving.server import Server
 from serving.service import Service
 from serving.settings import Settings
 
-ROUTES = (*tutorial.ROUTES, *health.ROUTES)
+ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.ROUTES, *health.ROUTES)
 
 
 def assembled(settings: Settings) -> Server:

@@ -36,7 +36,7 @@ class Champion:
         switched: Callable[[str, float], None],
         alias: str = CHAMPION,
     ) -> None:
-        self._registry, self.name, self._locate, self._switched, self._alias = registry, name, locate, switched, alias
+        self._registry, self.name, self._locate, self._switched, self.alias = registry, name, locate, switched, alias
         self._refused: tuple[str, str] | None = None  # version and sha256
         self._retry_at = 0.0
         self.model: LoadedModel | None = None
@@ -47,14 +47,14 @@ class Champion:
         """Ask the registry, and switch where the alias has moved."""
         try:
             self.name = self.name or only_model(self._registry)
-            version = self._registry.alias(self.name, self._alias)
+            version = self._registry.alias(self.name, self.alias)
             self.reachable = True
         except Failure as failure:
             self.reachable = isinstance(failure, ConfigError)
             self._report(str(failure))
             return
         if version is None:
-            self._report(f"{self.name} has no {self._alias} in the registry; make one with make pipeline")
+            self._report(f"{self.name} has no {self.alias} in the registry; make one with make pipeline")
         elif self._is_current(version):
             self._report("")
         elif not self._is_refused(version):

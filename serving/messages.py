@@ -8,6 +8,7 @@ import msgspec
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
+BINARY = b"application/octet-stream"
 TEXT = b"text/plain; charset=utf-8"
 encode = msgspec.json.Encoder().encode
 

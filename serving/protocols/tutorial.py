@@ -1,7 +1,7 @@
 """POST /predict, as the tutorials have it.
 
-{"image": [[0, ... 28 numbers], ... 28 rows]}    or {"image": {"b64": "PNG or JPEG"}}, or the file itself
-->  {"digit": 7, "class": "7", "probabilities": [...], "classes": [...], "version": "3"}
+    {"image": [[0, ... 28 numbers], ... 28 rows]}    or {"image": {"b64": "PNG or JPEG"}}, or the file itself
+    ->  {"digit": 7, "class": "7", "probabilities": [...], "classes": [...], "version": "3"}
 
 `digit` is there where the classes are the digits.
 """
@@ -19,9 +19,8 @@ from serving.routes import Route
 from serving.service import Service
 
 DIGITS = [str(digit) for digit in range(10)]
-EXPECTED = 'expected {"image": ROWS} or {"image": {"b64": "..."}}, or a PNG or JPEG file as the body'
-PREDICT = msgspec.json.Decoder(Predict)
-ANY = msgspec.json.Decoder()
+EXPECTED = 'send {"image": ROWS} or {"image": {"b64": "..."}}, or a PNG or JPEG file as the body'
+BODY = msgspec.json.Decoder(Predict)
 
 
 async def predict(service: Service, request: Request) -> Response:
@@ -39,22 +38,11 @@ async def _image(service: Service, request: Request, model: LoadedModel) -> Imag
     if request.content_type.startswith(b"multipart/"):
         raise Refused(415, f"a form is not read here; {EXPECTED}: curl --data-binary @FILE")
     if pictures.is_picture(request.body) or request.content_type.startswith(b"image/"):
-        return await service.aside(pictures.decode, [request.body], model)
-    image = _json_image(request.body)
+        return await pictures.decoded(service, [request.body], model)
+    image = decoded(BODY, request.body).image
     if isinstance(image, Encoded):
-        return await service.aside(pictures.decode, [pictures.of_base64(image.b64)], model)
+        return await pictures.decoded(service, [pictures.of_base64(image.b64)], model)
     return pixels.of_rows([image], model.shape)
-
-
-def _json_image(body: bytes) -> Any:
-    """Rows of numbers, or Encoded; what is neither is decoded as it is, for a message that says more."""
-    try:
-        return PREDICT.decode(body).image
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        document = decoded(ANY, body)
-    if not isinstance(document, dict) or not isinstance(document.get("image"), list):
-        raise Refused(400, EXPECTED)
-    return document["image"]
 
 
 ROUTES = (Route("/predict", "POST", "/predict", predict),)

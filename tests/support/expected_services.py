@@ -10,6 +10,7 @@ REASONS = {
     "chromium": "Chromium",
     "mount": "mount a file system",
     "mnist": "MNIST",
+    "clients": "the clients of the server cannot be installed",
 }
 
 
