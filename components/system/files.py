@@ -6,7 +6,10 @@ import io
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 LONGEST_FILE_NAME = 240  # bytes; file systems take 255
 
@@ -25,16 +28,22 @@ def file_name(text: str) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644, flush: bool = False) -> None:
+    """Write *path* as `written_atomically` does. Raises OSError."""
+    with written_atomically(path, mode=mode, flush=flush) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def written_atomically(path: Path, *, mode: int = 0o644, flush: bool = False) -> Iterator[IO[bytes]]:
     """Write *path* whole or not at all: two processes may do so at once, and a killed one leaves the old file.
 
     The content goes to a sibling, which is renamed into place. With *flush* it is on the disk before that, as a machine
     that loses power may have renamed the file and not yet written it. Raises OSError.
     """
-    data = content.encode() if isinstance(content, str) else content
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             if flush:
                 file.flush()
                 os.fsync(file.fileno())

@@ -40,3 +40,14 @@ def runs(prefix: str) -> Iterable[str]:
     from pipeline.home import Home
 
     return [folder.name for folder in Home.from_environment().runs.glob("*") if folder.name.startswith(prefix)]
+
+
+def models(prefix: str) -> Iterable[str]:
+    """The registered models whose files are in the workspace."""
+    from pipeline.home import Home
+
+    return [folder.name for folder in Home.from_environment().exports.glob("*") if folder.name.startswith(prefix)]
+
+
+def versions(prefix: str) -> Iterable[str]:
+    return ("champion", "challenger")

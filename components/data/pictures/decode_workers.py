@@ -1,11 +1,10 @@
 """Processes that decode image files, one per core: decoding small images is Python's own work, so threads do not help.
 
-parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "lanczos"]}
+parent -> child    {"paths": [...], "shape": null or [H, W, C], "resizing": ["pad", "lanczos"], "tolerant": false}
 child -> parent    {"shapes", "pages", "problems", "sha256", "brightest", "channels": [...], "bytes": n} and n bytes
                    after it, or {"error", "text"}
 """
 
-import os
 import queue
 import threading
 from collections import deque
@@ -24,12 +23,16 @@ SHARED_BYTES = 10**9
 
 @dataclass(frozen=True)
 class Job:
-    """Survey *paths* (shape None), or decode them to *shape*, for which *memory* bytes are needed."""
+    """Survey *paths* (shape None), or decode them to *shape*, for which *memory* bytes are needed.
+
+    *tolerant* is that of `decoding.decode`.
+    """
 
     paths: Sequence[str]
     shape: Shape | None = None
     resizing: Resizing = field(default_factory=Resizing)
     memory: int = 0
+    tolerant: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,6 @@ class Memory:
                 self._changed.notify_all()
 
 
-def cores() -> int:
-    """How many processes can compute at once here."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
     """Do *jobs*, yielding the results in order; at most two jobs for each process are under way or waiting.
 
@@ -106,7 +104,7 @@ def _delegate(idle: "queue.SimpleQueue[Child]", memory: Memory, job: Job) -> Res
 
 
 def _result_of(child: Child, job: Job) -> Result:
-    child.send({"paths": list(job.paths), "shape": job.shape, "resizing": job.resizing})
+    child.send({"paths": list(job.paths), "shape": job.shape, "resizing": job.resizing, "tolerant": job.tolerant})
     message = child.receive() or {}
     raise_failure(message)
     pixels = child.receive_bytes(message.get("bytes", 0))
@@ -123,7 +121,7 @@ def _do(job: Job) -> Result:
 
     if job.shape is None:
         return Result(**decoding.survey(job.paths)._asdict())
-    return Result(**decoding.decode(job.paths, job.shape, job.resizing)._asdict())
+    return Result(**decoding.decode(job.paths, job.shape, job.resizing, tolerant=job.tolerant)._asdict())
 
 
 def _serve() -> None:
@@ -133,7 +131,7 @@ def _serve() -> None:
         job = parent.receive()
         try:
             shape = job["shape"] and tuple(job["shape"])
-            result = asdict(_do(Job(job["paths"], shape, Resizing(*job["resizing"]))))
+            result = asdict(_do(Job(job["paths"], shape, Resizing(*job["resizing"]), tolerant=job["tolerant"])))
         except errors.Failure as failure:
             parent.send(failure_message(failure))
         else:

@@ -14,6 +14,7 @@ before it resizes them: together that was 0.9 to 1.04 times as fast as Pillow al
 
 import hashlib
 import io
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,6 +22,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from components.data.pictures.picture_files import too_large
 from components.data.pictures.read_errors import DENIED, read_errors
 from components.errors import Unavailable
 from components.system.files import NotRegular, open_regular
@@ -38,6 +40,7 @@ MAX_PIXELS = 100_000_000
 REDUCED_PIXELS = 50_000_000  # larger images are reduced before any copy of them is made
 DEPTH_BYTE = 24  # of a PNG file: the bits of each value
 LONGEST_REASON = 100  # characters
+OF_FILE = (PermissionError, IsADirectoryError, NotRegular)  # the system's errors that a retry meets again
 IN_MEMORY = "the picture"  # what messages call an image that is no file
 
 
@@ -117,15 +120,17 @@ def _channels(image: Image.Image) -> int:
     return 1 if image.mode in GREY else 3
 
 
-def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decoded:
-    """The pixels of each image as *shape* (H, W, C), and what else its file says."""
+def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing", *, tolerant: bool = False) -> Decoded:
+    """The pixels of each image as *shape* (H, W, C), and what else its file says.
+
+    A file that the system does not give is a failure, unless *tolerant*: then it is one that cannot be used, too.
+    """
     pixels, decoded = [], Decoded(b"", [], [], [], [])
     for path in paths:
         data, problem = None, ""
         try:
-            with _failures(path):
-                with open_regular(path) as file:
-                    data = file.read()
+            with _failures(path, tolerant=tolerant):
+                data = _content_of(path)
                 picture = _decoded(data, shape, resizing)
             pixels.append(picture.pixels)
             decoded.channels.append(picture.channels)
@@ -135,6 +140,13 @@ def decode(paths: Sequence[str], shape: "Shape", resizing: "Resizing") -> Decode
         decoded.problems.append(problem)
         decoded.sha256.append(problem if data is None else hashlib.sha256(data).hexdigest())
     return decoded._replace(pixels=b"".join(pixels))
+
+
+def _content_of(path: str) -> bytes:
+    with open_regular(path) as file:
+        if reason := too_large(os.fstat(file.fileno()).st_size):
+            raise Unusable(reason)
+        return file.read()
 
 
 def _decoded(data: bytes, shape: "Shape", resizing: "Resizing") -> Picture:
@@ -301,7 +313,7 @@ def _content(head: bytes) -> str:
 
 
 @contextmanager
-def _failures(path: str) -> Iterator[None]:
+def _failures(path: str, *, tolerant: bool = False) -> Iterator[None]:
     """Turn whatever reading *path* may raise into Unusable, where a retry would fail too, or into a failure."""
     try:
         with warnings.catch_warnings():
@@ -310,16 +322,31 @@ def _failures(path: str) -> Iterator[None]:
             yield
     except Unusable:
         raise
-    except MemoryError:
-        raise Unavailable(f"there is too little memory to decode {path}; free some, and run it again") from None
-    except Image.DecompressionBombError:
-        raise Unusable(f"too many pixels; expected at most {MAX_PIXELS:,}") from None
-    except PermissionError:
-        raise Unusable(DENIED) from None
-    except (IsADirectoryError, NotRegular):
-        raise Unusable("not a regular file") from None
     except Exception as error:  # hostile bytes can make a decoder raise anything
-        if isinstance(error, OSError) and error.errno is not None:  # the system's own
-            with read_errors(path):
-                raise
-        raise Unusable(" ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__) from None
+        if not tolerant:
+            _raise_failure(error, path)
+        raise Unusable(_reason(error)) from None
+
+
+def _raise_failure(error: Exception, path: str) -> None:
+    """Raise a Failure where not the file *path* is to blame for *error*, but the system."""
+    if isinstance(error, MemoryError):
+        raise Unavailable(f"there is too little memory to decode {path}; free some, and run it again") from None
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, OF_FILE):
+        with read_errors(path):
+            raise error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case MemoryError():
+            return "there is too little memory to decode it"
+        case Image.DecompressionBombError():
+            return f"too many pixels; expected at most {MAX_PIXELS:,}"
+        case PermissionError():
+            return DENIED
+        case IsADirectoryError() | NotRegular():
+            return "not a regular file"
+        case OSError(strerror=str(text)):
+            return text.lower()
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

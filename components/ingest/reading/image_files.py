@@ -21,6 +21,7 @@ from components.ingest.reading.unusable_files import NoUsableFile, UnusableFile
 from components.progress import progress
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
+from components.system.processor import cores
 from components.system.stat_cache import StatCache
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def read_headers(listing: Listing, cache: Path) -> Headers:
 def _survey(listing: Listing, images: Sequence[ImageFile]) -> dict[str, str]:
     """path -> JSON of [height, width, channels, several pages?, problem] of each of *images*."""
     batches = list(_batches(images, JOB_FILES))
-    results = decode_workers.work([Job(_paths(listing, batch)) for batch in batches], decode_workers.cores())
+    results = decode_workers.work([Job(_paths(listing, batch)) for batch in batches], cores())
     headers = dict[str, str]()
     with progress("ingest: image headers", len(images)) as advance:
         for batch, result in zip(batches, results, strict=True):
@@ -170,7 +171,7 @@ def _blocks(
     needed = iter(_memory(listing.images, headers.shapes))
     jobs = [Job(_paths(listing, images), shape, resizing, max(next(needed) for _ in images)) for images in batches]
     number = {name: label for label, name in enumerate(listing.classes)}
-    for images, result in zip(batches, decode_workers.work(jobs, decode_workers.cores()), strict=True):
+    for images, result in zip(batches, decode_workers.work(jobs, cores()), strict=True):
         yield from _by_split(images, result, shape, number, contents)
     contents.warnings += summaries.too_dim(contents.brightest)
 

@@ -539,7 +539,7 @@ def test_child_processes_read_the_same_images(tmp_path: Path, monkeypatch: pytes
     images_of(tmp_path, 20)
     alone = read(tmp_path)
     monkeypatch.setattr(image_files, "JOB_FILES", 3)
-    monkeypatch.setattr(decode_workers, "cores", lambda: 3)
+    monkeypatch.setattr(image_files, "cores", lambda: 3)
     spread = read(tmp_path)
     for split in alone:
         assert alone[split][0] == spread[split][0]

@@ -1,0 +1,1 @@
+"""What `python -m pipeline predict` does: reads pictures, has a published model classify them, writes the rows."""
