@@ -125,13 +125,13 @@ def _print_json(info: "ModelInfo", blocks: "Iterable[list[Row]]") -> tuple[int, 
     import json
 
     head = json.dumps({"model": info["model"], "version": info["version"]})
-    write(f'{head[:-1]}, "rows": [')
-    count = errors = 0
+    count, errors, last = 0, 0, f'{head[:-1]}, "rows": ['
     for rows in blocks:
-        lines = (f"{',' if count or number else ''}{json.dumps(_object(row))}" for number, row in enumerate(rows))
-        write("\n".join(lines))
+        write(last if not count else f"{last},")
+        *lines, last = [json.dumps(_object(row)) for row in rows]
+        write(",\n".join(lines) + ("," if lines else ""))
         count, errors = count + len(rows), errors + _errors(rows)
-    write(f'], "images": {count - errors}, "errors": {errors}}}')
+    write(f'{last}\n], "images": {count - errors}, "errors": {errors}}}')
     return count, errors
 
 
@@ -196,7 +196,7 @@ def _advancing(blocks: "Iterable[list[Row]]", done: int, advance: Advance | None
 def _summarize(info: "ModelInfo", predictor: "Predictor", count: int, errors: int, seconds: float) -> None:
     """Say on standard error what was done by which model, and what a user may not expect."""
     if predictor.converted:
-        kinds = ("grey", "in colour") if info["input"]["channels"] == "RGB" else ("in colour", "grey")
+        kinds = ("grey", "ones in colour") if info["input"]["channels"] == "RGB" else ("in colour", "grey ones")
         say(f"  {predictor.converted:,} of {count:,} pictures are {kinds[0]}: converted, as the model takes {kinds[1]}")
     if errors:
         say(f"  {errors:,} of {count:,} pictures cannot be read")

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from components.errors import StorageFailed
 from components.system.files import written_atomically
@@ -45,22 +45,22 @@ def write_csv(rows: Iterable[Row], top: int, file: IO[bytes]) -> None:
 
 
 def write_parquet(rows: Iterable[Row], top: int, file: IO[bytes]) -> None:
+    """By way of CSV: pyarrow imports pandas before it converts an object of Python, to know those of pandas."""
     import pyarrow as pa
+    from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
     kinds = {"index": pa.int64(), "probability": pa.float64()}
     schema = pa.schema([(name, kinds.get(name.partition("_")[0], pa.string())) for name in columns(top)])
+    parsing = arrow_csv.ParseOptions(newlines_in_values=True)
+    converting = arrow_csv.ConvertOptions(column_types=schema, null_values=[""], strings_can_be_null=True)
     remaining = iter(rows)
     with parquet.ParquetWriter(file, schema) as table:
         while part := list(itertools.islice(remaining, ROW_GROUP)):
-            table.write_table(pa.table([list(column) for column in zip(*_cells(part, top), strict=True)], schema))
-
-
-def _cells(rows: Iterable[Row], top: int) -> Iterator[list[Any]]:
-    """A list for each row; what it does not have is None."""
-    for row in rows:
-        guesses = [*row.guesses, *[(None, None)] * (top - len(row.guesses))]
-        yield [row.file, row.number, *itertools.chain.from_iterable(guesses), row.error or None]
+            text = io.BytesIO()
+            write_csv(part, top, text)
+            content = pa.BufferReader(text.getvalue())
+            table.write_table(arrow_csv.read_csv(content, parse_options=parsing, convert_options=converting))
 
 
 @contextmanager

@@ -5,7 +5,9 @@ The model classifies pictures by their mean brightness: "bright" from mid-grey u
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +19,10 @@ from numpy.typing import NDArray
 from components.artifact_files import InputInfo, ModelInfo
 from components.data.splits import Images
 from components.inference import model_info
+from components.inference.published import SHA256_TAG
 from components.models.prediction import Probabilities
+from components.registry import readers
+from components.registry.model_version import ModelVersion
 
 CLASSES = ("dark", "bright", "never")
 GAIN = 20.0
@@ -150,3 +155,39 @@ def publish_model(exports: Path, content: ModelInfo, model: bytes, images: Image
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     (folder / model_info.FILE).write_text(text)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def register(home: Path, *versions: ModelVersion) -> None:
+    """A database in *home* that holds *versions*, with what the pipeline reads of MLflow's tables and nothing else."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as connection, connection:
+        for table, columns in readers.COLUMNS.items():
+            connection.execute(f"CREATE TABLE {table} ({', '.join(sorted(columns))})")
+        for name in {version.name for version in versions}:
+            connection.execute("INSERT INTO registered_models (name, workspace) VALUES (?, 'default')", [name])
+        for version in versions:
+            _insert(connection, version)
+
+
+def _insert(connection: sqlite3.Connection, version: ModelVersion) -> None:
+    where = (version.name, int(version.version), "default")
+    connection.execute(
+        "INSERT INTO model_versions (name, version, workspace, run_id, source, creation_time, current_stage) "
+        "VALUES (?, ?, ?, '', '', 0, 'None')",
+        where,
+    )
+    for alias in version.aliases:
+        connection.execute(
+            "INSERT INTO registered_model_aliases (name, version, workspace, alias) VALUES (?, ?, ?, ?)",
+            [*where, alias],
+        )
+    for key, value in version.tags.items():
+        connection.execute(
+            "INSERT INTO model_version_tags (name, version, workspace, key, value) VALUES (?, ?, ?, ?, ?)",
+            [*where, key, value],
+        )
+
+
+def champion(home: Path, shape: Sequence[int] = (4, 4, 1)) -> None:
+    """Publish such a model in *home* and register it as version 1, the champion."""
+    tags = {SHA256_TAG: publish(home / "exports", shape=shape)}
+    register(home, ModelVersion(NAME, "1", ("champion",), tags))
