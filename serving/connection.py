@@ -7,6 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 15.0
 HEADER_BYTES = 32 * 2**10
+OVERHEAD = 32  # bytes that a header counts beyond its own, as in HTTP/2: many small ones are a lot of work too
 READ_SECONDS = 15.0  # for a client that does not read its response
 
 
@@ -37,6 +38,8 @@ class Connection(HttpToolsProtocol):
         self._await_headers()
 
     def on_headers_complete(self) -> None:
+        if sum([len(name) + len(value) + OVERHEAD for name, value in self.headers]) + len(self.url) > HEADER_BYTES:
+            raise ValueError("too many bytes of headers")  # the parser is told, and answers with 400
         self._in_headers, self._header_bytes = False, 0
         self._end_headers()
         super().on_headers_complete()

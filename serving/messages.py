@@ -8,6 +8,7 @@ import msgspec
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
+LONGEST = 500  # characters of a message, which may quote the request
 BINARY = b"application/octet-stream"
 TEXT = b"text/plain; charset=utf-8"
 encode = msgspec.json.Encoder().encode
@@ -18,7 +19,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers
+        self.status, self.message, self.headers = status, message[:LONGEST], headers
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 loop="uvloop",
                 lifespan="off",
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

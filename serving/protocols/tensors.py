@@ -19,6 +19,7 @@ DTYPES = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 BYTES = "BYTES"  # elements of any length: here, files of pictures
+DIMENSIONS, LARGEST = 4, 2**31  # of a shape
 LENGTH_BYTES = 4  # before each of them
 
 
@@ -27,8 +28,8 @@ def images(tensor: Tensor, binary: memoryview, model: LoadedModel) -> Images:
     size = tensor.parameters.binary_data_size
     if (size or 0) != len(binary):
         raise Refused(400, f"{tensor.name} has a binary_data_size of {size}, and {len(binary)} bytes follow the JSON")
-    if any(length < 0 for length in tensor.shape) or len(tensor.shape) > 8:
-        raise Refused(400, f"the shape of {tensor.name} is {tensor.shape}; expected sizes of 0 or more")
+    if not 0 < len(tensor.shape) <= DIMENSIONS or any(not 0 <= size <= LARGEST for size in tensor.shape):
+        raise Refused(400, f"the shape of {tensor.name} is not [images, height, width, channels]")
     if tensor.datatype == BYTES:
         return pictures.decode(_files(tensor, binary), model)
     if tensor.datatype not in DTYPES:

@@ -1,14 +1,27 @@
 """The server as a process: it answers, follows the champion, and refuses a version that is broken."""
 
+import json
 import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 
+from tests.conftest import CLEAN, ROOT
 from tests.support.served_versions import Versions, expected, tflite
 from tests.support.serving_process import serving
 
 ZEROS = [[0] * 28] * 28
 IMAGE = np.random.default_rng(1).integers(0, 256, (1, 28, 28, 1), np.uint8)
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_it_follows_the_champion_and_refuses_a_broken_version(versions: Versions) -> None:
@@ -56,8 +69,70 @@ def test_it_waits_for_a_first_champion(versions: Versions) -> None:
 
 
 def test_it_ends_when_it_is_told_to(versions: Versions) -> None:
-    """SIGTERM ends it with exit status 0."""
+    """SIGTERM ends it with exit status 0, after a request that was half sent has been answered."""
+    versions.add(champion=True)
+    body = json.dumps({"image": ZEROS}).encode()
+    with serving(versions.home) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        connection.sendall(body[:100])
+        server.wait_for(lambda: server.get("/v2/health/live").status == 200, "an answer, after the half request")
+        server.process.send_signal(signal.SIGTERM)
+        while accepts(server.port):
+            time.sleep(0.01)
+        connection.sendall(body[100:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert server.process.wait(30) == 0
+
+
+def test_a_token_is_asked_of_everything_but_health(versions: Versions) -> None:
+    """By the file of the setting; wrong and missing ones are refused alike."""
+    versions.add(champion=True)
+    token = versions.home / "token"
+    token.write_text("secret-token\n")
+    with serving(versions.home, PIPELINE_SERVE_TOKEN_FILE=str(token)) as server:
+        body = json.dumps({"image": ZEROS})
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "secret-token"}):
+            answer = server.ask("POST", "/predict", body, **headers)
+            assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert server.ask("POST", "/predict", body, authorization="Bearer secret-token").status == 200
+        assert server.get("/metrics").status == 401
+        assert [server.get(path).status for path in ("/v2/health/live", "/v2/health/ready", "/ping")] == [200] * 3
+
+
+def test_it_loads_no_library_of_training(versions: Versions) -> None:
+    """Neither TensorFlow nor MLflow, SciPy or pandas: below 100 MB."""
     versions.add(champion=True)
     with serving(versions.home) as server:
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.post("/predict", {"image": ZEROS}).status == 200
+        [process] = psutil.Process(server.process.pid).children()
+        loaded = {Path(mapped.path).parts for mapped in process.memory_maps()}
+        packages = {part for parts in loaded for part in parts}
+        assert not packages & {"tensorflow", "keras", "mlflow", "scipy", "pandas", "sqlalchemy"}
+        assert process.memory_info().rss < 100e6
+
+
+def test_a_taken_port_is_told(versions: Versions) -> None:
+    """In a sentence with what to type, before anything is loaded."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "serving", "--port", port]
+        done = subprocess.run(command, cwd=ROOT, env=CLEAN, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: port {port} on 127.0.0.1 cannot be listened on")
+    assert "make serve SERVE_PORT=" in done.stderr
+
+
+def test_the_registry_may_be_away(versions: Versions) -> None:
+    """The version in use goes on; readiness and metrics say that the registry does not answer, until it does again."""
+    versions.add(champion=True)
+    database, away = versions.home / "mlflow.db", versions.home / "away.db"
+    with serving(versions.home) as server:
+        database.rename(away)
+        database.write_text("no database")
+        server.wait_for(lambda: server.get("/v2/health/ready").json["problem"], "problem")
+        assert server.get("/v2/health/ready").status == 200
+        assert b"serving_registry_up 0.0" in server.get("/metrics").body
+        assert server.post("/predict", {"image": ZEROS}).version == "1"
+        away.rename(database)
+        server.wait_for(lambda: server.get("/v2/health/ready").json["problem"] is None, "registry")
+        assert b"serving_registry_up 1.0" in server.get("/metrics").body

@@ -207,7 +207,7 @@ def test_open_inference_answers_in_binary(server: ServingProcess) -> None:
         ({"name": "x"}, "the request has the inputs: x; expected one, images"),
         ({"datatype": "COMPLEX"}, "the datatype of images is COMPLEX; expected BOOL, UINT8,"),
         ({"shape": [3, 28, 28, 1]}, "images has 1568 numbers; the shape [3, 28, 28, 1] does not fit"),
-        ({"shape": [-2, 28, 28, 1]}, "expected sizes of 0 or more"),
+        ({"shape": [-2, 28, 28, 1]}, "the shape of images is not [images, height, width, channels]"),
         ({"parameters": {"binary_data_size": 5}}, "a binary_data_size of 5, and 0 bytes follow"),
         ({"shape": [1], "datatype": "BYTES", "data": ["AAAA"]}, "this is no PNG or JPEG picture"),
         ({"data": [0.5] * 1568}, "the pixels are fractions"),
