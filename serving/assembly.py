@@ -1,10 +1,8 @@
 """The parts of the server put together."""
 
-from pathlib import Path
-
+from components.inference.published import Published, of_version
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
-from components.system.files import file_name
 from serving import health
 from serving.app import Application
 from serving.champion import Champion
@@ -19,11 +17,11 @@ ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.
 
 
 def assembled(settings: Settings) -> Server:
-    def folder(version: ModelVersion) -> Path:
-        return settings.home / "exports" / file_name(version.name) / version.version
+    def locate(version: ModelVersion) -> Published:
+        return of_version(version, settings.home / "exports")
 
     metrics = Metrics()
-    champion = Champion(Registry(settings.registry), settings.model, folder, metrics.switched)
+    champion = Champion(Registry(settings.registry), settings.model, locate, metrics.switched)
     service = Service(champion, metrics)
     application = Application(service, Routes(ROUTES), settings.token)
     return Server(application, service, settings.serve.host, settings.serve.port)

@@ -9,10 +9,9 @@ any of this is refused, and the one in use goes on.
 import gc
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from components.errors import ConfigError, Failure
-from components.inference.published import SHA256_TAG
+from components.inference.published import SHA256_TAG, Published
 from components.progress import say
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
@@ -32,7 +31,7 @@ class Champion:
         self,
         registry: Registry,
         name: str,
-        locate: Callable[[ModelVersion], Path],
+        locate: Callable[[ModelVersion], Published],
         switched: Callable[[str, float], None],
         alias: str = CHAMPION,
     ) -> None:
@@ -69,7 +68,7 @@ class Champion:
     def _switch(self, version: ModelVersion) -> None:
         start = time.perf_counter()
         try:
-            model = load(self._locate(version), _identity(version)[1])
+            model = load(self._locate(version))
         except Exception as error:  # whatever a file holds, it must not end the process that serves another one
             self._refuse(version, error)
             self._switched(FAILED, time.perf_counter() - start)
@@ -100,7 +99,9 @@ def only_model(registry: Registry) -> str:
         raise ConfigError("the registry has no model yet; make one with make pipeline")
     if len(names) > 1:
         listed = ", ".join(names)
-        raise ConfigError(f"the registry has {len(names)} models ({listed}); choose one with serve.model")
+        raise ConfigError(
+            f"the registry has {len(names)} models ({listed}); choose one with --set serve.model={names[0]}"
+        )
     return names[0]
 
 

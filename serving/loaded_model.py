@@ -11,6 +11,7 @@ from components.data.splits import Images
 from components.errors import ArtifactCorrupt
 from components.inference import model_info
 from components.inference.classifier import Classifier
+from components.inference.published import SHA256_TAG, Published
 from components.models.prediction import Probabilities
 from serving.messages import Headers
 
@@ -52,19 +53,19 @@ class LoadedModel:
         return self.classifier.probabilities(images)
 
 
-def load(folder: Path, sha256: str) -> LoadedModel:
-    """The version published in *folder*; raises a Failure unless its files are those that were measured.
+def load(published: Published) -> LoadedModel:
+    """The *published* version; raises a Failure unless its files are those that were measured.
 
-    They have to be those that model_info.json lists, which has to be the one whose *sha256* the registry knows, and the
-    model has to answer the canary images as the measured one did.
+    They have to be those that model_info.json lists, and the model has to answer the canary images as the measured one
+    did.
     """
-    info = model_info.read(folder, sha256)
+    version, folder, info = published
     file = _model_file(info)
     model_info.verify(folder, info, [file, CANARIES])
     classifier = Classifier(folder / file)
     seconds = _try_canaries(folder, info, classifier)
     headers = ((b"x-model-version", info["version"].encode()),)
-    return LoadedModel(info, sha256, classifier, max(0, int(INLINE_SECONDS / seconds)), headers)
+    return LoadedModel(info, version.tags[SHA256_TAG], classifier, max(0, int(INLINE_SECONDS / seconds)), headers)
 
 
 def _model_file(info: ModelInfo) -> str:

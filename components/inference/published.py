@@ -24,13 +24,17 @@ class Published(NamedTuple):
 
 def find(registry: Registry, name: str, wanted: str, exports: Path) -> Published:
     """The version of the model *name* that is *wanted*, an alias or a number, below the folder *exports*."""
-    version = _version(registry, name, wanted)
+    return of_version(_version(registry, name, wanted), exports)
+
+
+def of_version(version: ModelVersion, exports: Path) -> Published:
+    """The registered *version* below the folder *exports*; raises ArtifactMissing or ArtifactCorrupt."""
     if not (sha256 := version.tags.get(SHA256_TAG)):
         raise ArtifactMissing(
-            f"version {version.version} of {name} was registered without its exported files; publish those of the "
-            "champion with python -m pipeline run"
+            f"version {version.version} of {version.name} was registered without its exported files; publish those "
+            "of the champion with python -m pipeline run"
         )
-    folder = exports / file_name(name) / version.version
+    folder = exports / file_name(version.name) / version.version
     return Published(version, folder, model_info.read(folder, sha256))
 
 

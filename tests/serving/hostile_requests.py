@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image
 
@@ -161,7 +162,7 @@ def open_inference() -> Iterator[tuple[str, object]]:
     yield "numbers as files", tensor(shape=[784], datatype="BYTES")
 
 
-def binary(tail: bytes, length: str = "", **changes: object) -> bytes:
+def binary(tail: bytes, length: str = "", **changes: Any) -> bytes:
     head = json.dumps(tensor(data=None, **changes)).encode()
     return request(V2, head + tail, f"Inference-Header-Content-Length: {length or len(head)}")
 
@@ -182,7 +183,7 @@ def binary_tensors() -> Iterator[tuple[str, bytes]]:
         ("a length that is cut off", b"\x01\0"),
         ("lengths of 0", bytes(4000)),
     ):
-        changes = {"datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(tail)}}
+        changes: dict[str, Any] = {"datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(tail)}}
         yield f"BYTES, {name}", binary(tail, **changes)
 
 

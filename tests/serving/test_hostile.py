@@ -50,7 +50,7 @@ def _is_whole(received: bytes) -> bool:
 def memory(server: ServingProcess) -> float:
     """Megabytes in memory of the server: the process under the supervisor."""
     [process] = psutil.Process(server.process.pid).children()
-    return process.memory_info().rss / 1e6
+    return float(process.memory_info().rss) / 1e6
 
 
 def test_there_are_enough() -> None:
@@ -126,7 +126,7 @@ def test_slow_requests_are_ended_and_hold_nobody_up(server: ServingProcess) -> N
     """300 half-sent requests and slow ones of each kind are hung up on in time; honest ones are answered meanwhile."""
     found: dict[str, tuple[float, bytes]] = {}
     attackers = [
-        threading.Thread(target=lambda name=name, act=act: found.update({name: _attack(server.port, act)}))  # type: ignore[misc]
+        threading.Thread(target=lambda name=name, act=act: found.update({name: _attack(server.port, act)}))
         for name, act in SLOW.items()
     ]
     half_sent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
