@@ -5,29 +5,24 @@ $NOTIFY_EMAIL            addresses, separated by commas, by Airflow's SMTP provi
 $NOTIFY_APPRISE_URLS     addresses of apprise, separated by spaces, where that package is installed
 $NOTIFY_HEARTBEAT_URL    is requested after each run that succeeded; who expects that tells when it stays away
 
-A channel that fails is a warning in the log, and fails no task. No address is logged: whoever knows it may post there.
+A channel that fails, or does not answer in time, is a warning in the log, and fails no task. No address is logged:
+whoever knows it may post there.
 """
 
 import html
 import importlib
-import json
 import logging
 import os
-import smtplib
-import urllib.request
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 from typing import Any
 
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException
 
 from components.public_text import public
+from components.system.background import within
 
-SECONDS = 5
+SECONDS = 60.0  # for a channel: a mail server may be slow
 SUBJECT = 100  # characters
-# URLError and SMTPException are OSErrors; ValueError: a malformed address; AirflowException: a missing connection
-FAILURES = (OSError, ValueError, HTTPException, AirflowException, ImportError, smtplib.SMTPException)
 log = logging.getLogger(__name__)
 
 Message = Mapping[str, Any]  # public, with the key "text"
@@ -43,30 +38,27 @@ def deliver(message: Message, context: Context) -> None:
 def heartbeat() -> None:
     """Say that a run has succeeded."""
     if url := os.environ.get("NOTIFY_HEARTBEAT_URL", "").strip():
-        _tried("NOTIFY_HEARTBEAT_URL", lambda: _request("NOTIFY_HEARTBEAT_URL", url))
+        _tried("NOTIFY_HEARTBEAT_URL", lambda: _requested(url))
 
 
 def _tried(variable: str, send: Callable[[], None]) -> None:
     try:
-        send()
-    except FAILURES as error:
+        within(SECONDS, send)
+    except Exception as error:  # of whatever library a channel takes: no task fails for it
         reason = type(error).__name__ if os.environ[variable].strip() in str(error) else public(str(error))
         log.warning("%s: the notification could not be delivered: %s", variable, reason)
 
 
-def _post(url: str, message: Message, _context: Context) -> None:
-    _request("NOTIFY_WEBHOOK_URL", url, json.dumps(message).encode())
+def _post(url: str, message: Message, context: Context) -> None:
+    from pipeline.airflow.webhook import WebhookNotifier
+
+    WebhookNotifier(url, message).notify(context)
 
 
-def _request(variable: str, url: str, body: bytes | None = None) -> None:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{variable} is no address; expected one that begins with http:// or https://")
-    try:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the scheme is checked above
-            answer.read(1)
-    except HTTPException as error:  # InvalidURL quotes it
-        raise ValueError(f"{variable} is malformed, or its server answers in another language") from error
+def _requested(url: str) -> None:
+    from pipeline.airflow import webhook
+
+    webhook.request(url)
 
 
 def _mail(addresses: str, message: Message, context: Context) -> None:

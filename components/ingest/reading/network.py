@@ -1,9 +1,10 @@
 """Whether an address answers, known within a given number of seconds; downloads that are neither endless nor huge."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from components.system.background import Attempt, within
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -36,18 +37,19 @@ class Pace:
 
 def why_unreachable(url: str, seconds: float) -> Exception | None:
     """Why *url* cannot be opened, known after *seconds* at the latest; None where it can."""
-    attempt = _InBackground(lambda: _open(url, seconds))
-    return attempt.result if attempt.ended(seconds) else TimeoutError(f"no answer within {seconds:g} s")
+    try:
+        within(seconds, lambda: _open(url, seconds))
+    except OSError as problem:
+        return problem
+    return None
 
 
 def download(url: str, most: int) -> bytes:
     """The at most *most* bytes that *url* serves; raises OSError, Refused where they are more or come too slowly."""
     received, pace = bytearray(), Pace(most)
-    transfer = _InBackground(lambda: _receive(url, received, pace))
+    transfer = Attempt(lambda: _open(url, SILENCE_SECONDS, lambda response: _read(response, received, pace)))
     while not transfer.ended(LOOK_SECONDS):
         pace.check(len(received))
-    if problem := transfer.result:
-        raise problem if isinstance(problem, OSError) else ConnectionError(str(problem))
     return bytes(received)
 
 
@@ -55,29 +57,6 @@ def reason(problem: Exception) -> str:
     """*problem* without urllib's wrapping: "Name or service not known"."""
     cause = getattr(problem, "reason", None) or problem
     return str(getattr(cause, "strerror", None) or cause)
-
-
-class _InBackground:
-    """A call in a thread of its own, which can be given up: no time-out covers the system's look-up of a host name."""
-
-    def __init__(self, call: Callable[[], Exception | None]) -> None:
-        self.result: Exception | None = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.result = self._call()
-
-    def ended(self, seconds: float) -> bool:
-        """Whether the call has ended, waited for at most *seconds*."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-
-def _receive(url: str, received: bytearray, pace: Pace) -> Exception | None:
-    """Add what *url* serves to *received*, piece by piece; returns what went wrong."""
-    return _open(url, SILENCE_SECONDS, lambda response: _read(response, received, pace))
 
 
 def _read(response: "HTTPResponse", received: bytearray, pace: Pace) -> None:
@@ -88,8 +67,8 @@ def _read(response: "HTTPResponse", received: bytearray, pace: Pace) -> None:
         raise ConnectionError(f"the connection ended {response.length:,} bytes too early")
 
 
-def _open(url: str, seconds: float, read: "Callable[[HTTPResponse], None] | None" = None) -> Exception | None:
-    """Open *url*, through the proxies of the environment, and *read* it; returns what went wrong."""
+def _open(url: str, seconds: float, read: "Callable[[HTTPResponse], None] | None" = None) -> None:
+    """Open *url*, through the proxies of the environment, and *read* it; raises OSError, whatever went wrong."""
     import http.client
     import urllib.error
     import urllib.request
@@ -98,9 +77,8 @@ def _open(url: str, seconds: float, read: "Callable[[HTTPResponse], None] | None
         with urllib.request.urlopen(url, timeout=seconds) as response:  # noqa: S310 - callers pass web addresses only
             if read:
                 read(response)
-            return None
     except urllib.error.HTTPError as error:
         error.close()
-        return error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return error
+        raise
+    except (http.client.HTTPException, ValueError) as error:
+        raise ConnectionError(str(error)) from error

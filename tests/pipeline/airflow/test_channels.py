@@ -1,10 +1,13 @@
 """Where notifications go: real servers of HTTP and SMTP, and what goes wrong with them."""
 
+import gc
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,9 +15,11 @@ import pytest
 from airflow.sdk import Context
 
 from pipeline.airflow import channels
-from tests.support.mail_server import Mails, mail_server
+from tests.support.mail_server import Mails, mail_server, tls_of_localhost
 
 CONTEXT = cast("Context", {})
+# the SMTP provider does not close the connection to a server that refuses the login
+UNCLOSED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SENTENCE = "digits-classifier version 3 is champion <with> an accuracy of 98.77 %"
 REPORT, RUN = "http://host/pipeline/runs/1/report.html?a=1&b=2", "http://mlflow/#/runs/1"
 MESSAGE = {
@@ -80,6 +85,53 @@ def test_a_mail_has_the_text_and_the_links(mails: Mails, monkeypatch: pytest.Mon
     assert 'href="http://host/pipeline/runs/1/report.html?a=1&amp;b=2">Report<' in text
     assert ">MLflow run<" in text
     assert "Model version" not in text
+
+
+@UNCLOSED
+@pytest.mark.parametrize(("password", "mailed"), [("right", 1), ("wrong", 0)])
+def test_a_mail_server_may_want_tls_and_a_login(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path, password: str, mailed: int
+) -> None:
+    """Both are in Airflow's connection; a wrong password is a warning that does not repeat it."""
+    monkeypatch.setenv("NOTIFY_EMAIL", "ada@example.org")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+    with mail_server(("airflow", "right"), tls_of_localhost(tmp_path / "trusted.pem")) as (port, mails):
+        extra = {"disable_ssl": True, "from_email": "airflow@example.org"}  # not TLS at once, but STARTTLS
+        connection = {"conn_type": "smtp", "host": "localhost", "port": port, "extra": extra}
+        login = {"login": "airflow", "password": password}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection | login))
+        channels.deliver(MESSAGE, CONTEXT)
+    gc.collect()
+    assert [mail["To"] for mail in mails] == ["ada@example.org"] * mailed
+    assert ("NOTIFY_EMAIL: the notification could not be delivered: (535" in caplog.text) == (not mailed)
+
+
+@UNCLOSED
+def test_a_mail_server_that_does_not_answer_holds_no_task(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever time-out and retries the connection has."""
+    monkeypatch.setenv("NOTIFY_EMAIL", "ada@example.org")
+    monkeypatch.setattr(channels, "SECONDS", 0.3)
+    before = threading.enumerate()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        extra = {"disable_ssl": True, "disable_tls": True, "timeout": 600, "retry_limit": 0}
+        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": silent.getsockname()[1], "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+        channels.deliver(MESSAGE, CONTEXT)
+    for given_up in set(threading.enumerate()) - set(before):
+        given_up.join()
+    gc.collect()
+    assert "NOTIFY_EMAIL: the notification could not be delivered: no answer within 0.3 s" in caplog.text
+
+
+def test_a_channel_with_a_bug_fails_no_task(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """As a provider that refuses a field of the connection by an error of no kind of its own."""
+    monkeypatch.setenv("NOTIFY_EMAIL", "ada@example.org")
+    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": 9, "extra": {"ssl_context": "nonsense"}}
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+    channels.deliver(MESSAGE, CONTEXT)
+    assert "NOTIFY_EMAIL: the notification could not be delivered: The connection extra field" in caplog.text
 
 
 def test_a_mail_server_that_is_away_costs_a_warning(
