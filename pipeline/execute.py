@@ -52,9 +52,11 @@ def run_stage(
     headline and metrics, its settings, and the state of the run; raises as `run` does.
     """
     home.prepare()
-    with storage_errors(home.root), recorded(params, home, run or new_run(), part=stage) as runner:
-        runner.is_alone, runner.answer = not run, answer
-        runner.tracking.drift_must_be_judged = bool(run) and stage == "validate"  # a scheduler will try it again
+    named = run or new_run()
+    with (
+        storage_errors(home.root),
+        recorded(params, home, named, part=stage, is_alone=not run, answer=answer) as runner,
+    ):
         done = runner.run_stage(stage, force=force)
         _announce(done, runner)
     facts = {"headline": summary.headline(stage, runner.facts[stage]), "metrics": summary.numbers(runner.facts[stage])}
@@ -98,11 +100,14 @@ def _announce(done: Done, runner: Runner) -> None:
 
 
 @contextmanager
-def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterator[Runner]:
+def recorded(
+    params: Params, home: Home, run: str, *, part: str = "", is_alone: bool = False, answer: Answer | None = None
+) -> Iterator[Runner]:
     """A runner for the run *run*; its record, report and MLflow run are written however the block ends.
 
     *part* is the only stage that this process runs, in a run of several processes: it continues the record that the
-    stages before it left, and the MLflow run is closed by the last stage, or by the one that fails.
+    stages before it left, and the MLflow run is closed by the last stage, or by the one that fails. No other process
+    continues it where it *is_alone*. *answer* is what a person decided about a request of `promote`.
     """
     record = _new_record(params, run)
     recorder = RunRecorder(home, record)
@@ -110,7 +115,8 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
     if earlier:
         _continue(record, earlier, part)
     with recorder:
-        runner = Runner(params, home, record, save=recorder.save)
+        must_judge_drift = part == "validate" and not is_alone  # a scheduler will try it again
+        runner = Runner(params, home, record, save=recorder.save, answer=answer, must_judge_drift=must_judge_drift)
         runner.before_making = runner.tracking.expect_usable
         before, start = record.seconds, time.monotonic()
         error: BaseException | None = None
@@ -122,7 +128,7 @@ def recorded(params: Params, home: Home, run: str, *, part: str = "") -> Iterato
             raise
         finally:
             record.seconds = round(before + time.monotonic() - start, 3)
-            _end(runner, recorder, part, error)
+            _end(runner, recorder, part, error, is_alone)
 
 
 def _new_record(params: Params, run: str) -> RunRecord:
@@ -183,7 +189,7 @@ def _state(error: BaseException | None, part: str) -> str:
     return "refused" if isinstance(error, PipelineError) and error.exit_code in (3, 4) else "failed"
 
 
-def _end(runner: Runner, recorder: RunRecorder, part: str, error: BaseException | None) -> None:
+def _end(runner: Runner, recorder: RunRecorder, part: str, error: BaseException | None, is_alone: bool) -> None:
     """Record how the run ended, then write its report and log it.
 
     A failure in that is how the run ended only where it had succeeded; otherwise it is a warning, beside *error*.
@@ -192,7 +198,7 @@ def _end(runner: Runner, recorder: RunRecorder, part: str, error: BaseException 
     record.state, record.error, record.finished = _state(error, part), _text(error), now()
     try:
         recorder.save()  # before anything else, or a run that is killed in its report would have ended in no way
-        _publish(runner, recorder.folder / "report.html", error)
+        _publish(runner, recorder.folder / "report.html", error, is_alone)
         recorder.save()
     except BaseException as failure:
         if error is not None and isinstance(failure, Exception):
@@ -213,8 +219,8 @@ def _text(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _publish(runner: Runner, page: Path, error: BaseException | None) -> None:
-    """Write the report of the run, and log it to MLflow."""
+def _publish(runner: Runner, page: Path, error: BaseException | None, is_alone: bool) -> None:
+    """Write the report of the run, and log it to MLflow once nothing of the run follows."""
     record = runner.record
     measured = summary.metrics(runner)
     record.accuracy = measured["accuracy"] if measured else None
@@ -222,5 +228,5 @@ def _publish(runner: Runner, page: Path, error: BaseException | None) -> None:
         report = report_of(record, runner, error)
         html.render(report, page, runner.home.cache / "templates")
     record.report = str(page)
-    if record.state != "unfinished" or runner.is_alone:
+    if record.state != "unfinished" or is_alone:
         runner.tracking.finish(runner.artifacts(), report.pictures)

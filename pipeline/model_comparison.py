@@ -77,6 +77,8 @@ def find(registry: Registry, name: str, version: str) -> ModelVersion:
     found = registry.version(name, version) if version.isdigit() else registry.alias(name, version.removeprefix("@"))
     if found is None:
         known = ", ".join(each.version for each in registry.versions(name)[-10:])
+        if not known:
+            raise ConfigError(f"no model is called {name}; python -m pipeline history lists all models")
         raise ConfigError(f"{name} has no version {version}; expected an alias such as {CHAMPION}, or one of {known}")
     return found
 

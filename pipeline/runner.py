@@ -48,7 +48,8 @@ class Runner:
     """One run's view of the graph: settings, store and registry, and the artifacts so far.
 
     *verified* are the digests of artifacts whose bytes have just been read; *watch* is called with the history of a
-    training after each epoch.
+    training after each epoch; *answer* is what a person decided about a request of `promote`. *must_judge_drift* fails
+    `validate` where the champion's data are out of reach, since somebody will try again.
     """
 
     def __init__(
@@ -61,17 +62,17 @@ class Runner:
         heal: bool = True,
         verified: Iterable[str] = (),
         watch: Callable[[list[dict[str, float]]], None] | None = None,
+        answer: Answer | None = None,
+        must_judge_drift: bool = False,
     ) -> None:
         self.params, self.home, self.record, self.save, self.heal = params, home, record, save, heal
         self._open = params  # before the images decide what they leave open
         self._settled_for = self._plan = ""  # the digest of these images, and how the network is trained on them
-        self.watch = watch
+        self.watch, self.answer = watch, answer
         self.before_making: Callable[[], None] = lambda: None
-        self.answer: Answer | None = None  # of a person, to a request of promote
-        self.is_alone = False  # a stage of a run without a name, which no other process continues
         os.environ[THREADS] = str(params.train.threads)  # for all that TensorFlow computes in this process
         self.store = home.store
-        self.tracking = Tracking(params, home, record, self.artifact, save)
+        self.tracking = Tracking(params, home, record, self.artifact, save, must_judge_drift=must_judge_drift)
         self.facts: dict[str, Facts] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._artifacts: dict[str, Artifact] = {}

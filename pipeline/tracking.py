@@ -59,9 +59,11 @@ class Tracking:
         record: RunRecord,
         artifact: Callable[[str], Artifact],
         save: Callable[[], None] = lambda: None,
+        *,
+        must_judge_drift: bool = False,
     ) -> None:
         self.params, self.home, self.record, self.artifact, self.save = params, home, record, artifact, save
-        self.drift_must_be_judged = False
+        self.must_judge_drift = must_judge_drift
         self._is_open, self._opening = False, threading.Lock()
 
     @cached_property
@@ -100,7 +102,7 @@ class Tracking:
         try:
             artifact = self._of_champion("validate")
         except RegistryUnreachable as error:
-            if self.drift_must_be_judged and self._has_had_champion():
+            if self.must_judge_drift and self._has_had_champion():
                 raise RegistryUnreachable(f"drift against the champion's data cannot be judged: {error}") from error
             say(f"  warning: drift against the champion's data is not checked: {str(error).partition(';')[0]}")
             return None

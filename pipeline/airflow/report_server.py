@@ -20,6 +20,7 @@ from pipeline.airflow.run_names import run_name
 from pipeline.airflow.wording import FOR_GOOD, in_airflow
 from pipeline.home import Home
 from pipeline.model_comparison import ModelComparison, find, of_versions
+from pipeline.model_history import events
 from pipeline.model_pages import comparison_page, message_page, models_page
 from pipeline.run_record import load
 
@@ -60,13 +61,17 @@ def report_of(dag_id: str, run_id: str) -> FileResponse | HTMLResponse:
 @app.get("/models", response_class=HTMLResponse)
 def models() -> str:
     """The history of every registered model."""
-    workspaces = [(home, Registry(home.tracking_uri)) for home in homes()]
     shown = models_page.Surroundings(
-        models_page.reports_of([home for home, _ in workspaces], lambda run: f"runs/{quote(run.name)}/report.html"),
+        models_page.reports_of(homes(), lambda run: f"runs/{quote(run.name)}/report.html"),
         lambda reason: in_airflow(reason, FOR_GOOD),
         compare="compare",
     )
-    return models_page.render(workspaces, shown)
+    return models_page.render([_known(home) for home in homes()], shown)
+
+
+def _known(home: Home) -> models_page.Workspace:
+    registry = Registry(home.tracking_uri)
+    return models_page.Workspace(registry, events(home, registry))
 
 
 @app.get("/compare", response_class=HTMLResponse)

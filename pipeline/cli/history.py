@@ -47,7 +47,8 @@ def history(options: Namespace) -> int:
         from pipeline.model_pages import models_page
 
         reports = models_page.reports_of([workspace], lambda run: (run / "report.html").as_uri())
-        page = models_page.render([(workspace, registry)], models_page.Surroundings(reports), options.name)
+        known = models_page.Workspace(registry, happened)
+        page = models_page.render([known], models_page.Surroundings(reports), options.name)
         _write_page(options.html, page)
     else:
         print_table(("time", "model", "", "version", "accuracy", "images", "by", "why"), map(_event_row, happened))

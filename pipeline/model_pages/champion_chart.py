@@ -10,8 +10,8 @@ from pipeline.report.accuracy_axis import Tick, ticks
 
 MOST = 60  # events that are drawn, the newest
 WIDTH, HEIGHT = 960.0, 300.0  # of the drawing, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 16.0, 14.0, 34.0  # space around the axes
-DATE_WIDTH = 76.0  # of a date under the axis
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 16.0, 14.0, 34.0  # space around the axes
+DATE_WIDTH = 108.0  # of a date under the axis
 QUESTIONS = {"waiting", "approved"}  # come before what became of the version
 FAR_BELOW = 2.0  # heights of the champions' range below it; what is worse is drawn at the lower edge
 

@@ -3,19 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from components.formatting import thousands
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
 from pipeline.home import Home
-from pipeline.model_history import Event, events
+from pipeline.model_history import Event
 from pipeline.model_pages.champion_chart import ChampionChart, champion_chart
 from pipeline.model_pages.rendering import page
 
 MOST_LISTED = 200  # events of a model in its table; `python -m pipeline history` has all
 
-Workspace = tuple[Home, Registry]
 ReportLink = Callable[[str], str]  # the name of a run to the address of its report, "" where it has none
+
+
+class Workspace(NamedTuple):
+    """The models that one workspace knows, and what happened to them, or to the one that is shown."""
+
+    registry: Registry
+    events: Sequence[Event]
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,13 @@ def _models(workspaces: Sequence[Workspace], surroundings: Surroundings, name: s
     """The models, that of the newest event first; those that were registered and nothing more come last."""
     happened: dict[str, list[Event]] = {}
     registries: dict[str, Registry] = {}
-    for home, registry in workspaces:
-        for event in events(home, registry, name):
+    for workspace in workspaces:
+        for event in workspace.events:
             happened.setdefault(event.name, []).append(event)
-            registries.setdefault(event.name, registry)
-    for _, registry in workspaces:
-        for model in [name] if name else registry.names():
-            registries.setdefault(model, registry)
+            registries.setdefault(event.name, workspace.registry)
+    for workspace in workspaces:
+        for model in [name] if name else workspace.registry.names():
+            registries.setdefault(model, workspace.registry)
     newest_first = sorted(registries, key=lambda model: max((e.time for e in happened.get(model, ())), default=""))
     return [
         _model(model, happened.get(model, []), registries[model].versions(model), surroundings)

@@ -127,9 +127,8 @@ def test_drift_from_a_champion_that_is_known_is_not_waved_through(
     if known:
         promotion_log.append(home.promotions, Promotion(action="promote", name="digits", version="1", model_sha256="a"))
     params = config.load("", ["register.name=digits"], "digits", {})
-    tracking = Tracking(params, home, RunRecord("r", ""), failing_artifact)
+    tracking = Tracking(params, home, RunRecord("r", ""), failing_artifact, must_judge_drift=must)
     tracking.registry = Registry("http://127.0.0.1:9")
-    tracking.drift_must_be_judged = must
     if known and must:
         with pytest.raises(RegistryUnreachable, match=r"cannot be judged: MLflow at \S+ did not answer \("):
             tracking.champion_statistics()
@@ -152,7 +151,7 @@ def test_a_scheduled_run_must_judge_the_drift_once(
     seen = []
 
     def look(runner: Runner, stage: str, *, force: bool) -> None:
-        seen.append(runner.tracking.drift_must_be_judged)
+        seen.append(runner.tracking.must_judge_drift)
         raise ConfigError("enough")
 
     monkeypatch.setattr(Runner, "run_stage", look)

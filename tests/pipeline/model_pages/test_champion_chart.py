@@ -57,7 +57,7 @@ def test_a_date_is_written_once_and_where_there_is_room() -> None:
     assert month
     places = [date.x for date in month.dates]
     assert len(places) > 5
-    assert all(after - before >= 76 for before, after in pairwise(places))
+    assert all(after - before >= 100 for before, after in pairwise(places))
 
 
 def test_of_many_events_the_newest_are_drawn() -> None:
