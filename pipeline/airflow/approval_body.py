@@ -19,11 +19,22 @@ def body(request: Mapping[str, Any], record: RunRecord | None) -> str:
         "",
         *_table(request["table"]),
         "",
-        *(f"* {plain(f'{name}: {text}' if name else text)}" for name, text in request["differences"] if text),
+        *(f"* {plain(line)}" for line in _lines(request["differences"])),
         "",
         _links(record) if record else "",
     ]
     return "\n".join(lines).strip() + "\n"
+
+
+def _lines(differences: list[list[str]]) -> list[str]:
+    """ "changes: train.epochs 8 -> 14; train.seed 0 -> 3": what has no name of its own goes on with the one before."""
+    lines: list[str] = []
+    for name, text in differences:
+        if name and text:
+            lines.append(f"{name}: {text}")
+        elif text:
+            lines[-1] += f"; {text}"
+    return lines
 
 
 def _table(rows: list[list[str]]) -> list[str]:

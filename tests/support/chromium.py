@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,12 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--hide-scrollbars")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-dev-shm-usage")
 
+NAVIGATING = ("Inspected target navigated", "Execution context was destroyed", "Cannot find context")
 MOVES = "a => a.playState === 'running' && a.effect.getTiming().iterations !== Infinity"
+
+
+class Navigating(AssertionError):
+    """The page was replaced by the next one while a script ran in it."""
 
 
 class Page:
@@ -38,7 +43,10 @@ class Page:
         while True:
             message = json.loads(self._connection.recv(SECONDS))
             if message.get("id") == number:
-                assert "error" not in message, message["error"]
+                error = message.get("error")
+                if error and error["message"].startswith(NAVIGATING):
+                    raise Navigating(error)
+                assert not error, error
                 result: dict[str, Any] = message["result"]
                 return result
 
@@ -59,8 +67,9 @@ class Page:
         """The value of *script* as soon as it is true."""
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            if value := self.run(script):
-                return value
+            with suppress(Navigating):
+                if value := self.run(script):
+                    return value
             time.sleep(0.1)
         raise AssertionError(f"waited in vain for {script}; the page says:\n{self.text()[:2000]}")
 

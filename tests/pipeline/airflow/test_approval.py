@@ -168,5 +168,5 @@ def test_the_text_is_markdown_that_shows_names_as_they_are(monkeypatch: pytest.M
         "| --- | --- | --- |",
         "| accuracy | 98.00 % (97.00 to 99.00) | 97.00 % |",
     ]
-    assert lines[6:9] == [r"* gained: 3 \| \<b\>.png", r"* changes: train.seed 0 -\> 1", r"* numpy 1 -\> 2"]
+    assert lines[6:8] == [r"* gained: 3 \| \<b\>.png", r"* changes: train.seed 0 -\> 1; numpy 1 -\> 2"]
     assert "/pipeline/runs/r/report.html) · [MLflow run](https://mlflow.example.org/" in lines[-1]
