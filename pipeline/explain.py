@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.errors import ArtifactCorrupt, ArtifactMissing
+from components.errors import ArtifactCorrupt, ArtifactMissing, RegistryUnreachable
 from pipeline.graph import STAGES
 from pipeline.runner import Runner
 from pipeline.store.artifact import MANIFEST, read_manifest
@@ -29,9 +29,10 @@ def explain(runner: Runner) -> Iterator[Explanation]:
 def _explain(stage: str, runner: Runner) -> Explanation:
     try:
         recipe = runner.recipe(stage)
-    except (ArtifactMissing, ArtifactCorrupt):
+    except (ArtifactMissing, ArtifactCorrupt, RegistryUnreachable) as error:
         missing = [name for name in STAGES[stage].reads if not _exists(name, runner)]
-        return Explanation(stage, "wait", "", [f"reads {name}, which has to run first" for name in missing])
+        reads = [f"reads {name}, which has to run first" for name in missing]
+        return Explanation(stage, "wait", "", reads or [str(error).partition(";")[0]])
     name = key(recipe)
     if STAGES[stage].effect:
         return Explanation(stage, "act", name, ["checks the registry and does what is missing there"])
@@ -47,7 +48,7 @@ def _explain(stage: str, runner: Runner) -> Explanation:
 def _exists(stage: str, runner: Runner) -> bool:
     try:
         return runner.find("train" if STAGES[stage].effect else stage) is not None
-    except (ArtifactMissing, ArtifactCorrupt):
+    except (ArtifactMissing, ArtifactCorrupt, RegistryUnreachable):
         return False
 
 

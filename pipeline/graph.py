@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.artifact_files import Statistics
 from components.errors import PipelineError
+from components.export.identity import Identity
 from components.findings import Finding, require
 from components.settings.sections import Params
 
 if TYPE_CHECKING:
     from components.registry.approval import Answer
     from components.registry.client import Registry
+    from components.registry.exports import Exports
     from components.train.task import TeacherFile
     from components.validate.class_changes import ChampionClasses
 
@@ -44,6 +46,7 @@ class StageContext:
     work: Callable[[], Path]  # scratch that outlives a killed process, for checkpoints
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
+    identity: Callable[[], Identity]  # of the model that is exported
     teacher: Callable[[], "TeacherFile | None"]  # the model to distil from
     weights: Callable[[], Path | None]  # the file with the weights to start from
     watch: Callable[[list[dict[str, float]]], None] | None  # called with the history after each epoch
@@ -55,6 +58,7 @@ class StageContext:
     champion_classes: Callable[[], list[str] | None]  # the names of the classes that the champion knows
     judged_models: Callable[[], int]  # by these test images, the trained one too
     champion_evaluation: Callable[[], Path | None]  # the champion's evaluation on the same test images
+    exports: Callable[[], "Exports"]  # of the registered versions, published
     promotion_log: Path
     answer: "Answer | None" = None  # what a person decided about a request of promote
     ask_only: bool = False  # promote asks for a decision where one is needed, and moves nothing
@@ -185,7 +189,8 @@ def _register(context: StageContext) -> Facts:
 def _export(context: StageContext) -> Facts:
     from components.export.stage import export
 
-    return export(context.path("normalize"), context.path("train"), context.out, context.params.export)
+    normalize, train, evaluate = (context.path(stage) for stage in ("normalize", "train", "evaluate"))
+    return export(normalize, train, evaluate, context.out, context.params.export, context.identity())
 
 
 def _check_export(context: StageContext) -> Verdict:
@@ -196,23 +201,32 @@ def _check_export(context: StageContext) -> Verdict:
 
 def _promote(context: StageContext) -> Facts:
     from components.promote.stage import promote
+    from components.registry.client import model_sha256
     from components.registry.promotion_log import person
 
-    return promote(
-        context.path("normalize"),
-        context.path("train"),
-        context.path("evaluate"),
-        registry=context.registry(),
-        name=context.params.register.name,
-        gate=context.params.gate,
-        log=context.promotion_log,
-        who=person(),
-        champion_evaluate=context.champion_evaluation(),
-        champion_classes=context.champion_classes(),
-        params=context.params.promote,
-        answer=context.answer,
-        ask_only=context.ask_only,
-    )
+    train, registry, name = context.path("train"), context.registry(), context.params.register.name
+    exports = context.exports()
+    if not context.ask_only:
+        exports.publish(registry.registered(name, model_sha256(train)), context.path("export"))
+    try:
+        return promote(
+            context.path("normalize"),
+            train,
+            context.path("evaluate"),
+            registry=registry,
+            name=name,
+            gate=context.params.gate,
+            log=context.promotion_log,
+            who=person(),
+            champion_evaluate=context.champion_evaluation(),
+            champion_classes=context.champion_classes(),
+            params=context.params.promote,
+            answer=context.answer,
+            ask_only=context.ask_only,
+        )
+    finally:
+        if not context.ask_only:
+            exports.follow(name)
 
 
 STAGES: dict[str, Stage] = {
@@ -230,11 +244,11 @@ STAGES: dict[str, Stage] = {
     "export": Stage(
         _export,
         check=_check_export,
-        reads=("normalize", "train"),
-        after=("register",),
+        reads=("normalize", "train", "evaluate"),
+        after=("register",),  # which gives the model its version
         runtime=TENSORFLOW,  # and that of its formats (components.export.writers)
     ),
-    "promote": Stage(_promote, reads=("normalize", "train", "evaluate"), after=("register", "export"), effect=True),
+    "promote": Stage(_promote, reads=("normalize", "train", "evaluate", "export"), after=("register",), effect=True),
 }
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, ArtifactMissing, SourceChanged
+from components.export.identity import Identity
 from components.findings import notes, require, warnings
 from components.progress import say
 from components.public_text import public
@@ -26,6 +27,7 @@ from components.train.resolve import planned
 from components.train.task import TeacherFile, Watch
 from pipeline import initial_weights
 from pipeline import teacher as teachers
+from pipeline.exports import exports_of
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
 from pipeline.home import Home
 from pipeline.initial_weights import InitialWeights
@@ -34,7 +36,7 @@ from pipeline.run_record import Done, Promotion, RunRecord, now
 from pipeline.store.artifact import Artifact, Made
 from pipeline.store.disk_errors import storage_errors
 from pipeline.store.recipe import Recipe, key, recipe_of
-from pipeline.tracking import Tracking
+from pipeline.tracking import COMMIT_TAG, Tracking
 
 READINGS = 3  # of images that change while they are read
 PUBLICATION_SECONDS = 120.0  # for the chief to measure and publish the trained model
@@ -112,8 +114,17 @@ class Runner:
             inputs["teacher"] = self.teacher.model_sha256
         if stage == "train" and self.weights:
             inputs["weights"] = self.weights.sha256
+        if stage == "export":
+            inputs |= asdict(self.identity())
         source = self.fingerprint if stage == "ingest" else ""
         return recipe_of(stage, self.params, inputs, source, cache=self.home.cache)
+
+    def identity(self) -> Identity:
+        """What an export says of the model of train; raises ArtifactMissing where the model is not registered."""
+        sha256, ingest = self.artifact("train").files["model.keras"], self.params.ingest
+        version = self.tracking.registry.registered(self.params.register.name, sha256)
+        commit = version.tags.get(COMMIT_TAG, "")
+        return Identity(version.name, version.version, commit, ingest.fit, ingest.resize)
 
     def _resolve(self) -> None:
         """Settle what the images decide about the training, in the settings and in the record of the run."""
@@ -389,6 +400,7 @@ class Runner:
             work=lambda: _folder(work),
             logs=lambda: _folder(self.home.logs(key(self.recipe(stage)))),
             fingerprint=lambda: self.fingerprint,
+            identity=self.identity,
             teacher=self.teacher_file,
             weights=lambda: self.weights.file() if self.weights else None,
             watch=watch,
@@ -400,6 +412,7 @@ class Runner:
             champion_classes=self.tracking.champion_classes,
             judged_models=self.tracking.judged_models,
             champion_evaluation=self.tracking.champion_evaluate,
+            exports=lambda: exports_of(self.home, self.tracking.registry),
             promotion_log=self.home.promotions,
             answer=self.answer,
         )

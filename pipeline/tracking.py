@@ -43,7 +43,7 @@ from pipeline.mlflow_run import (
 from pipeline.run_record import Model, RunRecord
 from pipeline.store.artifact import Artifact, digest_of
 
-TEST_DIGEST_TAG = "test_digest"
+TEST_DIGEST_TAG, COMMIT_TAG = "test_digest", "git_commit"
 ENDED = {"succeeded": "FINISHED", "unfinished": "FINISHED", "interrupted": "KILLED"}
 KEYED = ("ingest", "validate", "normalize", "train", "evaluate")
 MEMBER = "member{}/"  # prefix of the metrics of one network of an ensemble
@@ -90,7 +90,7 @@ class Tracking:
             TEST_DIGEST_TAG: test_digest(made["normalize"]),
             "accuracy": f"{metrics['accuracy']:.6f}",
             "source": public(self.params.ingest.source),
-            "git_commit": self.record.git_commit,
+            COMMIT_TAG: self.record.git_commit,
             RUN_TAG: self.record.run,
         }
 

@@ -3,9 +3,11 @@
 Every exported model takes raw pixels, uint8 (N, H, W, C) 0..255, and returns probabilities (N, classes).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from importlib import import_module
+
+from components.settings.sections import FORMATS
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,8 @@ def format_of(name: str) -> Format:
     """The format *name*, one of components.settings.sections.FORMATS; only its own module is imported."""
     form: Format = import_module(f"components.export.writers.{name}").FORMAT
     return form
+
+
+def served(names: Container[str]) -> str:
+    """The format of *names* that `predict` and the server run: the first that LiteRT reads; "" where there is none."""
+    return next((name for name in FORMATS if name in names and format_of(name).runtime == "litert"), "")

@@ -9,24 +9,32 @@ from typing import Any, cast
 
 import numpy as np
 
-from components.artifact_files import Correct, FormatParity, NormalizedData, Parity
+from components.artifact_files import Correct, FormatParity, Metrics, ModelInfo, NormalizedData, Parity
+from components.data.drawn_form import drawn_form
 from components.data.splits import Labels, Split
 from components.errors import ExportRejected
 from components.export.benchmark import Measurement, benchmark
-from components.export.formats import format_of
+from components.export.canaries import write_canaries
+from components.export.formats import format_of, served
+from components.export.identity import Identity
+from components.export.model_card import model_card
+from components.export.model_info import model_info, write_model_info
 from components.export.source import Source
 from components.metrics import discordant
 from components.models.prediction import Probabilities, keras_predictor, predict
 from components.models.saving import read_model
 from components.progress import say
 from components.settings.sections import Export, words
+from components.system.files import sha256_of_file
 
 CHUNK = 2**20  # bytes of a file that are compressed at once
 
 Facts = dict[str, float]
 
 
-def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str, Facts]:
+def export(
+    normalize: Path, train: Path, evaluate: Path, out: Path, params: Export, identity: Identity
+) -> dict[str, Facts]:
     """Write each of `params.formats` and measure it on the whole test split; to *out*
 
         saved_model/ model.tflite ...   the files, see components.export.writers
@@ -35,13 +43,16 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
                                         accuracy, agree (images of the same class as by Keras), gained and lost (images
                                         that it, or Keras, alone has right), max_difference (in probability), zeros (of
                                         pruned: share of the weights that are 0)}}
+        canaries.npz                    test images with the answers of the file that is served
+        README.md                       the model card
+        model_info.json                 all that a program needs to know to serve the files
 
     Facts: accuracy, bytes, gzip_bytes, and median_ms and p99_ms for one image on one thread, by format. Times differ
     from one run to the next, so they are in no file. Raises ExportRejected where the model has no such format.
     """
     model = read_model(train / "model.keras")
     _expect_float32(model)
-    _write_labels(normalize, out)
+    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
     test, names = Split(normalize / "test"), words(params.formats)
     with TemporaryDirectory() as scratch:
         extras = _write(names, Source(model, train / "model.keras", normalize, Path(scratch), params), out)
@@ -54,6 +65,13 @@ def export(normalize: Path, train: Path, out: Path, params: Export) -> dict[str,
     }
     parity: Parity = {"n": len(test), "keras": _correct(reference, test.labels), "formats": formats}
     (out / "parity.json").write_text(json.dumps(parity, indent=2, sort_keys=True) + "\n")
+    answers = measured[served(names)].probabilities if served(names) else reference
+    write_canaries(test, answers, out / "canaries.npz")
+    drawn = drawn_form(Split(normalize / "train"))
+    info = model_info(identity, sha256_of_file(train / "model.keras"), data, drawn, parity)
+    metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
+    _write_texts(info, data, metrics, out)
+    write_model_info(info, out)
     return {name: _facts(formats[name], measured[name]) for name in names}
 
 
@@ -67,11 +85,11 @@ def _write(names: Sequence[str], source: Source, out: Path) -> dict[str, Facts]:
     return extras
 
 
-def _write_labels(normalize: Path, out: Path) -> None:
-    """The file that the samples of TensorFlow Lite and others read beside a model."""
-    data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
+def _write_texts(info: ModelInfo, data: NormalizedData, metrics: Metrics, out: Path) -> None:
+    """What is read beside a model: the class names by the samples of TensorFlow Lite and others, the card by people."""
     lines = [" ".join(name.splitlines()) for name in data["classes"]]
     (out / "labels.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (out / "README.md").write_text(model_card(info, data, metrics), encoding="utf-8")
 
 
 def _expect_float32(model: Any) -> None:

@@ -1,5 +1,6 @@
 """Promotions by a user: decide about a version that waits, make one champion manually, restore a former champion."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from components.errors import ConfigError, PromotionRejected
@@ -11,11 +12,27 @@ from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
 from components.registry.promotion_log import Promotion
 
+Publish = Callable[[ModelVersion], None]
 
-def force(registry: Registry, name: str, number: str, reason: str, who: str, log: Path, run: str = "") -> Promoted:
+
+def _leave(version: ModelVersion) -> None:
+    """Publish nothing."""
+
+
+def force(
+    registry: Registry,
+    name: str,
+    number: str,
+    reason: str,
+    who: str,
+    log: Path,
+    run: str = "",
+    publish: Publish = _leave,
+) -> Promoted:
     """Make version *number* champion whatever the gates say; an earlier rollback or rejection no longer counts.
 
-    Nothing happens where the Airflow run *run* has done so already.
+    *publish* is called with the version before the alias moves, here and below. Nothing happens where the Airflow run
+    *run* has done so already.
     """
     recover(registry, name, log, who)
     if earlier := _done_by(run, name, log):
@@ -30,11 +47,21 @@ def force(registry: Registry, name: str, number: str, reason: str, who: str, log
     if approval := Approval.of(version):
         approved = approval.decided("approve", who, reason, now())
         registry.set_tag(name, number, APPROVAL_TAG, approved.tag())
+    publish(version)
     make_champion(registry, version, log, "force", reason, who, run=run)
     return {"name": name, "version": number, "before": before, "made": True}
 
 
-def decide(registry: Registry, name: str, number: str, given: Decision, reason: str, who: str, log: Path) -> Promoted:
+def decide(
+    registry: Registry,
+    name: str,
+    number: str,
+    given: Decision,
+    reason: str,
+    who: str,
+    log: Path,
+    publish: Publish = _leave,
+) -> Promoted:
     """Decide about version *number*, which waits for it or is on hold; an approval makes it champion.
 
     Raises ConfigError where it does not wait, PromotionRejected where its deadline has passed or there is another
@@ -48,6 +75,7 @@ def decide(registry: Registry, name: str, number: str, given: Decision, reason: 
     answer = Answer(given, number, approval.champion, who, reason, now())
     decided = record(registry, version, approval, answer, log)
     if given == "approve":
+        publish(version)
         make_champion(registry, version, log, "promote", decided.said(), decided.who, comparison_shown(version, log))
     made = given == "approve"
     return {"name": name, "version": number, "before": approval.champion, "made": made, "reason": decided.said()}
@@ -93,7 +121,16 @@ def _version(registry: Registry, name: str, number: str) -> ModelVersion:
     return version
 
 
-def rollback(registry: Registry, name: str, reason: str, who: str, log: Path, to: str = "", run: str = "") -> Promoted:
+def rollback(
+    registry: Registry,
+    name: str,
+    reason: str,
+    who: str,
+    log: Path,
+    to: str = "",
+    run: str = "",
+    publish: Publish = _leave,
+) -> Promoted:
     """Restore the previous champion, or version *to*, which was champion once.
 
     The version that loses the alias is never promoted automatically again. Nothing happens where the Airflow run *run*
@@ -120,6 +157,7 @@ def rollback(registry: Registry, name: str, reason: str, who: str, log: Path, to
             f"{name} has had no champion before version {champion.version}; to make another version champion manually: "
             "python -m pipeline promote VERSION --force --reason TEXT"
         )
+    publish(previous)
     registry.set_tag(name, champion.version, ROLLED_BACK_TAG, mark)
     make_champion(registry, previous, log, "rollback", reason, who, run=run)
     return {"name": name, "version": previous.version, "before": champion.version, "made": True}

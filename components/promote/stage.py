@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.data.classes import ClassChange, quoted
-from components.errors import ArtifactMissing, PromotionRejected
+from components.errors import PromotionRejected
 from components.findings import Finding, require, warnings
 from components.progress import say
 from components.promote import approval as approvals
@@ -68,7 +68,7 @@ def promote(
     rolled back from this model or rejected it, when and why.
     """
     recover(registry, name, log, who)
-    challenger, last = _challenger(registry, name, train), last_champion(registry, name, log)
+    challenger, last = registry.registered(name, model_sha256(train)), last_champion(registry, name, log)
     champion = last if isinstance(last, ModelVersion) else None
     before = champion.version if champion else None
     facts: Promoted = {"name": name, "version": challenger.version, "before": before, "made": False, "comparison": None}
@@ -112,16 +112,6 @@ def _promoted(proposal: Proposal, approval: Approval | None, registry: Registry,
         who, reason = approval.who, f"{approval.said()}; {reason}"
     make_champion(registry, proposal.challenger, log, "promote", reason, who, facts["comparison"])
     return {**facts, "outcome": "promoted", "made": True, "reason": reason}
-
-
-def _challenger(registry: Registry, name: str, train: Path) -> ModelVersion:
-    """The registered version of the model in *train*; raises ArtifactMissing where there is none."""
-    challenger = registry.with_model(name, model_sha256(train))
-    if challenger is None:
-        raise ArtifactMissing(
-            f"{name} has no version of this model; register it first: python -m pipeline stage register"
-        )
-    return challenger
 
 
 def _kept_back(proposal: Proposal, params: Promote, approval: Approval | None) -> Promoted | None:

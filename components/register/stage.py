@@ -19,6 +19,7 @@ from components.formatting import percent, points
 from components.progress import say
 from components.registry import class_names, model_files
 from components.registry.client import CHALLENGER, Registry, model_sha256
+from components.registry.exports import COPY
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
 from components.system.files import flush
@@ -134,6 +135,8 @@ def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -
         described = Model(run_id=version.run_id, model_uuid=identity, model_id=identity)
         _save(normalize, train, data, str(fresh), described)
         model_files.flush_all(fresh)
+        with suppress(FileNotFoundError):  # the exports of the version stay
+            (folder / COPY).rename(fresh / COPY)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     flush(folder.parent)

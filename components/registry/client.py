@@ -18,16 +18,16 @@ from typing import Any
 
 from components.errors import (
     ArtifactCorrupt,
+    ArtifactMissing,
     ConfigError,
     Failure,
     RegistryRefused,
     RegistryUnreachable,
     StorageFailed,
 )
-from components.registry import database, disk, readers
+from components.registry import database, disk, model_files, readers
 from components.registry.address import DATABASES, expect_registry
 from components.registry.disk import causes
-from components.registry.model_files import MODEL_FILE
 from components.registry.model_version import ModelVersion
 from components.registry.readers import Unknown
 from components.system.fast_import import importing
@@ -130,6 +130,14 @@ class Registry:
         """The oldest version whose model file has this sha256."""
         return next((v for v in self.versions(name) if v.model_sha256 == model_sha256), None)
 
+    def registered(self, name: str, model_sha256: str) -> ModelVersion:
+        """The same; raises ArtifactMissing where there is none."""
+        if version := self.with_model(name, model_sha256):
+            return version
+        raise ArtifactMissing(
+            f"{name} has no version of this model; register it first: python -m pipeline stage register"
+        )
+
     @cached_property
     def client(self) -> Any:
         """MLflow's client (2 s); it creates the database where there is none yet (3 s more)."""
@@ -208,18 +216,33 @@ class Registry:
 
     def model_file(self, version: ModelVersion, folder: Path) -> Path | None:
         """Copy the version's model.keras into *folder*; None where it has none: something else registered it."""
+        file = self.fetch_files(version, model_files.MODEL_FILE, folder)
+        return _verified(file, version) if file else None
+
+    def fetch_files(self, version: ModelVersion, path: str, folder: Path) -> Path | None:
+        """Copy the file or folder *path* among the version's artifacts into *folder*; None where it is not there."""
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         with answering(self.uri):
             location = self.client.get_model_version_download_uri(version.name, version.version)
             try:
-                file = download_artifacts(f"{location}/{MODEL_FILE}", dst_path=str(folder), tracking_uri=self.uri)
+                return Path(download_artifacts(f"{location}/{path}", dst_path=str(folder), tracking_uri=self.uri))
             except (MlflowException, OSError) as error:
                 if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in GONE:
                     return None
                 raise
-        return _verified(Path(file), version)
+
+    def log_files(self, version: ModelVersion, folder: Path, path: str) -> None:
+        """Copy *folder* to *path* among the artifacts of the version's logged model."""
+        client = self.client
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        with answering(self.uri):  # by its location: MLflow keeps no id of the logged model with a version
+            location = client.get_model_version_download_uri(version.name, version.version)
+            get_artifact_repository(location, tracking_uri=self.uri).log_artifacts(str(folder), path)
+        if here := model_files.folder_of(version.source):
+            model_files.flush_all(here)
 
 
 def deleted_experiment(name: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import accuracy, failures_printed, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
+    from components.promote.by_hand import Publish
     from components.registry.client import Registry
     from components.registry.model_version import ModelVersion
     from pipeline.promotion_request import PromotionRequest
@@ -102,10 +103,10 @@ def promote(options: Namespace) -> int:
             return _list_pending(options)
         if options.force:
             return _move_champion(
-                options, lambda registry, name, log: force(registry, name, number, reason, who, log, options.run)
+                options, lambda of, name, log, publish: force(of, name, number, reason, who, log, options.run, publish)
             )
         return _move_champion(
-            options, lambda registry, name, log: decide(registry, name, number, given, reason, who, log)
+            options, lambda of, name, log, publish: decide(of, name, number, given, reason, who, log, publish)
         )
 
 
@@ -171,7 +172,9 @@ def rollback(options: Namespace) -> int:
     as_stored(options.json)
     reason, who, to, run = public(options.reason), _who(options), options.to, options.run
     with failures_printed(options.json):
-        return _move_champion(options, lambda registry, name, log: rollback(registry, name, reason, who, log, to, run))
+        return _move_champion(
+            options, lambda of, name, log, publish: rollback(of, name, reason, who, log, to, run, publish)
+        )
 
 
 def _who(options: Namespace) -> str:
@@ -180,16 +183,20 @@ def _who(options: Namespace) -> str:
     return public(options.by) or person()
 
 
-def _move_champion(options: Namespace, move: Callable[["Registry", str, Path], Mapping[str, object]]) -> int:
+def _move_champion(options: Namespace, move: Callable[["Registry", str, Path, "Publish"], Mapping[str, object]]) -> int:
     """Move the alias by *move*, or decide not to, under the registry's lock; print the result."""
     from components.registry.client import Registry
+    from pipeline.exports import exports_of
+    from pipeline.store.disk_errors import storage_errors
 
     check_name(options.name)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     name = options.name or only(registry.names())
-    with workspace.lock(f"registry-{name}"), registry.snapshot():
-        facts = move(registry, name, workspace.promotions)
+    exports = exports_of(workspace, registry)
+    with workspace.lock(f"registry-{name}"), registry.snapshot(), storage_errors(workspace.root):
+        facts = move(registry, name, workspace.promotions, exports.prepare)
+        exports.follow(name)
     if options.json:
         version = registry.version(name, str(facts["version"]))
         about = {"digest": version.tags.get("train.digest", ""), "accuracy": version.accuracy} if version else {}

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from components.export.benchmark import benchmark
 from components.export.check import check
 from components.export.conversion.tflite import calibration_images
 from components.export.formats import Format, format_of
+from components.export.identity import Identity
 from components.export.source import Source
 from components.export.stage import export
 from components.export.writers import tflite
@@ -26,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SPARSITY = 0.6
 PARAMS = Export(formats=",".join(FORMATS), sparsity=SPARSITY, finetune_epochs=4, calibration_images=50)
 EXACT = [name for name in FORMATS if format_of(name).exact]
-BESIDE = ("labels.txt", "parity.json")  # written whatever the formats
+IDENTITY = Identity(model="bars-classifier", version="3", commit="0123abc", fit="pad", resize="lanczos")
+BESIDE = ("README.md", "canaries.npz", "labels.txt", "model_info.json", "parity.json")  # written whatever the formats
 TFLITE = [format_of(name).path for name in FORMATS if format_of(name).runtime == "litert"]
 
 Facts = dict[str, dict[str, float]]
@@ -36,12 +39,16 @@ Facts = dict[str, dict[str, float]]
 def made(trained: Callable[[int], Trained], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Facts]:
     """A small trained model in every format there is, and the facts about them."""
     out = tmp_path_factory.mktemp("exported")
-    return out, export(trained(0).normalize, trained(0).train, out, PARAMS)
+    return out, export_of(trained(0), out, PARAMS)
 
 
 @pytest.fixture
 def exported(made: tuple[Path, Facts]) -> Path:
     return made[0]
+
+
+def export_of(made: Trained, out: Path, params: Export) -> Facts:
+    return export(made.normalize, made.train, made.evaluate, out, params, IDENTITY)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -86,11 +93,13 @@ def test_two_processes_write_the_same_bytes(exported: Path, trained: Callable[[i
     """Neither the history of the process nor its random state nor its hash seed reaches any file."""
     code = (
         "import sys; from pathlib import Path;"
+        "from components.export.identity import Identity;"
         "from components.export.stage import export; from components.settings.sections import Export;"
-        f"export(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), {PARAMS!r})"
+        f"export(*map(Path, sys.argv[1:]), {PARAMS!r}, {IDENTITY!r})"
     )
     source = trained(0)
-    command = [sys.executable, "-c", code, str(source.normalize), str(source.train), str(tmp_path)]
+    folders = map(str, (source.normalize, source.train, source.evaluate, tmp_path))
+    command = [sys.executable, "-c", code, *folders]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     again, before = contents(tmp_path), contents(exported)
     assert {name for name in before if again.get(name) != before[name]} == set()
@@ -245,7 +254,7 @@ def test_an_operation_that_a_format_lacks_is_named(name: str, message: str, tmp_
 
 def test_only_the_chosen_formats_are_written(trained: Callable[[int], Trained], tmp_path: Path) -> None:
     """int8 is converted from a SavedModel, which is not exported itself."""
-    facts = export(trained(0).normalize, trained(0).train, tmp_path, Export(formats="int8", calibration_images=10))
+    facts = export_of(trained(0), tmp_path, Export(formats="int8", calibration_images=10))
     assert set(contents(tmp_path)) == {"model-int8.tflite", *BESIDE}
     assert list(facts) == ["int8"]
 
@@ -264,7 +273,7 @@ def test_a_file_of_another_model_is_caught(
 
     monkeypatch.setattr(tflite, "FORMAT", Format("model.tflite", "litert", wrong, exact=True))
     (tmp_path / "out").mkdir()
-    facts = export(trained(0).normalize, trained(0).train, tmp_path / "out", Export(formats="tflite"))
+    facts = export_of(trained(0), tmp_path / "out", Export(formats="tflite"))
     (text,) = errors(check(tmp_path / "out", Gate(), facts))
     assert text.startswith("model.tflite gives another class than the Keras model for ")
 
@@ -331,4 +340,4 @@ def test_a_model_that_computes_in_bfloat16_is_refused(trained: Callable[[int], T
     model = build.build("dense", ModelConfig((8, 8, 1), CLASSES), mean=[0.3], std=[0.2], precision="mixed_bfloat16")
     saving.write_model(model, tmp_path / "model.keras")
     with pytest.raises(ExportRejected, match=r"layer flatten .*computes in bfloat16.*train\.precision=float32"):
-        export(trained(0).normalize, tmp_path, tmp_path, PARAMS)
+        export_of(replace(trained(0), train=tmp_path), tmp_path, PARAMS)
