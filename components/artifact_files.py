@@ -405,6 +405,8 @@ class Parity(TypedDict):
 
 # export: model_info.json
 
+MODEL_INFO = "model_info.json"
+
 
 class InputInfo(TypedDict):
     """The images that a model takes, and how ingest brought its training images to that size."""
@@ -439,7 +441,16 @@ class FileInfo(TypedDict):
     sha256: str
 
 
-class ModelInfo(TypedDict):
+class ModelDescription(TypedDict):
+    """What is written into each exported file: of which model it is, what it takes and what it answers."""
+
+    model: str
+    version: str
+    classes: list[str]
+    input: InputInfo
+
+
+class ModelInfo(ModelDescription):
     """model_info.json: what a program needs to know that serves the files beside it.
 
     *accuracy* and its 95 % interval are those of the file that `components.export.formats.served` names, on *n* test
@@ -447,11 +458,7 @@ class ModelInfo(TypedDict):
     this one.
     """
 
-    model: str
-    version: str
     model_sha256: str
-    classes: list[str]
-    input: InputInfo
     drawn: DrawnForm | None
     accuracy: float
     wilson_low: float

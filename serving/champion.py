@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 
 from components.errors import ConfigError, Failure
-from components.inference.published import SHA256_TAG, Published
+from components.inference.published import Published
 from components.progress import say
 from components.registry.client import CHAMPION, Registry
+from components.registry.exports import SHA256_TAG
 from components.registry.model_version import ModelVersion
 from serving.loaded_model import LoadedModel, load
 

@@ -11,8 +11,9 @@ from components.data.splits import Images
 from components.errors import ArtifactCorrupt
 from components.inference import model_info
 from components.inference.classifier import Classifier
-from components.inference.published import SHA256_TAG, Published
+from components.inference.published import Published
 from components.models.prediction import Probabilities
+from components.registry.exports import SHA256_TAG
 from serving.messages import Headers
 
 FORMATS = ("tflite", "pruned", "float16", "dynamic", "int8")  # those of LiteRT, the most exact first

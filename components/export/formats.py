@@ -19,7 +19,7 @@ class Format:
     version can change the file or what is measured of it.
     exact: it computes in float32 what Keras computes, and must agree image by image. The others round their weights, so
     a class may change where two are about as probable, and only their accuracy is bounded; *remedy* is the advice where
-    they lose too much of it.
+    they lose too much of it. quantized: it answers in bytes, the probability times 256.
     """
 
     path: str
@@ -27,6 +27,7 @@ class Format:
     write: Callable[..., dict[str, float] | None]  # (components.export.source.Source, Path)
     distributions: tuple[str, ...] = ()
     exact: bool = False
+    quantized: bool = False
     remedy: str = "leave it out of export.formats, or allow more with gate.max_export_loss"
 
 

@@ -2,33 +2,38 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
-from components.artifact_files import DrawnForm, FileInfo, ModelInfo, NormalizedData, Parity
+from components.artifact_files import (
+    MODEL_INFO,
+    DrawnForm,
+    FileInfo,
+    InputInfo,
+    ModelDescription,
+    ModelInfo,
+    NormalizedData,
+    Parity,
+)
 from components.export.formats import served
 from components.export.identity import Identity
 from components.proportions import wilson
 from components.system.files import sha256_of_file
 
-FILE = "model_info.json"
+
+def description(identity: Identity, data: NormalizedData) -> ModelDescription:
+    """What every file says of itself."""
+    channels: Literal["grey", "RGB"] = "grey" if data["shape"][-1] == 1 else "RGB"
+    entry: InputInfo = {"shape": data["shape"], "channels": channels, "fit": identity.fit, "resize": identity.resize}
+    return {"model": identity.model, "version": identity.version, "classes": data["classes"], "input": entry}
 
 
-def model_info(
-    identity: Identity, model_sha256: str, data: NormalizedData, drawn: DrawnForm | None, parity: Parity
-) -> ModelInfo:
+def model_info(about: ModelDescription, model_sha256: str, drawn: DrawnForm | None, parity: Parity) -> ModelInfo:
     """What is known before the files are complete."""
     counts = parity["formats"].get(served(parity["formats"]), parity["keras"])
     low, high = wilson(counts["correct"], parity["n"])
     return {
-        "model": identity.model,
-        "version": identity.version,
+        **about,
         "model_sha256": model_sha256,
-        "classes": data["classes"],
-        "input": {
-            "shape": data["shape"],
-            "channels": "grey" if data["shape"][-1] == 1 else "RGB",
-            "fit": identity.fit,
-            "resize": identity.resize,
-        },
         "drawn": drawn,
         "accuracy": counts["accuracy"],
         "wilson_low": low,
@@ -46,7 +51,7 @@ def write_model_info(info: ModelInfo, folder: Path) -> None:
     """Write *info* to *folder*, with every file that is there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     listed = {path.relative_to(folder).as_posix(): _file_info(path) for path in files}
-    (folder / FILE).write_text(json.dumps({**info, "files": listed}, indent=2, sort_keys=True) + "\n")
+    (folder / MODEL_INFO).write_text(json.dumps({**info, "files": listed}, indent=2, sort_keys=True) + "\n")
 
 
 def _file_info(path: Path) -> FileInfo:

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.artifact_files import ModelDescription
 from components.settings.sections import Export
 
 if TYPE_CHECKING:  # the key reads every format: it must not load NumPy
@@ -20,13 +21,14 @@ class Source:
     normalize: Path
     scratch: Path
     params: Export
+    description: ModelDescription
 
     @cached_property
     def saved_model(self) -> Path:
         """The model as a SavedModel, which the converters read."""
         from components.export.conversion.saved_model import write_saved_model
 
-        write_saved_model(self.model, self.scratch / "saved_model")
+        write_saved_model(self.model, self.scratch / "saved_model", self.description)
         return self.scratch / "saved_model"
 
     @cached_property

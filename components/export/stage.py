@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from components.artifact_files import Correct, FormatParity, Metrics, ModelInfo, NormalizedData, Parity
+from components.artifact_files import Correct, FormatParity, Metrics, NormalizedData, Parity
 from components.data.drawn_form import drawn_form
 from components.data.splits import Labels, Split
 from components.errors import ExportRejected
+from components.export import labels
 from components.export.benchmark import Measurement, benchmark
 from components.export.canaries import write_canaries
 from components.export.formats import format_of, served
 from components.export.identity import Identity
 from components.export.model_card import model_card
-from components.export.model_info import model_info, write_model_info
+from components.export.model_info import description, model_info, write_model_info
 from components.export.source import Source
 from components.metrics import discordant
 from components.models.prediction import Probabilities, keras_predictor, predict
@@ -54,8 +55,9 @@ def export(
     _expect_float32(model)
     data: NormalizedData = json.loads((normalize / "data.json").read_bytes())
     test, names = Split(normalize / "test"), words(params.formats)
+    about = description(identity, data)
     with TemporaryDirectory() as scratch:
-        extras = _write(names, Source(model, train / "model.keras", normalize, Path(scratch), params), out)
+        extras = _write(names, Source(model, train / "model.keras", normalize, Path(scratch), params, about), out)
     say(f"  comparing {len(names)} formats on {len(test):,} test images")
     reference = predict(keras_predictor(model), test, label="export: Keras")
     measured = _benchmark(names, out, normalize / "test")
@@ -67,10 +69,11 @@ def export(
     (out / "parity.json").write_text(json.dumps(parity, indent=2, sort_keys=True) + "\n")
     answers = measured[served(names)].probabilities if served(names) else reference
     write_canaries(test, answers, out / "canaries.npz")
-    drawn = drawn_form(Split(normalize / "train"))
-    info = model_info(identity, sha256_of_file(train / "model.keras"), data, drawn, parity)
+    info = model_info(about, sha256_of_file(train / "model.keras"), drawn_form(Split(normalize / "train")), parity)
+    (out / labels.FILE).write_text(labels.text(info["classes"]), encoding="utf-8")
     metrics: Metrics = json.loads((evaluate / "metrics.json").read_bytes())
-    _write_texts(info, data, metrics, out)
+    card = model_card(info, identity.commit, data, metrics, parity, out)
+    (out / "README.md").write_text(card, encoding="utf-8")
     write_model_info(info, out)
     return {name: _facts(formats[name], measured[name]) for name in names}
 
@@ -83,13 +86,6 @@ def _write(names: Sequence[str], source: Source, out: Path) -> dict[str, Facts]:
         say(f"  writing {form.path}")
         extras[name] = form.write(source, out / form.path) or {}
     return extras
-
-
-def _write_texts(info: ModelInfo, data: NormalizedData, metrics: Metrics, out: Path) -> None:
-    """What is read beside a model: the class names by the samples of TensorFlow Lite and others, the card by people."""
-    lines = [" ".join(name.splitlines()) for name in data["classes"]]
-    (out / "labels.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    (out / "README.md").write_text(model_card(info, data, metrics), encoding="utf-8")
 
 
 def _expect_float32(model: Any) -> None:

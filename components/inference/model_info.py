@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from components.artifact_files import ModelInfo
+from components.artifact_files import MODEL_INFO, ModelInfo
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.settings.sections import FIRST_FORMATS
 from components.system.files import open_regular, sha256_of_file
 
-FILE = "model_info.json"
 SUFFIX = ".tflite"
 
 
@@ -18,7 +17,7 @@ def read(folder: Path, sha256: str | None = None) -> ModelInfo:
     """The model that was published in *folder*; raises ArtifactCorrupt unless the file has this *sha256*."""
     import msgspec
 
-    path = folder / FILE
+    path = folder / MODEL_INFO
     try:
         with open_regular(path) as file:
             content = file.read()

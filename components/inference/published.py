@@ -8,10 +8,9 @@ from components.errors import ArtifactMissing, ConfigError
 from components.formatting import did_you_mean
 from components.inference import model_info
 from components.registry.client import Registry
+from components.registry.exports import SHA256_TAG
 from components.registry.model_version import ModelVersion
 from components.system.files import file_name
-
-SHA256_TAG = "export.sha256"
 
 
 class Published(NamedTuple):

@@ -2,7 +2,8 @@
 
 model.keras   zip, entries sorted by name and dated 1980-01-01
   config.json         the layers, without optimizer and loss
-  metadata.json       the version of Keras that wrote it; the names of the classes, in the order of the probabilities
+  metadata.json       the version of Keras that wrote it; the names of the classes, in the order of the probabilities.
+                      In an exported file also what components.artifact_files.ModelDescription lists
   model.weights.h5    the weights, batch normalisation's moving averages among them
 """
 
@@ -10,7 +11,7 @@ import errno
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,24 @@ def _canonical(name: str, content: bytes) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
 
 
+def _pack(entries: Mapping[str, bytes], path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as target:
+        for name, content in entries.items():
+            target.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_STORED)
+
+
+def _with_metadata(metadata: bytes, more: Mapping[str, Any]) -> bytes:
+    return json.dumps(json.loads(metadata) | more, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def copy_model(source: Path, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Copy the model file *source* to *path*, with *metadata* added to its own; layers and weights stay as they are."""
+    with zipfile.ZipFile(source) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries[METADATA] = _with_metadata(entries[METADATA], metadata)
+    _pack(entries, path)
+
+
 def write_model(model: KerasModel, path: Path, classes: Sequence[str] = ()) -> None:
     """Save *model*, which must not be compiled, to *path*, without anything that differs between processes.
 
@@ -50,11 +69,8 @@ def write_model(model: KerasModel, path: Path, classes: Sequence[str] = ()) -> N
         with zipfile.ZipFile(draft) as source:
             entries = {name: _canonical(name, source.read(name)) for name in sorted(source.namelist())}
     if classes:
-        metadata = json.loads(entries[METADATA]) | {"classes": list(classes)}
-        entries[METADATA] = json.dumps(metadata, indent=2, sort_keys=True).encode() + b"\n"
-    with zipfile.ZipFile(path, "w") as target:
-        for name, content in entries.items():
-            target.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_STORED)
+        entries[METADATA] = _with_metadata(entries[METADATA], {"classes": list(classes)})
+    _pack(entries, path)
 
 
 def read_classes(path: Path) -> list[str] | None:

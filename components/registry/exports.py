@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.artifact_files import ModelInfo
+from components.artifact_files import MODEL_INFO, ModelInfo
 from components.progress import say
 from components.registry import model_files
 from components.registry.client import CHAMPION, Registry
@@ -32,7 +32,6 @@ from components.system.files import file_name, flush, sha256_of_file
 
 SHA256_TAG, KEY_TAG = "export.sha256", "export.key"  # of model_info.json, and of the artifact
 COPY = "exports"  # the folder among the artifacts of the version's logged model
-INFO = "model_info.json"
 DRAFT = ".draft-"
 
 
@@ -66,7 +65,7 @@ class Exports:
 
     def _publish(self, version: ModelVersion, made: Path) -> None:
         """Here, then in MLflow, then by the tags: a reader of the tags finds what they name."""
-        folder, sha256 = self.folder(version), sha256_of_file(made / INFO)
+        folder, sha256 = self.folder(version), sha256_of_file(made / MODEL_INFO)
         if not is_whole(folder, sha256):
             _place(made, folder)
         say(f"  logging the exports of version {version.version} to MLflow")
@@ -110,14 +109,14 @@ class Exports:
 
 def info(folder: Path) -> ModelInfo:
     """model_info.json in *folder*."""
-    content: ModelInfo = json.loads((folder / INFO).read_bytes())
+    content: ModelInfo = json.loads((folder / MODEL_INFO).read_bytes())
     return content
 
 
 def is_whole(folder: Path, sha256: str) -> bool:
     """Whether *folder* holds the export with this *sha256*, and every file of it in its size."""
     try:
-        if sha256_of_file(folder / INFO) != sha256:
+        if sha256_of_file(folder / MODEL_INFO) != sha256:
             return False
         return all((folder / name).stat().st_size == file["bytes"] for name, file in info(folder)["files"].items())
     except (OSError, ValueError):
@@ -143,7 +142,7 @@ def _place(source: Path, folder: Path) -> None:
     """Let *folder* be what *source* is; what was there before is replaced."""
     with _draft(folder.parent) as draft:
         fresh = draft / "fresh"
-        for name in (INFO, *info(source)["files"]):
+        for name in (MODEL_INFO, *info(source)["files"]):
             place = fresh / name
             place.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(source / name, place)

@@ -16,12 +16,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from components.artifact_files import InputInfo, ModelInfo
+from components.artifact_files import MODEL_INFO, InputInfo, ModelInfo
 from components.data.splits import Images
-from components.inference import model_info
-from components.inference.published import SHA256_TAG
 from components.models.prediction import Probabilities
 from components.registry import readers
+from components.registry.exports import SHA256_TAG
 from components.registry.model_version import ModelVersion
 
 CLASSES = ("dark", "bright", "never")
@@ -153,7 +152,7 @@ def publish_model(exports: Path, content: ModelInfo, model: bytes, images: Image
         data = path.read_bytes()
         content["files"][path.name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    (folder / model_info.FILE).write_text(text)
+    (folder / MODEL_INFO).write_text(text)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,26 +1,32 @@
 """ONNX files, converted from a SavedModel.
 
-    model.onnx    images: uint8 (N, H, W, C)  ->  probabilities: float32 (N, classes), opset 17
+    model.onnx    images: uint8 (N, H, W, C)  ->  probabilities: float32 (N, classes), opset 17; metadata_props has
+                  model, version, classes and input (components.artifact_files.ModelDescription), lists as JSON
 
-python -m components.export.conversion.onnx SAVED_MODEL FILE     writes it
+python -m components.export.conversion.onnx SAVED_MODEL FILE     writes it, with the description on standard input
 
 tf2onnx iterates over sets and names nodes by counters of the process: two conversions of one model never agree. So it
 runs in a process of its own with a fixed hash seed, and its result is brought into one order and named by position.
 """
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from components.artifact_files import ModelDescription
 from components.errors import ExportRejected
 
 OPSET = 17  # of 2022: every runtime of the last years reads it
 
 
-def write_onnx(saved_model: Path, file: Path) -> None:
-    """Convert *saved_model* to *file*; raises ExportRejected where ONNX lacks one of its operations."""
+def write_onnx(saved_model: Path, file: Path, about: ModelDescription) -> None:
+    """Convert *saved_model* to *file*, which says what it is *about*.
+
+    Raises ExportRejected where ONNX lacks one of its operations.
+    """
     command = [
         sys.executable,
         "-m",
@@ -32,6 +38,7 @@ def write_onnx(saved_model: Path, file: Path) -> None:
         command,
         cwd=Path(__file__).resolve().parents[3],
         env={**os.environ, "PYTHONHASHSEED": "0"},
+        input=json.dumps(about),
         capture_output=True,
         text=True,
         check=False,
@@ -57,6 +64,15 @@ def convert(saved_model: Path) -> Any:
     model, _ = tf2onnx.convert.from_graph_def(graph.graph_def, input_names=names[0], output_names=names[1], opset=OPSET)
     _expect_known(model.graph.node)
     return canonical(model)
+
+
+def _describe(model: Any, about: ModelDescription) -> None:
+    """Set the properties by which ONNX Runtime and others show what *model* is about."""
+    from onnx.helper import set_model_props
+
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in about.items()}
+    set_model_props(model, dict(sorted(texts.items())))
+    model.model_version = int(about["version"])
 
 
 def _expect_known(nodes: Any) -> None:
@@ -122,6 +138,7 @@ def main() -> None:
     saved_model, file = map(Path, sys.argv[1:])
     try:
         model = convert(saved_model)
+        _describe(model, json.load(sys.stdin))
     except (ValueError, KeyError, NotImplementedError) as error:
         sys.exit(" ".join(str(error).split()))
     file.write_bytes(model.SerializeToString(deterministic=True))

@@ -4,6 +4,7 @@ All take what a camera or an image decoder delivers, uint8 (N, H, W, C) 0..255, 
 without changing how it reads images. The integer files take these pixels as they are (scale 1, zero point 0) and return
 uint8 (N, classes), probability times 256: no float enters or leaves, as some accelerators have nothing else. The other
 files return float32.
+Each holds TFLite Metadata (components.export.conversion.tflite_metadata).
 Quantisation: https://ai.google.dev/edge/litert/models/post_training_integer_quant
 """
 
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artifact_files import ModelDescription
 from components.data.splits import Split
 from components.errors import ExportRejected
+from components.export.conversion import tflite_metadata
 from components.system.streams import no_stderr
 from components.system.tensorflow import tensorflow
 
@@ -29,7 +32,7 @@ def converter(saved_model: Path, signature: str = "serving_default") -> Any:
     return tensorflow().lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[signature])
 
 
-def write_int8(saved_model: Path, file: Path, images: NDArray[np.uint8]) -> None:
+def write_int8(saved_model: Path, file: Path, images: NDArray[np.uint8], about: ModelDescription) -> None:
     """Quantise weights and activations; *images* (n, H, W, C), from training, set the ranges of the activations."""
     tf = tensorflow()
     integer = converter(saved_model, "serving_float")
@@ -37,7 +40,7 @@ def write_int8(saved_model: Path, file: Path, images: NDArray[np.uint8]) -> None
     integer.representative_dataset = lambda: _representative(images)
     integer.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     integer.inference_input_type = integer.inference_output_type = tf.uint8
-    convert(integer, file)
+    convert(integer, file, about)
 
 
 def calibration_images(train: Split, count: int) -> NDArray[np.uint8]:
@@ -58,8 +61,11 @@ def _representative(images: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.
         yield {"images": image[np.newaxis].astype(np.float32)}
 
 
-def convert(converter: Any, file: Path) -> None:
-    """Convert in silence to *file*; raises ExportRejected with the operation that TFLite lacks."""
+def convert(converter: Any, file: Path, about: ModelDescription) -> None:
+    """Convert in silence to *file*, which says what it is *about*.
+
+    Raises ExportRejected with the operation that TFLite lacks.
+    """
     from tensorflow.lite.python.convert import ConverterError
 
     with warnings.catch_warnings():
@@ -71,7 +77,10 @@ def convert(converter: Any, file: Path) -> None:
                 converted: bytes = converter.convert()
         except (ConverterError, RuntimeError, ValueError) as error:
             raise ExportRejected(_reason(str(error), file)) from error
-    file.write_bytes(_without_names(converted))
+    model = _without_names(converted)
+    tflite_metadata.add(model, about)
+    file.write_bytes(_written(model))
+    tflite_metadata.append_labels(file, about)
 
 
 def _reason(message: str, file: Path) -> str:
@@ -83,8 +92,8 @@ def _reason(message: str, file: Path) -> str:
     )
 
 
-def _without_names(converted: bytes) -> bytes:
-    """The same model without the names of its tensors; input and output are called images and probabilities.
+def _without_names(converted: bytes) -> Any:
+    """TensorFlow's ModelT of *converted*, without names of tensors but `images`, the input, and `probabilities`.
 
     The names would be 2 % of the int8 file of the default network (87,080 bytes with them, 85,408 without), and more of
     a smaller one.
@@ -97,4 +106,10 @@ def _without_names(converted: bytes) -> bytes:
             tensor.name = None
     main = model.subgraphs[0]
     main.tensors[main.inputs[0]].name, main.tensors[main.outputs[0]].name = "images", "probabilities"
+    return model
+
+
+def _written(model: Any) -> bytes:
+    from tensorflow.lite.tools import flatbuffer_utils
+
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

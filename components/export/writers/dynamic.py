@@ -12,7 +12,7 @@ def write(source: Source, file: Path) -> None:
 
     dynamic = converter(source.saved_model)
     dynamic.optimizations = [tensorflow().lite.Optimize.DEFAULT]
-    convert(dynamic, file)
+    convert(dynamic, file, source.description)
 
 
 FORMAT = Format("model-dynamic.tflite", runtime="litert", write=write, distributions=("ai-edge-litert",))

@@ -14,7 +14,7 @@ def write(source: Source, file: Path) -> None:
     half = converter(source.saved_model)
     half.optimizations = [tf.lite.Optimize.DEFAULT]
     half.target_spec.supported_types = [tf.float16]
-    convert(half, file)
+    convert(half, file, source.description)
 
 
 FORMAT = Format("model-float16.tflite", runtime="litert", write=write, distributions=("ai-edge-litert",))

@@ -9,7 +9,7 @@ from components.export.source import Source
 def write(source: Source, file: Path) -> None:
     from components.export.conversion.tflite import write_int8
 
-    write_int8(source.saved_model, file, source.calibration)
+    write_int8(source.saved_model, file, source.calibration, source.description)
 
 
 FORMAT = Format(
@@ -17,5 +17,6 @@ FORMAT = Format(
     runtime="litert",
     write=write,
     distributions=("ai-edge-litert",),
+    quantized=True,
     remedy="calibrate its ranges on more images: --set export.calibration_images=2000",
 )

@@ -1,6 +1,5 @@
-"""model.keras: the trained model's own file."""
+"""model.keras: the trained model's own file, in which the names of model and version are added."""
 
-import shutil
 from pathlib import Path
 
 from components.export.formats import Format
@@ -8,7 +7,9 @@ from components.export.source import Source
 
 
 def write(source: Source, file: Path) -> None:
-    shutil.copyfile(source.file, file)
+    from components.models.saving import copy_model
+
+    copy_model(source.file, file, dict(source.description))
 
 
 FORMAT = Format("model.keras", runtime="tensorflow", write=write, exact=True)

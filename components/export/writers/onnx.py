@@ -9,7 +9,7 @@ from components.export.source import Source
 def write(source: Source, file: Path) -> None:
     from components.export.conversion.onnx import write_onnx
 
-    write_onnx(source.saved_model, file)
+    write_onnx(source.saved_model, file, source.description)
 
 
 FORMAT = Format(

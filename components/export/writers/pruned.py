@@ -15,7 +15,7 @@ def write(source: Source, file: Path) -> dict[str, float]:
     scratch = source.scratch / "pruned"
     scratch.mkdir()
     pruned = replace(source, model=prune(source.file, source.normalize, source.params), scratch=scratch)
-    write_int8(pruned.saved_model, file, source.calibration)
+    write_int8(pruned.saved_model, file, source.calibration, source.description)
     return {"zeros": zeros(pruned.model)}
 
 
@@ -24,5 +24,6 @@ FORMAT = Format(
     runtime="litert",
     write=write,
     distributions=("ai-edge-litert",),
+    quantized=True,
     remedy="prune less or fine-tune longer: --set export.sparsity=0.6 --set export.finetune_epochs=5",
 )

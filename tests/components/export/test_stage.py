@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from components.export.stage import export
 from components.export.writers import tflite
 from components.findings import errors
 from components.settings.sections import FORMATS, Export, Gate, Params
-from tests.components.conftest import CLASSES, Trained
+from tests.components.conftest import CLASSES, NAMES, Trained
+from tests.support.model_description import described
 
 ROOT = Path(__file__).resolve().parents[3]
 SPARSITY = 0.6
@@ -163,8 +165,12 @@ def test_onnx_takes_raw_pixels(exported: Path, trained: Callable[[int], Trained]
 
 
 def test_the_keras_file_is_the_trained_one(exported: Path, trained: Callable[[int], Trained]) -> None:
-    """Byte for byte, so its digest names the registered version."""
-    assert (exported / "model.keras").read_bytes() == (trained(0).train / "model.keras").read_bytes()
+    """Byte for byte, but for the metadata, in which the names of model and version are added."""
+    original, named = (zipfile.ZipFile(folder / "model.keras") for folder in (trained(0).train, exported))
+    with original, named:
+        assert named.namelist() == original.namelist()
+        differing = {name for name in named.namelist() if named.read(name) != original.read(name)}
+    assert differing == {"metadata.json"}
 
 
 def test_pruned_weights_are_zero_in_the_file_and_gzip_shows_it(made: tuple[Path, Facts]) -> None:
@@ -249,7 +255,9 @@ def test_an_operation_that_a_format_lacks_is_named(name: str, message: str, tmp_
     odd = ops.sum(ops.cholesky(scaled[..., 0]), axis=1)
     model = keras.Model(pixels, layers.Softmax()(layers.Dense(CLASSES)(odd)), name="odd")
     with pytest.raises(ExportRejected, match=message):
-        format_of(name).write(Source(model, tmp_path, tmp_path, tmp_path, PARAMS), tmp_path / format_of(name).path)
+        format_of(name).write(
+            Source(model, tmp_path, tmp_path, tmp_path, PARAMS, described(NAMES)), tmp_path / format_of(name).path
+        )
 
 
 def test_only_the_chosen_formats_are_written(trained: Callable[[int], Trained], tmp_path: Path) -> None:
@@ -269,7 +277,7 @@ def test_a_file_of_another_model_is_caught(
 
     def wrong(source: Source, file: Path) -> None:
         (tmp_path / "other").mkdir()
-        tflite.write(Source(other, file, source.normalize, tmp_path / "other", PARAMS), file)
+        tflite.write(Source(other, file, source.normalize, tmp_path / "other", PARAMS, described(NAMES)), file)
 
     monkeypatch.setattr(tflite, "FORMAT", Format("model.tflite", "litert", wrong, exact=True))
     (tmp_path / "out").mkdir()

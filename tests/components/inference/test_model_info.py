@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from components.artifact_files import MODEL_INFO
 from components.errors import ArtifactCorrupt, ArtifactMissing
 from components.inference import model_info
 from tests.support import published_model
@@ -61,15 +62,15 @@ def test_another_models_description_is_refused(folder: Path) -> None:
 )
 def test_a_description_of_another_kind_is_refused(folder: Path, content: bytes, problem: str) -> None:
     """A damaged one, and one of a release that knows other fields."""
-    (folder / model_info.FILE).write_bytes(content)
+    (folder / MODEL_INFO).write_bytes(content)
     with pytest.raises(ArtifactCorrupt, match=problem):
         model_info.read(folder)
 
 
 def test_a_field_that_is_new_is_no_problem(folder: Path) -> None:
     """A later release may add one."""
-    content = json.loads((folder / model_info.FILE).read_text())
-    (folder / model_info.FILE).write_text(json.dumps({**content, "licence": "MIT"}))
+    content = json.loads((folder / MODEL_INFO).read_text())
+    (folder / MODEL_INFO).write_text(json.dumps({**content, "licence": "MIT"}))
     assert model_info.read(folder)["version"] == "1"
 
 

@@ -8,6 +8,7 @@ import pytest
 from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
 from components.inference import published
 from components.registry.client import Registry
+from components.registry.exports import SHA256_TAG
 from components.registry.model_version import ModelVersion
 from tests.support import published_model
 from tests.support.published_model import NAME
@@ -31,7 +32,7 @@ def registry(*versions: ModelVersion) -> Registry:
 
 
 def version(number: str, sha256: str, *aliases: str) -> ModelVersion:
-    return ModelVersion(NAME, number, aliases, {published.SHA256_TAG: sha256} if sha256 else {})
+    return ModelVersion(NAME, number, aliases, {SHA256_TAG: sha256} if sha256 else {})
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from components.models.config import ModelConfig
 from components.models.saving import read_model, write_model
 from components.settings.sections import MODELS, Train
 from tests.components.conftest import bars
+from tests.support.model_description import described
 
+ABOUT = described(["a", "b"])
 QUICK = [name for name in MODELS if name != "efficientnet_v2_b0"]  # it takes half a minute to build, twice
 
 
@@ -134,9 +136,9 @@ def test_attention_is_converted(tmp_path: Path) -> None:
     """TFLite agrees with Keras in float32 and closely in int8: layers that no other test exports."""
     model = built("attention")
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1)).astype(np.uint8)
-    write_saved_model(model, tmp_path / "saved_model")
-    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite")
-    write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels)
+    write_saved_model(model, tmp_path / "saved_model", ABOUT)
+    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite", ABOUT)
+    write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels, ABOUT)
     expected = model(pixels).numpy()
     for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):
         np.testing.assert_allclose(LiteRT((tmp_path / file).read_bytes(), threads=1)(pixels), expected, atol=tolerance)
@@ -181,10 +183,10 @@ def test_an_image_that_is_standardized_by_itself_may_have_any_light() -> None:
 def test_the_standardization_of_an_image_is_exported(tmp_path: Path) -> None:
     """TFLite and ONNX agree with Keras in float32, for any number of images, and int8 closely."""
     model, pixels = standardizing(), colour_images(5)
-    write_saved_model(model, tmp_path / "saved_model")
-    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite")
-    write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels)
-    write_onnx(tmp_path / "saved_model", tmp_path / "model.onnx")
+    write_saved_model(model, tmp_path / "saved_model", ABOUT)
+    convert(converter(tmp_path / "saved_model"), tmp_path / "float.tflite", ABOUT)
+    write_int8(tmp_path / "saved_model", tmp_path / "int8.tflite", pixels, ABOUT)
+    write_onnx(tmp_path / "saved_model", tmp_path / "model.onnx", ABOUT)
     expected = model(pixels).numpy()
     for file, tolerance in (("float.tflite", 1e-5), ("int8.tflite", 0.05)):
         np.testing.assert_allclose(LiteRT((tmp_path / file).read_bytes(), threads=1)(pixels), expected, atol=tolerance)

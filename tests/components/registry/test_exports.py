@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from components.artifact_files import MODEL_INFO
 from components.registry import exports, model_files
 from components.registry.client import CHAMPION, Registry
-from components.registry.exports import COPY, INFO, KEY_TAG, SHA256_TAG, Exports, is_whole, target
+from components.registry.exports import COPY, KEY_TAG, SHA256_TAG, Exports, is_whole, target
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.files import sha256_of_file
 from tests.components.conftest import new_run
@@ -61,7 +62,7 @@ class Shelf:
             (artifact / name).write_text(text)
         (artifact / "manifest.json").write_text("of the store")
         listed = {n: {"bytes": len(t), "sha256": sha256_of_file(artifact / n)} for n, t in files.items()}
-        (artifact / INFO).write_text(json.dumps({"version": number, "files": listed}))
+        (artifact / MODEL_INFO).write_text(json.dumps({"version": number, "files": listed}))
         self.made[number] = artifact
         return artifact
 
@@ -111,9 +112,9 @@ def test_a_published_version_is_whole_here_and_in_mlflow_and_its_tag_says_so(she
     shelf.publish("1")
     tags, place = shelf.version("1").tags, shelf.place("1")
     assert place == shelf.folder / "exports" / "pets 100%25, für zu Hause" / "1"
-    assert (tags[SHA256_TAG], tags[KEY_TAG]) == (sha256_of_file(place / INFO), "key-1")
+    assert (tags[SHA256_TAG], tags[KEY_TAG]) == (sha256_of_file(place / MODEL_INFO), "key-1")
     assert {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()} == {
-        INFO,
+        MODEL_INFO,
         "model.tflite",
         "saved_model/saved_model.pb",
     }
@@ -245,7 +246,7 @@ def test_two_machines_that_come_to_other_bytes_by_one_recipe_do_not_take_turns(s
     lose(shelf.place("1"), "folder")
     other = shelf.folder / "other" / "key-1"
     other.mkdir(parents=True)
-    (other / INFO).write_text(json.dumps({"files": {}}))
+    (other / MODEL_INFO).write_text(json.dumps({"files": {}}))
     shelf.made["1"] = other
     shelf.publish("1")
     assert (shelf.place("1") / "model.tflite").read_text() == "first"
@@ -271,7 +272,7 @@ def test_the_link_is_relative_and_follows_the_alias_there_and_back(shelf: Shelf)
     for number in ("1", "2", "1"):
         shelf.promote(number)
         assert shelf.champion() == number
-        assert (shelf.exports.link(NAME) / INFO).is_file()
+        assert (shelf.exports.link(NAME) / MODEL_INFO).is_file()
     shelf.exports.link(NAME).unlink()
     shelf.exports.link(NAME).symlink_to("2")
     shelf.exports.follow(NAME)
