@@ -4,11 +4,12 @@ The version is looked up first, by the sha256 of model.keras, so a run with noth
 TensorFlow, and a registry that was wiped gets its version again.
 """
 
+import itertools
 import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
@@ -27,6 +28,7 @@ from components.system.tensorflow import tensorflow
 
 # ends of the tags that are kept right: those that name artifacts (train.key, train.digest), and the class names
 FOLLOWING = (".key", ".digest", class_names.TAG)
+PYFUNC = Path(__file__).with_name("class_probabilities.py")  # copied beside each model, to be imported there
 PINNED = ("tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -145,7 +147,8 @@ def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -
 def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, description: Any) -> None:
     """Write MLflow's folder for the model: signature, input example, requirements, and a copy of the file in *train*.
 
-    The Keras flavour stores a .keras archive (layers as JSON, weights as HDF5), which contains no pickle.
+    The Keras flavour stores a .keras archive (layers as JSON, weights as HDF5), which contains no pickle. The flavour
+    python_function, which stands for any kind of model, gives the probabilities their names.
     """
     tensorflow()
     import numpy as np
@@ -157,19 +160,33 @@ def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, descr
         import mlflow.keras
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        from mlflow.types import ColSpec, Schema, TensorSpec
 
     pixels = TensorSpec(np.dtype("uint8"), (-1, *data["shape"]))
-    probabilities = TensorSpec(np.dtype("float32"), (-1, len(data["classes"])))
+    probabilities = [ColSpec("float", name) for name in columns(data["classes"])]
     mlflow.keras.save_model(
         _Stored(train / "model.keras"),
         folder,
         mlflow_model=description,
-        signature=ModelSignature(inputs=Schema([pixels]), outputs=Schema([probabilities])),
+        signature=ModelSignature(inputs=Schema([pixels]), outputs=Schema(probabilities)),
         input_example=Split(normalize / "test").take(np.arange(1)),
         pip_requirements=requirements(),
         metadata={class_names.TAG: data["classes"]},
     )
+    code = Path(folder, "code")
+    code.mkdir()
+    shutil.copyfile(PYFUNC, code / PYFUNC.name)
+    description.flavors["python_function"] |= {"loader_module": PYFUNC.stem, "code": code.name}
+    description.save(Path(folder, "MLmodel"))
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """A name of its own for the column of each class: the second of two that are called cat is "cat (2)"."""
+    names: list[str] = []
+    for name in classes:
+        candidates = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+        names.append(next(candidate for candidate in candidates if candidate not in names))
+    return names
 
 
 class _Stored:

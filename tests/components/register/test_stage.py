@@ -17,10 +17,10 @@ import yaml
 from components.data.splits import Split
 from components.errors import RegistryRefused
 from components.register import stage
-from components.register.stage import Registered, register, requirements, restore
+from components.register.stage import Registered, columns, register, requirements, restore
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
-from tests.components.conftest import CLASSES, SHAPE, Trained, new_run
+from tests.components.conftest import NAMES, SHAPE, Trained, new_run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -210,7 +210,10 @@ def test_nothing_to_do_loads_neither_mlflow_nor_tensorflow(
 def test_mlflow_predicts_from_raw_pixels(
     registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained], tmp_path: Path
 ) -> None:
-    """`mlflow models predict` takes {"inputs": pixels} and predicts as Keras does, with unpickling forbidden."""
+    """`mlflow models predict` takes {"inputs": pixels} and predicts as Keras does, with unpickling forbidden.
+
+    The answer names the class of each probability.
+    """
     again()
     (version,) = registry.versions("m")
     images = Split(trained(0).normalize / "test").take(np.arange(3))
@@ -223,10 +226,57 @@ def test_mlflow_predicts_from_raw_pixels(
         command, cwd=tmp_path, env={**os.environ, **python}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    given = np.array(json.loads(answer.read_text())["predictions"])
+    rows = json.loads(answer.read_text())["predictions"]
+    assert [list(row) for row in rows] == 3 * [NAMES]
     expected = np.load(trained(0).evaluate / "predictions.npy")[:3]
-    np.testing.assert_allclose(given, expected, atol=1e-6)
+    np.testing.assert_allclose([list(row.values()) for row in rows], expected, atol=1e-6)
     described = (Path(version.source.removeprefix("file://")) / "MLmodel").read_text()
     assert json.dumps([-1, *SHAPE]) in " ".join(described.split())
-    assert json.dumps([-1, CLASSES]) in " ".join(described.split())
     assert yaml.safe_load(described)["metadata"] == {"classes": ["a", "b", "c", "d"]}
+
+
+ELSEWHERE = """
+import importlib.util, sys
+assert importlib.util.find_spec("components") is None
+import mlflow.keras, mlflow.pyfunc, numpy as np
+images = np.load(sys.argv[2])
+table = mlflow.pyfunc.load_model(sys.argv[1]).predict(images)
+table.to_json(sys.argv[3])
+np.testing.assert_array_equal(mlflow.keras.load_model(sys.argv[1]).predict(images, verbose=0), table.to_numpy())
+print(table.dtypes.unique(), table.shape)
+"""
+
+
+def test_pyfunc_answers_with_a_column_for_each_class_where_this_project_is_not_installed(
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained], tmp_path: Path
+) -> None:
+    """The loader comes with the model; the Keras flavour answers with the bare probabilities as before."""
+    again()
+    (version,) = registry.versions("m")
+    np.save(tmp_path / "images.npy", Split(trained(0).normalize / "test").take(np.arange(3)))
+    command = [sys.executable, "-I", "-c", ELSEWHERE, version.source, *map(str, tmp_path.glob("images.npy"))]
+    done = subprocess.run(
+        [*command, str(tmp_path / "table.json")], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[dtype('float32')] (3, 4)\n"
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert list(table) == NAMES
+    expected = np.load(trained(0).evaluate / "predictions.npy")[:3]
+    np.testing.assert_allclose(np.array([list(column.values()) for column in table.values()]).T, expected, atol=1e-6)
+
+
+def test_the_registered_model_has_signature_and_example(registry: Registry, again: Callable[..., Registered]) -> None:
+    """MLflow's UI shows what goes in and what comes out, by name."""
+    again()
+    (version,) = registry.versions("m")
+    described = yaml.safe_load((Path(version.source.removeprefix("file://")) / "MLmodel").read_text())
+    outputs = json.loads(described["signature"]["outputs"])
+    assert [(column["name"], column["type"]) for column in outputs] == [(name, "float") for name in NAMES]
+    assert described["saved_input_example_info"]["artifact_path"] == "input_example.json"
+    assert described["flavors"]["python_function"]["loader_module"] == "class_probabilities"
+
+
+def test_columns_have_names_of_their_own() -> None:
+    """Also where two classes are called the same."""
+    assert columns(["a, b", "cat", "cat (2)", "cat", "cat"]) == ["a, b", "cat", "cat (2)", "cat (3)", "cat (4)"]
