@@ -17,6 +17,18 @@ def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
     return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
 
 
+def upper_bound(successes: int, n: int, confidence: float = 0.95) -> float:
+    """The share not exceeded with this *confidence*, after *successes* of *n*: Clopper and Pearson's bound, one-sided.
+
+    C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits, Biometrika 26 (1934) 404-413.
+    """
+    low, high = successes / n, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 - upper_tail(successes + 1, n, middle) > 1 - confidence else (low, middle)
+    return high
+
+
 def upper_tail(successes: int, n: int, share: float) -> float:
     """The probability of at least *successes* in *n* independent trials that each succeed with probability *share*."""
     if successes <= 0:

@@ -27,6 +27,7 @@ class Application:
         self._service, self._routes = service, routes
         self._authorization = f"Bearer {token}".encode() if token else b""
         self._in_flight = 0
+        service.metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +53,7 @@ class Application:
     ) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         route = self._route(scope, routes, headers)
-        request = Request(scope["method"], scope["path"], scope["query_string"], headers, groups=groups)
+        request = Request(scope["method"], scope["path"], headers, groups, route.name)
         if route.method != "POST":
             return await route.handler(self._service, request)
         request.body = await read_body(headers, receive)
@@ -61,10 +62,14 @@ class Application:
             self._service.metrics.rejected("busy")
             raise Refused(503, f"{IN_FLIGHT} requests are being answered; try again", ((b"retry-after", b"1"),))
         self._in_flight += 1
+        start = time.perf_counter()
         try:
-            return await route.handler(self._service, request)
+            response = await route.handler(self._service, request)
         finally:
             self._in_flight -= 1
+        if request.classified:
+            self._service.metrics.stages(start, request.classified, time.perf_counter())
+        return response
 
     def _is_authorized(self, headers: dict[bytes, bytes]) -> bool:
         sent = headers.get(b"authorization", b"")

@@ -1,27 +1,32 @@
 """The parts of the server put together."""
 
 from components.inference.published import Published, of_version
-from components.registry.client import Registry
+from components.registry.client import CHALLENGER, Registry
 from components.registry.model_version import ModelVersion
-from serving import health
+from serving import health, openapi
 from serving.app import Application
 from serving.champion import Champion
 from serving.metrics import Metrics
 from serving.protocols import mlflow, open_inference, tf_serving, tutorial
+from serving.request_log import RequestLog
 from serving.routes import Routes
 from serving.server import Server
 from serving.service import Service
 from serving.settings import Settings
+from serving.shadow import Shadow
 
-ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.ROUTES, *health.ROUTES)
+ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.ROUTES, *health.ROUTES, *openapi.ROUTES)
 
 
 def assembled(settings: Settings) -> Server:
     def locate(version: ModelVersion) -> Published:
         return of_version(version, settings.home / "exports")
 
-    metrics = Metrics()
-    champion = Champion(Registry(settings.registry), settings.model, locate, metrics.switched)
-    service = Service(champion, metrics)
+    metrics, registry = Metrics(), Registry(settings.registry)
+    champion = Champion(registry, settings.model, locate, metrics.switched)
+    challenger = Champion(registry, settings.model, locate, lambda *_: None, CHALLENGER)
+    shadow = Shadow(challenger, settings.serve.shadow_share)
+    log = RequestLog(settings.log_folder, settings.serve)
+    service = Service(champion, shadow, log, metrics)
     application = Application(service, Routes(ROUTES), settings.token)
     return Server(application, service, settings.serve.host, settings.serve.port)

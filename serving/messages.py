@@ -8,8 +8,10 @@ import msgspec
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
+SERVER_VERSION = "0.1.0"  # as in pyproject.toml
 LONGEST = 500  # characters of a message, which may quote the request
 BINARY = b"application/octet-stream"
+HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 encode = msgspec.json.Encoder().encode
 
@@ -28,10 +30,11 @@ class Request:
 
     method: str
     path: str
-    query: bytes
     headers: dict[bytes, bytes]
+    groups: tuple[str | None, ...]
+    route: str
     body: bytes = b""
-    groups: tuple[str | None, ...] = ()
+    classified: tuple[float, float] | None = None  # when its images began to be classified, and when they were
 
     @property
     def content_type(self) -> bytes:

@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-            self._service.pool.shutdown()
+            self._service.end()
 
     async def _follow(self) -> None:
         while True:

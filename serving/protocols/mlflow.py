@@ -7,7 +7,7 @@ probabilities for each image.
 import msgspec
 
 from serving.bodies import Instances, decoded
-from serving.messages import TEXT, Refused, Request, Response, json_response
+from serving.messages import SERVER_VERSION, TEXT, Refused, Request, Response, json_response
 from serving.protocols.tf_serving import images, values
 from serving.routes import Route
 from serving.service import Service
@@ -20,7 +20,7 @@ async def invocations(service: Service, request: Request) -> Response:
     asked = decoded(BODY, request.body)
     if (asked.instances is None) == (asked.inputs is None):
         raise Refused(400, 'expected {"inputs": IMAGES} or {"instances": IMAGES}; tables are not images')
-    probabilities = await service.classify(await images(service, values(asked), model), model)
+    probabilities = await service.classify(request, await images(service, values(asked), model), model)
     return json_response({"predictions": probabilities.tolist()}, model.headers)
 
 
@@ -29,7 +29,7 @@ async def ping(service: Service, request: Request) -> Response:
 
 
 async def version(service: Service, request: Request) -> Response:
-    return Response(b"0.1.0", content_type=TEXT)
+    return Response(SERVER_VERSION.encode(), content_type=TEXT)
 
 
 ROUTES = (

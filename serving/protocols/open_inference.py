@@ -11,12 +11,13 @@ import msgspec
 from components.models.prediction import Probabilities
 from serving.bodies import Infer, Output, Tensor, decoded
 from serving.loaded_model import LoadedModel
-from serving.messages import BINARY, Refused, Request, Response, encode, json_response
+from serving.messages import BINARY, SERVER_VERSION, Refused, Request, Response, encode, json_response
 from serving.protocols import tensors
 from serving.routes import Route
 from serving.service import Service
 
-SERVER = {"name": "retraining-pipeline", "version": "0.1.0", "extensions": ["binary_tensor_data", "classification"]}
+EXTENSIONS = ["binary_tensor_data", "classification"]
+SERVER = {"name": "retraining-pipeline", "version": SERVER_VERSION, "extensions": EXTENSIONS}
 PLATFORM = "tensorflow_tflite"
 HEADER_LENGTH = b"inference-header-content-length"
 BODY = msgspec.json.Decoder(Infer)
@@ -52,7 +53,7 @@ async def infer(service: Service, request: Request) -> Response:
         images = await service.aside(tensors.images, tensor, binary, model)
     else:
         images = tensors.images(tensor, binary, model)
-    return _response(asked, output, await service.classify(images, model), model)
+    return _response(asked, output, await service.classify(request, images, model), model)
 
 
 def _json_length(request: Request) -> int:

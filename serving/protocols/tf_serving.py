@@ -35,7 +35,7 @@ async def predict(service: Service, request: Request) -> Response:
     if (asked.instances is None) == (asked.inputs is None):
         raise Refused(400, "JSON Value: expected one of 'instances' and 'inputs'")
     in_rows = asked.inputs is None
-    probabilities = await service.classify(await images(service, values(asked), model), model)
+    probabilities = await service.classify(request, await images(service, values(asked), model), model)
     return json_response({"predictions" if in_rows else "outputs": probabilities.tolist()}, model.headers)
 
 

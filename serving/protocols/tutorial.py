@@ -26,7 +26,7 @@ BODY = msgspec.json.Decoder(Predict)
 async def predict(service: Service, request: Request) -> Response:
     model = service.model()
     images = await _image(service, request, model)
-    probabilities = (await service.classify(images, model))[0]
+    probabilities = (await service.classify(request, images, model))[0]
     best = int(probabilities.argmax())
     answer: dict[str, Any] = {"digit": best} if model.classes == DIGITS else {}
     answer |= {"class": model.classes[best], "probabilities": probabilities.tolist()}

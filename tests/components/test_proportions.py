@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.proportions import upper_tail, wilson
+from components.proportions import upper_bound, upper_tail, wilson
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,11 @@ def test_a_tail_of_a_million_images_is_summed_in_no_time_and_right() -> None:
     """501,000 heads of a million tosses, two standard deviations: the normal distribution gives 0.02275."""
     assert upper_tail(501_000, 1_000_000, 0.5) == pytest.approx(0.0228, abs=1e-4)
     assert upper_tail(999_000, 1_000_000, 0.1) == 0
+
+
+def test_the_upper_bound_is_clopper_and_pearsons() -> None:
+    """The rule of three where nothing happened; elsewhere as few successes have the probability that is left over."""
+    assert upper_bound(0, 3000) == pytest.approx(1 - 0.05 ** (1 / 3000))
+    for successes, n in ((1, 50), (30, 200), (199, 200)):
+        assert 1 - upper_tail(successes + 1, n, upper_bound(successes, n)) == pytest.approx(0.05)
+    assert upper_bound(20, 20) == 1
