@@ -138,11 +138,15 @@ def _is_wanted(path: str) -> bool:
     return bool(path) and not path.endswith("/") and not any(map(ignored_kind, path.split("/")))
 
 
+def is_read(path: str) -> bool:
+    """Whether *path* is an image or a table of labels; any other file is named in the summary at most."""
+    return path.lower().endswith((*picture_files.SUFFIXES, *labels_table.SUFFIXES))
+
+
 def _is_content(path: str, wanted: Object) -> bool:
     """Whether the content is needed: that of images which are not too large, and of tables of labels."""
-    lower = path.lower()
-    is_image = lower.endswith(picture_files.SUFFIXES) and wanted.size <= picture_files.MAX_BYTES
-    return is_image or lower.endswith(labels_table.SUFFIXES)
+    is_image = path.lower().endswith(picture_files.SUFFIXES)
+    return is_read(path) and not (is_image and wanted.size > picture_files.MAX_BYTES)
 
 
 def _name_alone(path: Path, wanted: Object) -> None:

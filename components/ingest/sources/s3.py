@@ -25,7 +25,7 @@ def serves(source: str) -> bool:
 
 
 def fingerprint(params: Ingest, cache: Path) -> str:
-    """The hash of the paths and etags of the objects, for which nothing is fetched."""
+    """The hash of the paths and etags of images and tables, for which nothing is fetched; of no other object."""
     from components.ingest.reading.bucket_copy import Bucket
 
     return _identity(params, Bucket(params.source).objects())
@@ -45,5 +45,7 @@ def read(params: Ingest, cache: Path) -> ImageSource:
 
 
 def _identity(params: Ingest, objects: "Mapping[str, Object]") -> str:
-    etags = {path: f"{found.etag} {found.size}" for path, found in objects.items()}
+    from components.ingest.reading.bucket_copy import is_read
+
+    etags = {path: f"{found.etag} {found.size}" for path, found in objects.items() if is_read(path)}
     return combined(source_name(Path("/", params.source.removeprefix("s3://"))), etags)

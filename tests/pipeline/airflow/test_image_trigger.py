@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from components.ingest.reading import activity
 from pipeline.airflow import image_trigger
 from pipeline.airflow.image_trigger import ImagesTrigger, Payload
+from tests.components.ingest.sources.test_s3 import put
 from tests.support.noise_pictures import png, write_classes
 
 
@@ -112,6 +114,50 @@ def test_each_settings_file_has_its_own_events(seen: Path, tmp_path: Path) -> No
     other = tmp_path / "other.toml"
     other.write_text(f'[ingest]\nsource = "{seen}"\n')
     assert len(looks(ImagesTrigger(str(other)), 2)) == 1
+
+
+def zipped(archive: Path, pictures: Path) -> None:
+    """Pack the *pictures* and put the archive in its place at once, as `mv` does."""
+    draft = archive.with_suffix(".part")
+    with zipfile.ZipFile(draft, "w") as packed:
+        for file in sorted(pictures.rglob("*.png")):
+            packed.write(file, file.relative_to(pictures))
+    draft.replace(archive)
+
+
+def test_an_archive_that_is_replaced_is_an_event(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so one that is written again with the same contents."""
+    archive = tmp_path / "pictures.zip"
+    monkeypatch.setenv("PIPELINE_INGEST_SOURCE", str(archive))
+    zipped(archive, pictures)
+    trigger = ImagesTrigger(seconds=0)
+    [first] = asyncio.run(asyncio.wait_for(events(trigger, 1), 60))
+    zipped(archive, pictures)
+    assert looks(trigger, 3) == []
+    add(pictures)
+    zipped(archive, pictures)
+    [second] = looks(trigger, 3)
+    assert first["source"] == second["source"] == str(archive)
+    assert first["fingerprint"] != second["fingerprint"]
+
+
+def test_an_object_that_is_added_to_a_bucket_is_an_event(
+    prefix: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not so one that is written again with the same contents, or that is no image."""
+    monkeypatch.setenv("PIPELINE_INGEST_SOURCE", f"{prefix}/pets")
+    objects = {f"pets/{name}/{number}.png": png(number) for name in ("cats", "dogs") for number in range(3)}
+    put(prefix, objects)
+    trigger = ImagesTrigger(seconds=0)
+    [first] = asyncio.run(asyncio.wait_for(events(trigger, 1), 60))
+    put(prefix, {"pets/cats/0.png": png(0), "pets/notes.txt": b"no image"})
+    assert looks(trigger, 3) == []
+    put(prefix, {"pets/cats/new.png": png(99)})
+    [second] = looks(trigger, 3)
+    assert first["source"] == second["source"] == f"{prefix}/pets"
+    assert first["fingerprint"] != second["fingerprint"]
 
 
 def test_published_data_are_not_watched(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
