@@ -539,6 +539,10 @@ class Schedule(Section):
         minimum=0,
         in_key=False,
     )
+    late_hours: float = setting(
+        24.0, "hours after which a run that was due and has not ended is reported as late; 0: never", minimum=0,
+        maximum=8760, in_key=False,
+    )  # fmt: skip
     keep_days: float = setting(
         90.0, "days after which records and logs of runs, caches and Airflow's metadata are deleted", minimum=1,
         in_key=False,

@@ -24,7 +24,7 @@ from components.errors import ConfigError
 from components.ingest.select import can_change
 from components.system.files import expanded
 from pipeline import config
-from pipeline.airflow import assets, dag_docs, notifications, params_form
+from pipeline.airflow import assets, dag_docs, lateness, notifications, params_form
 from pipeline.airflow.cleaning import CleanMetadata, CleanWorkspace
 from pipeline.airflow.dag import add_stages, common_arguments, make_dag
 from pipeline.airflow.project import Project
@@ -84,6 +84,7 @@ def retrain(project: Project) -> DAG:
         project,
         "retrain",
         schedule=AssetOrTimeSchedule(timetable=timetable, assets=images) if timetable else images,
+        deadline=lateness.deadline(project),
         on_failure_callback=project.within(notifications.run_failed),
         params=params_form.form(project.settings),
         tags=[*project.tags, "training"],

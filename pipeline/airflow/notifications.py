@@ -1,4 +1,4 @@
-"""Notify people of failures, recoveries, promotions, alarms and requests for a decision: a line of JSON for each.
+"""Notify people of failures, recoveries, promotions, late runs, alarms and questions: a line of JSON for each.
 
 They are in the log of the task, and go to
 
@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from airflow.sdk import Context
 
@@ -23,6 +23,7 @@ from components.public_text import public
 from components.system.files import write_atomically
 from pipeline.airflow import channels
 from pipeline.airflow.links import model_url, report_url, run_url
+from pipeline.airflow.project import home_of
 from pipeline.airflow.run_names import record_of
 from pipeline.airflow.task_log import Failed
 from pipeline.home import Home
@@ -44,6 +45,13 @@ Notification = TypedDict(
     },
     total=False,
 )  # fmt: skip
+
+
+class Run(NamedTuple):
+    """A run of a DAG by its names."""
+
+    dag_id: str
+    run_id: str
 
 
 def failed(context: Context) -> None:
@@ -89,6 +97,15 @@ def waiting(context: Context, reason: str, address: str) -> None:
     notify(_notification("waiting", context) | {"reason": reason, "text": f"{reason}{see}"}, context)
 
 
+def late(dag: str, run: str, hours: float) -> None:
+    """Report a run that has not ended so many *hours* after it was due; by Airflow's triggerer, outside any task."""
+    record = record_of(Run(dag, run))
+    reason = f"{run} has not ended {hours:g} hours after it was due (schedule.late_hours)"
+    came: Notification = {"time": now(), "event": "late", "dag": dag, "run": run, "reason": reason}
+    came |= _facts(record) if record else {}
+    notify(came | {"text": f"{dag}: {reason}{_see(came)}"}, Context(), home_of(dag))
+
+
 def alarm(problems: Iterable[str], context: Context) -> None:
     """Report what nobody else notices, as that nothing has succeeded for long."""
     for problem in problems:
@@ -102,42 +119,43 @@ def _last(dag: str) -> Notification:
     return next((end for end in reversed(ends) if end.get("event") in ENDS), Notification())
 
 
-def notify(notification: Notification, context: Context) -> None:
+def notify(notification: Notification, context: Context, home: Home | None = None) -> None:
+    """Log, keep and deliver the notification; it is kept in *home*, by default in that of the environment."""
     message = public(notification)
     log.info("%s", json.dumps(message))
     try:
-        _keep(json.dumps(message))
+        _keep(json.dumps(message), _file(home))
     except OSError as error:  # a full disk must not keep the channels from telling of it
         log.warning("the notification could not be kept: %s", error)
     channels.deliver(message, context)
 
 
-def _keep(line: str) -> None:
+def _keep(line: str, file: Path) -> None:
     """Append *line*; a file that has become large keeps its second half."""
-    if _file().exists() and _file().stat().st_size > LARGEST:
-        write_atomically(_file(), _end(LARGEST // 2).partition(b"\n")[2])
-    with _file().open("a") as file:
-        file.write(line + "\n")
+    if file.exists() and file.stat().st_size > LARGEST:
+        write_atomically(file, _end(file, LARGEST // 2).partition(b"\n")[2])
+    with file.open("a") as appended:
+        appended.write(line + "\n")
 
 
-def _file() -> Path:
-    return Home.from_environment().root / "notifications.jsonl"
+def _file(home: Home | None = None) -> Path:
+    return (home or Home.from_environment()).root / "notifications.jsonl"
 
 
 def _recent() -> list[Notification]:
     """The last notifications of the file; lines that are damaged or cut are left out."""
     try:
-        lines = _end(RECENT).splitlines()
+        lines = _end(_file(), RECENT).splitlines()
     except OSError:
         return []
     return [notification for line in lines if (notification := _parsed(line))]
 
 
-def _end(count: int) -> bytes:
-    """The last bytes of the file."""
-    with _file().open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - count))
-        return file.read()
+def _end(file: Path, count: int) -> bytes:
+    """The last bytes of *file*."""
+    with file.open("rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - count))
+        return opened.read()
 
 
 def _parsed(line: bytes) -> Notification | None:

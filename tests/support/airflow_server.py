@@ -51,7 +51,10 @@ SETTINGS = {
     "gate.max_regression": 1,
 }
 
-TASKS = [*list(STAGES)[:-1], "approve", "promote", "look", "rollback", "promote_version"]  # in their order
+# in their order
+TASKS = [
+    *list(STAGES)[:-1], "approve", "promote", "look", "workspace", "metadata", "rollback", "promote_version",
+]  # fmt: skip
 
 Json = dict[str, Any]  # an object of Airflow's REST API
 Tasks = dict[str, Json]
@@ -178,6 +181,17 @@ class Served:
         """What the page of the run shows: its conf, its note, its state."""
         shown: Json = self.api.get(f"dags/{dag}/dagRuns/{run}")
         return shown
+
+    def shown_by_ui(self, path: str) -> Json:
+        """What Airflow's own UI asks for, beside the public interface."""
+        shown: Json = json.loads(self.api.read(f"{self.api.url}/ui/{path}"))
+        return shown
+
+    def read_again(self, dag: str) -> None:
+        """Have the DAG file read at once; the next definition of the DAG is that of the present settings."""
+        since = self.api.get(f"dags/{dag}")["last_parsed_time"]
+        self.api.put(f"parseDagFile/{self.api.get(f'dags/{dag}')['file_token']}")
+        self.until(lambda: self.api.get(f"dags/{dag}")["last_parsed_time"] > since)
 
     def idle(self) -> bool:
         """Whether the run that the first images started has ended, and no other run is active."""

@@ -16,6 +16,7 @@ ONE_AIRFLOW = (
     "tests/pipeline/airflow/test_scheduler.py",
     "tests/pipeline/airflow/test_ui.py",
     "tests/pipeline/airflow/test_decisions.py",
+    "tests/pipeline/airflow/test_schedules.py",
     "tests/pipeline/airflow/test_restarts.py",
     "tests/pipeline/airflow/test_task_timeout.py",
 )

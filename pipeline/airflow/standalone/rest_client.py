@@ -42,6 +42,9 @@ class Api:
     def patch(self, path: str, body: Body) -> Json:
         return self._request("PATCH", path, body)
 
+    def put(self, path: str) -> Json:
+        return self._request("PUT", path)
+
     def read(self, url: str) -> bytes:
         """A page of the server, as the signed-in user."""
         request = urllib.request.Request(url, headers=self._signed())  # noqa: S310

@@ -206,7 +206,7 @@ def test_the_address_of_a_webhook_is_never_logged(
 
 def test_a_full_disk_is_reported_to_the_webhook(posted: Posted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file cannot be written, nobody else would tell."""
-    monkeypatch.setattr(notifications, "_file", lambda: Path("/dev/full"))
+    monkeypatch.setattr(notifications, "_file", lambda _home=None: Path("/dev/full"))
     notifications.failed(context("the disk is full"))
     assert [body["error"] for body in posted] == ["the disk is full"]
 

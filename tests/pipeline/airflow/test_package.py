@@ -35,6 +35,7 @@ apps, middlewares = plugins_manager.get_fastapi_plugins()
 print(json.dumps({
     "where": pipeline.__file__, "dags": sorted(bag.dags), "errors": bag.import_errors, "seconds": seconds,
     "files": {stats.file: stats.duration.total_seconds() for stats in bag.dagbag_stats},
+    "late": [name for name, dag in bag.dags.items() if dag.deadline],
     "apps": [app["name"] for app in apps], "middlewares": [m["name"] for m in middlewares],
 }))
 """
@@ -131,6 +132,7 @@ def test_a_plain_airflow_reads_the_dags_of_two_models(team: dict[str, str], inst
     [(file, trace)] = read["errors"].items()
     assert Path(file).name == "wrong.py"
     assert trace.strip().splitlines()[-1].endswith("no setting is called 'train.epoch'; did you mean 'train.epochs'?")
+    assert sorted(read["late"]) == ["invoices_retrain", "receipts_retrain"]
     assert read["apps"] == ["pipeline reports"]
     assert read["middlewares"] == []
     assert read["seconds"][2] < 0.5 * 3  # three files, read again

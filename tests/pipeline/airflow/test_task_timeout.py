@@ -56,7 +56,7 @@ def test_a_training_marked_failed_by_hand_ends_and_can_be_cleared(served: Served
     state, tasks = served.finished(long_run)
     assert (state, tasks["train"]["state"], tasks["evaluate"]["state"]) == ("failed", "failed", "upstream_failed")
     assert served.record(long_run).state in ("interrupted", "killed")
-    [posted] = served.until(lambda: [e for e in served.posted if (e["run"], e["try"]) == (long_run, number)])
+    [posted] = served.until(lambda: [e for e in served.posted if (e["run"], e.get("try")) == (long_run, number)])
     assert (posted["event"], posted["task"]) == ("failed", "train")
     with served.setting(f'python = "{then}"'):
         served.clear(long_run, task_ids=["train"], include_downstream=True, only_failed=False)
