@@ -9,6 +9,7 @@ from typing import Any
 from components.progress import say
 from serving.limits import IN_FLIGHT, Disconnected, Receive, read_body
 from serving.messages import Headers, Refused, Request, Response, refusal
+from serving.origins import PREFLIGHT, Origins
 from serving.routes import Route, Routes
 from serving.service import Service
 
@@ -23,9 +24,10 @@ ASKS = ("GET", "HEAD")
 class Application:
     """Plain ASGI, https://asgi.readthedocs.io/en/latest/specs/www.html; the lifespan is the server's own."""
 
-    def __init__(self, service: Service, routes: Routes, token: str = "") -> None:
+    def __init__(self, service: Service, routes: Routes, token: str = "", origins: Origins | None = None) -> None:
         self._service, self._routes = service, routes
         self._authorization = f"Bearer {token}".encode() if token else b""
+        self._origins = origins or Origins([])
         self._in_flight = 0
         service.metrics.in_flight.set_function(lambda: self._in_flight)
 
@@ -46,12 +48,16 @@ class Application:
         self._service.metrics.answered(
             routes[0].name if routes else UNKNOWN, response.status, time.perf_counter() - start
         )
+        if self._origins:
+            response.headers += self._origins.headers(dict(scope["headers"]).get(b"origin"))
         await _send(send, response)
 
     async def _answer(
         self, scope: Scope, receive: Receive, routes: list[Route], groups: tuple[str | None, ...]
     ) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if self._origins and scope["method"] == "OPTIONS":
+            return Response(b"", 204, headers=PREFLIGHT)
         route = self._route(scope, routes, headers)
         request = Request(scope["method"], scope["path"], headers, groups, route.name)
         if route.method != "POST":

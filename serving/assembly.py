@@ -3,10 +3,12 @@
 from components.inference.published import Published, of_version
 from components.registry.client import CHALLENGER, Registry
 from components.registry.model_version import ModelVersion
+from components.settings.sections import words
 from serving import health, openapi
 from serving.app import Application
 from serving.champion import Champion
 from serving.metrics import Metrics
+from serving.origins import Origins
 from serving.protocols import mlflow, open_inference, tf_serving, tutorial
 from serving.request_log import RequestLog
 from serving.routes import Routes
@@ -28,5 +30,5 @@ def assembled(settings: Settings) -> Server:
     shadow = Shadow(challenger, settings.serve.shadow_share)
     log = RequestLog(settings.log_folder, settings.serve)
     service = Service(champion, shadow, log, metrics)
-    application = Application(service, Routes(ROUTES), settings.token)
+    application = Application(service, Routes(ROUTES), settings.token, Origins(words(settings.serve.origins)))
     return Server(application, service, settings.serve.host, settings.serve.port)

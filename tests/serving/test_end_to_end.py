@@ -136,3 +136,15 @@ def test_the_registry_may_be_away(versions: Versions) -> None:
         away.rename(database)
         server.wait_for(lambda: server.get("/v2/health/ready").json["problem"] is None, "registry")
         assert b"serving_registry_up 1.0" in server.get("/metrics").body
+
+
+def test_pages_of_named_origins_may_call_it(versions: Versions) -> None:
+    """With a preflight; another origin gets no header, so that a browser shows it nothing."""
+    versions.add(champion=True)
+    with serving(versions.home, "--set", "serve.origins=https://pictures.example.org") as server:
+        for origin, allowed in (("https://pictures.example.org", True), ("https://evil.example.org", False)):
+            for method, body in (("OPTIONS", None), ("POST", json.dumps({"image": ZEROS}))):
+                answer = server.ask(method, "/predict", body, origin=origin)
+                assert answer.status == (200 if body else 204)
+                assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+                assert answer.headers["vary"] == "origin"
