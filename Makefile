@@ -95,7 +95,7 @@ airflow-service: setup ## make airflow as a service of systemd or launchd: write
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow.standalone.service --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
 # These two need docker and a Python, but no .venv.
-up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SOURCE, WORKERS, CONFIG)
+up: ## build and start the containers of docker/, wait until all are healthy (PORT, MLFLOW_PORT, SERVE_PORT, SOURCE, WORKERS, CONFIG)
 	@export PORT=$(PORT) MLFLOW_PORT=$(MLFLOW_PORT); $(CONTAINERS) up
 
 down: ## stop the containers (VOLUMES=1 also deletes their data and the secrets)
@@ -130,6 +130,7 @@ lock: setup ## resolve pyproject.toml into requirements.lock with the newest ver
 lock-images: setup ## only the images' locks, with the versions of requirements.lock
 	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
 	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
+	@$(COMPILE) -c requirements.lock -o docker/serving.lock docker/serving.in
 	@$(COMPILE) --extra dev --extra cluster --extra gpu --no-emit-package tensorflow-cpu \
 	  -c requirements.lock -o requirements-gpu.lock pyproject.toml
 

@@ -37,7 +37,7 @@ class Settings:
 
     @property
     def log_folder(self) -> Path:
-        return self.home / "serving" / "requests"
+        return Path(self.serve.log_folder or self.home / "serving" / "requests")
 
 
 def read(file: str = "", overrides: Iterable[str] = (), environment: Mapping[str, str] | None = None) -> Settings:

@@ -615,6 +615,9 @@ class Serve(Section):
         0.1, "share of the requests that the request log keeps, at most 50 a second; 0: no log", minimum=0, maximum=1,
         in_key=False,
     )  # fmt: skip
+    log_folder: str = setting(
+        "", "folder of the request log; empty: serving/requests in the workspace", spelling=expanded, in_key=False
+    )
     log_days: float = setting(
         30.0, "days after which the request log is deleted", minimum=0.001, maximum=3650, in_key=False
     )

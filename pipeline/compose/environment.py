@@ -1,6 +1,6 @@
 """The variables of docker/compose.yaml, from those that the user set: checked, and with absolute paths.
 
-PORT MLFLOW_PORT        where Airflow and MLflow are published on 127.0.0.1
+PORT MLFLOW_PORT SERVE_PORT    where Airflow, MLflow and the server are published on 127.0.0.1
 SOURCE                  source of the runs, as in `make pipeline SOURCE=`; a folder is mounted: IMAGES, IMAGES_NAME
 MNIST_DIR               folder with MNIST's four IDX files, mounted
 SETTINGS, or CONFIG     folder with a settings file for each model, such as settings.toml, mounted
@@ -8,6 +8,7 @@ SECRETS                 folder of the secrets
 WORKERS WORKER_MEMORY WORKER_CPUS    how many, and the limits of each
 """
 
+import itertools
 import os
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from pipeline.run_record import git_commit
 
 DOCKER = Path(__file__).parents[2] / "docker"
 MOUNTED_IMAGES = "/data/images"
-PORTS = {"PORT": "8080", "MLFLOW_PORT": "5000"}
+PORTS = {"PORT": "8080", "MLFLOW_PORT": "5000", "SERVE_PORT": "8000"}
 
 
 def variables(environment: Mapping[str, str], processors: str) -> dict[str, str]:
@@ -62,8 +63,10 @@ def _ports(environment: Mapping[str, str], problems: list[str]) -> dict[str, str
     for name, port in ports.items():
         if not (port.isdecimal() and 1 <= int(port) <= 65535):
             problems.append(f"{name} is {port!r}; expected a port, 1 to 65535: make up {name}={PORTS[name]}")
-    if len(set(ports.values())) < len(ports):
-        problems.append(f"PORT and MLFLOW_PORT are both {ports['PORT']}; choose another one: make up MLFLOW_PORT=5001")
+    for one, other in itertools.combinations(ports, 2):
+        if ports[one] == ports[other]:
+            free = int(PORTS[other]) + 1
+            problems.append(f"{one} and {other} are both {ports[one]}; choose another one: make up {other}={free}")
     return ports
 
 

@@ -44,6 +44,7 @@ def up(environment: Mapping[str, str]) -> None:
     _warn(engine)
     say(f"Airflow is ready: {api.url}   user {credentials.USER}   password {credentials.password(secrets)}")
     say(f"MLflow is ready:  http://{HOST}:{engine.environment['MLFLOW_PORT']}")
+    say(f"the champion will be at http://{HOST}:{engine.environment['SERVE_PORT']}")
     say("make down stops them; the volumes are kept")
 
 

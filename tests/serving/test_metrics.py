@@ -6,6 +6,8 @@ import re
 import numpy as np
 
 from components.registry.client import CHALLENGER
+from serving.metrics import Metrics
+from tests.conftest import ROOT
 from tests.support.served_versions import Versions, expected
 from tests.support.serving_process import ServingProcess, serving
 
@@ -66,3 +68,17 @@ def test_the_log_and_the_shadow_come_behind_the_answers(versions: Versions) -> N
     assert len(lines) == len(IMAGES)
     assert {(line["route"], line["version"], line["images"]) for line in lines} == {("/predict", "1", 1)}
     assert [line["class"] for line in lines] == [str(best) for best in expected(IMAGES, 1).argmax(axis=1)]
+
+
+def test_the_dashboard_draws_what_is_counted() -> None:
+    """Every series in docker/grafana-dashboard.json is a metric, and every metric is drawn."""
+    text = (ROOT / "docker" / "grafana-dashboard.json").read_text()
+    drawn = set(re.findall(r"serving_\w+", " ".join(re.findall(r'"expr": "(.*)"', text))))
+    counted = {
+        metric.name + suffix
+        for metric in Metrics().registry.collect()
+        for suffix in ("", "_total", "_sum", "_count", "_bucket")
+    }
+    assert drawn <= counted
+    names = {metric.name for metric in Metrics().registry.collect()}
+    assert {name for name in names if not any(series.startswith(name) for series in drawn)} == {"serving_swap_seconds"}

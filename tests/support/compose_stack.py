@@ -128,6 +128,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": PROJECT,
         "PORT": str(free_port()),
         "MLFLOW_PORT": str(free_port()),
+        "SERVE_PORT": str(free_port()),
         "SETTINGS": str(folder),
         "SECRETS": str(folder / "secrets"),
     }
