@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 
 from components.errors import ConfigError
 from components.ingest.select import can_change
@@ -86,13 +87,13 @@ def retrain(project: Project) -> DAG:
         schedule=AssetOrTimeSchedule(timetable=timetable, assets=images) if timetable else images,
         deadline=lateness.deadline(project),
         on_failure_callback=project.within(notifications.run_failed),
-        params=params_form.form(project.settings),
         tags=[*project.tags, "training"],
         description=schedule.description or retrain.__doc__,
         doc_md=dag_docs.page(dag_docs.RETRAIN, project.problem),
     )
     with dag:
         add_stages(project)
+    dag.params = ParamsDict(params_form.form(project.settings))  # earlier Airflow would copy them into each task
     return dag
 
 
