@@ -21,13 +21,16 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.errors import StorageFailed
 from components.registry.database import address_of
 from components.system import locks
 from components.system.files import expanded, file_name
 from pipeline.store.disk_errors import storage_errors
-from pipeline.store.local import Store
+
+if TYPE_CHECKING:
+    from pipeline.store.local import Store
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,11 @@ class Home:
         return cls(Path(expanded(os.environ.get("PIPELINE_HOME") or "workspace")).absolute())
 
     @property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         folder, url = self.root / "artifacts", os.environ.get("PIPELINE_STORE")
         if not url:
+            from pipeline.store.local import Store
+
             return Store(folder)
         from pipeline.store.bucket import SharedStore
 

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from components.models.prediction import Probabilities
 from components.public_text import public
 from components.system.processor import cores
 from pipeline.prediction.reading import Block, Name, Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 DIGITS = 6  # of a probability
 PART = 4 * BATCH_SIZE  # images that a thread takes at once
@@ -45,7 +48,6 @@ class Predictor:
 
     def __init__(self, classifier: Classifier, info: ModelInfo, top: int) -> None:
         self._classifier, self._info, self._top = classifier, info, top
-        self._threads = ThreadPoolExecutor(cores())
         self.reading = self.inference = 0.0
         self.converted = 0  # pictures: grey where the model takes colours, or the other way round
 
@@ -79,6 +81,13 @@ class Predictor:
             return self._classifier.probabilities(images)
         parts = [images[at : at + PART] for at in range(0, len(images), PART)]
         return np.concatenate(list(self._threads.map(self._classifier.probabilities, parts)))
+
+    @cached_property
+    def _threads(self) -> "ThreadPoolExecutor":
+        """One for each core; a few pictures need none."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(cores())
 
     def _guesses(self, probabilities: Probabilities) -> list[list[Guess]]:
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self._top]

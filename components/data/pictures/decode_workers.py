@@ -9,13 +9,17 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from components import errors
 from components.data.pictures.resizing import Resizing, Shape
-from components.system.processes import Child, Parent, failure_message, raise_failure
+
+if TYPE_CHECKING:  # a few files start no process
+    from concurrent.futures import Future
+
+    from components.system.processes import Child
 
 FEW = 2  # jobs that are done sooner than a process starts
 SHARED_BYTES = 10**9
@@ -78,6 +82,10 @@ def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
     if processes < 2 or len(jobs) <= FEW:
         yield from map(_do, jobs)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
+    from components.system.processes import Child
+
     with ExitStack() as stack:
         idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
         for _ in range(min(processes, len(jobs))):
@@ -103,7 +111,9 @@ def _delegate(idle: "queue.SimpleQueue[Child]", memory: Memory, job: Job) -> Res
             idle.put(child)
 
 
-def _result_of(child: Child, job: Job) -> Result:
+def _result_of(child: "Child", job: Job) -> Result:
+    from components.system.processes import raise_failure
+
     child.send({"paths": list(job.paths), "shape": job.shape, "resizing": job.resizing, "tolerant": job.tolerant})
     message = child.receive() or {}
     raise_failure(message)
@@ -126,6 +136,8 @@ def _do(job: Job) -> Result:
 
 def _serve() -> None:
     """Do the parent's jobs, one after the other."""
+    from components.system.processes import Parent, failure_message
+
     parent = Parent()
     while True:
         job = parent.receive()

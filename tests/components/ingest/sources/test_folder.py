@@ -597,7 +597,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[Child]:
         started.append(Child(module))
         return started[-1]
 
-    monkeypatch.setattr(decode_workers, "Child", recorded)
+    monkeypatch.setattr("components.system.processes.Child", recorded)
     return started
 
 
