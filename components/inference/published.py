@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.artifact_files import ModelInfo
-from components.errors import ArtifactMissing, ConfigError
+from components.errors import ArtifactMissing, ConfigError, RegistryUnreachable
 from components.formatting import did_you_mean
 from components.inference import model_info
+from components.progress import say
 from components.registry.client import Registry
-from components.registry.exports import SHA256_TAG
+from components.registry.exports import SHA256_TAG, Exports
 from components.registry.model_version import ModelVersion
 from components.system.files import file_name
 
@@ -22,8 +23,23 @@ class Published(NamedTuple):
 
 
 def find(registry: Registry, name: str, wanted: str, exports: Path) -> Published:
-    """The version of the model *name* that is *wanted*, an alias or a number, below the folder *exports*."""
-    return of_version(_version(registry, name, wanted), exports)
+    """The version of the model *name* that is *wanted*, an alias or a number, below the folder *exports*.
+
+    Files that are not there are fetched from MLflow. Where the registry does not answer, a number whose files are there
+    needs none.
+    """
+    folder = exports / file_name(name) / wanted
+    try:
+        version = _version(registry, name, wanted)
+    except RegistryUnreachable as error:
+        if not (wanted.isdecimal() and folder.is_dir()):
+            raise
+        say(f"  warning: {str(error).partition(';')[0]}; the files in {folder} are used as they are")
+        return Published(ModelVersion(name, wanted), folder, model_info.read(folder))
+    shelf = Exports(exports, registry, lambda _version: None)
+    if not shelf.folder(version).is_dir():
+        shelf.prepare(version)
+    return of_version(version, exports)
 
 
 def of_version(version: ModelVersion, exports: Path) -> Published:
@@ -34,6 +50,11 @@ def of_version(version: ModelVersion, exports: Path) -> Published:
             "of the champion with python -m pipeline run"
         )
     folder = exports / file_name(version.name) / version.version
+    if not folder.is_dir():
+        raise ArtifactMissing(
+            f"the files of version {version.version} of {version.name} are gone: {folder} is no folder; publish those "
+            "of the champion again with python -m pipeline run"
+        )
     return Published(version, folder, model_info.read(folder, sha256))
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.errors import ConfigError
+from components.errors import ConfigError, RegistryUnreachable
 from components.formatting import percent
 from components.progress import Advance, progress, say
 from components.public_text import public
@@ -84,8 +84,14 @@ def _published(options: Namespace) -> "Published":
     check_name(options.model)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
-    name = options.model or only(registry.names())
-    return published.find(registry, name, options.version, workspace.exports)
+    try:
+        name = options.model or only(registry.names())
+        return published.find(registry, name, options.version, workspace.exports)
+    except RegistryUnreachable as error:
+        raise RegistryUnreachable(
+            f"{str(error).partition(';')[0]}; start it (make mlflow) or set MLFLOW_TRACKING_URI, or name files that "
+            "are here with --model NAME --version NUMBER"
+        ) from error
 
 
 def _predictor(published: "Published", top: int) -> "Predictor":
@@ -156,7 +162,11 @@ def _table(
     version = published.version
     answering = journal.Answering(version.name, version.version, published.info["model_sha256"], top)
     with journal.opened(target, answering, options.resume) as rows:
-        _append(rows, found, predictor)
+        try:
+            _append(rows, found, predictor)
+        except KeyboardInterrupt:
+            say(f"  {rows.count:,} rows are kept: go on with --resume")
+            raise
         writer = tables.write_csv if options.csv else tables.write_parquet
         tables.write(rows.rows(), top, target, writer)
         rows.discard()

@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,12 @@ from PIL import Image
 
 from components.data.splits import Images
 from pipeline.cli.main import main
+from pipeline.prediction.journal import Answering, opened
+from pipeline.prediction.rows import Guess, Row
 from tests.conftest import CLEAN, ROOT
 from tests.support import idx_files, published_model
 from tests.support.published_model import CLASSES, NAME
+from tests.support.small_disk import disk
 
 Capture = pytest.CaptureFixture[str]
 
@@ -147,6 +152,30 @@ def test_pictures_of_another_kind_are_converted_and_that_is_said_once(
     assert sentence in err
 
 
+def test_an_idx_file_of_another_size_and_kind_is_resized_and_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """As ingest would have done it."""
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    published_model.champion(tmp_path, (4, 4, 3))
+    levels = np.array([0, 255], np.uint8)
+    (tmp_path / "images").write_bytes(idx_files.idx(np.broadcast_to(levels[:, None, None], (2, 9, 7)).copy()))
+    lines, err = answers(capsys, tmp_path / "images")
+    assert [line.partition(": ")[2] for line in lines] == ["dark (100.00 %)", "bright (100.00 %)"]
+    assert "2 of 2 pictures are grey: converted, as the model takes ones in colour" in err
+
+
+def test_a_name_that_is_no_utf8_is_shown_in_letters(home: Path, tmp_path: Path, capsys: Capture) -> None:
+    """In lines, JSON and tables; a table of them is resumed, too."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    picture(tmp_path / "a.png", 255).rename(path)
+    shown = f"{tmp_path}/caf\\xe9.png"
+    assert answers(capsys, path)[0] == [f"{shown}: bright (100.00 %)"]
+    assert json.loads("\n".join(answers(capsys, path, "--json")[0]))["rows"][0]["file"] == shown
+    answers(capsys, path, "--csv", tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().splitlines()[1].startswith(f"{shown},")
+
+
 def test_json_is_one_object(home: Path, tmp_path: Path, capsys: Capture) -> None:
     """With the model, a row for each picture, and how many there are."""
     (tmp_path / "bad.png").write_text("no picture")
@@ -236,6 +265,111 @@ def test_a_file_that_is_there_is_not_overwritten(home: Path, tmp_path: Path, cap
     assert (tmp_path / "rows.csv").read_text() == "mine"
     _, err = answers(capsys, tmp_path / "a.png", "--csv", tmp_path / "no/rows.csv", status=1)
     assert f"{tmp_path}/no/rows.csv cannot be written (No such file or directory); name a file that can" in err
+
+
+def test_a_killed_run_is_resumed(home: Path, tmp_path: Path, capsys: Capture) -> None:
+    """SIGKILL in the middle: no row is there twice, none is missing, and most were not computed again."""
+    images = np.random.default_rng(0).integers(0, 256, (400, 4, 4), np.uint8)
+    (tmp_path / "in").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"in/{number:03}.png")
+    program = (
+        "import os, signal, sys; from pipeline.prediction import journal, reading; from pipeline.cli.main import main\n"
+        "append, reading.JOB_FILES = journal.Journal.append, 50\n"
+        "def killed(self, rows):\n"
+        "    append(self, rows)\n"
+        "    if self.count >= 150: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "journal.Journal.append = killed\n"
+        "main(sys.argv[1:])"
+    )
+    arguments = ["predict", str(tmp_path / "in"), "--csv", str(tmp_path / "rows.csv")]
+    environment = {**CLEAN, "PIPELINE_HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.glob("*rows*")) == ["rows.csv.partial"]
+    _, err = answers(capsys, *arguments[1:], "--resume")
+    assert "150 of 400 rows are there already" in err
+    expect_answers(tmp_path / "rows.csv", images[..., None])
+    assert not (tmp_path / "rows.csv.partial").exists()
+
+
+def test_an_idx_file_is_resumed(home: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a block, and after files."""
+    images = np.random.default_rng(0).integers(0, 256, (100, 4, 4), np.uint8)
+    (tmp_path / "images").write_bytes(idx_files.idx(images))
+    inputs = [tmp_path / "images", tmp_path / "images"]
+    monkeypatch.setattr("components.data.pictures.idx_format.BLOCK_BYTES", 30 * 16)
+    answers(capsys, *inputs, "--csv", tmp_path / "whole.csv")
+    with (tmp_path / "whole.csv").open(newline="") as file:
+        known = [
+            Row(row["file"], int(row["index"]), [Guess(row["class"], float(row["probability"]))])
+            for row in csv.DictReader(file)
+        ]
+    for rows in (7, 30, 100, 142):
+        with opened(tmp_path / "rows.csv", Answering(NAME, "1", "0" * 64, 1), resume=False) as journal:
+            journal.append(known[:rows])
+        answers(capsys, *inputs, "--csv", tmp_path / "rows.csv", "--resume")
+        assert (tmp_path / "rows.csv").read_text() == (tmp_path / "whole.csv").read_text()
+        (tmp_path / "rows.csv").unlink()
+
+
+def test_a_full_disk_ends_in_a_sentence_and_can_be_resumed(home: Path, tmp_path: Path, capsys: Capture) -> None:
+    """What was answered is kept."""
+    image = picture(tmp_path / "a.png", 0)
+    paths = [str(image)] * 2000
+    with disk(tmp_path / "small", "64k") as small:
+        _, err = answers(capsys, *paths, "--csv", small / "rows.csv", status=1)
+        assert f"the disk of {small} is full; free some space, then go on with --resume" in err
+        assert [path.name for path in small.iterdir()] == ["rows.csv.partial"]
+
+
+def test_no_champion_is_a_sentence(home: Path, tmp_path: Path, capsys: Capture) -> None:
+    """And so is everything else that the registry may lack."""
+    image = picture(tmp_path / "a.png", 0)
+    for arguments, sentence in (
+        (["--version", "challenger"], "no version of brightness is its challenger; list the versions with"),
+        (["--version", "9"], "brightness has no version 9"),
+        (["--model", "bright"], "there is no registered model 'bright'; did you mean 'brightness'?"),
+        (["--resume"], "--resume goes on with a file; name it with --csv or --parquet"),
+        (["--json", "--csv", "x.csv"], "expected one of --json, --csv and --parquet"),
+    ):
+        _, err = answers(capsys, image, *arguments, status=2)
+        assert sentence in err
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (shutil.rmtree, "the files of version 1 of brightness are gone"),
+        (lambda folder: (folder / "model.tflite").unlink(), "model.tflite cannot be read (No such file"),
+        (lambda folder: (folder / "model.tflite").write_bytes(b"none"), "model.tflite was changed: it has sha256"),
+        (lambda folder: (folder / "model_info.json").write_text("{}"), "model_info.json was changed: it has sha256"),
+    ],
+)
+def test_a_champion_whose_files_are_gone_or_changed_is_a_sentence(
+    home: Path, tmp_path: Path, capsys: Capture, damage: Callable[[Path], object], sentence: str
+) -> None:
+    """Nothing is answered by another file than the one that was measured."""
+    damage(home / "exports" / NAME / "1")
+    lines, err = answers(capsys, picture(tmp_path / "a.png", 0), status=1)
+    assert not lines
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_a_registry_that_is_away_is_a_sentence(
+    home: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that is named by its number needs none, where its files are here."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    image = picture(tmp_path / "a.png", 0)
+    for arguments in ([], ["--model", NAME], ["--model", NAME, "--version", "2"]):
+        _, err = answers(capsys, image, *arguments, status=1)
+        assert "MLflow at http://127.0.0.1:9 did not answer" in err
+        assert "or name files that are here with --model NAME --version NUMBER" in err
+    lines, err = answers(capsys, image, "--model", NAME, "--version", "1")
+    assert lines == [f"{image}: dark (100.00 %)"]
+    assert f"the files in {home}/exports/brightness/1 are used as they are" in err
 
 
 def test_tensorflow_is_not_loaded(home: Path, tmp_path: Path) -> None:
