@@ -77,7 +77,9 @@ def progress(label: str, total: int = 0) -> Iterator[Advance]:
 
     text, note = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
     columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
-    with Progress(*columns, console=Console(file=cast("IO[str]", Terminal(sys.stderr))), transient=True) as bars:
+    console = Console(file=cast("IO[str]", Terminal(sys.stderr)))
+    # an answer is printed where it belongs, a file or a pipe, while the bar is shown
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
         task = bars.add_task(label, total=total or None, note="")
         yield lambda done, note="": bars.update(task, completed=done, note=note)
 

@@ -44,6 +44,22 @@ def test_a_terminal_that_is_closed_ends_no_work(closed: str, monkeypatch: pytest
         discard(stream.fileno())
 
 
+def test_an_answer_that_is_printed_beside_the_bar_stays_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in `predict FOLDER > rows`, whose progress is on the terminal."""
+    keyboard, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        with progress("predict", 2) as advance:
+            advance(1)
+            print("a row")
+        monkeypatch.undo()
+        assert b"a row" not in os.read(keyboard, 2**16)
+    os.close(keyboard)
+    assert capfd.readouterr().out == "a row\n"
+
+
 def discard(handle: int) -> None:
     """What is still in a buffer cannot be written to a closed terminal."""
     nothing = os.open(os.devnull, os.O_WRONLY)

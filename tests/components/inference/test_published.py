@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
-from components.inference import published
+from components.inference import model_info, published
 from components.registry.client import Registry
 from components.registry.exports import SHA256_TAG
 from components.registry.model_version import ModelVersion
@@ -19,9 +19,13 @@ class Registered:
 
     def __init__(self, *versions: ModelVersion) -> None:
         self._versions = versions
+        self.copies: Path | None = None  # where MLflow has the files of the versions, by number
 
     def versions(self, name: str) -> list[ModelVersion]:
         return [version for version in self._versions if version.name == name]
+
+    def fetch_files(self, version: ModelVersion, path: str, folder: Path) -> Path | None:
+        return self.copies and self.copies / version.version
 
     def names(self) -> list[str]:
         return sorted({version.name for version in self._versions})
@@ -82,3 +86,14 @@ def test_files_that_the_registry_does_not_know_are_refused(tmp_path: Path) -> No
     published_model.publish(tmp_path)
     with pytest.raises(ArtifactCorrupt, match=r"model_info\.json was changed"):
         published.find(registry(version("1", "0" * 64, "champion")), NAME, "champion", tmp_path)
+
+
+def test_files_that_are_gone_are_fetched(two: Registry, tmp_path: Path) -> None:
+    """From MLflow's copy, where it has one."""
+    (tmp_path / NAME).rename(tmp_path / "copies")
+    with pytest.raises(ArtifactMissing, match=r"the files of version 2 of brightness are gone: .*/2 is no folder"):
+        published.find(two, NAME, "champion", tmp_path)
+    cast("Registered", two).copies = tmp_path / "copies"
+    found = published.find(two, NAME, "champion", tmp_path)
+    model_info.verify(found.folder, found.info, found.info["files"])
+    assert found.folder == tmp_path / NAME / "2"

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from components.data.splits import Images
+from components.data.splits import Images, Split
 from pipeline.cli.main import main
 from pipeline.prediction.journal import Answering, opened
 from pipeline.prediction.rows import Guess, Row
-from tests.conftest import CLEAN, ROOT
+from tests.conftest import CLEAN, ROOT, command
 from tests.support import idx_files, published_model
 from tests.support.published_model import CLASSES, NAME
 from tests.support.small_disk import disk
@@ -340,7 +341,6 @@ def test_no_champion_is_a_sentence(home: Path, tmp_path: Path, capsys: Capture) 
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (shutil.rmtree, "the files of version 1 of brightness are gone"),
         (lambda folder: (folder / "model.tflite").unlink(), "model.tflite cannot be read (No such file"),
         (lambda folder: (folder / "model.tflite").write_bytes(b"none"), "model.tflite was changed: it has sha256"),
         (lambda folder: (folder / "model_info.json").write_text("{}"), "model_info.json was changed: it has sha256"),
@@ -385,3 +385,27 @@ def test_tensorflow_is_not_loaded(home: Path, tmp_path: Path) -> None:
         environment = {**CLEAN, "PIPELINE_HOME": str(home)}
         done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         assert done.stderr.endswith("\n[]\n")
+
+
+def test_the_answers_are_those_of_evaluate(finished: Path, tmp_path: Path, capsys: Capture) -> None:
+    """To 0.0001 for every test image of a real run: as files, as an IDX file, and from files that MLflow has kept."""
+    shutil.copytree(finished, tmp_path / "run")
+    (split,) = finished.glob("artifacts/normalize/*/test")
+    images = Split(split).images()
+    (tmp_path / "idx").write_bytes(idx_files.idx(images[..., 0]))
+    (tmp_path / "in").mkdir()
+    for number, image in enumerate(images[..., 0]):
+        Image.fromarray(image).save(tmp_path / f"in/{number:03}.png")
+    (measured,) = finished.glob("artifacts/evaluate/*/predictions.npy")
+    for source in ("in", "idx"):
+        done = command(tmp_path / "run", "predict", str(tmp_path / source), "--top", "10", "--json")
+        assert done.returncode == 0, done.stderr
+        np.testing.assert_allclose(by_class(done.stdout), np.load(measured), atol=1e-4)
+        shutil.rmtree(tmp_path / "run/exports", ignore_errors=True)  # the second time, they are fetched
+    assert "fetching the exports of version 1 from MLflow" in done.stderr
+
+
+def by_class(document: str) -> NDArray[np.float64]:
+    """The probabilities in a JSON *document* with every digit, (n, 10)."""
+    rows = [{guess["class"]: guess["probability"] for guess in row["top"]} for row in json.loads(document)["rows"]]
+    return np.array([[row[str(digit)] for digit in range(10)] for row in rows])
