@@ -28,6 +28,8 @@ class LiteRT:
 
     def __call__(self, images: Images) -> Probabilities:
         """Quantised outputs are converted to the probabilities that they represent."""
+        if not len(images):  # convolutions are not prepared for an empty batch
+            return np.empty((0, int(self._output["shape"][-1])), np.float32)
         if len(images) != self._batch_size:
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
             self._interpreter.allocate_tensors()

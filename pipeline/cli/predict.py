@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError, RegistryUnreachable
 from components.formatting import percent
 from components.progress import Advance, progress, say
-from components.public_text import public
 from components.system.streams import write
 from pipeline.cli import completion
 from pipeline.cli.options import Option, command, home
@@ -64,8 +63,8 @@ def predict(options: Namespace) -> int:
     found = sources(options.input, sys.stdin.buffer)
     predictor = _predictor(published, options.top)
     rows = _table if options.csv or options.parquet else _printed
-    count, errors = rows(options, published, found, predictor)
-    _summarize(published.info, predictor, count, errors, time.perf_counter() - began)
+    errors = rows(options, published, found, predictor)
+    _summarize(published.info, predictor, time.perf_counter() - began)
     return 1 if errors else 0
 
 
@@ -104,57 +103,19 @@ def _predictor(published: "Published", top: int) -> "Predictor":
     return Predictor(Classifier(published.folder / name), published.info, top)
 
 
-def _printed(
-    options: Namespace, published: "Published", found: "list[Source]", predictor: "Predictor"
-) -> tuple[int, int]:
-    """Print the rows as they come; how many there are, and how many with an error."""
-    printed = _print_json if options.json else _print_lines
+def _printed(options: Namespace, published: "Published", found: "list[Source]", predictor: "Predictor") -> int:
+    """Print the rows as they come; how many have an error."""
+    from pipeline.prediction import texts
+
     with _progress(sum(map(len, found)), sys.stdout.isatty()) as advance:
-        return printed(published.info, _advancing(predictor.rows(found, 0), 0, advance))
+        blocks = _advancing(predictor.rows(found, 0), 0, advance)
+        for text in texts.json_document(published.info, blocks) if options.json else texts.lines(blocks):
+            write(text)
+    return predictor.errors
 
 
-def _print_lines(info: "ModelInfo", blocks: "Iterable[list[Row]]") -> tuple[int, int]:
-    count = errors = 0
-    for rows in blocks:
-        write("\n".join(map(_line, rows)))
-        count, errors = count + len(rows), errors + _errors(rows)
-    return count, errors
-
-
-def _line(row: "Row") -> str:
-    guesses = ", ".join(f"{guess.name} ({percent(guess.probability)})" for guess in row.guesses)
-    return f"{row.picture}: {public(guesses) or f'error: {row.error}'}"
-
-
-def _print_json(info: "ModelInfo", blocks: "Iterable[list[Row]]") -> tuple[int, int]:
-    """One object, its rows as they come, a line each."""
-    import json
-
-    head = json.dumps({"model": info["model"], "version": info["version"]})
-    count, errors, last = 0, 0, f'{head[:-1]}, "rows": ['
-    for rows in blocks:
-        write(last if not count else f"{last},")
-        *lines, last = [json.dumps(_object(row)) for row in rows]
-        write(",\n".join(lines) + ("," if lines else ""))
-        count, errors = count + len(rows), errors + _errors(rows)
-    write(f'{last}\n], "images": {count - errors}, "errors": {errors}}}')
-    return count, errors
-
-
-def _object(row: "Row") -> dict[str, object]:
-    named: dict[str, object] = {"file": row.file}
-    if row.number is not None:
-        named["index"] = row.number
-    if row.error:
-        return {**named, "error": row.error}
-    top = [{"class": public(guess.name), "probability": guess.probability} for guess in row.guesses]
-    return {**named, **top[0], "top": top}
-
-
-def _table(
-    options: Namespace, published: "Published", found: "list[Source]", predictor: "Predictor"
-) -> tuple[int, int]:
-    """Write the rows to the file that the options name; how many there are, and how many with an error."""
+def _table(options: Namespace, published: "Published", found: "list[Source]", predictor: "Predictor") -> int:
+    """Write the rows to the file that the options name; how many have an error."""
     from pipeline.prediction import journal, tables
 
     target = Path(options.csv or options.parquet)
@@ -170,8 +131,8 @@ def _table(
         writer = tables.write_csv if options.csv else tables.write_parquet
         tables.write(rows.rows(), top, target, writer)
         rows.discard()
-        say(f"  written to {target}")
-        return rows.count, rows.errors
+        say(f"  {target}: {rows.count:,} rows" + (f", {rows.errors:,} with an error" if rows.errors else ""))
+        return rows.errors
 
 
 def _append(journal: "Journal", found: "list[Source]", predictor: "Predictor") -> None:
@@ -182,10 +143,6 @@ def _append(journal: "Journal", found: "list[Source]", predictor: "Predictor") -
     with _progress(total) as advance:
         for rows in _advancing(predictor.rows(found, start), start, advance):
             journal.append(rows)
-
-
-def _errors(rows: "Iterable[Row]") -> int:
-    return sum(bool(row.error) for row in rows)
 
 
 @contextmanager
@@ -203,11 +160,12 @@ def _advancing(blocks: "Iterable[list[Row]]", done: int, advance: Advance | None
             advance(done)
 
 
-def _summarize(info: "ModelInfo", predictor: "Predictor", count: int, errors: int, seconds: float) -> None:
+def _summarize(info: "ModelInfo", predictor: "Predictor", seconds: float) -> None:
     """Say on standard error what was done by which model, and what a user may not expect."""
-    if predictor.converted:
+    count, errors, converted = predictor.count, predictor.errors, predictor.converted
+    if converted:
         kinds = ("grey", "ones in colour") if info["input"]["channels"] == "RGB" else ("in colour", "grey ones")
-        say(f"  {predictor.converted:,} of {count:,} pictures are {kinds[0]}: converted, as the model takes {kinds[1]}")
+        say(f"  {converted:,} of {count:,} pictures are {kinds[0]}: converted, as the model takes {kinds[1]}")
     if errors:
         say(f"  {errors:,} of {count:,} pictures cannot be read")
     say(

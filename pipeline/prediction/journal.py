@@ -1,6 +1,6 @@
 """FILE.partial: the rows of FILE that are answered so far, so that an interrupted run can be resumed.
 
-    {"model": "digits-classifier", "version": "3", "model_info": its sha256, "top": 1}
+    {"model": "digits-classifier", "version": "3", "model_sha256": "...", "top": 1}
     ["pictures/1.png", null, [["7", 0.99]], ""]
     ...
 
@@ -31,7 +31,7 @@ class Answering(msgspec.Struct, frozen=True):
 
     model: str
     version: str
-    model_info: str
+    model_sha256: str
     top: int
 
 

@@ -44,12 +44,13 @@ class Row(NamedTuple):
 
 
 class Predictor:
-    """Answers with the *top* most probable classes, and adds up the seconds that reading and inference take."""
+    """Answers with the *top* most probable classes; counts pictures, and the seconds of reading and of inference."""
 
     def __init__(self, classifier: Classifier, info: ModelInfo, top: int) -> None:
         self._classifier, self._info, self._top = classifier, info, top
         self.reading = self.inference = 0.0
-        self.converted = 0  # pictures: grey where the model takes colours, or the other way round
+        self.count = self.errors = 0  # pictures, and those that cannot be read
+        self.converted = 0  # those that are grey where the model takes colours, or the other way round
 
     def rows(self, sources: Sequence[Source], start: int) -> Iterator[list[Row]]:
         """The rows of all *sources* together from number *start* on, a block at a time."""
@@ -57,6 +58,8 @@ class Predictor:
             if start < len(source):
                 blocks = source.blocks(self._info, start)
                 while block := self._next(blocks):
+                    self.count += len(block.names)
+                    self.errors += len(block.names) - len(block.images)
                     self.converted += block.converted
                     yield self._answered(block)
             start = max(0, start - len(source))

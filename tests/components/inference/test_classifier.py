@@ -33,6 +33,15 @@ def test_any_number_of_pictures_is_answered(file: Path, count: int) -> None:
     np.testing.assert_allclose(probabilities, published_model.expected(pictures(count)), atol=1e-5)
 
 
+def test_no_picture_is_no_batch(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteRT prepares a convolution for none with an error; a folder may hold nothing that can be read."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    classifier = Classifier(file)
+    monkeypatch.setattr(Interpreter, "invoke", None)
+    assert classifier.probabilities(pictures(0)).shape == (0, 3)
+
+
 def test_threads_ask_at_once(file: Path) -> None:
     """Each thread has an interpreter of its own: answers are never mixed."""
     classifier, images, start = Classifier(file), pictures(400), threading.Barrier(4)
