@@ -5,12 +5,43 @@ from contextlib import suppress
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, StorageFailed
-from components.registry.client import Registry
-from components.registry.exports import Exports
+from components.inference import model_info
+from components.registry.client import CHAMPION, Registry
+from components.registry.exports import SHA256_TAG, Exports, target
 from components.registry.model_version import ModelVersion
 from pipeline.home import Home
 from pipeline.store.artifact import Artifact
 from pipeline.store.local import Store
+
+
+def damages_of_exports(home: Home, registry: Registry) -> Iterator[tuple[ModelVersion, str]]:
+    """Every version that is published here, and what is wrong with its folder, or with the link; "" for nothing."""
+    exports = exports_of(home, registry)
+    for version in (version for name in registry.names() for version in registry.versions(name)):
+        folder, sha256 = exports.folder(version), version.tags.get(SHA256_TAG, "")
+        if sha256 and folder.is_dir():
+            yield version, _damage(folder, sha256) or _misled(exports, version)
+
+
+def _damage(folder: Path, sha256: str) -> str:
+    """What is wrong with a published folder, every byte read."""
+    try:
+        info = model_info.read(folder, sha256)
+        model_info.verify(folder, info, info["files"])
+    except ArtifactCorrupt as error:
+        return str(error)
+    return ""
+
+
+def _misled(exports: Exports, version: ModelVersion) -> str:
+    """That the link does not point at *version*, the champion; "" for any other version, and where there is no link."""
+    link = exports.link(version.name)
+    if CHAMPION not in version.aliases or not link.is_symlink() or target(link) == version.version:
+        return ""
+    return (
+        f"{link} points at {target(link)}, and the champion of {version.name} is version {version.version}; "
+        "python -m pipeline run points it there"
+    )
 
 
 def exports_of(home: Home, registry: Registry) -> Exports:

@@ -7,6 +7,7 @@ Kept for itself:
   what a rollback can restore, or a person put on hold: models, exports, evaluations and statistics, but not the images
   what a live process uses (pipeline/store/leases.py)
   copies of images that were read in the last week: unpacked archives and fetched objects
+  published exports of champion and challenger, of the champion before, and of what waits or is on hold
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt
+from components.registry.exports import Exports
+from components.registry.model_version import ModelVersion
 from components.system import held_folders
 from components.system.locks import is_locked
 from pipeline.graph import STAGES
@@ -43,7 +46,7 @@ Role = tuple[str, str]  # (stage, content)
 @dataclass(frozen=True)
 class Garbage:
     artifacts: list[Item]
-    folders: list[Path]  # events and figures of deleted artifacts, old checkpoints, find-lr's curves
+    folders: list[Path]  # events and figures of deleted artifacts, old checkpoints, find-lr's curves, old exports
     bytes: int
     in_use: int = 0  # artifacts that stay because a live process uses them
     copies: dict[Path, int] = field(default_factory=dict)  # of images, with their bytes
@@ -54,11 +57,13 @@ def find(
     protected: Iterable[dict[str, str]],
     keep_runs: int = KEEP_RUNS,
     restorable: Iterable[dict[str, str]] = (),
+    published: Iterable[Path] = (),
 ) -> Garbage:
     """What can be deleted.
 
     *protected* are the tags of the versions that an alias points to, or that wait for a decision (stage.key -> key),
-    *restorable* those of the versions that a rollback can restore, or that are on hold.
+    *restorable* those of the versions that a rollback can restore, or that are on hold. *published* are the folders of
+    exports that nobody needs (`unneeded_exports`).
     """
     known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
     roots = {item for tags in protected for item in _tagged(tags, STAGES)}
@@ -67,7 +72,7 @@ def find(
     unneeded = [item for item in home.store.list() if item not in kept and not home.store.is_young(*item)]
     leased = home.store.leases.others()
     artifacts = [item for item in unneeded if item not in leased]
-    folders = list(_folders(home, kept | leased))
+    folders = [*_folders(home, kept | leased), *published]
     copies = {folder: bytes_of(folder) for folder in _copies(home)}
     size = (
         sum(bytes_of(home.store.path(*item)) for item in artifacts) + sum(map(bytes_of, folders)) + sum(copies.values())
@@ -157,6 +162,17 @@ def _known(home: Home) -> Iterator[tuple[Item, Artifact]]:
 # Folders beside the artifacts
 
 
+def unneeded_exports(exports: Exports, versions: Iterable[ModelVersion], kept: Iterable[ModelVersion]) -> list[Path]:
+    """The published folders of models that have *versions*, but those *kept*; MLflow has a copy of each.
+
+    What a killed process left there, too.
+    """
+    needed = {exports.folder(version) for version in kept}
+    models = {exports.folder(version).parent for version in versions}
+    present = (path for model in sorted(models) for path in model.glob("*") if not path.is_symlink())
+    return [path for path in present if path not in needed and (path.name.isdecimal() or _is_left(path, DAY))]
+
+
 def _folders(home: Home, kept: set[Item]) -> Iterator[Path]:
     """The folders that belong to no artifact of *kept*, nor to a run that may go on."""
     events = (home.root / "tensorboard").glob("*")
@@ -215,8 +231,8 @@ def age(path: Path) -> float:
 
 
 def bytes_of(path: Path) -> int:
-    """Of *path* and of everything below it."""
-    return sum(status.st_size for status in _statuses(path) if stat.S_ISREG(status.st_mode))
+    """Of *path* and of everything below it; of a file with two names half, as each alone frees nothing."""
+    return sum(status.st_size // status.st_nlink for status in _statuses(path) if stat.S_ISREG(status.st_mode))
 
 
 def _statuses(path: Path) -> Iterator[os.stat_result]:

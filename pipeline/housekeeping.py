@@ -20,16 +20,19 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from components.formatting import size, thousands
+from components.promote.champion import former_champions
 from components.registry import promotion_log
 from components.registry.approval import OF_APPROVAL, held, waiting
-from components.registry.client import Registry
+from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
 from components.registry.promotion_log import Champion, champion_history
 from components.system.locks import is_locked
 from pipeline import garbage
+from pipeline.exports import exports_of
 from pipeline.garbage import Garbage
 from pipeline.home import Home
 from pipeline.mlflow_run import RUN_TAG, close_abandoned, delete_for_good
@@ -81,7 +84,10 @@ def find(home: Home, registry: Registry, keep_runs: int, keep_days: float) -> Wa
     versions = [version for name in registry.names() for version in registry.versions(name)]
     restorable = _restorable(home, versions)
     needed = [version for version in versions if version.aliases or version in waiting(versions)]
-    unneeded = garbage.find(home, [v.tags for v in needed], keep_runs, [v.tags for v in restorable])
+    exports = garbage.unneeded_exports(
+        exports_of(home, registry), versions, [*needed, *_served(home, registry, versions)]
+    )
+    unneeded = garbage.find(home, [v.tags for v in needed], keep_runs, [v.tags for v in restorable], exports)
     kept = {version.tags.get(RUN_TAG, "") for version in (*needed, *restorable)}
     old = {path: garbage.bytes_of(path) for path in _old(home, kept, keep_runs, keep_days * DAY)}
     return Waste(unneeded, old, frozenset(version.run_id for version in versions))
@@ -92,6 +98,13 @@ def _restorable(home: Home, versions: Sequence[ModelVersion]) -> list[ModelVersi
     names, on_hold = {version.name for version in versions}, held(versions)
     champions = {(n, c) for n in names for c in champion_history(promotion_log.read(home.promotions, n))}
     return [version for version in versions if (version.name, Champion.of(version)) in champions or version in on_hold]
+
+
+def _served(home: Home, registry: Registry, versions: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """Those of *versions* that may soon be served again: each champion before the present one, and those on hold."""
+    champions = [version for version in versions if CHAMPION in version.aliases]
+    before = (former_champions(registry, champion, home.promotions)[:1] for champion in champions)
+    return [*chain.from_iterable(before), *held(versions)]
 
 
 def _old(home: Home, kept: Iterable[str], keep_runs: int, seconds: float) -> Iterator[Path]:

@@ -123,7 +123,10 @@ def _limits(info: ModelInfo, data: NormalizedData, metrics: Metrics) -> Iterator
 
 def _use(info: ModelInfo) -> Iterator[str]:
     yield from ("## Use", "")
-    yield "`labels.txt` has the classes in the order of the probabilities, a line each; the files hold them too."
+    yield (
+        "`labels.txt` has the classes in the order of the probabilities, a line each; the files hold them too. "
+        "A picture of other proportions than the input is first fitted as said above."
+    )
     if not (name := served(info["formats"])):
         yield "No file for LiteRT was exported (`export.formats`)."
         return

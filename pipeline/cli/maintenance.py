@@ -37,28 +37,37 @@ def verify(options: Namespace) -> int:
     workspace = home()
     store = workspace.store
     artifacts = [{"stage": stage, "key": key, "problem": _damage(store, stage, key)} for stage, key in store.list()]
-    rows = [*artifacts, *_registered(workspace)]
+    registered, published = _of_registry(workspace)
+    rows = [*artifacts, *registered, *published]
     damage = [row["problem"] for row in rows if row["problem"]]
     if options.json:
         print_json(rows)
     else:
-        models = f" and {count} registered models" if (count := len(rows) - len(artifacts)) else ""
-        answer("\n".join([*damage, f"{len(artifacts)} artifacts{models} read, {len(damage)} damaged"]))
+        counts = {"artifacts": artifacts, "registered models": registered, "published exports": published}
+        read = [f"{len(found)} {what}" for what, found in counts.items() if found or what == "artifacts"]
+        answer("\n".join([*damage, f"{' and '.join(read)} read, {len(damage)} damaged"]))
     return 1 if damage else 0
 
 
-def _registered(workspace: "Home") -> list[dict[str, str]]:
-    """A row for each version in the registry; none where MLflow does not answer, which is no damage."""
+def _of_registry(workspace: "Home") -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """A row for each version in the registry, and for each published one; none where MLflow does not answer.
+
+    That is no damage.
+    """
     from components.registry.client import Registry
+    from pipeline.exports import damages_of_exports
     from pipeline.registered_files import damages
 
-    rows: list[dict[str, str]] = []
+    registry = Registry(workspace.tracking_uri)
+    registered, published = list[dict[str, str]](), list[dict[str, str]]()
     try:
-        for version, problem in damages(Registry(workspace.tracking_uri)):
-            rows.append({"stage": "register", "key": f"{version.name}/{version.version}", "problem": problem})
+        for version, problem in damages(registry):
+            registered.append({"stage": "register", "key": f"{version.name}/{version.version}", "problem": problem})
+        for version, problem in damages_of_exports(workspace, registry):
+            published.append({"stage": "promote", "key": f"{version.name}/{version.version}", "problem": problem})
     except RegistryUnreachable as error:
         say(f"warning: the registry is not verified: {error}")
-    return rows
+    return registered, published
 
 
 def _damage(store: "Store", stage: str, key: str) -> str:

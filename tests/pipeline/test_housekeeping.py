@@ -2,6 +2,7 @@
 
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from components.registry.client import Registry
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.promotion_log import Action, Champion, append, promotion
-from pipeline import housekeeping
+from pipeline import garbage, housekeeping
 from pipeline.home import Home
 from pipeline.housekeeping import DAY, WEEK, Disk
 from pipeline.mlflow_run import RUN_TAG
@@ -148,3 +149,27 @@ def test_what_nobody_notices_is_an_alarm(home: Home) -> None:
     lines = [{"time": now - WEEK, "bytes": 0}, {"time": now, "bytes": 10**18}]
     (home.root / "disk.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert any(problem.startswith("the disk is nearly full: ") for problem in housekeeping.alarms(home, 30))
+
+
+def test_the_exports_of_champion_challenger_and_the_champion_before_are_kept(home: Home) -> None:
+    """Others can be fetched from MLflow; those of a model that the registry does not know stay, as does the link."""
+    versions = [version(1), version(2), version(3, "champion"), version(4), version(5, "challenger")]
+    for before, after in pairwise([None, *versions[:3]]):
+        moved = promotion("pets", "promote", Champion.of(before), Champion.of(after), "better", "ada")
+        append(home.promotions, moved)
+    for name in ("pets/1", "pets/2", "pets/3", "pets/4", "pets/5", "pets/.draft-live", "pets/.draft-killed", "cars/1"):
+        (home.exports / name).mkdir(parents=True)
+    (home.exports / "pets" / "champion").symlink_to("3")
+    aged(home.exports / "pets" / ".draft-killed", 25)
+    registry = Known(home, *versions)
+    housekeeping.collect(home, registry, housekeeping.find(home, registry, 0, 90), 90)
+    left = {str(path.relative_to(home.exports)) for path in home.exports.glob("*/*")}
+    assert left == {"pets/2", "pets/3", "pets/5", "pets/.draft-live", "pets/champion", "cars/1"}
+
+
+def test_a_file_with_two_names_is_counted_once(home: Home) -> None:
+    """A published export shares its bytes with the artifact: the workspace is no larger for it."""
+    (home.root / "artifact").write_bytes(bytes(1000))
+    (home.exports / "pets" / "1").mkdir(parents=True)
+    (home.exports / "pets" / "1" / "model.tflite").hardlink_to(home.root / "artifact")
+    assert garbage.bytes_of(home.root) == 1000

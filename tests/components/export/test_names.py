@@ -1,6 +1,9 @@
 """The names in each exported file, read back by the format's own reader."""
 
 import json
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from flatbuffers import number_types
 from flatbuffers.table import Table
+from PIL import Image
 
 from components.data.splits import Split
 from components.export import labels
@@ -234,3 +238,19 @@ def test_model_info_names_every_file_with_its_sha256(named: Path) -> None:
     assert info["accuracy"] == parity["formats"]["tflite"]["accuracy"]
     assert info["wilson_low"] < info["accuracy"] <= info["wilson_high"]
     assert info["formats"]["int8"]["path"] == "model-int8.tflite"
+
+
+def test_the_cards_python_runs_as_it_stands(named: Path, tmp_path: Path) -> None:
+    """Copied from the page into a file beside the model."""
+    card = (named / "README.md").read_text(encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0]
+    for name in ("model.tflite", "labels.txt"):
+        shutil.copy(named / name, tmp_path)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "picture.png")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer, _, probability = done.stdout.strip().rpartition(" ")
+    assert answer in CLEAN
+    assert 0 < float(probability) <= 1
