@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifact_files import MODEL_INFO, ModelInfo
+from components.errors import Unavailable
 from components.progress import say
 from components.registry import model_files
 from components.registry.client import CHAMPION, Registry
@@ -59,9 +60,15 @@ class Exports:
             self._publish(version, made)
 
     def prepare(self, version: ModelVersion) -> None:
-        """Have the folder of *version*, which becomes champion, where an export of it is left."""
-        if not self._restore(version) and (made := self.made(version)):
-            self._publish(version, made)
+        """Have the folder of *version*, which becomes champion, where an export of it is left.
+
+        A rollback may be urgent: what stands in the way is a warning, and the next run tries again.
+        """
+        try:
+            if not self._restore(version) and (made := self.made(version)):
+                self._publish(version, made)
+        except (OSError, Unavailable) as error:
+            say(f"  warning: the exports of version {version.version} cannot be published: {error}")
 
     def _publish(self, version: ModelVersion, made: Path) -> None:
         """Here, then in MLflow, then by the tags: a reader of the tags finds what they name."""
@@ -88,7 +95,7 @@ class Exports:
         say(f"  fetching the exports of version {version.version} from MLflow")
         with _draft(folder.parent) as draft:
             copy = self.registry.fetch_files(version, COPY, draft)
-            if copy is None or not is_whole(copy, sha256):
+            if copy is None or not (is_whole(copy, sha256) and _is_sound(copy)):
                 return False
             _place(copy, folder)
         return True
@@ -103,7 +110,7 @@ class Exports:
         if self.folder(champion).is_dir():
             _point(link, champion.version)
         elif link.is_symlink():
-            say(f"  warning: no export of version {champion.version} is left, so {link} is removed; export it again")
+            say(f"  warning: version {champion.version} has no exports that can be published; {link} is removed")
             link.unlink()
 
 
@@ -118,9 +125,16 @@ def is_whole(folder: Path, sha256: str) -> bool:
     try:
         if sha256_of_file(folder / MODEL_INFO) != sha256:
             return False
-        return all((folder / name).stat().st_size == file["bytes"] for name, file in info(folder)["files"].items())
-    except (OSError, ValueError):
+        files = info(folder)["files"]
+        inside = not any(Path(name).is_absolute() or ".." in Path(name).parts for name in files)
+        return inside and all((folder / name).stat().st_size == file["bytes"] for name, file in files.items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether every byte of the files in *folder* is as model_info.json says."""
+    return all(sha256_of_file(folder / name) == file["sha256"] for name, file in info(folder)["files"].items())
 
 
 def target(link: Path) -> str:
@@ -170,10 +184,10 @@ def _point(link: Path, to: str) -> None:
     """Switch *link* to *to* by a rename; where the disk has no links, readers follow the registry's alias alone."""
     if target(link) == to:
         return
-    with _draft(link.parent) as draft:
-        try:
+    try:
+        with _draft(link.parent) as draft:
             (draft / link.name).symlink_to(to)
             (draft / link.name).replace(link)
-        except OSError as error:
-            files = link.parent / to
-            say(f"  warning: {link} cannot be a link to {to} ({error.strerror}); the champion's files are in {files}")
+    except OSError as error:
+        files = link.parent / to
+        say(f"  warning: {link} cannot be a link to {to} ({error.strerror}); the champion's files are in {files}")

@@ -99,6 +99,7 @@ def test_the_registry_holds_the_evaluated_file_and_no_pickle(
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "MLmodel",
+        "code/class_probabilities.py",
         "conda.yaml",
         "data/keras_module.txt",
         "data/model.keras",
@@ -280,3 +281,17 @@ def test_the_registered_model_has_signature_and_example(registry: Registry, agai
 def test_columns_have_names_of_their_own() -> None:
     """Also where two classes are called the same."""
     assert columns(["a, b", "cat", "cat (2)", "cat", "cat"]) == ["a, b", "cat", "cat (2)", "cat (3)", "cat (4)"]
+
+
+def test_files_that_are_written_again_leave_the_exports_where_they_are(
+    registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
+) -> None:
+    """They lie beside them, and another machine may have nothing else to serve."""
+    again()
+    (version,) = registry.versions("m")
+    folder = Path(version.source.removeprefix("file://"))
+    (folder / "exports").mkdir()
+    (folder / "exports" / "model.tflite").write_text("served")
+    shutil.rmtree(folder / "data")
+    restore(trained(0).normalize, trained(0).train, version, folder)
+    assert (folder / "exports" / "model.tflite").read_text() == "served"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from components.artifact_files import MODEL_INFO
+from components.errors import RegistryUnreachable
 from components.registry import exports, model_files
 from components.registry.client import CHAMPION, Registry
 from components.registry.exports import COPY, KEY_TAG, SHA256_TAG, Exports, is_whole, target
@@ -235,7 +236,7 @@ def test_a_version_without_any_export_has_no_link(shelf: Shelf, capsys: pytest.C
     shelf.promote("2")
     shelf.promote("1")
     assert shelf.champion() == ""
-    assert "no export of version 1 is left" in capsys.readouterr().err
+    assert "version 1 has no exports that can be published" in capsys.readouterr().err
 
 
 def test_two_machines_that_come_to_other_bytes_by_one_recipe_do_not_take_turns(shelf: Shelf) -> None:
@@ -313,3 +314,48 @@ def test_a_full_disk_leaves_the_folder_as_it_was(shelf: Shelf, monkeypatch: pyte
         shelf.publish("1")
     assert shelf.is_published("1")
     assert [path.name for path in shelf.place("1").parent.iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RegistryUnreachable("away")])
+def test_a_rollback_does_not_wait_for_a_disk_or_a_store(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """The alias moves, no link leads to another version, and the next command completes it."""
+    for number in ("1", "2"):
+        shelf.register(number)
+        shelf.run(number)
+    del shelf.made["1"]
+    lose(shelf.place("1"), "folder")
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "fetch_files", failing(error))
+        shelf.promote("1")
+    assert shelf.champion() == ""
+    assert f"warning: the exports of version 1 cannot be published: {error}" in capsys.readouterr().err
+    shelf.exports.follow(NAME)
+    assert (shelf.champion(), shelf.is_published("1")) == ("1", True)
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "saved_model/../../elsewhere"])  # noqa: S108
+def test_no_file_is_fetched_to_another_place(shelf: Shelf, name: str) -> None:
+    """Whoever writes to the registry writes nowhere else."""
+    shelf.register("1")
+    shelf.publish("1")
+    copy = shelf.copy("1")
+    (copy / MODEL_INFO).write_text(json.dumps({"files": {name: {"bytes": 5, "sha256": ""}}}))
+    shelf.registry.set_tag(NAME, "1", SHA256_TAG, sha256_of_file(copy / MODEL_INFO))
+    del shelf.made["1"]
+    lose(shelf.place("1"), "folder")
+    shelf.promote("1")
+    assert shelf.champion() == ""
+    assert not shelf.place("1").exists()
+
+
+def test_a_copy_that_was_changed_in_mlflow_is_not_taken(shelf: Shelf) -> None:
+    """Its bytes are read, not only counted."""
+    shelf.register("1")
+    shelf.publish("1")
+    (shelf.copy("1") / "model.tflite").write_text("mOdel")
+    del shelf.made["1"]
+    lose(shelf.place("1"), "folder")
+    shelf.promote("1")
+    assert not shelf.place("1").exists()
