@@ -106,7 +106,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished run's home, to run in."""
     copy = tmp_path / "home"
-    shutil.copytree(finished, copy)
+    shutil.copytree(finished, copy, symlinks=True)
     return copy
 
 

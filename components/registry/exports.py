@@ -187,6 +187,8 @@ def _point(link: Path, to: str) -> None:
     try:
         with _draft(link.parent) as draft:
             (draft / link.name).symlink_to(to)
+            if link.is_dir() and not link.is_symlink():  # of a workspace that was copied without its links
+                link.rename(draft / "before")
             (draft / link.name).replace(link)
     except OSError as error:
         files = link.parent / to

@@ -106,7 +106,8 @@ def test_a_model_is_registered_before_it_is_exported(home: Path) -> None:
     (home / "mlflow.db").unlink()
     done = command(home, "stage", "export", "--source", "digits", *(f"--set={setting}" for setting in QUICK))
     assert done.returncode == 1
-    assert "has no version of this model; register it first: python -m pipeline stage register" in done.stderr
+    assert f"{NAME} has no version of this model; register it first: " in done.stderr
+    assert " -m pipeline stage register --source digits" in done.stderr
 
 
 def test_a_wiped_registry_gets_version_and_copy_again_and_nothing_is_exported_twice(home: Path) -> None:
