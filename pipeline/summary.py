@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 
-from components.artifact_files import Metrics
+from components.artifact_files import MODEL_INFO, Metrics
 from components.evaluate import baseline
 from components.formatting import duration, percent, points, thousands
 from components.printed_commands import with_interpreter
@@ -14,7 +14,8 @@ from pipeline.home import Home
 from pipeline.run_record import Done, Model, RunRecord
 from pipeline.runner import Runner
 
-NOT_EXPORTS = ("manifest.json", "parity.json", "labels.txt")  # the other files of export's artifact
+# the other files of export's artifact
+NOT_EXPORTS = ("README.md", "canaries.npz", "labels.txt", "manifest.json", MODEL_INFO, "parity.json")
 
 
 def line(done: Done, facts: Facts) -> str:

@@ -281,3 +281,17 @@ def test_requests_and_decisions_are_no_champions(asked: Asked) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"champion": "1"}', '{"asked": 3}', "yes"])
 def test_a_tag_that_somebody_wrote_in_mlflow_is_no_request(text: str) -> None:
     assert Approval.of(ModelVersion("m", "1", tags={APPROVAL_TAG: text})) is None
+
+
+def test_an_approved_version_is_published_before_the_alias_moves_to_it(asked: Asked) -> None:
+    """One on hold is not: nothing moves."""
+    bench, published = asked.bench, list[tuple[str, str | None]]()
+    in_turn: tuple[Decision, ...] = ("hold", "approve")
+
+    def publish(version: ModelVersion) -> None:
+        published.append((version.version, bench.champion()))
+
+    for decision in in_turn:
+        decide(bench.registry, NAME, "2", decision, "", "ada", bench.log, publish)
+    assert published == [("2", "1")]
+    assert bench.champion() == "2"

@@ -9,7 +9,7 @@ from components.promote.by_hand import force, rollback
 from components.promote.champion import recover
 from components.registry import promotion_log
 from components.registry.client import CHAMPION, Registry, model_sha256
-from components.registry.model_version import ROLLED_BACK_TAG
+from components.registry.model_version import ROLLED_BACK_TAG, ModelVersion
 from tests.support.registry_bench import NAME, WHO, Bench
 
 
@@ -202,3 +202,19 @@ def test_a_wiped_registry_starts_again(bench: Bench, empty_database: Path) -> No
     assert rollback(again.registry, NAME, "no", WHO, again.log)["version"] == "1"
     with pytest.raises(ConfigError, match="no champion before"):
         rollback(again.registry, NAME, "no", WHO, again.log)
+
+
+def test_a_version_is_published_before_the_alias_moves_to_it(bench: Bench) -> None:
+    """By force and by rollback, and not where nothing moves: who follows the alias finds the files there."""
+    published: list[tuple[str, str | None]] = []
+
+    def publish(version: ModelVersion) -> None:
+        published.append((version.version, bench.champion()))
+
+    for model in "ab":
+        bench.add(model, range(5))
+        bench.promote(model, bench.folder / "evaluate-a")
+    rollback(bench.registry, NAME, "no", WHO, bench.log, publish=publish)
+    force(bench.registry, NAME, "2", "yes", WHO, bench.log, publish=publish)
+    force(bench.registry, NAME, "2", "yes", WHO, bench.log, publish=publish)
+    assert published == [("1", "2"), ("2", "1")]
