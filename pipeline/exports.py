@@ -9,8 +9,8 @@ from components.inference import model_info
 from components.registry.client import CHAMPION, Registry
 from components.registry.exports import SHA256_TAG, Exports, target
 from components.registry.model_version import ModelVersion
+from pipeline import measured
 from pipeline.home import Home
-from pipeline.store.artifact import Artifact
 from pipeline.store.local import Store
 
 
@@ -50,20 +50,11 @@ def exports_of(home: Home, registry: Registry) -> Exports:
 
 def _made(store: Store, version: ModelVersion) -> Path | None:
     """The newest export of *version*, every byte verified; None where it is gone or damaged."""
-    for artifact in sorted(_known(store, version), key=lambda artifact: artifact.made.get("at", ""), reverse=True):
-        with suppress(ArtifactCorrupt, StorageFailed):
-            store.verify(artifact)
-            return artifact.path
-    return None
-
-
-def _known(store: Store, version: ModelVersion) -> Iterator[Artifact]:
-    digest = version.tags.get("train.digest")
-    for stage, key in store.list():
-        if stage == "export":
+    for artifact in measured.exports(store, version.tags.get("train.digest", "none")):
+        inputs = artifact.recipe["inputs"]
+        if (inputs.get("model"), inputs.get("version")) == (version.name, version.version):
             with suppress(ArtifactCorrupt, StorageFailed):
-                artifact = store.get(stage, key)
-                inputs = artifact.recipe["inputs"] if artifact else {}
-                of_version = inputs.get("model"), inputs.get("version"), inputs.get("train")
-                if artifact and of_version == (version.name, version.version, digest):
-                    yield artifact
+                if whole := store.get(artifact.stage, artifact.key):
+                    store.verify(whole)
+                    return whole.path
+    return None

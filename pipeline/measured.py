@@ -77,16 +77,21 @@ def of_keys(store: Store, keys: Mapping[str, str]) -> Measured:
     return Measured(found)
 
 
-def exported(store: Store, train: Artifact) -> Mapping[str, Mapping[str, float]]:
-    """What the newest export of the model in the artifact *train* measured, by format; {} where it is gone."""
-    exports = []
+def exports(store: Store, digest: str) -> list[Artifact]:
+    """The exports of the model with this *digest* of its artifact, the newest first; their files are not fetched."""
+    found = []
     for stage, key in store.list():
         if stage == "export":
             with suppress(ArtifactCorrupt, StorageFailed):
                 artifact = store.get(stage, key, files=False)
-                if artifact and artifact.recipe["inputs"].get("train") == train.digest:
-                    exports.append(artifact)
-    return max(exports, key=lambda artifact: artifact.made.get("at", "")).facts if exports else {}
+                if artifact and artifact.recipe["inputs"].get("train") == digest:
+                    found.append(artifact)
+    return sorted(found, key=lambda artifact: artifact.made.get("at", ""), reverse=True)
+
+
+def exported(store: Store, train: Artifact) -> Mapping[str, Mapping[str, float]]:
+    """What the newest export of the model in the artifact *train* measured, by format; {} where it is gone."""
+    return next((artifact.facts for artifact in exports(store, train.digest)), {})
 
 
 def of_tags(store: Store, tags: Mapping[str, str]) -> Measured:
