@@ -131,7 +131,7 @@ def _table(options: Namespace, published: "Published", found: "list[Source]", pr
         writer = tables.write_csv if options.csv else tables.write_parquet
         tables.write(rows.rows(), top, target, writer)
         rows.discard()
-        say(f"  {target}: {rows.count:,} rows" + (f", {rows.errors:,} with an error" if rows.errors else ""))
+        say(f"  rows in {target}: {rows.count:,}" + (f", {rows.errors:,} with an error" if rows.errors else ""))
         return rows.errors
 
 
@@ -164,10 +164,10 @@ def _summarize(info: "ModelInfo", predictor: "Predictor", seconds: float) -> Non
     """Say on standard error what was done by which model, and what a user may not expect."""
     count, errors, converted = predictor.count, predictor.errors, predictor.converted
     if converted:
-        kinds = ("grey", "ones in colour") if info["input"]["channels"] == "RGB" else ("in colour", "grey ones")
-        say(f"  {converted:,} of {count:,} pictures are {kinds[0]}: converted, as the model takes {kinds[1]}")
+        kinds = ("grey", "colour") if info["input"]["channels"] == "RGB" else ("colour", "grey")
+        say(f"  converted from {kinds[0]} to {kinds[1]}, as the model takes them: {converted:,} of {count:,} pictures")
     if errors:
-        say(f"  {errors:,} of {count:,} pictures cannot be read")
+        say(f"  cannot be read: {errors:,} of {count:,} pictures")
     say(
         f"{count - errors:,} image{'' if count - errors == 1 else 's'} in {seconds:.1f} s: reading "
         f"{predictor.reading:.1f}, inference {predictor.inference:.1f}; version {info['version']} of {info['model']}, "

@@ -38,6 +38,7 @@ def complete(line: str, folder: Path) -> list[str]:
         ("run --set train.mod", ["train.model="]),
         ("run --set train.schedule=cos", ["cosine"]),
         ("run --config fas", ["fast"]),
+        ("predict --version ch", ["challenger", "champion"]),
     ],
 )
 def test_the_shell_completes(line: str, candidates: list[str], tmp_path: Path) -> None:
@@ -55,6 +56,13 @@ def test_runs_are_completed_from_the_workspace(tmp_path: Path) -> None:
     for name in ("20261126-055326-15f5a1", "20261127-055434-8662ab"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert complete("python -m pipeline show 20261127", tmp_path) == ["20261127-055434-8662ab"]
+
+
+def test_models_are_completed_from_the_workspace(tmp_path: Path) -> None:
+    """Those whose files are published there: no registry is asked while somebody types."""
+    for name in ("digits-classifier", "pets-classifier"):
+        (tmp_path / "exports" / name / "1").mkdir(parents=True)
+    assert complete("python -m pipeline predict --model p", tmp_path) == ["pets-classifier"]
 
 
 def test_a_shell_that_is_switched_on_recognizes_the_command() -> None:

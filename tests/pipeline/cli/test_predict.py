@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_read_is_a_row_and_the_rest_is_answered(
         "c.png: bright (100.00 %)",
         "d.png: error: 12,000 x 12,000 pixels; expected at most 100,000,000",
     ]
-    assert "3 of 4 pictures cannot be read" in err
+    assert "cannot be read: 3 of 4 pictures" in err
 
 
 def test_paths_are_read_from_standard_input(
@@ -132,8 +132,8 @@ def test_an_idx_file_is_answered_image_by_image(home: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("shape", "mode", "sentence"),
     [
-        ((4, 4, 1), "RGB", "2 of 3 pictures are in colour: converted, as the model takes grey ones"),
-        ((4, 4, 3), "L", "2 of 3 pictures are grey: converted, as the model takes ones in colour"),
+        ((4, 4, 1), "RGB", "converted from colour to grey, as the model takes them: 2 of 3 pictures"),
+        ((4, 4, 3), "L", "converted from grey to colour, as the model takes them: 2 of 3 pictures"),
     ],
 )
 def test_pictures_of_another_kind_are_converted_and_that_is_said_once(
@@ -163,7 +163,7 @@ def test_an_idx_file_of_another_size_and_kind_is_resized_and_converted(
     (tmp_path / "images").write_bytes(idx_files.idx(np.broadcast_to(levels[:, None, None], (2, 9, 7)).copy()))
     lines, err = answers(capsys, tmp_path / "images")
     assert [line.partition(": ")[2] for line in lines] == ["dark (100.00 %)", "bright (100.00 %)"]
-    assert "2 of 2 pictures are grey: converted, as the model takes ones in colour" in err
+    assert "converted from grey to colour, as the model takes them: 2 of 2 pictures" in err
 
 
 def test_a_name_that_is_no_utf8_is_shown_in_letters(home: Path, tmp_path: Path, capsys: Capture) -> None:
