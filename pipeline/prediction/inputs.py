@@ -77,25 +77,35 @@ def _pictures(folder: str) -> list[str]:
 
 
 def _walk(folder: str, others: list[str]) -> Iterator[str]:
-    """The pictures below *folder*; what is called otherwise is added to *others*."""
+    """The pictures below *folder*; what is called otherwise is added to *others*.
+
+    A folder on the way that cannot be read comes as if it were a picture, so that a row says why.
+    """
     pending, seen = [folder], set[tuple[int, int]]()
     while pending:
         here = pending.pop()
-        with read_errors(here):
+        try:
             status = os.stat(here)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in seen:  # links may lead round in a circle
+            entries = [] if (status.st_dev, status.st_ino) in seen else _entries(here)  # links may lead round
+        except OSError:
+            if here != folder:
+                yield here
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    if ignored_kind(entry.name):
-                        continue
-                    if entry.is_dir():
-                        pending.append(entry.path)
-                    elif entry.name.lower().endswith(SUFFIXES):
-                        yield entry.path
-                    else:
-                        others.append(entry.path)
+            with read_errors(folder):
+                raise
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.is_dir():
+                pending.append(entry.path)
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield entry.path
+            else:
+                others.append(entry.path)
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not ignored_kind(entry.name)]
 
 
 def _position(path: str, folder: str) -> tuple[list[tuple[bool, int, str]], str]:

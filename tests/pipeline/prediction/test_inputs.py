@@ -86,12 +86,19 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pyt
     """A process of root may read everything, so the system's answer is given for it."""
     (tmp_path / "closed").mkdir()
 
-    def scandir(path: str) -> None:
-        raise PermissionError(13, "Permission denied", path)
+    (tmp_path / "open").mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "open/a.png")
+    scandir = os.scandir
 
-    monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(Failure, match="cannot be read: permission denied"):
-        sources(tmp_path)
+    def refused(path: str) -> "os._ScandirIterator[str]":
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(Failure, match="closed cannot be read: permission denied"):
+        sources(tmp_path / "closed")
+    assert sources(tmp_path) == [Files([f"{tmp_path}/closed", f"{tmp_path}/open/a.png"])]  # a row for each
 
 
 def test_standard_input_without_a_path_is_refused() -> None:
