@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError, RegistryUnreachable
 from components.formatting import percent
 from components.progress import Advance, progress, say
+from components.system.fast_import import importing
 from components.system.streams import write
 from pipeline.cli import completion
 from pipeline.cli.options import Option, command, home
@@ -58,7 +59,8 @@ def predict(options: Namespace) -> int:
     _check(options)
     began = time.perf_counter()
     published = _published(options)
-    from pipeline.prediction.inputs import sources
+    with importing("numpy"):
+        from pipeline.prediction.inputs import sources
 
     found = sources(options.input, sys.stdin.buffer)
     predictor = _predictor(published, options.top)
