@@ -38,7 +38,7 @@ ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
-  bench-training lock lock-images clean
+  bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench: setup ## measure speed, memory and accuracy as ratios (about 40 minutes; 
 
 bench-training: setup ## train the profiles of the results table on MNIST (hours; resumable; ARGS='fast tiny --seeds 1')
 	@$(PY) -m benchmarks.training $(ARGS)
+
+bench-serving: setup ## measure make serve beside a bare server, Flask and MLflow's server (five minutes; ARGS='--rounds 1')
+	@$(PY) -m benchmarks.serving $(ARGS)
 
 # The images' locks take their versions from the first. MLflow's server does without the packages its clients compute with.
 NOT_SERVED := pyarrow scipy scikit-learn skops joblib threadpoolctl narwhals \
