@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from components.progress import say
-from serving.limits import IN_FLIGHT, Disconnected, Receive, read_body
+from serving.limits import IN_FLIGHT, Disconnected, Receive, Scope, read_body
 from serving.messages import Headers, Refused, Request, Response, refusal
 from serving.origins import PREFLIGHT, Origins
 from serving.routes import Route, Routes
 from serving.service import Service
 
-Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 UNKNOWN = "other"  # the route of a path that has none
@@ -62,7 +61,7 @@ class Application:
         request = Request(scope["method"], scope["path"], headers, groups, route.name)
         if route.method != "POST":
             return await route.handler(self._service, request)
-        request.body = await read_body(headers, receive)
+        request.body = await read_body(scope, headers, receive)
         # counted only now: requests that are half sent must not have an honest one refused
         if self._in_flight >= IN_FLIGHT:
             self._service.metrics.rejected("busy")

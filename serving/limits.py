@@ -7,10 +7,12 @@ from typing import Any
 
 from serving.messages import Headers, Refused
 
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 BODY_BYTES = 4 * 2**20
 BODY_SECONDS = 10.0
+LATE = "late"  # set in the state of a request whose body has taken longer: serving/connection.py
 DRAINED_BYTES, DRAIN_SECONDS = 64 * 2**20, 5.0  # read and dropped, or the client sees a reset and never the response
 IN_FLIGHT = 256  # requests whose body is there and that are being answered
 CLOSE: Headers = ((b"connection", b"close"),)
@@ -21,34 +23,38 @@ class Disconnected(Exception):
     """The client has gone: nobody reads a response."""
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+async def read_body(scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The body, whole and unpacked; raises Refused where it is too long, too slow or not as it is declared."""
     declared = headers.get(b"content-length", b"0")
     if int(declared) > BODY_BYTES:  # the parser took digits only
         await _drain(receive)
         raise Refused(413, f"the body has {int(declared)} bytes; send at most {BODY_BYTES}", CLOSE)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _whole(receive)
-    except TimeoutError:
-        raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s", CLOSE) from None
-    coding = headers.get(b"content-encoding", b"").strip().lower()
-    return body if coding in (b"", b"identity") else unpacked(body, coding)
-
-
-async def _whole(receive: Receive) -> bytes:
     message = await receive()
-    body = bytearray(message.get("body", b""))
-    while message.get("more_body"):
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body += await _rest(scope, len(body), receive)
+    elif message["type"] == "http.disconnect":
+        raise Disconnected
+    coding = headers.get(b"content-encoding")
+    return unpacked(body, coding.strip().lower()) if coding else body
+
+
+async def _rest(scope: Scope, length: int, receive: Receive) -> bytes:
+    """What follows the first *length* bytes of a body."""
+    rest, more = bytearray(), True
+    while more:
+        if scope["state"].get(LATE):
+            raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s", CLOSE)
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES:
-            body.clear()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        rest += message.get("body", b"")
+        more = message.get("more_body", False)
+        if length + len(rest) > BODY_BYTES:
+            rest.clear()
             await _drain(receive)
             raise Refused(413, f"the body has more than {BODY_BYTES} bytes; send fewer images at once", CLOSE)
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return bytes(body)
+    return bytes(rest)
 
 
 async def _drain(receive: Receive) -> None:
@@ -67,6 +73,8 @@ async def _drain(receive: Receive) -> None:
 
 def unpacked(body: bytes, coding: bytes) -> bytes:
     """*body* without its compression; raises Refused for more than a body may have, or what is not compressed so."""
+    if coding == b"identity":
+        return body
     if coding not in WINDOWS:
         raise Refused(415, f"Content-Encoding {coding.decode('latin-1')} is unknown here; use gzip, deflate or none")
     stream = zlib.decompressobj(WINDOWS[coding])

@@ -26,10 +26,10 @@ def of_rows(images: Sequence[Any], shape: Shape) -> Images:
     """Images as nested lists of whole numbers, uint8 (N, H, W, C); a grey image may leave its channel out."""
     expect_batch(len(images))
     try:
-        data = b"".join([_flat(image, _dimensions(image, shape)) for image in images])
+        flat = [_flat(image, _dimensions(image, shape)) for image in images]
     except (TypeError, ValueError, IndexError, KeyError):
         return of_numbers(images, shape)
-    return np.frombuffer(data, np.uint8).reshape(len(images), *shape)
+    return np.frombuffer(flat[0] if len(flat) == 1 else b"".join(flat), np.uint8).reshape(len(images), *shape)
 
 
 def _dimensions(image: Any, shape: Shape) -> Shape:

@@ -182,7 +182,7 @@ def switches(count: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "serving", "--port", str(port)]
         subject = Subject(OURS, command, "/predict", body, port, {"PIPELINE_HOME": name})
         with started([subject]):
-            seconds = count * 1.6 + 5
+            seconds = count * 1.1 + 5
             arguments = [str(port), "/predict", str(body), str(SWITCH_CONNECTIONS), str(seconds)]
             load_command = [sys.executable, "-m", "benchmarks.serving.load", *arguments]
             loading = subprocess.Popen(load_command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -204,6 +204,7 @@ def _switch(versions: Versions, port: int, number: str, body: Path) -> float:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)

@@ -26,19 +26,25 @@ BODY = msgspec.json.Decoder(Predict)
 async def predict(service: Service, request: Request) -> Response:
     model = service.model()
     images = await _image(service, request, model)
-    probabilities = (await service.classify(request, images, model))[0]
-    best = int(probabilities.argmax())
+    probabilities = (await service.classify(request, images, model))[0].tolist()
+    best = probabilities.index(max(probabilities))
     answer: dict[str, Any] = {"digit": best} if model.classes == DIGITS else {}
-    answer |= {"class": model.classes[best], "probabilities": probabilities.tolist()}
+    answer |= {"class": model.classes[best], "probabilities": probabilities}
     answer |= {"classes": model.classes, "version": model.version}
     return json_response(answer, model.headers)
 
 
 async def _image(service: Service, request: Request, model: LoadedModel) -> Images:
+    if request.body.startswith(b"{"):
+        return await _from_json(service, request, model)
     if request.content_type.startswith(b"multipart/"):
         raise Refused(415, f"a form is not read here; {EXPECTED}: curl --data-binary @FILE")
     if pictures.is_picture(request.body) or request.content_type.startswith(b"image/"):
         return await pictures.decoded(service, [request.body], model)
+    return await _from_json(service, request, model)
+
+
+async def _from_json(service: Service, request: Request, model: LoadedModel) -> Images:
     image = decoded(BODY, request.body).image
     if isinstance(image, Encoded):
         return await pictures.decoded(service, [pictures.of_base64(image.b64)], model)
