@@ -6,7 +6,10 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from components.data.splits import Images
 from components.models.prediction import Probabilities
@@ -20,7 +23,8 @@ from serving.shadow import Shadow
 P = ParamSpec("P")
 T = TypeVar("T")
 
-WAITING = 100  # entries of the log and images for the challenger; more are dropped and counted
+WAITING = 100  # requests that the challenger is to answer; more are dropped and counted
+Sampled = tuple[float, str, Images, Probabilities, LoadedModel]  # when and where, what, the answer, by which version
 
 
 class Service:
@@ -31,6 +35,7 @@ class Service:
         self._log = log
         self._behind = ThreadPoolExecutor(1, thread_name_prefix="behind")  # what no response waits for
         self._waiting = 0
+        self._sampled = list[Sampled]()  # since the last look: at most MOST_A_SECOND for each second
 
     @property
     def ready(self) -> bool:
@@ -39,11 +44,11 @@ class Service:
     def look(self) -> None:
         """Ask the registry for the champion, and switch where it is another one."""
         before = self.champion.model
-        self.champion.look()
-        if self.shadow.share:
-            self.shadow.challenger.name = self.champion.name
+        if self.shadow.share:  # first, so that a server that is ready has both
             self.shadow.challenger.look()
+        self.champion.look()
         self.metrics.registry_up.set(self.champion.reachable)
+        self._write_log()
         if (model := self.champion.model) and model is not before:
             self.metrics.serving(model)
 
@@ -63,7 +68,7 @@ class Service:
         request.classified = start, time.perf_counter()
         self.metrics.classified(model, images, probabilities)
         if self._log.samples():
-            self._later(self._write, request.route, images, probabilities, model)
+            self._sampled.append((time.time(), request.route, images, probabilities, model))
         if self.shadow.samples():
             self._later(self._compare, images, probabilities, model)
         return probabilities
@@ -85,16 +90,10 @@ class Service:
         self._waiting -= 1
         future.result()
 
-    def _write(self, route: str, images: Images, probabilities: Probabilities, model: LoadedModel) -> None:
-        chosen = random.randrange(len(images))  # noqa: S311 - a sample, no secret
-        row = probabilities[chosen]
-        second, best = row.argsort()[-2:].tolist() if len(row) > 1 else (0, 0)
-        entry = {
-            "time": time.time(), "route": route, "version": model.version, "images": len(images),
-            "class": model.classes[best], "confidence": float(row[best]),
-            "second": model.classes[second], "second_confidence": float(row[second]),
-        }  # fmt: skip
-        self._log.write(entry, images[chosen])
+    def _write_log(self) -> None:
+        sampled, self._sampled = self._sampled, []
+        for each in sampled:
+            self._log.write(*_entry(*each))
 
     def _compare(self, images: Images, probabilities: Probabilities, model: LoadedModel) -> None:
         agrees = self.shadow.compare(images, probabilities.argmax(axis=1), model)
@@ -102,5 +101,21 @@ class Service:
 
     def end(self) -> None:
         """Finish what is waiting."""
+        self._write_log()
         self.pool.shutdown()
         self._behind.shutdown()
+
+
+def _entry(
+    when: float, route: str, images: Images, probabilities: Probabilities, model: LoadedModel
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """The line of the request log, and the image that it is about: one of the request's, chosen at random."""
+    chosen = random.randrange(len(images))  # noqa: S311 - a sample, no secret
+    row = probabilities[chosen]
+    second, best = row.argsort()[-2:].tolist() if len(row) > 1 else (0, 0)
+    entry = {
+        "time": when, "route": route, "version": model.version, "images": len(images),
+        "class": model.classes[best], "confidence": float(row[best]),
+        "second": model.classes[second], "second_confidence": float(row[second]),
+    }  # fmt: skip
+    return entry, images[chosen]
