@@ -16,7 +16,6 @@ from components.models.prediction import Probabilities
 from components.registry.exports import SHA256_TAG
 from serving.messages import Headers
 
-FORMATS = ("tflite", "pruned", "float16", "dynamic", "int8")  # those of LiteRT, the most exact first
 CANARIES = "canaries.npz"
 TOLERANCE = 1e-3  # of a probability: another processor rounds otherwise
 INLINE_SECONDS = 0.002  # of inference that may hold up the event loop
@@ -61,22 +60,12 @@ def load(published: Published) -> LoadedModel:
     did.
     """
     version, folder, info = published
-    file = _model_file(info)
+    file = model_info.litert_file(info)
     model_info.verify(folder, info, [file, CANARIES])
     classifier = Classifier(folder / file)
     seconds = _try_canaries(folder, info, classifier)
     headers = ((b"x-model-version", info["version"].encode()),)
     return LoadedModel(info, version.tags[SHA256_TAG], classifier, max(0, int(INLINE_SECONDS / seconds)), headers)
-
-
-def _model_file(info: ModelInfo) -> str:
-    for name in FORMATS:
-        if name in info["formats"]:
-            return info["formats"][name]["path"]
-    raise ArtifactCorrupt(
-        f"version {info['version']} of {info['model']} was exported without a TFLite file, by which it is served; "
-        "export one with --set export.formats=tflite"
-    )
 
 
 def _try_canaries(folder: Path, info: ModelInfo, classifier: Classifier) -> float:

@@ -44,7 +44,7 @@ def add(thing: str, project: Path) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project."""
     copy = tmp_path_factory.mktemp("project")
-    for name in ("components", "pipeline", "benchmarks", "dags", "docker", "tests", "docs"):
+    for name in ("components", "pipeline", "serving", "benchmarks", "dags", "docker", "tests", "docs"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "Makefile", "pyproject.toml", "requirements.lock", "requirements-gpu.lock"):
         shutil.copy(ROOT / name, copy)
