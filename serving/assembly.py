@@ -4,7 +4,7 @@ from components.inference.published import Published, of_version
 from components.registry.client import CHALLENGER, Registry
 from components.registry.model_version import ModelVersion
 from components.settings.sections import words
-from serving import health, openapi
+from serving import drawing_page, health, openapi
 from serving.app import Application
 from serving.champion import Champion
 from serving.metrics import Metrics
@@ -16,6 +16,7 @@ from serving.server import Server
 from serving.service import Service
 from serving.settings import Settings
 from serving.shadow import Shadow
+from serving.wrong_answers import WrongAnswers
 
 ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.ROUTES, *health.ROUTES, *openapi.ROUTES)
 
@@ -30,5 +31,6 @@ def assembled(settings: Settings) -> Server:
     shadow = Shadow(challenger, settings.serve.shadow_share)
     log = RequestLog(settings.log_folder, settings.serve)
     service = Service(champion, shadow, log, metrics)
-    application = Application(service, Routes(ROUTES), settings.token, Origins(words(settings.serve.origins)))
+    page = drawing_page.routes(WrongAnswers(settings.home / "serving" / "wrong.jsonl"))
+    application = Application(service, Routes((*ROUTES, *page)), settings.token, Origins(words(settings.serve.origins)))
     return Server(application, service, settings.serve.host, settings.serve.port)

@@ -1,6 +1,6 @@
 """Whether the server lives and can answer, and what it counted."""
 
-from serving.messages import TEXT, Request, Response, json_response
+from serving.messages import Request, Response, json_response
 from serving.routes import Route
 from serving.service import Service
 
@@ -19,15 +19,8 @@ async def metrics(service: Service, request: Request) -> Response:
     return Response(service.metrics.text(), content_type=b"text/plain; version=0.0.4; charset=utf-8")
 
 
-async def home(service: Service, request: Request) -> Response:
-    model = service.champion.model
-    what = f"version {model.version} of {model.name}" if model else "no version yet"
-    return Response(f"This server answers with {what}. How to ask it: /docs\n".encode(), content_type=TEXT)
-
-
 ROUTES = (
     Route("live", "GET", "/v2/health/live", live, open=True),
     Route("ready", "GET", "/v2/health/ready", ready, open=True),
     Route("metrics", "GET", "/metrics", metrics),
-    Route("/", "GET", "/", home),
 )

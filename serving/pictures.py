@@ -35,7 +35,7 @@ def of_base64(text: str) -> bytes:
 def decode(files: Sequence[bytes], model: LoadedModel) -> Images:
     """The pictures as the model takes them, uint8 (N, H, W, C); raises Refused for what is none."""
     for data in files:
-        _expect_small(data)
+        expect_small(data)
     try:
         return np.stack([pictures.read(data, model.info).image for data in files])
     except Unusable as unusable:
@@ -47,7 +47,7 @@ async def decoded(service: Service, files: Sequence[bytes], model: LoadedModel) 
     return await service.aside(decode, files, model)
 
 
-def _expect_small(data: bytes) -> None:
+def expect_small(data: bytes) -> None:
     """Raise Refused unless the header of *data* says that it is one PNG or JPEG picture of a bearable size."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:

@@ -27,21 +27,29 @@ NAVIGATING = ("Inspected target navigated", "Execution context was destroyed", "
 MOVES = "a => a.playState === 'running' && a.effect.getTiming().iterations !== Infinity"
 
 
+LOGGED = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+
+
 class Navigating(AssertionError):
     """The page was replaced by the next one while a script ran in it."""
 
 
 class Page:
-    """One page, 1440 pixels wide."""
+    """One page."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._numbers = connection, itertools.count(1)
+        self._logged: list[dict[str, Any]] = []
+        for domain in ("Runtime", "Log"):
+            self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self._connection.recv(SECONDS))
+            if message.get("method") in LOGGED:
+                self._logged.append(message["params"])
             if message.get("id") == number:
                 error = message.get("error")
                 if error and error["message"].startswith(NAVIGATING):
@@ -56,8 +64,13 @@ class Page:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def open(self, url: str, height: int = 900) -> None:
-        self.call("Emulation.setDeviceMetricsOverride", width=1440, height=height, deviceScaleFactor=1, mobile=False)
+    def complaints(self) -> list[dict[str, Any]]:
+        """What was written to the console, uncaught errors and violations of the content security policy so far."""
+        self.run("0")  # what was sent before its answer is there with it
+        return self._logged
+
+    def open(self, url: str, height: int = 900, width: int = 1440) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Page.navigate", url=url)
 
     def text(self) -> str:
@@ -89,6 +102,26 @@ class Page:
         element = f"{elements}.find(e => e.innerText.includes({json.dumps(text)}))"
         self.wait(f"!!{element}")
         self.run(f"{element}.click()")
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        """A real event of the mouse, whose left button is down until mouseReleased."""
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Press and release *key* where the focus is."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+
+    def drop(self, selector: str, name: str, png: bytes) -> None:
+        """Drop the file *name* on the first element of *selector*."""
+        data = json.dumps(base64.b64encode(png).decode())
+        self.run(
+            "(() => { const dropped = new DataTransfer();"
+            f"dropped.items.add(new File([Uint8Array.from(atob({data}), c => c.charCodeAt(0))], {json.dumps(name)},"
+            "{type: 'image/png'}));"
+            f"document.querySelector({json.dumps(selector)}).dispatchEvent("
+            "new DragEvent('drop', {dataTransfer: dropped, bubbles: true, cancelable: true})); })()"
+        )
 
     def screenshot(self, file: Path) -> None:
         """Save what the page shows once nothing on it moves any more."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from components.artifact_files import DrawnForm
 from components.data.splits import Images
 from components.models.prediction import Probabilities
 from components.registry.client import CHAMPION, Registry
@@ -39,6 +40,7 @@ class Versions:
 
     def __init__(self, home: Path, name: str = NAME, shape: tuple[int, ...] = SHAPE, labels: tuple[str, ...] = DIGITS):
         self.home, self.name, self._shape, self._labels = home, name, shape, labels
+        self.drawn: DrawnForm | None = None  # of the versions that are added from then on
         self.registry = Registry(address_of(home / "mlflow.db"))
         self.registry.create_model(name, "")
 
@@ -53,7 +55,7 @@ class Versions:
 
     def _publish(self, number: str) -> str:
         info = published_model.info(self._shape, number, self.name)
-        info["classes"] = list(self._labels)
+        info["classes"], info["drawn"] = list(self._labels), self.drawn
         images = np.random.default_rng(0).integers(0, 256, (CANARIES, *self._shape), np.uint8)
         seed, classes = int(number), len(self._labels)
         model, answers = tflite(seed, self._shape, classes), expected(images, seed, classes)

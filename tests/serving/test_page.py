@@ -1,0 +1,199 @@
+"""The page at /: drawn and dropped pictures in a real browser, the version that answers, and what is reported."""
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.artifact_files import DrawnForm
+from serving.wrong_answers import WrongAnswers, png
+from tests.support.chromium import Page, browser
+from tests.support.served_versions import Versions
+from tests.support.serving_process import ServingProcess, serving
+
+MNIST_FORM: DrawnForm = {"box": 20, "centred": True}
+WIDTHS = pytest.mark.parametrize("width", [1400, 390])
+SEVEN = [(0.2, 0.2), (0.8, 0.2), (0.5, 0.5), (0.4, 0.85)]
+MARKUP = "<img src=x onerror=alert(1)>"
+RECTANGLE = (
+    "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('paper').getBoundingClientRect())"
+)
+SEEN = (
+    "[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, k) => !(k % 4))"
+)
+
+
+@pytest.fixture
+def drawn(versions: Versions) -> Versions:
+    """Two versions of a model of drawings, of which the first is the champion."""
+    versions.drawn = MNIST_FORM
+    versions.add(champion=True)
+    versions.add()
+    return versions
+
+
+@pytest.fixture
+def drawing_server(drawn: Versions) -> Iterator[ServingProcess]:
+    with serving(drawn.home) as process:
+        yield process
+
+
+@pytest.fixture
+def photo_server(empty_database: Path, tmp_path: Path) -> Iterator[ServingProcess]:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    Versions(tmp_path, shape=(32, 48, 3), labels=(MARKUP, "dog")).add(champion=True)
+    with serving(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page that has said nothing to its console, and broken no rule of its policy, at the end of the test.
+
+    Tests ask for it after the server: it asks on and on, and ends first.
+    """
+    with browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page
+        assert page.complaints() == []
+
+
+def url(server: ServingProcess) -> str:
+    return f"http://127.0.0.1:{server.port}/"
+
+
+def draw(page: Page, places: list[tuple[float, float]]) -> None:
+    """Draw a line through *places* of the canvas, 0..1, with the mouse."""
+    left, top, width, height = page.run(RECTANGLE)
+    points = [(left + x * width, top + y * height) for x, y in places]
+    page.mouse("mousePressed", *points[0])
+    for start, end in pairwise(points):
+        for step in np.linspace(0, 1, 12)[1:]:
+            page.mouse("mouseMoved", *(a + (b - a) * step for a, b in zip(start, end, strict=True)))
+    page.mouse("mouseReleased", *points[-1])
+
+
+def answered(page: Page) -> str:
+    """The answer, once the picture that the model saw and what it hangs on are there as well."""
+    page.wait("!document.getElementById('details').hidden && !document.getElementById('reason').hidden")
+    return str(page.run("document.getElementById('say').textContent"))
+
+
+def test_it_loads_nothing_from_elsewhere(server: ServingProcess) -> None:
+    """No address in it, and a policy that lets it run its own script only."""
+    answer = server.get("/")
+    assert b"http" not in answer.body
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@WIDTHS
+def test_a_drawing_is_answered(drawing_server: ServingProcess, page: Page, width: int) -> None:
+    """As it was put into the form of the training: a box of 20 in the middle of 28 x 28."""
+    page.open(url(drawing_server), width=width)
+    page.shows("version 1 of shapes-classifier, right on 75.0 % of 300 test images", "Nothing drawn yet.")
+    page.run("document.getElementById('paper').scrollIntoView()")
+    draw(page, SEVEN)
+    assert answered(page).endswith(" %")
+    ink = np.array(page.run(SEEN)).reshape(28, 28)
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert ink.max() == 255
+    assert page.run("document.querySelectorAll('#bars li').length") == 10
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run("[...document.querySelectorAll('button, select, label.file')].every(e => e.offsetHeight >= 44)")
+
+
+def test_it_can_be_drawn_with_the_keyboard(drawing_server: ServingProcess, page: Page) -> None:
+    """Space puts the pen down, arrows move it, Delete clears."""
+    page.open(url(drawing_server))
+    page.shows("Nothing drawn yet.")
+    page.run("document.getElementById('paper').focus()")
+    for key in (" ", *["ArrowDown"] * 8, " "):
+        page.press(key)
+    assert answered(page).endswith(" %")
+    page.press("Delete")
+    page.shows("Nothing drawn yet.")
+    assert page.run("document.getElementById('details').hidden")
+
+
+def test_the_version_changes_with_the_champion(drawing_server: ServingProcess, page: Page, drawn: Versions) -> None:
+    """On the open page, there and back."""
+    page.open(url(drawing_server))
+    page.shows("version 1 of shapes-classifier")
+    drawn.point("2")
+    page.shows("version 2 of shapes-classifier")
+    drawn.point("1")
+    page.shows("version 1 of shapes-classifier")
+
+
+def test_a_mistake_is_reported(drawing_server: ServingProcess, page: Page, drawn: Versions) -> None:
+    """With the picture that the model saw, what it said, and what it is."""
+    page.open(url(drawing_server))
+    page.shows("Nothing drawn yet.")
+    draw(page, SEVEN)
+    said = answered(page).partition(",")[0]
+    page.run("document.getElementById('label').value = '7'")
+    page.click("#wrong button")
+    page.shows("Thank you: it is a 7")
+    [line] = (drawn.home / "serving" / "wrong.jsonl").read_text().splitlines()
+    report = json.loads(line)
+    assert {name: report[name] for name in ("model", "version", "label", "answer")} == {
+        "model": "shapes-classifier", "version": "1", "label": "7", "answer": said,
+    }  # fmt: skip
+    assert base64.b64decode(report["picture"]).startswith(b"\x89PNG")
+
+
+@WIDTHS
+def test_a_picture_is_dropped(photo_server: ServingProcess, page: Page, width: int) -> None:
+    """Where the training images are no drawings there is no pen; names of classes are text, whatever they hold."""
+    page.open(url(photo_server), width=width)
+    page.shows("No picture yet.")
+    page.drop("#paper", "photo.png", png(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)))
+    answered(page)
+    page.shows(MARKUP, "48 x 32 pixels")
+    assert page.run("document.querySelectorAll('img').length") == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content_type": "text/plain"}, 415),
+        ({"content_type": "application/json", "origin": "http://evil.example"}, 403),
+        ({"content_type": "application/json", "sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+def test_pages_of_other_sites_report_nothing(server: ServingProcess, headers: dict[str, str], status: int) -> None:
+    answer = server.ask("POST", "/wrong", json.dumps({"picture": "", "label": "7"}), **headers)
+    assert answer.status == status
+
+
+def test_nothing_drawn_is_no_digit(drawing_server: ServingProcess) -> None:
+    """An empty sheet is refused with a sentence, and never reported."""
+    blank = png(np.zeros((28, 28, 1), np.uint8))
+    answer = drawing_server.ask("POST", "/page/answer", blank)
+    assert (answer.status, answer.json) == (422, {"error": "nothing is drawn in the picture"})
+
+
+def test_reports_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In size, and in number a minute."""
+    from serving import wrong_answers
+    from serving.messages import Refused
+
+    entry: dict[str, Any] = {"label": "7"}
+    image = np.zeros((28, 28, 1), np.uint8)
+    monkeypatch.setattr(wrong_answers, "MOST_A_MINUTE", 2)
+    monkeypatch.setattr(wrong_answers.time, "monotonic", lambda: 0.0)
+    reports = WrongAnswers(tmp_path / "serving" / "wrong.jsonl")
+    reports.add(entry, image)
+    monkeypatch.setattr(wrong_answers, "MOST_BYTES", 200)
+    with pytest.raises(Refused, match="as many reports"):
+        reports.add(entry, image)
+    with pytest.raises(Refused, match="came in this minute"):
+        reports.add(entry, image)
+    assert len((tmp_path / "serving" / "wrong.jsonl").read_text().splitlines()) == 1
