@@ -1,8 +1,8 @@
 """python -m benchmarks.drawings FOLDER [IMAGES]: accuracy on MNIST's test digits as people draw them on a sheet.
 
-FOLDER holds a published model (`model_info.json`); MNIST_DIR the digits. Each is drawn again, black and white, on a sheet
-of 280 x 280 pixels in another size, at another place, with another pen, and is classified as the page of the server does
-it and, for comparison, merely resized.
+FOLDER holds a published model (`model_info.json`); MNIST_DIR the digits. Each is drawn again, black and white, on a
+sheet of 280 x 280 pixels in another size, at another place, with another pen, and is classified as the page of the
+server does it and, for comparison, merely resized.
 """
 
 import gzip
@@ -102,7 +102,8 @@ def main(folder: Path, count: int) -> None:
     info = model_info.read(folder)
     if not info["drawn"]:
         raise SystemExit(f"the model in {folder} was not trained on drawings of one form")
-    images, labels = _idx("t10k-images-idx3-ubyte", 16).reshape(-1, SIDE, SIDE), _idx("t10k-labels-idx1-ubyte", 8)
+    images = _idx("t10k-images-idx3-ubyte", 16).reshape(-1, SIDE, SIDE)
+    labels = _idx("t10k-labels-idx1-ubyte", 8).astype(np.int64)
     chosen = np.random.default_rng(SEED).choice(len(images), count, replace=False)
     classifier = Classifier(folder / model_info.litert_file(info))
     print(f"{count} test digits               resized    in the training's form")

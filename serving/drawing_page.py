@@ -84,7 +84,7 @@ async def _image(service: Service, data: bytes, model: LoadedModel) -> Images:
 def _prepared(data: bytes, model: LoadedModel) -> Images:
     form = model.info["drawn"]
     if not form:
-        [image] = pictures.decode([data], model)
+        image: Images = pictures.decode([data], model)[0]
         return image
     pictures.expect_small(data)
     try:

@@ -188,7 +188,7 @@ def test_reports_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     entry: dict[str, Any] = {"label": "7"}
     image = np.zeros((28, 28, 1), np.uint8)
     monkeypatch.setattr(wrong_answers, "MOST_A_MINUTE", 2)
-    monkeypatch.setattr(wrong_answers.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr("serving.wrong_answers.time.monotonic", lambda: 0.0)
     reports = WrongAnswers(tmp_path / "serving" / "wrong.jsonl")
     reports.add(entry, image)
     monkeypatch.setattr(wrong_answers, "MOST_BYTES", 200)
