@@ -19,7 +19,7 @@ Grey = NDArray[np.float32]
 FINE = 5  # times the size in the training's form, in which the width of the pen is measured
 LARGEST = 1024  # pixels a side; a larger picture is shrunk first
 INK = 25.0  # of 255: darker than that is ground
-PEN = 0.16  # of the longer side of the ink's box: wider pens are thinned to that; 9 of 10 of MNIST's are thinner
+PEN = 0.16  # of the longer side of the ink's box: wider pens are thinned to that
 BARELY = 0.45  # of the pen's width that may be taken from each side, so that no stroke breaks
 
 
