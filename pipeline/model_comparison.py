@@ -1,12 +1,13 @@
 """Two registered versions side by side: their figures, what they were made of, and the test images that differ."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from components.data.problems import ImageAt, ImageFiles
 from components.errors import ConfigError
+from components.export.identity import Identity
 from components.promote.comparison import Comparison, compare
 from components.promote.predictions import of_evaluation
 from components.registry.client import CHAMPION, Registry
@@ -98,7 +99,8 @@ def of_versions(home: Home, before: ModelVersion, after: ModelVersion) -> ModelC
 def _changes(before: Side, after: Side) -> Iterator[str]:
     """What differs in the images, settings, code and libraries that the two were made with, as sentences."""
     old, new = before.measured.artifacts, after.measured.artifacts
-    followed = {f"input {stage} changed" for stage in new}  # why is said where that stage comes
+    # why an artifact changed is said where its stage comes; that two versions are two needs no word
+    followed = {f"input {name} changed" for name in (*new, *(entry.name for entry in fields(Identity)))}
     for stage in new:
         if stage in old and old[stage].key != new[stage].key:
             yield from (s for s in differences(old[stage].recipe, new[stage].recipe) if s not in followed)

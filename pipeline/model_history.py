@@ -69,8 +69,9 @@ class Event:
 def events(home: Home, registry: Registry, name: str = "") -> list[Event]:
     """What happened to the model *name*, or to every model, the newest first."""
     refusals = list(_refusals(home, name))[::-1]
-    oldest_first = sorted((*refusals, *_logged(home, registry, name)), key=lambda event: event.time)
-    return oldest_first[::-1]  # times are whole seconds: of one second, too, the last comes first
+    # times are whole seconds: of one second, a script's rollback comes before the run that it starts next
+    oldest_first = sorted((*_logged(home, registry, name), *refusals), key=lambda event: event.time)
+    return oldest_first[::-1]
 
 
 def _logged(home: Home, registry: Registry, name: str) -> Iterator[Event]:
