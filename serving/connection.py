@@ -53,7 +53,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if sum([len(name) + len(value) + OVERHEAD for name, value in self.headers]) + len(self.url) > HEADER_BYTES:
-            raise ValueError("too many bytes of headers")  # the parser is told, and answers with 400
+            raise ValueError("too many bytes of headers")  # in the parser, which answers with 400
         self._in_headers, self._in_body, self._header_bytes = False, True, 0
         self._unset()
         super().on_headers_complete()

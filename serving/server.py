@@ -14,7 +14,7 @@ from serving.connection import Connection
 from serving.service import Service
 
 POLL_SECONDS = 1.0
-GRACE_SECONDS = 20  # for requests that are being answered when the process is told to end
+GRACE_SECONDS = 20  # for requests that are being answered when the process is to end
 CONNECTIONS = 2048
 KEEP_ALIVE_SECONDS = 15
 FILES = CONNECTIONS + 256

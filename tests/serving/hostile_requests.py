@@ -188,8 +188,7 @@ def binary_tensors() -> Iterator[tuple[str, bytes]]:
 
 
 def of_http() -> Iterator[tuple[str, bytes]]:
-    body = json.dumps({"image": ROWS}).encode()
-    zeros = bytes(64 * MEGABYTE)
+    """Requests that are no HTTP, or that say something strange of themselves."""
     yield "no such method", raw("BREW /predict HTTP/1.1\nHost: x\n\n")
     yield "a method of 10 kB", raw("X" * 10_000 + " / HTTP/1.1\n\n")
     yield "HTTP/9.9", raw("GET / HTTP/9.9\nHost: x\n\n")
@@ -213,6 +212,12 @@ def of_http() -> Iterator[tuple[str, bytes]]:
     yield "random bytes", bytes(range(256)) * 40
     yield "line feeds", b"\r\n" * 50_000
     yield "a WebSocket", raw("GET /predict HTTP/1.1\nHost: x\nUpgrade: websocket\nConnection: Upgrade\n\n")
+
+
+def of_transfer() -> Iterator[tuple[str, bytes]]:
+    """Bodies whose length, chunks or compression are not what the headers say, or too much."""
+    body = json.dumps({"image": ROWS}).encode()
+    zeros = bytes(64 * MEGABYTE)
     yield "a negative length", raw("POST /predict HTTP/1.1\nContent-Length: -5\n\n")
     yield "a length that is no number", raw("POST /predict HTTP/1.1\nContent-Length: many\n\n")
     yield "a length of 40 digits", raw(f"POST /predict HTTP/1.1\nContent-Length: {'9' * 40}\n\n")
@@ -256,5 +261,5 @@ def corpus() -> list[tuple[str, bytes]]:
     found += [(f"tf serving: {name}", request(V1, json.dumps(body).encode())) for name, body in tf_serving()]
     found += [(f"open inference: {name}", request(V2, json.dumps(body).encode())) for name, body in open_inference()]
     found += [(f"binary: {name}", data) for name, data in binary_tensors()]
-    found += [(f"http: {name}", data) for name, data in of_http()]
+    found += [(f"http: {name}", data) for name, data in (*of_http(), *of_transfer())]
     return found

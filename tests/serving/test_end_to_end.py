@@ -56,7 +56,7 @@ def test_it_follows_the_champion_and_refuses_a_broken_version(versions: Versions
 
 
 def test_it_waits_for_a_first_champion(versions: Versions) -> None:
-    """Live and not ready; a request is told why; the first promotion is served."""
+    """Live and not ready; a request is refused with the reason; the first promotion is served."""
     versions.add()
     with serving(versions.home, ready=False) as server:
         server.wait_for(lambda: "has no champion" in server.get("/v2/health/ready").json["problem"], "first look")

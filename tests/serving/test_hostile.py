@@ -28,11 +28,9 @@ def exchange(port: int, data: bytes) -> bytes:
         sender = threading.Thread(target=_send, args=(connection, data), daemon=True)
         sender.start()
         received = b""
-        try:
+        with contextlib.suppress(ConnectionResetError):  # the server hung up with the request half read
             while not _is_whole(received) and (part := connection.recv(65536)):
                 received += part
-        except ConnectionResetError:
-            pass
         return received
 
 
@@ -110,12 +108,11 @@ def _attack(port: int, act: Callable[[socket.socket, float], None]) -> tuple[flo
         elapsed = 0.0
         while elapsed < SECONDS + LATE:
             try:
-                act(connection, elapsed)
-                if not (part := connection.recv(65536)):
-                    break
-                received += part
-            except TimeoutError:
-                pass
+                with contextlib.suppress(TimeoutError):  # the server is patient still
+                    act(connection, elapsed)
+                    if not (part := connection.recv(65536)):
+                        break
+                    received += part
             except OSError:
                 break
             elapsed = time.monotonic() - start

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -58,11 +58,9 @@ class ServingProcess:
         """Until *condition* holds; fails with the log where the server has ended or does not get there."""
         end = time.monotonic() + SECONDS
         while True:
-            try:
+            with suppress(OSError):  # it does not listen yet
                 if condition():
                     return
-            except OSError:
-                pass
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < end, f"no {what}: {self.log.read_text()}"
             time.sleep(0.02)

@@ -308,9 +308,9 @@ def test_a_disk_without_symbolic_links_is_told_of_and_the_run_goes_on(
     shelf.register("1")
     shelf.publish("1")
     shelf.promote("1")
-    told = capsys.readouterr().err
-    assert f"warning: {shelf.exports.link(NAME)} cannot be a link to 1 (Operation not permitted)" in told
-    assert str(shelf.place("1")) in told
+    printed = capsys.readouterr().err
+    assert f"warning: {shelf.exports.link(NAME)} cannot be a link to 1 (Operation not permitted)" in printed
+    assert str(shelf.place("1")) in printed
 
 
 def test_a_full_disk_leaves_the_folder_as_it_was(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
