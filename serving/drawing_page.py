@@ -105,7 +105,7 @@ class Reporting:
         if body.label not in model.classes:
             raise Refused(400, f"the label is none of the {len(model.classes)} classes; see /page/model")
         image = await _image(service, pictures.of_base64(body.picture), model)
-        row = model.probabilities(image[None])[0]
+        row = (await service.aside(model.probabilities, image[None]))[0]
         best = int(row.argmax())
         entry: dict[str, Any] = {"model": model.name, "version": model.version, "label": body.label}
         entry |= {"answer": model.classes[best], "confidence": float(row[best])}

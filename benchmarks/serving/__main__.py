@@ -96,17 +96,14 @@ class Subject:
         self.latencies.setdefault(connections, []).append(found)
 
 
+def load_command(port: int, path: str, body: Path, connections: int, seconds: float) -> list[str]:
+    arguments = [str(port), path, str(body), str(connections), str(seconds)]
+    return [sys.executable, "-m", "benchmarks.serving.load", *arguments]
+
+
 def load(port: int, path: str, body: Path, connections: int, seconds: float) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.serving.load",
-        str(port),
-        path,
-        str(body),
-        str(connections),
-        str(seconds),
-    ]
+    """What so many *connections* were answered in so many *seconds*."""
+    command = load_command(port, path, body, connections, seconds)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -183,9 +180,8 @@ def switches(count: int) -> dict[str, Any]:
         subject = Subject(OURS, command, "/predict", body, port, {"PIPELINE_HOME": name})
         with started([subject]):
             seconds = count * 1.1 + 5
-            arguments = [str(port), "/predict", str(body), str(SWITCH_CONNECTIONS), str(seconds)]
-            load_command = [sys.executable, "-m", "benchmarks.serving.load", *arguments]
-            loading = subprocess.Popen(load_command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            command = load_command(port, "/predict", body, SWITCH_CONNECTIONS, seconds)
+            loading = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
             delays = [_switch(versions, port, str(1 + number % 2), body) for number in range(1, count + 1)]
             output, _ = loading.communicate()
     answer: dict[str, Any] = json.loads(output)
