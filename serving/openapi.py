@@ -23,7 +23,7 @@ def _policy(page: str) -> bytes:
 
     return (
         f"default-src 'none'; script-src 'sha256-{allowed('script')}'; style-src 'sha256-{allowed('style')}'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ).encode()
 
 
