@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,7 +86,7 @@ class Served:
         """Start a run; again while another process holds the lock of SQLite, where Airflow answers with an internal
         error."""
         body = {"logical_date": None, "conf": form}
-        return self.until(lambda: _answer(lambda: str(self.api.post(f"dags/{dag}/dagRuns", body)["dag_run_id"])))
+        return self.until(lambda: unless_locked(lambda: str(self.api.post(f"dags/{dag}/dagRuns", body)["dag_run_id"])))
 
     def runs(self, dag: str) -> list[Json]:
         runs: list[Json] = self.api.get(f"dags/{dag}/dagRuns?order_by=run_after")["dag_runs"]
@@ -113,7 +114,7 @@ class Served:
         """Answer the task `approve`, as in the UI."""
         body = {"chosen_options": [option], "params_input": {"reason": reason}}
         path = f"dags/retrain/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-        self.until(lambda: _answer(lambda: self.api.patch(path, body)))
+        self.until(lambda: unless_locked(lambda: self.api.patch(path, body)))
 
     def finished(self, run: str, dag: str = "retrain") -> tuple[str, Tasks]:
         """The state of the run and its tasks, once it has ended."""
@@ -188,10 +189,14 @@ class Served:
         return shown
 
     def read_again(self, dag: str) -> None:
-        """Have the DAG file read at once; the next definition of the DAG is that of the present settings."""
+        """Have the DAG file read at once, and its settings; again while the scheduler holds the lock of SQLite."""
         since = self.api.get(f"dags/{dag}")["last_parsed_time"]
-        self.api.put(f"parseDagFile/{self.api.get(f'dags/{dag}')['file_token']}")
+        self.until(lambda: unless_locked(lambda: self._read_file_of(dag)))
         self.until(lambda: self.api.get(f"dags/{dag}")["last_parsed_time"] > since)
+
+    def _read_file_of(self, dag: str) -> bool:
+        self.api.put(f"parseDagFile/{self.api.get(f'dags/{dag}')['file_token']}")
+        return True
 
     def idle(self) -> bool:
         """Whether the run that the first images started has ended, and no other run is active."""
@@ -207,10 +212,12 @@ class Served:
         """Set the state of the run, or of its task, as in the UI; again while the scheduler holds the lock of SQLite,
         where Airflow answers with an internal error."""
         part, body = (f"/taskInstances/{task}", {"new_state": "failed"}) if task else ("", {"state": "failed"})
-        self.until(lambda: _answer(lambda: self.api.patch(f"dags/retrain/dagRuns/{run}{part}", body)))
+        self.until(lambda: unless_locked(lambda: self.api.patch(f"dags/retrain/dagRuns/{run}{part}", body)))
 
     def clear(self, run: str, **which: object) -> None:
-        self.api.post("dags/retrain/clearTaskInstances", {"dag_run_id": run, "dry_run": False, **which})
+        """Clear tasks of the run; again while the scheduler holds the lock of SQLite."""
+        body = {"dag_run_id": run, "dry_run": False, **which}
+        self.until(lambda: unless_locked(lambda: self.api.post("dags/retrain/clearTaskInstances", body)))
 
     @contextmanager
     def setting(self, line: str) -> Iterator[None]:
@@ -315,12 +322,12 @@ class Served:
         return _away(self.home / "mlflow.db")
 
 
-def _answer(request: Callable[[], Value]) -> Value | None:
-    """The answer of Airflow to *request*; None for an internal error."""
+def unless_locked(request: Callable[[], Value]) -> Value | None:
+    """The answer of Airflow to *request*; None for an internal error, as when another process holds SQLite's lock."""
     try:
         return request()
     except urllib.error.HTTPError as error:
-        if error.code != 500:
+        if error.code != HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return None
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import pytest
 
 from components.registry.client import CHALLENGER, CHAMPION, Registry
-from tests.support.airflow_server import Json, Served, digits
+from tests.support.airflow_server import Json, Served, digits, unless_locked
 
 pytestmark = pytest.mark.airflow
 
@@ -75,11 +75,12 @@ def backfill(served: Served) -> bool:
     try:
         served.api.post("backfills", {"dag_id": "retrain", **dates, "dag_run_conf": digits(train__seed=SEED)})
     except urllib.error.HTTPError as error:
-        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+        if error.code not in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE):
             raise
         for left in served.api.get("backfills?dag_id=retrain")["backfills"]:
             if not left["completed_at"]:
-                served.api.put(f"backfills/{left['id']}/cancel")
+                cancel = f"backfills/{left['id']}/cancel"
+                served.until(lambda: unless_locked(lambda: served.api.put(cancel)))  # noqa: B023 - it is called at once
         return False
     return True
 
