@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 
+from components.progress import progress
 from components.registry.client import CHAMPION, Registry
 from components.registry.database import address_of
 from components.registry.model_files import MODEL_FILE, folder_of
@@ -182,7 +183,11 @@ def switches(count: int) -> dict[str, Any]:
             seconds = count * 1.1 + 5
             command = load_command(port, "/predict", body, SWITCH_CONNECTIONS, seconds)
             loading = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-            delays = [_switch(versions, port, str(1 + number % 2), body) for number in range(1, count + 1)]
+            delays = list[float]()
+            with progress("switches", count) as advance:
+                for number in range(1, count + 1):
+                    delays.append(_switch(versions, port, str(1 + number % 2), body))
+                    advance(number)
             output, _ = loading.communicate()
     answer: dict[str, Any] = json.loads(output)
     return answer | {"switches": count, "delays": delays}
@@ -208,14 +213,19 @@ def main() -> None:
     parser.add_argument("--only", default=",".join((OURS, BARE, FLASK, MLFLOW)))
     options = parser.parse_args()
     home = Path(os.environ.get("PIPELINE_HOME") or "workspace").absolute()
+    if not home.is_dir():
+        raise SystemExit(
+            f"there is no workspace {home}; make one with make pipeline SOURCE=digits, or set PIPELINE_HOME"
+        )
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(home, copy := Path(folder) / "home", symlinks=True)
         measured = subjects(copy, Path(folder), options.only.split(","))
         with started(measured):
-            for _ in range(options.rounds):
-                for connections in (1, 8):
-                    for subject in measured:
-                        subject.measure(connections, options.seconds)
+            rounds = [(c, subject) for _ in range(options.rounds) for c in (1, 8) for subject in measured]
+            with progress("rounds", len(rounds)) as advance:
+                for number, (connections, subject) in enumerate(rounds, 1):
+                    subject.measure(connections, options.seconds)
+                    advance(number)
             report(measured)
     if options.switches:
         report_switches(switches(options.switches))

@@ -14,22 +14,29 @@ from pathlib import Path
 from typing import Any
 
 VERSION = re.compile(rb"\r\nx-model-version: (\S+)", re.IGNORECASE)
+CLOSES = re.compile(rb"\r\nconnection: close", re.IGNORECASE)
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
 class Client(asyncio.Protocol):
-    """One connection, which sends its next request when the response to the last has arrived."""
+    """One connection, which sends its next request when the response to the last has arrived.
 
-    def __init__(self, request: bytes, until: float) -> None:
-        self._request, self._until = request, until
-        self._received, self._sent = b"", 0.0
+    It is opened again where the server closes it after each response, as Flask does.
+    """
+
+    def __init__(self, port: int, request: bytes, until: float) -> None:
+        self._port, self._request, self._until = port, request, until
+        self._received, self._sent, self._reconnects = b"", 0.0, False
         self.seconds = list[float]()
         self.answers = Counter[tuple[str, str, bytes]]()  # status, version, body
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    async def connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport, self._reconnects = transport, False
         self._send()
 
     def _send(self) -> None:
@@ -46,22 +53,26 @@ class Client(asyncio.Protocol):
         version = VERSION.search(head)
         self.answers[head[9:12].decode(), version[1].decode() if version else "", body] += 1
         self._received = b""
-        if time.perf_counter() >= self._until:
+        ends = time.perf_counter() >= self._until
+        self._reconnects = not ends and bool(CLOSES.search(head))
+        if ends or self._reconnects:
             self._transport.close()
         else:
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._reconnects:
+            self._connecting = asyncio.ensure_future(self.connect())  # kept: the loop holds no reference to it
+            return
         if self._received or time.perf_counter() < self._until:
             self.answers["lost", "", b""] += 1
         self.ended.set_result(None)
 
 
 async def load(port: int, request: bytes, connections: int, seconds: float) -> dict[str, Any]:
-    loop, until = asyncio.get_running_loop(), time.perf_counter() + seconds
-    clients = [
-        (await loop.create_connection(lambda: Client(request, until), "127.0.0.1", port))[1] for _ in range(connections)
-    ]
+    until = time.perf_counter() + seconds
+    clients = [Client(port, request, until) for _ in range(connections)]
+    await asyncio.gather(*(client.connect() for client in clients))
     await asyncio.gather(*(client.ended for client in clients))
     times = sorted(second for client in clients for second in client.seconds)
     answers: Counter[tuple[str, str, bytes]] = sum((client.answers for client in clients), Counter())
