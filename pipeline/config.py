@@ -95,14 +95,20 @@ def layers(
 
 
 def settle(values: Values) -> Params:
-    """*values* completed by the defaults of their source and the names that follow from it."""
+    """*values* completed by the defaults of their source and the names that follow from it.
+
+    Raises ConfigError where the source cannot use a setting that was changed.
+    """
+    from components.ingest import select
+
     ingest = ingest_section(values)
     if ingest.source == AUTO:
         ingest = replace(ingest, source="mnist")
     values = {**SOURCE_DEFAULTS.get(ingest.source, {}), **values, "ingest.source": ingest.source}
     name = registered_model(values, ingest)
     experiment = values.get("register.experiment") or name
-    return complete({**values, "register.name": name, "register.experiment": experiment})
+    unused = select.unused_settings(ingest)
+    return complete({**values, "register.name": name, "register.experiment": experiment}, unused)
 
 
 def registered_model(values: Values, ingest: Ingest) -> str:
@@ -116,12 +122,15 @@ def ingest_section(values: Values) -> Ingest:
     return Ingest(**section(values, "ingest"))
 
 
-def complete(values: Values) -> Params:
-    """*values* as settings, all others at their defaults or what the machine decides; raises ConfigError."""
+def complete(values: Values, known: Iterable[str] = ()) -> Params:
+    """*values* as settings, all others at their defaults or what the machine decides.
+
+    Raises ConfigError with every problem, those that are *known* before included.
+    """
     from components.models import catalog
     from components.train.machine import settled
 
-    sections, problems = dict[str, Any](), list[str]()
+    sections, problems = dict[str, Any](), list(known)
     for name, kind in SECTIONS.items():
         try:
             sections[name] = kind(**section(values, name))

@@ -9,7 +9,7 @@ import importlib
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -103,6 +103,18 @@ def name(params: Ingest) -> str:
         return _safe(source_name(Path("/", params.source.removeprefix(BUCKET))))
     _, colon, data_set = params.source.partition(":")
     return _safe(data_set.partition(":")[0]) if colon else module
+
+
+def unused_settings(params: Ingest) -> list[str]:
+    """The settings of ingest that were changed and that the source cannot use; a sentence each."""
+    names: tuple[str, ...] = getattr(_load(kind(params.source)), "UNUSED", ())
+    defaults = {f.name: f.default for f in fields(params)}
+    return [
+        f"ingest.{name} is {getattr(params, name)}, which the source {params.source} cannot use; "
+        f"leave it at {defaults[name] or 'its default'}"
+        for name in names
+        if getattr(params, name) != defaults[name]
+    ]
 
 
 def _safe(text: str) -> str:

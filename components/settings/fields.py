@@ -1,11 +1,31 @@
 """How a setting is declared, with its default, help text and bounds; and the base class of a section."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from components.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OnlyWith:
+    """The other setting of the section that a setting needs to have an effect.
+
+    *name* has to have one of *values*, or to name one in its comma-separated list; without *values*, any value but its
+    default. *example* is what a message proposes.
+    """
+
+    name: str
+    example: object
+    values: tuple[object, ...] = ()
+
+    def holds(self, value: object, default: object) -> bool:
+        """Whether *value* of the other setting, by default *default*, is one that the setting needs."""
+        if not self.values:
+            return value != default
+        listed = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
+        return any(entry in self.values for entry in listed)
 
 
 def setting(
@@ -17,14 +37,15 @@ def setting(
     choices: tuple[object, ...] | None = None,
     spelling: Callable[[str], str] | None = None,
     in_key: bool = True,
+    only_with: OnlyWith | None = None,
 ) -> Any:
     """A dataclass field with bounds; `in_key=False` keeps it out of the artifact's key (it cannot change the bytes).
 
     *spelling* returns the canonical spelling of a text that can be written in several ways, and raises ValueError with
-    what is wrong with it.
+    what is wrong with it. Without what *only_with* says, another value than the default is refused.
     """
     bounds = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
-    return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key})
+    return field(default=default, metadata=bounds | {"spelling": spelling, "in_key": in_key, "only_with": only_with})
 
 
 LARGEST = 2**63 - 1  # of a whole number without a maximum of its own: JSON, NumPy and MLflow take no larger one
@@ -95,7 +116,7 @@ class Section:
     def __post_init__(self) -> None:
         section = type(self).__name__.lower()
         problems = [problem(f"{section}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
-        if texts := [text for text in problems if text] or self.conflicts():
+        if texts := [text for text in problems if text] or [*self.conflicts(), *self._without_effect()]:
             raise ConfigError(*texts)
         for f in fields(self):
             if isinstance(f.default, float):  # 1 and 1.0 are the same setting, so they must give the same key
@@ -106,3 +127,23 @@ class Section:
     def conflicts(self) -> list[str]:
         """What is wrong with a combination of settings, each valid alone; a sentence each."""
         return []
+
+    def _without_effect(self) -> list[str]:
+        """The settings that were changed and do nothing beside the others; a sentence each."""
+        section = type(self).__name__.lower()
+        return [
+            f"{section}.{f.name} is {getattr(self, f.name)}, which has an effect only with a setting such as --set "
+            f"{section}.{other.name}={other.example}; add it, or leave {section}.{f.name} at {f.default}"
+            for f, other in without_effect(type(self), vars(self))
+        ]
+
+
+def without_effect(section: type[Section], values: Mapping[str, object]) -> Iterator[tuple["Field[Any]", OnlyWith]]:
+    """The settings among *values*, by their names in *section*, that differ from their defaults and do nothing."""
+    defaults = {f.name: f.default for f in fields(section)}
+    values = {**defaults, **values}
+    for f in fields(section):
+        other: OnlyWith | None = f.metadata["only_with"]
+        changed = values[f.name] != f.default
+        if changed and other and not other.holds(values[other.name], defaults[other.name]):
+            yield f, other

@@ -12,7 +12,7 @@ from typing import cast
 from components.errors import ConfigError
 from components.formatting import did_you_mean
 from components.settings.augmentation import canonical
-from components.settings.fields import Section, setting
+from components.settings.fields import OnlyWith, Section, setting
 from components.system.files import expanded
 
 ARCHITECTURES = Path(__file__).parents[1] / "models" / "architectures"  # a module for each network
@@ -267,10 +267,13 @@ class Train(Section):
     learning_rate: float = setting(
         0.0, "initial (or peak) learning rate; 0: derived from the schedule and the optimizer", minimum=0, maximum=10
     )
-    momentum: float = setting(0.9, "Nesterov momentum of sgd", minimum=0, maximum=0.999)
-    weight_decay: float = setting(
-        0.0, "decoupled weight decay per step, relative to the learning rate (adamw, sgd)", minimum=0, maximum=1
+    momentum: float = setting(
+        0.9, "Nesterov momentum of sgd", minimum=0, maximum=0.999, only_with=OnlyWith("optimizer", "sgd", ("sgd",))
     )
+    weight_decay: float = setting(
+        0.0, "decoupled weight decay per step, relative to the learning rate (adamw, sgd)", minimum=0, maximum=1,
+        only_with=OnlyWith("optimizer", "adamw", ("adamw", "sgd")),
+    )  # fmt: skip
     schedule: str = setting(
         "auto", "learning-rate schedule; auto: onecycle, or cosine with a warmup", choices=SCHEDULES
     )
@@ -323,13 +326,19 @@ class Train(Section):
         in_key=False,
     )
     frozen_epochs: int = setting(
-        3, "first epochs, in which layers with weights of train.weights keep them", minimum=0, maximum=10_000
-    )
+        3, "first epochs, in which layers with weights of train.weights keep them", minimum=0, maximum=10_000,
+        only_with=OnlyWith("weights", "imagenet"),
+    )  # fmt: skip
     finetune_rate: float = setting(
-        0.1, "factor on the learning rate while those layers are trained", minimum=1e-6, maximum=1
+        0.1, "factor on the learning rate while those layers are trained", minimum=1e-6, maximum=1,
+        only_with=OnlyWith("weights", "imagenet"),
+    )  # fmt: skip
+    distill_weight: float = setting(
+        0.7, "weight of the distillation loss (0 to 1)", minimum=0, maximum=1, only_with=OnlyWith("teacher", "champion")
     )
-    distill_weight: float = setting(0.7, "weight of the distillation loss (0 to 1)", minimum=0, maximum=1)
-    temperature: float = setting(3.0, "temperature of the distillation", minimum=1, maximum=100)
+    temperature: float = setting(
+        3.0, "temperature of the distillation", minimum=1, maximum=100, only_with=OnlyWith("teacher", "champion")
+    )
     workers: int = setting(
         1, "worker processes of a distributed training, each with its share of every batch", minimum=1, maximum=64
     )
@@ -365,11 +374,6 @@ class Train(Section):
             problems.append(
                 f"train.workers is {self.workers}, and train.batch_size {self.batch_size} has no image for each; "
                 f"set train.batch_size={self.workers} or more"
-            )
-        if self.weight_decay and self.optimizer == "adam":
-            problems.append(
-                f"train.weight_decay is {self.weight_decay:g}, and train.optimizer adam has none; "
-                "use --set train.optimizer=adamw, or set train.weight_decay=0"
             )
         if self.max_cycles > 1 and (self.workers > 1 or self.weights != NO_WEIGHTS):
             who = f"several workers (train.workers={self.workers})" if self.workers > 1 else "a training with weights"
@@ -477,9 +481,18 @@ class Export(Section):
         "formats to export: saved_model, tflite, int8, onnx, ... (docs/export.md)",
         spelling=canonical_formats,
     )
-    sparsity: float = setting(0.8, "share of each kernel's weights that pruned sets to 0", minimum=0, maximum=0.99)
-    finetune_epochs: int = setting(2, "fine-tuning epochs during pruning", minimum=0, maximum=1000)
-    calibration_images: int = setting(500, "number of training images that calibrate int8", minimum=10, maximum=10_000)
+    sparsity: float = setting(
+        0.8, "share of each kernel's weights that pruned sets to 0", minimum=0, maximum=0.99,
+        only_with=OnlyWith("formats", "tflite,pruned", ("pruned",)),
+    )  # fmt: skip
+    finetune_epochs: int = setting(
+        2, "fine-tuning epochs during pruning", minimum=0, maximum=1000,
+        only_with=OnlyWith("formats", "tflite,pruned", ("pruned",)),
+    )  # fmt: skip
+    calibration_images: int = setting(
+        500, "number of training images that calibrate int8", minimum=10, maximum=10_000,
+        only_with=OnlyWith("formats", "tflite,int8", ("int8",)),
+    )  # fmt: skip
 
     def conflicts(self) -> list[str]:
         """Pruning with a sparsity of 0."""
@@ -505,7 +518,7 @@ class Promote(Section):
     )
     approval_hours: float = setting(
         72.0, "hours in which a person may decide; after them the model is rejected", minimum=0.001, maximum=8760,
-        in_key=False,
+        in_key=False, only_with=OnlyWith("approval", "undecided"),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from components.settings.sections import Train
+from components.settings.sections import NO_WEIGHTS, Train
 from components.system.tensorflow import KerasModel
 from components.train import checkpoint
 from components.train.checkpoint import Progress
@@ -29,6 +29,8 @@ class Phase(NamedTuple):
 
 def applied(params: Train, initialized: Initialized) -> Train:
     """*params* with the frozen epochs that there are: none where no layer took weights, or all did."""
+    if params.weights == NO_WEIGHTS:
+        return params
     partly = 0 < len(initialized.layers) < initialized.total
     return replace(params, frozen_epochs=min(params.frozen_epochs, params.epochs) if partly else 0)
 

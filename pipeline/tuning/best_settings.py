@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.public_text import public
 from components.system.files import write_atomically
 from pipeline import config
-from pipeline.tuning.plan import Plan, Settings, Value
+from pipeline.tuning.plan import Plan, Settings, Value, idle
 from pipeline.tuning.study import Study, Trial
 
 MARK = "# Written by python -m pipeline tune"
@@ -34,7 +34,10 @@ def write(path: Path, plan: Plan, study: Study, best: Trial) -> None:
         f"# validation {plan.tune.objective} {best.value:.6g}. The model is trained already; the rest of the run:",
         f"#   python -m pipeline run --config {shlex.quote(str(path))}",
     ]
-    write_atomically(path, "\n".join([*map(public, head), *_sections({**plan.written, **best.chosen})]) + "\n")
+    settings = {**plan.written, **best.chosen}
+    without_effect = idle(settings)
+    effective = {name: value for name, value in settings.items() if name not in without_effect}
+    write_atomically(path, "\n".join([*map(public, head), *_sections(effective)]) + "\n")
 
 
 def _sections(settings: Mapping[str, Value]) -> Iterator[str]:

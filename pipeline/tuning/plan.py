@@ -17,8 +17,8 @@ from typing import Any, cast
 
 from components.errors import ConfigError, SourceError
 from components.formatting import did_you_mean
-from components.settings.fields import Section, problem, setting, shown
-from components.settings.sections import SECTIONS, Params
+from components.settings.fields import Section, problem, setting, shown, without_effect
+from components.settings.sections import SECTIONS, Params, Train
 from pipeline import config
 
 IMAGE_SETTINGS = ("ingest.image_size", "ingest.channels", "ingest.fit")
@@ -84,9 +84,11 @@ class Plan:
         """Every setting of the trial with the searched settings *chosen*.
 
         The precision "auto" is settled for each trial, as it follows the network; the threads are the same for all.
+        A setting that has no effect beside the others of the trial, such as the momentum of adam, has its default.
         """
         precision = self.written.get("train.precision", config.AUTO)
-        return {**cast("Settings", config.flat(self.params)), "train.precision": precision, **chosen}
+        values = {**cast("Settings", config.flat(self.params)), "train.precision": precision, **chosen}
+        return values | idle(values)
 
     @property
     def first(self) -> Settings:
@@ -98,6 +100,12 @@ class Plan:
         """The plan as `from_json` reads it, in another process."""
         space = {name: span.to_json() for name, span in self.space.items()}
         return {"tune": asdict(self.tune), "space": space, "settings": self.settings({}), "written": self.written}
+
+
+def idle(values: Settings) -> Settings:
+    """The settings of train among *values* that have no effect beside the others, with their defaults."""
+    settings = without_effect(Train, config.section(values, "train"))
+    return {f"train.{f.name}": cast("Value", f.default) for f, _ in settings}
 
 
 def from_json(content: Mapping[str, Any]) -> Plan:

@@ -275,6 +275,13 @@ def test_every_network_of_an_ensemble_is_checked(networks: str, message: str) ->
     assert problem.startswith(message)
 
 
+def test_what_the_source_cannot_use_is_reported_with_the_other_problems() -> None:
+    """Before anything runs: digits have a test split of their own, and adam has no momentum."""
+    assert [problem.partition(" ")[0] for problem in problems("ingest.test_share=0.3", "train.momentum=0.5")] == [
+        "ingest.test_share", "train.momentum",
+    ]  # fmt: skip
+
+
 def test_a_missing_settings_file_is_reported() -> None:
     """A misspelt path must not mean the defaults."""
     assert "no settings file /nowhere.toml" in problems(file="/nowhere.toml")[0]

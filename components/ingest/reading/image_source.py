@@ -73,7 +73,8 @@ class Preview:
 class SourceModule(Protocol):
     """What each module in components/ingest/sources offers; none imports anything heavy before it reads.
 
-    One that can say without decoding what it will give also has a function `preview(params, cache) -> Preview | None`.
+    One that can say without decoding what it will give also has a function `preview(params, cache) -> Preview | None`;
+    one that cannot use some settings of ingest names them in UNUSED, such as ("test_share",).
     """
 
     SOURCE: str

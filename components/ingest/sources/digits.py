@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from components.data.splits import Images, Labels
 
 SOURCE = "digits"
+UNUSED = ("labels", "file_column", "label_column", "split_column", "test_share")
 FILE = "datasets/data/digits.csv.gz"  # in scikit-learn: a digit a line, its 64 pixels row by row, then its class
 SIDE = 28
 TEST_IMAGES = 36  # per class, a fifth

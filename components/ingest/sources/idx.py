@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import Block
 
 SOURCE = "FOLDER"
+UNUSED = ("labels", "file_column", "label_column", "split_column", "test_share")
 
 
 def serves(source: str) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import Block
 
 SOURCE = "mnist"
+UNUSED = ("labels", "file_column", "label_column", "split_column", "test_share")
 SHA256 = {
     "train-images": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from components.ingest.reading.image_source import Block
 
 SOURCE = "tfds:NAME"
+UNUSED = ("labels", "file_column", "label_column", "split_column")
 # tensorflow-datasets would take "huggingface:x" for the set x of another collection; a version has three parts
 NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\d*]+(?:\.[\d*]+){2})?")
 BLOCK_IMAGES = 256

@@ -198,7 +198,9 @@ def test_masks_hold_during_fine_tuning(trained: Callable[[int], Trained]) -> Non
 
     source = trained(0)
     before = read_model(source.train / "model.keras")
-    after = prune(source.train / "model.keras", source.normalize, Export(sparsity=0.5, finetune_epochs=1))
+    after = prune(
+        source.train / "model.keras", source.normalize, Export(formats="pruned", sparsity=0.5, finetune_epochs=1)
+    )
     for old, new in zip(before.trainable_variables, after.trainable_variables, strict=True):
         if new.name == "kernel":
             assert (new.numpy() == 0).sum() == int(0.5 * new.numpy().size)

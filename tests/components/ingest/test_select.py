@@ -190,3 +190,25 @@ def test_a_name_that_no_file_can_have_is_no_source(source: str) -> None:
     """A list of files, or a whole text, in the place of the folder."""
     with pytest.raises(SourceError, match="cannot be read: File name too long; expected a folder"):
         select.kind(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "setting", "value"),
+    [
+        ("digits", "test_share", 0.3),
+        ("digits", "labels", "labels.csv"),
+        ("mnist", "file_column", "name"),
+        ("mnist", "split_column", "none"),
+        ("tfds:fashion_mnist", "label_column", "class"),
+    ],
+)
+def test_a_setting_that_a_source_cannot_use_is_refused(source: str, setting: str, value: object) -> None:
+    """It would ingest the same images again; a folder can use every setting."""
+    (problem,) = select.unused_settings(Ingest(source=source, **{setting: value}))  # type: ignore[arg-type]
+    assert problem.startswith(f"ingest.{setting} is {value}, which the source {source} cannot use; leave it at ")
+    assert select.unused_settings(Ingest(source=str(ROOT), **{setting: value})) == []  # type: ignore[arg-type]
+
+
+def test_tensorflow_datasets_draws_a_test_split_where_a_set_has_none() -> None:
+    """So its size can be set."""
+    assert select.unused_settings(Ingest(source="tfds:stanford_dogs", test_share=0.3)) == []

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.settings.sections import Params
+from components.settings.sections import Params, Train
 from pipeline import config
-from pipeline.tuning.plan import Choices, Range, from_json, plan
+from pipeline.tuning.plan import Choices, Range, from_json, idle, plan
 from tests.support.tuning_searches import SPACE, planned, settings_file
 
 
@@ -55,6 +55,16 @@ def test_the_precision_is_settled_for_each_network(tmp_path: Path, monkeypatch: 
         search = from_json(planned(file).to_json())
         assert config.complete(search.settings({"train.model": "mobilenet_v2"})).train.precision == expected
         assert config.complete(search.settings({})).train.precision == "mixed_bfloat16"
+
+
+def test_a_searched_setting_without_effect_in_a_trial_has_its_default(tmp_path: Path) -> None:
+    """A search over optimizers may try momentum too: adam has none, and its trial is not refused for it."""
+    space = '"train.optimizer" = {choices = ["adam", "sgd"]}\n"train.momentum" = {low = 0.5, high = 0.95}'
+    search = planned(settings_file(tmp_path, space))
+    for optimizer, momentum in (("adam", Train().momentum), ("sgd", 0.7)):
+        trial = search.settings({"train.optimizer": optimizer, "train.momentum": 0.7})
+        assert config.complete(trial).train.momentum == momentum
+    assert idle({"train.optimizer": "adam", "train.momentum": 0.7}).keys() == {"train.momentum"}
 
 
 def test_the_threads_of_all_trials_are_those_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
