@@ -4,7 +4,9 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from components.errors import ModelRejected, RegistryUnreachable, StorageFailed
 from pipeline import config, execute
@@ -87,6 +89,25 @@ def test_an_unknown_teacher_leaves_a_record(home: Path) -> None:
     record = find(Home(home))
     assert (record.state, record.settings["train.teacher"]) == ("failed", "77")
     assert "has no version of" in record.error
+
+
+def test_a_run_of_several_tasks_keeps_to_the_images_that_it_began_with(tmp_path: Path) -> None:
+    """Those that arrive meanwhile belong to the next run: its tasks would otherwise see different data."""
+    pets, home = tmp_path / "pets", Home(tmp_path / "home")
+    for number in range(240):
+        _save(pets / ("cat", "dog")[number % 2] / f"{number}.png", number)
+    params = config.load("", QUICK, str(pets), {})
+    first = execute.run_stage(params, home, "ingest", "run")
+    _save(pets / "cat" / "new.png", 1000)
+    with execute.recorded(params, home, "run", part="validate") as runner:
+        assert runner.recipe("ingest") == home.store.get("ingest", first["key"]).recipe  # type: ignore[union-attr]
+    with execute.recorded(params, home, "next", part="ingest") as runner:
+        assert runner.recipe("ingest")["inputs"] != home.store.get("ingest", first["key"]).recipe["inputs"]  # type: ignore[union-attr]
+
+
+def _save(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)).save(path)
 
 
 def test_a_bug_is_recorded_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,14 @@ def test_what_a_run_has_made_that_may_go_on_is_kept(home: Home, state: str, hour
     assert set(garbage.find(home, [], keep_runs=2).artifacts) == (set() if kept else items(artifacts))
 
 
+def test_what_another_machine_has_just_published_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shared store no record here names it: pipeline/store/bucket.py says what is young."""
+    artifacts = trained(home, "code", 2026)
+    young = ("train", artifacts["train"].key)
+    monkeypatch.setattr(type(home.store), "is_young", lambda _store, *item: item == young)
+    assert set(garbage.find(home, []).artifacts) == items(artifacts) - {young}
+
+
 def test_what_a_live_process_uses_stays_though_no_run_names_it(home: Home) -> None:
     """A training reads its images for hours, while other runs come and go: `gc` says how much it leaves."""
     artifacts = trained(home, "code", 2026)

@@ -209,6 +209,7 @@ def test_a_class_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_
     assert "2 more classes are below the bound" in refused[2]
     assert warned == ["class 'yak' has no test image: gate.min_class_recall cannot be checked"]
     assert judged(tmp_path, GATE, per_class=rows) == ([], [])
+    assert judged(tmp_path, Gate(min_class_recall=0.9), per_class=[row("cat", recall=0.9)])[0] == []
 
 
 def test_a_slice_below_its_bound_is_refused_by_name_with_interval_and_count(tmp_path: Path) -> None:

@@ -24,6 +24,14 @@ def test_an_image_is_suspect_where_another_class_reaches_its_threshold() -> None
     assert (found.tolist(), suggested.tolist()) == ([4], [1])
 
 
+def test_a_probability_that_is_just_the_threshold_is_enough() -> None:
+    """Class 1 is always answered with certainty, so its threshold is 1, and no answer can be above it."""
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
+    found, suggested = suspect(labels, probabilities, thresholds(labels, probabilities))
+    assert (found.tolist(), suggested.tolist()) == ([1], [1])
+
+
 def test_suspects_are_ranked_by_margin_and_a_class_without_images_is_never_suggested() -> None:
     """The most confident contradiction comes first; a class without labelled images has no threshold."""
     labels = np.repeat([0, 1], 5)

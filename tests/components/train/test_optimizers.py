@@ -1,5 +1,6 @@
 """Optimizers, schedules, losses and weight averages: each does what its setting says."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ def test_one_cycle_rises_for_three_tenths_and_falls_to_almost_nothing() -> None:
     assert values[60] == pytest.approx(0.5)
     assert values[-1] == pytest.approx(0.5 * 1e-4 / 25, rel=0.01)
     assert np.abs(np.diff(values)).max() < 0.02
+    quarter = (1 - math.cos(math.pi / 4)) / 2  # of the way at a quarter of the time: half a cosine
+    assert values[15] == pytest.approx(0.5 * (1 / 25 + (1 - 1 / 25) * quarter))
+    assert values[60 + 35] == pytest.approx(0.5 * (1 + (1e-4 / 25 - 1) * quarter), rel=1e-4)
 
 
 def test_cosine_warms_up_from_zero_and_ends_at_zero() -> None:
@@ -72,7 +76,6 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_scales_alone(name: s
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weight_decay": 0.1}, "train.optimizer adam has none; use --set train.optimizer=adamw"),
         ({"warmup": 1.0, "schedule": "onecycle"}, "train.schedule onecycle has no warm-up"),
         ({"warmup": 8.0, "epochs": 8, "schedule": "cosine"}, "expected fewer than train.epochs, which is 8"),
     ],

@@ -4,11 +4,13 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from components.data.pictures import decoding
@@ -253,3 +255,30 @@ def test_what_a_library_says_of_a_damaged_file_is_not_printed(
     (tmp_path / "x.tif").write_bytes(data[:200] + bytes([255]) * 300 + data[500:])
     assert decoding.decode([str(tmp_path / "x.tif")], (20, 30, 3), PAD).problems != [""]
     assert capfd.readouterr().err == ""
+
+
+TURNED: dict[
+    int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+] = {  # EXIF orientation -> how the camera stored what is upright
+    1: lambda upright: upright,
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: np.rot90,
+    7: lambda upright: np.rot90(upright, 2).T,
+    8: lambda upright: np.rot90(upright, 3),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_every_orientation_of_exif_is_upright_once_read(tmp_path: Path, orientation: int) -> None:
+    """Turned or mirrored: the size that the header gives, and the pixels, are those of the upright picture."""
+    upright = np.array([[0, 80, 160], [200, 220, 240]], np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    exif = Image.Exif()
+    exif[decoding.ORIENTATION] = orientation
+    path = str(tmp_path / "photograph.jpg")
+    Image.fromarray(TURNED[orientation](upright)).save(path, exif=exif, quality=100)
+    assert decoding.survey([path]).shapes == [(16, 24, 1)]
+    pixels = np.frombuffer(decoding.decode([path], (16, 24, 1), PAD).pixels, np.uint8).reshape(16, 24)
+    np.testing.assert_allclose(pixels.astype(int), upright.astype(int), atol=6)

@@ -92,10 +92,10 @@ def test_a_folder_with_its_own_split_keeps_it(tmp_path: Path) -> None:
 
 
 def test_without_own_splits_the_content_decides(tmp_path: Path) -> None:
-    """About test_share of the images are in the test split, and new images or file names move no existing one."""
+    """test_share of the images are in the test split, and new images or file names move no existing one."""
     images_of(tmp_path, 60)
     before = read(tmp_path, test_share=0.3)
-    assert 15 < len(before["test"][0]) < 60
+    assert 28 <= len(before["test"][0]) <= 44  # of 120, by their hashes; the usual share gives about 18
     images_of(tmp_path, 80)
     (tmp_path / "cat" / "0.png").rename(tmp_path / "cat" / "renamed.png")
     after = read(tmp_path, test_share=0.3)
