@@ -27,7 +27,7 @@ def test_the_edges_are_one_line_from_ingest_to_promote() -> None:
 
 
 def test_the_check_of_the_images_hears_of_those_of_the_champion(tmp_path: Path) -> None:
-    """Drift from the data that the champion was trained on is judged in every run, not in the tests of the rule alone."""
+    """Drift from the data that the champion was trained on is judged in every run, not in tests of the rule alone."""
     bright, dark = np.full((120, 4, 4, 1), 250, np.uint8), np.full((120, 4, 4, 1), 5, np.uint8)
     labels = np.arange(120) % 3
     noise = np.random.default_rng(0).integers(0, 5, bright.shape, dtype=np.uint8)
