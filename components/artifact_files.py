@@ -34,6 +34,20 @@ class Unreadable(TypedDict):
     first: list[str]
 
 
+class CorrectionCounts(TypedDict):
+    """corrections.json: how many corrections changed something, and how many images have another label or are dropped.
+
+    The others are for images that are *gone*, have the right label *already*, or have a label that they are not about.
+    """
+
+    applied: int
+    relabelled: int
+    dropped: int
+    already: int
+    gone: int
+    not_applied: int
+
+
 # validate: statistics.json, schema.json; the fields are explained in components/data/statistics.py
 
 

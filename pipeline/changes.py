@@ -1,4 +1,4 @@
-"""What changed in a folder of images since an earlier run ingested it: files added, removed, relabelled, replaced."""
+"""What changed in the images since an earlier run ingested them: files of a folder, corrections of labels."""
 
 import json
 from collections import Counter
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from components.formatting import thousands
+from pipeline.corrections import INPUT
 from pipeline.home import Home
 from pipeline.run_record import RunRecord, records
 from pipeline.runner import Runner
@@ -25,18 +26,32 @@ Files = dict[str, LabelledFile]  # by path
 def since_last_ingest(runner: Runner) -> str:
     """ "since run 20261126-...: 200 added, 3 removed, 1 relabelled"; "" where nothing changed or no run is known.
 
+    Corrections count as what they did to the files, and are named: "..., 37 corrections of labels (12 before)".
+
     It is looked for only where this run has ingested: a run with nothing to do reads no other record.
     """
     done = runner.record.done("ingest")
-    if done is None or not done.made or not (now := _files(Path(done.path))):
+    if done is None or not done.made:
         return ""
+    present = runner.artifact("ingest")
+    now = _files(present.path)
     for record in records(runner.home):
         artifact = _earlier(record, runner.record, runner.home)
-        if artifact and artifact.key != done.key and (then := _files(artifact.path)):
+        if artifact and artifact.key != done.key and bool(then := _files(artifact.path)) == bool(now):
             counts = differences(then, now)
-            changed = ", ".join(f"{thousands(count)} {what}" for what, count in counts.items() if count)
-            return f"since run {record.run}: {changed or 'no file changed'}"
+            changed = [f"{thousands(count)} {what}" for what, count in counts.items() if count]
+            changed += _corrections(artifact, present)
+            sentence = ", ".join(changed) or ("no file changed" if now else "")
+            return f"since run {record.run}: {sentence}" if sentence else ""
     return ""
+
+
+def _corrections(then: Artifact, now: Artifact) -> list[str]:
+    """How many corrections of labels there are and were; [] where they are the same."""
+    if then.recipe["inputs"].get(INPUT) == now.recipe["inputs"].get(INPUT):
+        return []
+    before, applied = (artifact.facts.get("corrections", {}).get("applied", 0) for artifact in (then, now))
+    return [f"{thousands(applied)} correction{'' if applied == 1 else 's'} of labels ({thousands(before)} before)"]
 
 
 def _earlier(record: RunRecord, present: RunRecord, home: Home) -> Artifact | None:

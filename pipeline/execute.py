@@ -13,7 +13,7 @@ from components.public_text import public
 from components.registry.approval import Answer
 from components.registry.client import Registry
 from components.settings.sections import Params
-from pipeline import initial_weights, summary
+from pipeline import corrections, initial_weights, summary
 from pipeline import teacher as teachers
 from pipeline.changes import since_last_ingest
 from pipeline.config import chosen, flat
@@ -148,9 +148,13 @@ def _continue(record: RunRecord, earlier: RunRecord, part: str) -> None:
 
 
 def _fix_inputs(runner: Runner, earlier: RunRecord | None) -> None:
-    """Settle on the images, teacher and initial weights of the whole run; raises ConfigError where there are none."""
+    """Settle on the images, corrections, teacher and initial weights of the whole run.
+
+    Raises ConfigError where those that the settings name do not exist.
+    """
     if earlier and (fingerprint := _fingerprint(runner, earlier)):
         runner.fingerprint = fingerprint
+        runner.corrections_digest = _input(runner.record, runner.home, "ingest", corrections.INPUT)
     registry, params = Registry(runner.home.tracking_uri), runner.params
     runner.teacher = teachers.find(params, registry, _model_of_train("teacher", runner, earlier))
     runner.weights = initial_weights.find(params, runner.home, registry, _model_of_train("weights", runner, earlier))

@@ -23,6 +23,7 @@ from components.findings import Finding, require
 from components.settings.sections import Params
 
 if TYPE_CHECKING:
+    from components.data.corrections import Corrections
     from components.registry.approval import Answer
     from components.registry.client import Registry
     from components.registry.exports import Exports
@@ -46,6 +47,7 @@ class StageContext:
     work: Callable[[], Path]  # scratch that outlives a killed process, for checkpoints
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
+    corrections: Callable[[], "Corrections"]  # of their labels
     identity: Callable[[], Identity]  # of the model that is exported
     teacher: Callable[[], "TeacherFile | None"]  # the model to distil from
     weights: Callable[[], Path | None]  # the file with the weights to start from
@@ -96,7 +98,8 @@ def _ingest(context: StageContext) -> Facts:
         known = _champion_classes(context)
         require(list(class_changes(classes, known)) if known else [], REJECTION)
 
-    return ingest(context.out, context.params.ingest, context.fingerprint(), context.cache, accept)
+    fingerprint, corrections = context.fingerprint(), context.corrections()
+    return ingest(context.out, context.params.ingest, fingerprint, context.cache, accept, corrections)
 
 
 def _champion_classes(context: StageContext) -> "ChampionClasses | None":

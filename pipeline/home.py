@@ -4,6 +4,7 @@ $PIPELINE_HOME/              default ./workspace
   artifacts/STAGE/KEY/       artifacts (pipeline/store/local.py); with PIPELINE_STORE, copies of them
   runs/RUN/                  run.json and report.html of each run
   promotions.jsonl           history of the alias champion: who moved it, when, from, to, why
+  corrections/NAME.jsonl     corrected labels of a data set (components/data/corrections.py)
   notifications.jsonl        what Airflow reported (pipeline/airflow/notifications.py)
   disk.jsonl                 the size of the workspace after each housekeeping (pipeline/housekeeping.py)
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
@@ -63,6 +64,10 @@ class Home:
     @property
     def exports(self) -> Path:
         return self.root / "exports"
+
+    @property
+    def corrections(self) -> Path:
+        return self.root / "corrections"
 
     @property
     def promotions(self) -> Path:

@@ -10,7 +10,7 @@ from components.progress import say
 from components.settings import derived
 from components.settings.sections import Ingest, Params
 from components.train.distributed.cluster import cluster
-from pipeline import config
+from pipeline import config, corrections
 from pipeline.home import Home
 from pipeline.store.recipe import key, recipe_of
 
@@ -56,5 +56,6 @@ def _settled(ingest: Ingest) -> tuple[Ingest, str]:
 def _is_ingested(ingest: Ingest) -> bool:
     home = Home.from_environment()
     fingerprint = select.fingerprint(ingest, home.cache)
-    recipe = recipe_of("ingest", Params(ingest=ingest), {}, fingerprint, cache=home.cache)
+    corrected = corrections.inputs(corrections.read(ingest, home).digest)
+    recipe = recipe_of("ingest", Params(ingest=ingest), corrected, fingerprint, cache=home.cache)
     return home.store.get("ingest", key(recipe), files=False) is not None

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
+from components.data.corrections import Corrections
 from components.errors import ArtifactCorrupt, ArtifactMissing, SourceChanged
 from components.export.identity import Identity
 from components.findings import notes, require, warnings
@@ -25,6 +26,7 @@ from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
 from components.train.resolve import planned
 from components.train.task import TeacherFile, Watch
+from pipeline import corrections as corrected
 from pipeline import initial_weights
 from pipeline import teacher as teachers
 from pipeline.exports import exports_of
@@ -93,6 +95,22 @@ class Runner:
             return select.fingerprint(self.params.ingest, self.home.cache)
 
     @cached_property
+    def corrections(self) -> Corrections:
+        """The corrections of labels that there are now."""
+        return corrected.read(self.params.ingest, self.home)
+
+    @cached_property
+    def corrections_digest(self) -> str:
+        """Identity of the corrections that the run began with, "" for none."""
+        return self.corrections.digest
+
+    def _unchanged_corrections(self) -> Corrections:
+        """The corrections that the key of ingest names; raises SourceChanged where there are others by now."""
+        if self.corrections.digest != self.corrections_digest:
+            raise SourceChanged(f"{self.corrections.file} changed since the run began; run it again")
+        return self.corrections
+
+    @cached_property
     def teacher(self) -> ModelVersion | None:
         """The registered version that train.teacher names, the same throughout the run."""
         return teachers.find(self.params, self.tracking.registry)
@@ -116,6 +134,8 @@ class Runner:
             inputs["weights"] = self.weights.sha256
         if stage == "export":
             inputs |= asdict(self.identity())
+        if stage == "ingest":
+            inputs |= corrected.inputs(self.corrections_digest)
         source = self.fingerprint if stage == "ingest" else ""
         return recipe_of(stage, self.params, inputs, source, cache=self.home.cache)
 
@@ -279,7 +299,8 @@ class Runner:
                 return self._obtain(stage, force)
             except SourceChanged as error:
                 say(f"  {str(error).partition(';')[0]}; reading it again")
-                del self.fingerprint
+                for known in ("fingerprint", "corrections", "corrections_digest"):
+                    self.__dict__.pop(known, None)
         return self._obtain(stage, force)
 
     def _obtain(self, stage: str, force: bool) -> Done:
@@ -400,6 +421,7 @@ class Runner:
             work=lambda: _folder(work),
             logs=lambda: _folder(self.home.logs(key(self.recipe(stage)))),
             fingerprint=lambda: self.fingerprint,
+            corrections=self._unchanged_corrections,
             identity=self.identity,
             teacher=self.teacher_file,
             weights=lambda: self.weights.file() if self.weights else None,

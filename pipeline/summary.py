@@ -28,7 +28,8 @@ def line(done: Done, facts: Facts) -> str:
 def headline(stage: str, facts: Facts) -> str:
     """The figures of a stage that are worth a line."""
     if stage in ("ingest", "normalize"):
-        return ", ".join(f"{thousands(n)} {split}" for split, n in sorted(facts["images"].items(), reverse=True))
+        images = [f"{thousands(n)} {split}" for split, n in sorted(facts["images"].items(), reverse=True)]
+        return ", ".join([*images, *_corrections(facts)])
     if stage == "validate":
         duplicates = thousands(sum(facts["duplicates"].values()))
         return f"{thousands(facts['leaked'])} test images in training, {duplicates} duplicates"
@@ -40,6 +41,11 @@ def headline(stage: str, facts: Facts) -> str:
     if STAGES[stage].effect:
         return facts.get("reason") or f"{facts['name']} version {facts['version']}"
     return str(facts["headline"])
+
+
+def _corrections(facts: Facts) -> list[str]:
+    count = facts.get("corrections", {}).get("applied", 0)
+    return [f"{thousands(count)} correction{'' if count == 1 else 's'} of labels"] if count else []
 
 
 def numbers(facts: Facts) -> dict[str, float]:

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from components.artifact_files import DrawnSplit, SourceFile, Unreadable
-from components.data import problems
+from components.artifact_files import CorrectionCounts, DrawnSplit, SourceFile, Unreadable
+from components.data import image_ids, problems
+from components.data.corrections import Corrections
 from components.data.pictures.decoding import resized
 from components.data.pictures.resizing import Resizing, Shape
 from components.data.splits import Split, SplitWriter
 from components.errors import DataRejected, SourceChanged
 from components.ingest import select
+from components.ingest.corrected import Corrector, described, warnings
 from components.ingest.reading.image_source import ImageSource, require_two_classes, target_shape
 from components.ingest.reading.unusable_files import rows, summary
 from components.ingest.stratify import stratify
@@ -21,6 +23,7 @@ from components.progress import progress
 from components.settings.sections import Ingest
 
 SPLITS = ("train", "test")  # that each source has
+NO_CORRECTIONS = Corrections(Path())
 
 
 class Facts(TypedDict("Facts", {"from": str})):
@@ -31,6 +34,7 @@ class Facts(TypedDict("Facts", {"from": str})):
     warnings: NotRequired[list[str]]
     unreadable: NotRequired[Unreadable]
     test_split: NotRequired[DrawnSplit]
+    corrections: NotRequired[CorrectionCounts]
     images: dict[str, int]
     seconds: float
 
@@ -41,6 +45,7 @@ def ingest(
     fingerprint: str,
     cache: Path,
     accept: Callable[[list[str]], None] = lambda _classes: None,
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> Facts:
     """Write the splits of the source that *params* names, and their provenance, to *out*.
 
@@ -52,23 +57,37 @@ def ingest(
           files.json   {"train": [path of each image below the folder, in order], "test": ...}, for a folder of images
           sha256.json  the hash of each of these files, by its path
           problems.csv the files that cannot be read and were left out, where there are any
+          corrections.json   what became of the corrections, where there are any (artifact_files.CorrectionCounts)
+          image_sha256.json  {"train": [identity of each image in order], "test": ...}, where images that are no files
+                             were resized (components.data.image_ids)
 
     *fingerprint* is what `select.fingerprint` returned for the same *cache*; *accept* may reject the classes before any
-    image is decoded. Raises SourceChanged where the source holds something else by now, and DataRejected where the
-    images cannot be trained on: one class only, an empty split, a label outside the classes.
+    image is decoded. *corrections* change labels and drop images before a test split is drawn. Raises SourceChanged
+    where the source holds something else by now, and DataRejected where the images cannot be trained on: one class
+    only, an empty split, a label outside the classes, a correction to no class.
     """
     started = time.perf_counter()
     _require_same(fingerprint, select.fingerprint(params, cache), params)  # images arrive while others are hashed
     source = select.read(params, cache)
     require_two_classes(source.classes, params.source)
     accept(source.classes)
+    corrections.require_classes(source.classes)
     shape = target_shape(source.shape, params)
-    counts = _write(source, out, shape, Resizing.of(params))
-    if source.drawn and stratify(out, source.drawn, source.files):
+    corrector = Corrector(source, corrections, keep_ids=shape != source.shape)
+    counts = _write(source, corrector, out, shape, Resizing.of(params))
+    if source.drawn and stratify(out, source.drawn, source.files or corrector.ids):
         counts |= {split: len(Split(out / split)) for split in SPLITS}
     _require_images(counts, source, params)
     _require_same(fingerprint, source.fingerprint(), params)
-    provenance: SourceFile = {
+    _dump(out / "source.json", _provenance(source, params, fingerprint, shape, counts))
+    _describe_images(source, corrector, out)
+    return _facts(source, corrector, counts, started)
+
+
+def _provenance(
+    source: ImageSource, params: Ingest, fingerprint: str, shape: Shape, counts: dict[str, int]
+) -> SourceFile:
+    return {
         "source": select.label(params.source),
         "name": select.name(params),
         "classes": source.classes,
@@ -77,9 +96,6 @@ def ingest(
         "fingerprint": fingerprint,
         "sha256": source.sha256,
     }
-    _dump(out / "source.json", provenance)
-    _describe_files(source, out)
-    return _facts(source, counts, started)
 
 
 def _require_images(counts: dict[str, int], source: ImageSource, params: Ingest) -> None:
@@ -89,13 +105,17 @@ def _require_images(counts: dict[str, int], source: ImageSource, params: Ingest)
             raise DataRejected(f"{params.source} has no {split} images; expected some in each split{hint}")
 
 
-def _describe_files(source: ImageSource, out: Path) -> None:
-    """Write what is known of each image file of *source*, where it has files."""
+def _describe_images(source: ImageSource, corrector: Corrector, out: Path) -> None:
+    """Write what is known of each image, and what became of the corrections of labels."""
     if source.files:
         _dump(out / "files.json", source.files)
         _dump(out / "sha256.json", {path: source.hashes[path] for paths in source.files.values() for path in paths})
     if source.unusable:
         problems.write(rows(source.unusable), out)
+    if corrector.ids:
+        _dump(out / image_ids.FILE, corrector.ids)
+    if corrector.corrections.effective:
+        _dump(out / "corrections.json", corrector.counts())
 
 
 def _require_same(fingerprint: str, found: str, params: Ingest) -> None:
@@ -103,14 +123,16 @@ def _require_same(fingerprint: str, found: str, params: Ingest) -> None:
         raise SourceChanged(f"{params.source} changed while it was being read; run it again")
 
 
-def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts:
+def _facts(source: ImageSource, corrector: Corrector, counts: dict[str, int], started: float) -> Facts:
     facts: Facts = {"from": source.origin, "images": counts, "seconds": round(time.perf_counter() - started, 3)}
     if source.version:
         facts["version"] = source.version
-    if source.notes:
-        facts["notes"] = source.notes
-    if source.warnings:
-        facts["warnings"] = source.warnings
+    if corrector.corrections.effective:
+        facts["corrections"] = corrector.counts()
+    if notes := [*source.notes, *described(corrector)]:
+        facts["notes"] = notes
+    if found := [*source.warnings, *warnings(corrector)]:
+        facts["warnings"] = found
     if source.unusable:
         facts["unreadable"] = summary(source.unusable, len(source.unusable) + sum(counts.values()))
     if source.drawn:
@@ -118,13 +140,13 @@ def _facts(source: ImageSource, counts: dict[str, int], started: float) -> Facts
     return facts
 
 
-def _write(source: ImageSource, out: Path, shape: Shape, resizing: Resizing) -> dict[str, int]:
-    """Write every block to its split as images of *shape*; returns the number of images by split."""
+def _write(source: ImageSource, corrector: Corrector, out: Path, shape: Shape, resizing: Resizing) -> dict[str, int]:
+    """Write every block, corrected, to its split as images of *shape*; returns the number of images by split."""
     counts = dict.fromkeys((*SPLITS, *(split for split in source.files if split not in SPLITS)), 0)
     with ExitStack() as stack:
         advance = stack.enter_context(progress("ingest", source.images))
         writers = {split: stack.enter_context(SplitWriter(out / split, shape)) for split in counts}
-        for split, images, labels in source.blocks:
+        for split, images, labels in corrector.blocks():
             if len(labels) and not 0 <= labels.min() <= labels.max() < len(source.classes):
                 raise DataRejected(
                     f"the {split} split has labels {labels.min()} to {labels.max()};"

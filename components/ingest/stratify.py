@@ -13,11 +13,11 @@ SPLITS = ("train", "test")
 LEFT = 2  # distinct images of a class: one to train on, one to validate with
 
 
-def stratify(out: Path, drawn: SplitByContent, files: dict[str, list[str]]) -> bool:
+def stratify(out: Path, drawn: SplitByContent, names: dict[str, list[str]]) -> bool:
     """Move images between *out*/train and *out*/test where a class gave too few test images, or too many.
 
-    *files* are the paths of the images of each split, in order, or empty; they move along. Images that move come first
-    in their new split, or last, in the order of the two splits. False where nothing had to move.
+    *names* are the path or identity of each image of a split, in order, or empty; they move along. Images that move
+    come first in their new split, or last, in the order of the two splits. False where nothing had to move.
     """
     splits = {name: Split(out / name) for name in SPLITS}
     labels = np.concatenate([splits[name].labels for name in SPLITS])
@@ -29,9 +29,9 @@ def stratify(out: Path, drawn: SplitByContent, files: dict[str, list[str]]) -> b
     if np.array_equal(in_test, places < drawn.share):
         return False
     _rewrite(out, splits, in_test)
-    paths = [path for name in SPLITS for path in files.get(name, [])]
+    paths = [path for name in SPLITS for path in names.get(name, [])]
     for name in SPLITS if paths else ():
-        files[name] = [path for path, there in zip(paths, in_test, strict=True) if there == (name == "test")]
+        names[name] = [path for path, there in zip(paths, in_test, strict=True) if there == (name == "test")]
     return True
 
 

@@ -194,6 +194,12 @@ class Ingest(Section):
     test_share: float = setting(
         0.15, "share of the images in the test split, where the source has none", minimum=0.01, maximum=0.9
     )
+    corrections: str = setting(
+        "auto",
+        "file of corrected labels, as a review writes it; auto: that of the data set in the workspace; empty: none",
+        spelling=expanded,
+        in_key=False,
+    )
     max_unreadable_share: float = setting(
         0.01,
         "maximum share of image files that cannot be read, which are left out; 0: none, otherwise always a single one",

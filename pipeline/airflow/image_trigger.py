@@ -1,7 +1,8 @@
 """The trigger of the asset of the images: Airflow's triggerer runs it, and it emits an event when new images are there.
 
-It looks at the source every few seconds, by names and times alone. Once these stay the same for SECONDS_OF_QUIET, so
-that nothing is still being copied, it identifies the images; they are new unless the last event had the same.
+It looks at the source, and at the corrections of its labels, every few seconds, by names and times alone. Once these
+stay the same for SECONDS_OF_QUIET, so that nothing is still being copied, it identifies the images; they are new unless
+the last event had the same.
 
 $PIPELINE_HOME/cache/
   watched-<hash of the settings file>.json    the fingerprint in the last event: a restart neither loses nor repeats one
@@ -23,7 +24,7 @@ from components.ingest import select
 from components.ingest.reading.activity import stamp_of
 from components.settings.sections import Ingest
 from components.system.files import write_atomically
-from pipeline import config
+from pipeline import config, corrections
 from pipeline.airflow import params_form
 from pipeline.airflow.project import workspace
 from pipeline.home import Home
@@ -80,19 +81,20 @@ class ImagesTrigger(BaseEventTrigger):
         before, self._before = self._before, self._stamp(params)
         if self._before in (self._settled, "") or self._before != before:
             return None
-        fingerprint = select.fingerprint(params, self._home.cache)
+        fingerprint = corrections.identity(params, self._home)
         self._settled = self._before
         if fingerprint == self._remembered():
             return None
         return {"source": params.source, "fingerprint": fingerprint}
 
     def _stamp(self, params: Ingest) -> str:
-        """What changes while images arrive."""
+        """What changes while images arrive, or corrections of their labels."""
         if params.source.startswith(select.BUCKET):
-            return select.fingerprint(params, self._home.cache)
+            return corrections.identity(params, self._home)
         select.kind(params.source)  # raises what is wrong with it
-        source = Path(params.source)
-        return stamp_of([source, *([source / params.labels] if params.labels else [])], self._home.root)
+        source, corrected = Path(params.source), corrections.file_of(params, self._home)
+        others = [*([source / params.labels] if params.labels else []), *([corrected] if corrected else [])]
+        return stamp_of([source, *others], self._home.root)
 
     def _memory(self) -> Path:
         suffix = f"-{hashlib.sha256(self.settings.encode()).hexdigest()[:16]}" if self.settings else ""

@@ -1,4 +1,4 @@
-"""The task that looks for new images in the source and reports them by an event of their asset."""
+"""The task that looks for new images, and new corrections of labels, and reports them by an event of their asset."""
 
 import json
 import logging
@@ -9,9 +9,9 @@ from typing import Any
 from airflow.sdk import Asset, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from components.ingest import select
 from components.settings.sections import Params
 from components.system.files import write_atomically
+from pipeline import corrections
 from pipeline.airflow import task_log
 from pipeline.airflow.task import StageResult, StageTask, failures
 from pipeline.home import Home
@@ -70,7 +70,7 @@ def _settled_fingerprint(params: Params, home: Home, memory: Path, last: str) ->
 
 
 def _fingerprint(params: Params, home: Home) -> str:
-    return select.fingerprint(params.ingest, home.cache)
+    return corrections.identity(params.ingest, home)
 
 
 def _remembered_digest(memory: Path, fingerprint: str) -> str:

@@ -5,7 +5,8 @@
                network also the user's own files
       params   the stage's own settings, those that can change the bytes
       inputs   stage -> digest of its files (not its key: changed code that yields the same bytes stops there); for a
-               distillation also teacher -> sha256 of its model file
+               distillation also teacher -> sha256 of its model file; of ingest, source -> fingerprint of the images,
+               and corrections -> hash of what they change, where they change anything
       runtime  distribution -> version, read from package metadata; the threads in which TensorFlow computes, the GPU
                where there is one, and the variables that change its arithmetic where a user set one
 
@@ -67,7 +68,7 @@ def recipe_of(
         "stage": stage,
         "code": code_hashes(cache).reached(modules_of(stage, params)),
         "params": settings_in_key(getattr(params, stage)),
-        "inputs": {"source": source} if stage == "ingest" else dict(inputs),
+        "inputs": ({"source": source} if stage == "ingest" else {}) | dict(inputs),
         "runtime": {**runtime(distributions(stage, params, cache)), **_arithmetic(stage, params)},
     }
 

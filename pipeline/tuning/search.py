@@ -39,7 +39,8 @@ class Search:
     def __init__(self, plan: Plan, home: Home, study: Study, tracking: SearchTracking, data: Runner) -> None:
         self._plan, self._home, self._study, self._tracking = plan, home, study, tracking
         verified = [data.digest("normalize")]
-        self._job = {"plan": plan.to_json(), "fingerprint": data.fingerprint, "verified": verified}
+        images = {"fingerprint": data.fingerprint, "corrections": data.corrections_digest}
+        self._job = {"plan": plan.to_json(), **images, "verified": verified}
         self._log_path = home.tuning / f"{study.name}.log"
         self._start, self._before = time.monotonic(), len(study.ended)
         self._workers: list[Worker] = []

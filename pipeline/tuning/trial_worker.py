@@ -1,6 +1,6 @@
 """A process that runs one trial after the other, so that TensorFlow is imported once: python -m ...trial_worker
 
-    search -> worker    {"plan", "fingerprint", "verified", "cores"}    once
+    search -> worker    {"plan", "fingerprint", "corrections", "verified", "cores"}    once
     worker -> search    {"begun": 3}  {"ended": 3}                      for each trial
                         {"done": true}                                  no trial is left to begin
                         {"error", "text"}                               what a later call may succeed in
@@ -41,7 +41,7 @@ def main() -> None:
     message = parent.receive()
     plan, home = from_json(message["plan"]), Home.from_environment()
     keep_to(message["cores"], plan.params.train.threads)
-    training = Training(plan, home, message["fingerprint"], message["verified"], parent)
+    training = Training(plan, home, message["fingerprint"], message["corrections"], message["verified"], parent)
     optimize(home, plan, training, lambda event, number: parent.send({event: number}))
     parent.send({"done": True})
 
@@ -71,6 +71,7 @@ class Training:
     plan: Plan
     home: Home
     fingerprint: str
+    corrections: str  # their digest
     verified: Sequence[str]
     parent: Parent
 
@@ -99,7 +100,7 @@ class Training:
         params = config.complete(self.plan.settings(chosen))
         record = RunRecord(f"tune {self.plan.tune.study}", now(), params.ingest.source)
         runner = Runner(params, self.home, record, verified=self.verified, watch=watched)
-        runner.fingerprint = self.fingerprint
+        runner.fingerprint, runner.corrections_digest = self.fingerprint, self.corrections
         for stage in ancestors("train"):  # in the store already, unless the trial has another image size
             runner.run_stage(stage)
         name = key(runner.recipe("train"))

@@ -31,6 +31,7 @@ class ImageSource:
     sha256       file -> hash of its decompressed bytes, where the source consists of few files *
     files        split -> relative path of each image in order, where every image is a file *
     hashes       path -> sha256 of each of these files *
+    ids          split -> identity of each image in order (components.data.image_ids), where `blocks` has resized them *
     origin       where the images come from
     version      of the data set, where it has one
     unusable     files that were left out, as they cannot be read *
@@ -49,6 +50,7 @@ class ImageSource:
     sha256: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
     unusable: list[UnusableFile] = field(default_factory=list)
     drawn: SplitByContent | None = None
     notes: list[str] = field(default_factory=list)

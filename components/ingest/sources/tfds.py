@@ -5,11 +5,13 @@ import re
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.data.image_ids import pixel_ids
 from components.data.pictures.resizing import Resizing, Shape
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.formatting import did_you_mean
@@ -71,14 +73,16 @@ def read(params: Ingest, cache: Path) -> ImageSource:
     with library_errors(f"tfds:{name}", folder):
         shape, notes = _shape(builder, image.shape, params)
     drawn = None if len(own) == 2 else SplitByContent(params.test_share)
+    ids: dict[str, list[str]] = {} if tuple(image.shape) == shape else {"train": [], "test": []}
     return ImageSource(
         classes=[str(class_name) for class_name in label.names],
         shape=shape,
         images=images,
-        blocks=_blocks(name, builder, own, shape, Resizing.of(params), drawn),
+        blocks=_blocks(name, builder, own, _Reading(shape, Resizing.of(params), drawn, ids)),
         fingerprint=lambda: fingerprint(params, Path()),
         origin=str(builder.data_dir),
         version=str(builder.info.full_name),
+        ids=ids,
         drawn=drawn,
         notes=notes,
     )
@@ -171,17 +175,23 @@ def _shape(builder: Builder, own: tuple[int | None, ...], params: Ingest) -> tup
     return shape, [f"in a sample, {note}" for note in summaries.sizes(sizes, shape, params)]
 
 
-def _blocks(
-    name: str, builder: Builder, splits: list[str], shape: Shape, resizing: Resizing, drawn: SplitByContent | None
-) -> "Iterator[Block]":
+@dataclass(frozen=True)
+class _Reading:
+    """How images are read; *ids* takes the identity of each, by split, where it is not empty."""
+
+    shape: Shape
+    resizing: Resizing
+    drawn: SplitByContent | None
+    ids: dict[str, list[str]]
+
+
+def _blocks(name: str, builder: Builder, splits: list[str], reading: _Reading) -> "Iterator[Block]":
     with library_errors(f"tfds:{name}", Path(builder.data_dir)):
         for split in splits:
-            yield from _of_split(builder, split, shape, resizing, drawn)
+            yield from _of_split(builder, split, reading)
 
 
-def _of_split(
-    builder: Builder, split: str, shape: Shape, resizing: Resizing, drawn: SplitByContent | None
-) -> "Iterator[Block]":
+def _of_split(builder: Builder, split: str, reading: _Reading) -> "Iterator[Block]":
     import numpy as np
 
     from components.data.pictures.decoding import resized
@@ -189,10 +199,12 @@ def _of_split(
     images: dict[str, list[Images]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for image, label in builder.as_dataset(split=split, as_supervised=True).as_numpy_iterator():
-        target = drawn.split(hashlib.sha256(image.tobytes()).hexdigest()) if drawn else split
+        target = reading.drawn.split(hashlib.sha256(image.tobytes()).hexdigest()) if reading.drawn else split
         if image.dtype != "uint8":
             raise DataRejected(f"tfds:{builder.name} has images with values of type {image.dtype}; expected uint8")
-        images[target].append(resized(image[None], shape, resizing))
+        if reading.ids:
+            reading.ids[target] += pixel_ids(image[None])
+        images[target].append(resized(image[None], reading.shape, reading.resizing))
         labels[target].append(int(label))
         if len(labels[target]) == BLOCK_IMAGES:
             yield target, np.concatenate(images[target]), np.array(labels[target], np.int64)

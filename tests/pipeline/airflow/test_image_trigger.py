@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from components.data.corrections import append
 from components.ingest.reading import activity
+from components.settings.sections import Ingest
+from components.system.files import sha256_of_file
 from pipeline.airflow import image_trigger
 from pipeline.airflow.image_trigger import ImagesTrigger, Payload
+from pipeline.corrections import file_of
+from pipeline.home import Home
 from tests.components.ingest.sources.test_s3 import put
 from tests.support.noise_pictures import png, write_classes
 
@@ -201,3 +206,17 @@ def test_the_trigger_is_restored_from_what_airflow_keeps() -> None:
     name, arguments = ImagesTrigger("receipts.toml", 3.0).serialize()
     assert name == f"{ImagesTrigger.__module__}.{ImagesTrigger.__name__}"
     assert ImagesTrigger(**arguments).serialize() == (name, arguments)
+
+
+def test_a_correction_of_a_label_is_an_event_like_a_new_image(seen: Path, tmp_path: Path) -> None:
+    """A decision that changes nothing, to keep a label, is none."""
+    corrections = file_of(Ingest(source=str(seen)), Home(tmp_path / "home"))
+    assert corrections
+    image = seen / "cats" / "00.png"
+    append(corrections, sha256_of_file(image), "cats", "cats")
+    assert looks(ImagesTrigger(), 4) == []
+    append(corrections, sha256_of_file(image), "cats", "dogs")
+    trigger = ImagesTrigger()
+    [event] = looks(trigger, 4)
+    assert event["source"] == str(seen)
+    assert looks(trigger, 2) == []

@@ -92,12 +92,13 @@ def test_a_setting_changes_the_key_of_its_own_stage_alone_and_only_if_it_is_in_i
 
 
 def test_the_settings_outside_of_keys_are_bounds_names_and_places() -> None:
-    """Of the stages that leave an artifact; teacher and weights are in the key by the sha256 of their file."""
+    """Of the stages that leave an artifact; teacher, weights and corrections are in the key by a hash of what they say."""
     outside = {
         f"{stage}.{f.name}" for stage in STAGES for f in fields(SECTIONS[stage]) if not f.metadata["in_key"]
     }  # fmt: skip
     assert {name for name in outside if not name.startswith(("register.", "promote."))} == {
         *(f"ingest.{name}" for name in ("source", "data_dir", "tfds_dir", "mirror", "labels", "max_unreadable_share")),
+        "ingest.corrections",
         *(f"validate.{f.name}" for f in fields(SECTIONS["validate"])),
         "train.teacher",
         "train.weights",

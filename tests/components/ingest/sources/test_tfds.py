@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import requests
 
+from components.data.corrections import image_ids
+from components.data.image_ids import pixel_ids
 from components.errors import SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading import mnist_tfds, network, tfds_library
 from components.ingest.sources import tfds
 from components.settings.sections import Ingest
 from components.system.tensorflow import tensorflow
+from tests.components.ingest.test_corrected import check_corrections
 from tests.support.unkind_servers import dripping, huge, serving
 
 NAMES = ("disc", "square")
@@ -259,3 +262,19 @@ def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
         if version != "3.1.0":
             (prepared / "mnist-train.tfrecord-00000-of-00001").touch()
     assert mnist_tfds.prepared_folder(chosen) == tmp_path / "mnist" / "3.0.10"
+
+
+@pytest.mark.parametrize("settings", [{}, {"image_size": 5}])
+@pytest.mark.parametrize("name", ["tiny_split", "tiny_whole", "tiny_various"])
+def test_labels_are_corrected_and_images_are_dropped(
+    folder: Path, tmp_path: Path, name: str, settings: dict[str, int]
+) -> None:
+    """Images have the identity that they have in the data set, whatever they are resized to."""
+    check_corrections(f"tfds:{name}", tmp_path, tfds_dir=str(folder), **settings)
+    known = {
+        identity
+        for i in (*range(40), *range(100, 110))
+        for side in (4, 5, 6)
+        for identity in pixel_ids(image_of(i, side)[None])
+    }
+    assert {identity for split in ("train", "test") for identity in image_ids(tmp_path / "after", split)} < known
