@@ -1,6 +1,7 @@
 """Whether this machine can run the pipeline: one line for each thing that runs depend on, and what to do.
 
-Each check costs milliseconds, but for a registry that does not answer. TensorFlow, Airflow and MLflow are not imported.
+Each check costs milliseconds, but for a registry or a bucket that does not answer. TensorFlow, Airflow and MLflow are
+not imported.
 """
 
 import os
@@ -69,18 +70,19 @@ class Line:
 Check = Callable[[Home], Iterator[Line]]
 
 
-def examine(home: Home, *, registry: bool = True) -> list[Line]:
-    """Every line; that of the registry, which may take seconds, only where *registry*."""
+def examine(home: Home, *, registry: bool = True, store: bool = True) -> list[Line]:
+    """Every line; those of the registry and of a shared store, which may take seconds, only where asked for."""
     lines = [line for check in (_python, _packages, _settings, _machine) for line in check(home)]
     lines += _lines("workspace", _workspace, home)
     if lines[-1].mark == "ok":
         lines += [line for name, check in OF_WORKSPACE.items() for line in _lines(name, check, home)]
+    lines += _lines("store", _store, home) if store else []
     return lines + (_lines("registry", _registry, home) if registry else [])
 
 
 def warn(home: Home, *, registry: bool = True) -> None:
-    """Print what is not right, before something long begins, which reports wrong settings itself."""
-    for line in examine(home, registry=registry):
+    """Print what is not right, before something long begins, which reports wrong settings and a wrong store itself."""
+    for line in examine(home, registry=registry, store=False):
         if line.mark != "ok" and line.check != "settings":
             say(f"warning: {line.check}: {line.sentence}")
 
@@ -182,6 +184,17 @@ def _disk(home: Home) -> Iterator[Line]:
         yield Line("disk", "warning" if free >= FREE_AT_ALL else "error", f"{size(free)} free", advice)
     else:
         yield Line("disk", "ok", f"{size(free)} free")
+
+
+def _store(home: Home) -> Iterator[Line]:
+    """The bucket, where there is one: it can be written to, and its server knows conditional writes."""
+    if os.environ.get("PIPELINE_STORE"):
+        from pipeline.store.bucket import SharedStore
+
+        store = home.store
+        assert isinstance(store, SharedStore)
+        store.expect_conditions()
+        yield Line("store", "ok", f"{public(store.url)}, creates an object once")
 
 
 def _registry(home: Home) -> Iterator[Line]:

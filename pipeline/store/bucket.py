@@ -1,6 +1,7 @@
 """The store in a bucket, for machines that share no disk: what one has published, all can use.
 
     s3://BUCKET/PREFIX/
+      .created-once              empty: whether the server knows conditions was tried by it
       train/
         5f0c2d9a41b7e836/
           manifest.json          {"upload", "manifest": that of the artifact}; uploaded last, unless there is one
@@ -11,7 +12,8 @@
 An object store has no rename, but it can create an object on the condition that none of that name exists, and it shows
 an object whole or not at all: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 So each maker uploads its files under a name of their own, and the manifest decides which upload counts. A maker that
-is killed, at whatever moment, leaves an upload that no manifest names. No lock is needed.
+is killed, at whatever moment, leaves an upload that no manifest names. No lock is needed. A server that ignores the
+condition would let machines replace each other's artifacts: it is found out before the first upload.
 
 Stages read and write files, so the files that they need lie below $PIPELINE_HOME/artifacts too, laid out as in the
 local store. A copy is valid while its digest is the one in the bucket; `verify` reads each byte and downloads a damaged
@@ -55,6 +57,7 @@ YOUNG = timedelta(days=7)
 LARGEST = 2**26  # bytes of a manifest: 500,000 files
 EXISTS = ("PreconditionFailed", "412")  # how servers answer a conditional put
 EMPTY = ("InvalidRange", "416")  # how servers answer where not even the first byte is there
+CREATED_ONCE = ".created-once"  # an object that no server may create twice
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 
 
@@ -210,11 +213,13 @@ class SharedStore(Store):
         mine = Shared(secrets.token_hex(8), manifest)
         base = self._place(stage, name, mine.upload)
         content = json.dumps(with_checksum(msgspec.to_builtins(mine)), indent=2, sort_keys=True).encode()
+        if not replace:
+            self.expect_conditions()
         with self._answering(may_miss=False):
             self._fs.put(
                 [str(artifact.path / file) for file in artifact.files], [f"{base}/{f}" for f in artifact.files]
             )
-            if self._put_manifest(stage, name, content, replace=replace):
+            if self._put(self._place(stage, name, MANIFEST), content, replace=replace):
                 return None
         shared = self._shared(stage, name)
         if shared and shared.upload != mine.upload:  # not that of its own lost request
@@ -222,10 +227,22 @@ class SharedStore(Store):
             return shared
         return None
 
-    def _put_manifest(self, stage: str, key: str, content: bytes, *, replace: bool) -> bool:
-        """Put the manifest in its place; False where one was there already."""
+    def expect_conditions(self) -> None:
+        """Raise ConfigError where the server creates an object that exists: of two makers it would keep the later."""
+        place = f"{self._root}/{CREATED_ONCE}"
+        with self._answering(may_miss=False):
+            if not (self._put(place, b"", replace=False) and self._put(place, b"", replace=False)):
+                return
+        raise ConfigError(
+            f"the server of {self.url} (PIPELINE_STORE) ignores If-None-Match: it created s3://{place} twice, so "
+            "machines could replace each other's artifacts; use a server that supports conditional writes, or share "
+            "PIPELINE_HOME"
+        )
+
+    def _put(self, place: str, content: bytes, *, replace: bool) -> bool:
+        """Put the object *place*; False where it was there already and is not to be replaced."""
         try:
-            self._fs.pipe_file(self._place(stage, key, MANIFEST), content, mode="overwrite" if replace else "create")
+            self._fs.pipe_file(place, content, mode="overwrite" if replace else "create")
         except OSError as error:
             if not isinstance(error, FileExistsError) and code(error) not in EXISTS:
                 raise

@@ -1,12 +1,14 @@
 """A server of the S3 protocol for the tests: moto, in a process of its own, python -m tests.support.s3_server.
 
-Answers one request after the other, so that a conditional put is atomic, as it is in S3.
+Answers one request after the other, so that a conditional put is atomic, as it is in S3. In the bucket called
+"forgetful" it ignores the condition, as servers do that do not know it.
 """
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.conftest import CLEAN, ROOT
 from tests.support import ended_with_us
@@ -36,7 +38,14 @@ def main() -> None:
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
+    answer = DomainDispatcherApplication(create_backend_app)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"].startswith("/forgetful/"):
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+        return answer(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, application)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
 

@@ -1,5 +1,6 @@
 """The store in a bucket, used by several machines: each has its own folder, and the bucket is shared."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 
 from components.errors import ArtifactCorrupt, ConfigError, Unavailable
+from pipeline import doctor
+from pipeline.home import Home
 from pipeline.store import bucket as shared
 from pipeline.store.artifact import Artifact, digest_of
 from pipeline.store.bucket import SharedStore
@@ -40,10 +43,11 @@ def there(tmp_path: Path, prefix: str) -> SharedStore:
 
 
 def in_bucket(prefix: str) -> list[str]:
+    """The objects of artifacts: BUCKET/PREFIX/STAGE/KEY/... (s3fs may list a folder that comes to be meanwhile)."""
     import s3fs
 
     found: list[str] = s3fs.S3FileSystem(use_listings_cache=False).find(prefix)
-    return found
+    return [path for path in found if path.count("/") > 3]
 
 
 def uploads(prefix: str) -> set[str]:
@@ -65,6 +69,44 @@ def test_an_artifact_of_one_machine_is_available_on_another(here: SharedStore, t
     assert (found.digest, found.files, found.recipe, found.made) == (made.digest, made.files, made.recipe, made.made)
     assert found.path != made.path
     assert {name: (found.path / name).read_bytes() for name in FILES} == FILES
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path, bucket: dict[str, str]) -> SharedStore:
+    """A store on a server that ignores If-None-Match."""
+    import s3fs
+
+    with contextlib.suppress(FileExistsError):  # of another test
+        s3fs.S3FileSystem().mkdir("forgetful")
+    return SharedStore(tmp_path / "here", f"s3://forgetful/{tmp_path.name}")
+
+
+def test_a_server_without_conditional_writes_is_refused_before_anything_is_uploaded(forgetful: SharedStore) -> None:
+    """Two machines would replace each other's artifacts there; the artifact is kept on this one."""
+    with pytest.raises(ConfigError) as raised:
+        publish(forgetful, recipe(), FILES)
+    assert str(raised.value) == (
+        f"the server of {forgetful.url} (PIPELINE_STORE) ignores If-None-Match: it created "
+        f"{forgetful.url}/.created-once twice, so machines could replace each other's artifacts; use a server that "
+        "supports conditional writes, or share PIPELINE_HOME"
+    )
+    assert in_bucket(forgetful.url) == []
+    assert Store.get(forgetful, "train", key(recipe()))
+
+
+def test_the_doctor_says_whether_the_server_of_the_bucket_knows_conditional_writes(
+    tmp_path: Path, prefix: str, forgetful: SharedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of its own where PIPELINE_STORE is set, whether or not anything was uploaded before."""
+    for url, mark, said in (
+        (prefix, "ok", f"{prefix}, creates an object once"),
+        (prefix, "ok", f"{prefix}, creates an object once"),
+        (forgetful.url, "error", f"the server of {forgetful.url} (PIPELINE_STORE) ignores If-None-Match"),
+        ("s3://nobodys/x", "error", "there is no bucket nobodys (PIPELINE_STORE); create it, or name another"),
+    ):
+        monkeypatch.setenv("PIPELINE_STORE", url)
+        [line] = [line for line in doctor.examine(Home(tmp_path), registry=False) if line.check == "store"]
+        assert (line.mark, line.text[: len(said)]) == (mark, said)
 
 
 def test_reading_a_manifest_downloads_no_files(here: SharedStore, there: SharedStore) -> None:
