@@ -92,7 +92,7 @@ def test_a_setting_changes_the_key_of_its_own_stage_alone_and_only_if_it_is_in_i
 
 
 def test_the_settings_outside_of_keys_are_bounds_names_and_places() -> None:
-    """Of the stages that leave an artifact; teacher, weights and corrections are in the key by a hash of what they say."""
+    """Of stages that leave an artifact; teacher, weights and corrections are in the key by a hash of what they say."""
     outside = {
         f"{stage}.{f.name}" for stage in STAGES for f in fields(SECTIONS[stage]) if not f.metadata["in_key"]
     }  # fmt: skip
