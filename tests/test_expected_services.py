@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLEAN, ROOT
-from tests.support.expected_services import REASONS
-from tests.support.services import MISSING
+from tests.support.expected_services import MAY_LACK, REASONS
+from tests.support.services import POSTGRESQL, REDIS
 
 TESTS = """
 import pytest
@@ -33,28 +33,45 @@ def run(folder: Path, expected: str, reason: str) -> "subprocess.CompletedProces
 @pytest.mark.parametrize(
     ("expected", "reason", "status"),
     [
-        ("celery chromium", MISSING, 1),
-        ("chromium", MISSING, 0),
-        ("", MISSING, 0),
-        ("celery", "not on this system", 0),
+        ("postgresql chromium", POSTGRESQL, 1),
+        ("redis postgresql", f"{POSTGRESQL}; {REDIS}", 1),
+        ("chromium redis", POSTGRESQL, 0),
+        ("", POSTGRESQL, 0),
+        ("postgresql", "docker is not installed", 0),
     ],
 )
 def test_a_skip_for_what_is_expected_fails_the_run(tmp_path: Path, expected: str, reason: str, status: int) -> None:
-    """The reason that the tests of Celery give counts if CI_EXPECT names celery, and then only."""
+    """The reason that the tests of Celery give counts if CI_EXPECT names what is missing, and then only."""
     done = run(tmp_path, expected, reason)
     assert done.returncode == status, done.stdout
-    assert ("FAILED: CI_EXPECT names celery" in done.stdout) == bool(status)
+    assert ("FAILED: CI_EXPECT names postgresql" in done.stdout) == bool(status)
+
+
+def test_a_skip_for_a_reason_that_nobody_listed_fails_the_run_in_ci(tmp_path: Path) -> None:
+    """It would let tests vanish from CI; elsewhere a test may be skipped for any reason."""
+    done = run(tmp_path, "chromium", "not today")
+    assert done.returncode == 1, done.stdout
+    assert "FAILED: a test was skipped for a reason that is not listed: Skipped: not today" in done.stdout
+    assert run(tmp_path, "", "not today").returncode == 0
+
+
+def test_the_list_of_ci_names_what_it_installs() -> None:
+    """Where .ci/run cannot install a program, the tests that need it are skipped, which fails the run."""
+    script = (ROOT / ".ci/run").read_text()
+    assert {*re.search(r'expect="(.*)"', script)[1].split()} == {"postgresql", "redis", "chromium"}  # type: ignore[index]
+    assert {*re.findall(r'expect\+=" (\w+)"', script)} == {"mount", "mnist"}
+    assert {*re.findall(r"missing\+=\((\w+)", script)} == {"postgresql", "redis", "chromium"}
 
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     """A typing mistake would expect nothing."""
-    done = run(tmp_path, "celary", MISSING)
+    done = run(tmp_path, "postgres", POSTGRESQL)
     assert done.returncode == 4
-    assert "CI_EXPECT: celary: it knows celery, chromium, mount, mnist" in done.stderr
+    assert "CI_EXPECT: postgres: it knows postgresql, redis, chromium, mount, mnist" in done.stderr
 
 
-@pytest.mark.parametrize("words", REASONS.values())
+@pytest.mark.parametrize("words", [*REASONS.values(), *MAY_LACK])
 def test_the_reasons_are_those_that_tests_give(words: str) -> None:
     """A reason in other words would be overlooked."""
     sources = [file.read_text() for file in (ROOT / "tests").rglob("*.py") if "expected_services" not in file.name]
-    assert any(re.search(rf"(skip|reason|MISSING).*{words}", source) for source in sources)
+    assert any(re.search(rf"(skip|reason|MISSING|POSTGRESQL|REDIS).*{words}", source) for source in sources)

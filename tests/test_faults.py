@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import re
 import signal
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from components.system.processes import end_with_parent
+from pipeline.graph import STAGES
 from pipeline.store.local import Store
 from tests.conftest import CLEAN, QUICK, ROOT, command, quick_run
 from tests.support.small_disk import disk
@@ -21,7 +25,9 @@ from tests.support.small_disk import disk
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
 RUN = ["run", "--json", "--source", "digits", *SETTINGS]
 DATA_STAGES = [*RUN, "--until", "normalize"]
-SEED = 20261122
+SEED = int(os.environ.get("FAULTS_SEED") or date.today().toordinal())  # printed, so that a failure can be repeated
+EIGHTH = 8  # of the points of the data stages are tried in a run of the tests, another one each day
+KILLS, DELAY = 4, 3.0  # seconds at most between the end of a stage and the kill
 
 
 def killed_at(point: int, home: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
@@ -45,6 +51,20 @@ def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
         text=True,
         preexec_fn=end_with_parent,  # noqa: PLW1509 - sets one flag of the child
     )
+
+
+def killed_after(done: int, seconds: float, home: Path) -> str:
+    """Kill a run so many *seconds* after *done* of its stages ended; the stage that it was in, "" where it was over."""
+    process = start(home)
+    assert process.stderr
+    for line in process.stderr if done else ():
+        if line.startswith(f"[{done}/{len(STAGES)}]"):
+            break
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.kill()
+    process.communicate()
+    return list(STAGES)[done] if process.returncode == -signal.SIGKILL else ""
 
 
 def assert_complete(home: Path) -> None:
@@ -73,7 +93,9 @@ def test_killed_at_numbered_points_of_the_data_stages_a_run_resumes_to_the_same_
     bytes of an undisturbed one."""
     points = int(re.findall(r"points: (\d+)", killed_at(0, tmp_path / "count", DATA_STAGES).stderr)[-1])
     assert points > 40
-    for point in range(1, points + 1, 8):
+    first = 1 + SEED % EIGHTH
+    print(f"FAULTS_SEED={SEED}: points {first}, {first + EIGHTH}, ... of {points}")
+    for point in range(first, points + 1, EIGHTH):
         home = tmp_path / str(point)
         assert killed_at(point, home, DATA_STAGES).returncode == -signal.SIGKILL
         if (home / "artifacts").exists():
@@ -106,16 +128,18 @@ def test_killed_again_and_again_a_run_ends_in_the_same_artifacts_and_one_version
 def test_killed_at_random_times_a_run_ends_in_the_same_artifacts_and_one_version(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    """Also within computations, within files that libraries write and within transactions of MLflow's database."""
-    home = tmp_path / "home"
-    rng = random.Random(SEED)
-    for _ in range(4):
-        process = start(home)
-        time.sleep(rng.uniform(1, 10))
-        process.kill()
-        process.communicate()
+    """Also within computations, within files that libraries write and within transactions of MLflow's database: each
+    time a while after another stage has ended."""
+    home, rng = tmp_path / "home", random.Random(SEED)
+    moments = [(done, rng.uniform(0, DELAY)) for done in sorted(rng.sample(range(len(STAGES)), KILLS))]
+    print(f"FAULTS_SEED={SEED}: (stages done, seconds until the kill) {moments}")
+    hits = []
+    for done, seconds in moments:
+        hits.append(killed_after(done, seconds, home))
         if (home / "artifacts").exists():
             assert_complete(home)
+    print(f"killed in: {', '.join(filter(None, hits))}")
+    assert len([*filter(None, hits)]) >= KILLS - 1, hits  # the last stages may end before the kill
     assert digests(quick_run(home)) == undisturbed
     assert [v["version"] for v in json.loads(command(home, "models", "--json").stdout)] == ["1"]
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,10 @@ def test_a_path_reaches_the_pipeline_as_it_was_typed(called: Path, name: str) ->
 def test_without_a_path_no_option_is_given(called: Path) -> None:
     """And the words of ARGS are words of the shell, as ever."""
     assert make(called, "pipeline", "ARGS=--set a='b c'")[:-3] == ["-m", "pipeline", "run", "--set", "a=b c"]
+
+
+def test_the_help_of_coverage_names_the_floor() -> None:
+    """That of pyproject.toml, in which the coverage of child processes counts."""
+    coverage = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
+    assert coverage["run"]["patch"] == ["subprocess"]
+    assert f"below {coverage['report']['fail_under']} % it fails" in (ROOT / "Makefile").read_text()

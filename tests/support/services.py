@@ -16,15 +16,22 @@ from typing import Any
 from tests.support import ended_with_us
 from tests.support.airflow_server import free_port
 
-MISSING = "PostgreSQL and Redis are not installed: apt-get install --no-install-recommends postgresql-15 redis-server"
+POSTGRESQL = "PostgreSQL is not installed: apt-get install --no-install-recommends postgresql-15"
+REDIS = "Redis is not installed: apt-get install --no-install-recommends redis-server"
 SECONDS = 120
 OWNER = "postgres" if os.geteuid() == 0 else ""  # PostgreSQL refuses to run as root
 
 
 def programs() -> Path | None:
-    """The folder of PostgreSQL's programs, the newest where there are several; None where it or Redis is missing."""
+    """The folder of PostgreSQL's programs, the newest where there are several; None where there is none."""
     initdb = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return initdb[-1].parent if initdb and shutil.which("redis-server") else None
+    return initdb[-1].parent if initdb else None
+
+
+def missing() -> str:
+    """Which of both servers is not installed, as a reason to skip a test; "" for neither."""
+    installed = {POSTGRESQL: programs(), REDIS: shutil.which("redis-server")}
+    return "; ".join(reason for reason, program in installed.items() if not program)
 
 
 @dataclass

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.celery_stack import Cluster, cluster
-from tests.support.services import MISSING, programs
+from tests.support.services import missing
 
 
 @pytest.fixture(scope="module")  # the folder is no package, so a scope "package" would last for the whole session
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    if not programs():
-        pytest.skip(MISSING)
+    if reason := missing():
+        pytest.skip(reason)
     with cluster(tmp_path_factory.mktemp("celery")) as running:
         yield running
