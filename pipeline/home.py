@@ -8,6 +8,7 @@ $PIPELINE_HOME/              default ./workspace
   notifications.jsonl        what Airflow reported (pipeline/airflow/notifications.py)
   disk.jsonl                 the size of the workspace after each housekeeping (pipeline/housekeeping.py)
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server
+  serving/                   the server's request log, and what its users and the challenger answered (serving/)
   exports/NAME/VERSION/      the files of a registered version, to be served (components/registry/exports.py)
   tensorboard/KEY/           events of each training
   tune/STUDY.*               searches (pipeline/tuning/); find-lr-RUN/ range tests of the learning rate
@@ -64,6 +65,10 @@ class Home:
     @property
     def exports(self) -> Path:
         return self.root / "exports"
+
+    @property
+    def shadow(self) -> Path:
+        return self.root / "serving" / "shadow"
 
     @property
     def corrections(self) -> Path:

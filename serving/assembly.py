@@ -28,7 +28,7 @@ def assembled(settings: Settings) -> Server:
     metrics, registry = Metrics(), Registry(settings.registry)
     champion = Champion(registry, settings.model, locate, metrics.switched)
     challenger = Champion(registry, settings.model, locate, lambda *_: None, CHALLENGER)
-    shadow = Shadow(challenger, settings.serve.shadow_share)
+    shadow = Shadow(challenger, settings.serve.shadow_share, settings.home / "serving" / "shadow")
     log = RequestLog(settings.log_folder, settings.serve)
     service = Service(champion, shadow, log, metrics)
     page = drawing_page.routes(WrongAnswers(settings.home / "serving" / "wrong.jsonl"))

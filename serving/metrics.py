@@ -103,7 +103,7 @@ class Metrics:
         for agree in agrees:
             self._shadow.labels(shadow.pair[1], str(agree).lower()).inc()
         if agrees:
-            self._bound.labels(shadow.pair[1]).set_function(lambda: shadow.bound)
+            self._bound.labels(shadow.pair[1]).set_function(lambda: shadow.counts.bound)
 
     def serving(self, model: LoadedModel) -> None:
         self._model.clear()

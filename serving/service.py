@@ -104,6 +104,7 @@ class Service:
         self._write_log()
         self.pool.shutdown()
         self._behind.shutdown()
+        self.shadow.store()
 
 
 def _entry(

@@ -5,23 +5,33 @@ confidence by at most the upper bound of that share.
 """
 
 import random
+import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.data.splits import Images
-from components.proportions import upper_bound
+from components.inference import shadow_counts
+from components.inference.shadow_counts import ShadowCounts
+from components.progress import say
 from serving.champion import Champion
 from serving.loaded_model import LoadedModel
 
+STORE_SECONDS = 30.0
+
 
 class Shadow:
-    """Counts of one pair of versions; another pair begins at nothing. `compare` is called by one background thread."""
+    """Counts of one pair of versions; another pair begins at nothing. `compare` is called by one background thread.
 
-    def __init__(self, challenger: Champion, share: float) -> None:
+    What was counted is added to the files in *folder* every STORE_SECONDS, by that thread, and at the end.
+    """
+
+    def __init__(self, challenger: Champion, share: float, folder: Path) -> None:
         self.challenger, self.share = challenger, share
         self.pair = ("", "")  # champion and challenger
         self.images = self.disagreements = 0
+        self._folder, self._stored, self._store_at, self._problem = folder, ShadowCounts(0, 0), 0.0, ""
 
     def samples(self) -> bool:
         """Whether the request that is being answered is one that the challenger answers too."""
@@ -36,12 +46,31 @@ class Shadow:
             return []
         agrees = other.probabilities(images).argmax(axis=1) == answers
         if self.pair != (model.version, other.version):
+            self.store()
             self.pair, self.images, self.disagreements = (model.version, other.version), 0, 0
+            self._stored = ShadowCounts(0, 0)
         self.images += len(agrees)
         self.disagreements += int(len(agrees) - agrees.sum())
+        if time.monotonic() >= self._store_at:
+            self.store()
         return [bool(agree) for agree in agrees]
 
     @property
-    def bound(self) -> float:
-        """The share of disagreements that is not exceeded with a confidence of 95 %; 1 before the first image."""
-        return upper_bound(self.disagreements, self.images) if self.images else 1.0
+    def counts(self) -> ShadowCounts:
+        return ShadowCounts(self.images, self.disagreements)
+
+    def store(self) -> None:
+        """Add what was counted since the last time to the files; a disk that takes nothing is reported once."""
+        fresh = ShadowCounts(self.images - self._stored.images, self.disagreements - self._stored.disagreements)
+        if not fresh.images:
+            return
+        self._store_at = time.monotonic() + STORE_SECONDS
+        try:
+            shadow_counts.add(self._folder, self.challenger.name, *self.pair, fresh)
+        except OSError as error:
+            problem = f"what the challenger answered cannot be stored in {self._folder} ({error.strerror})"
+            if problem != self._problem:
+                say(problem)
+            self._problem = problem
+        else:
+            self._stored, self._problem = self.counts, ""

@@ -1,12 +1,13 @@
 """Commands on the registry: models, promote, rollback."""
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError
+from components.formatting import percent
 from components.printed_commands import as_stored, with_interpreter
 from components.public_text import public
 from components.registry.approval import DECISIONS, now, readable
@@ -17,6 +18,7 @@ from pipeline.cli.options import JSON, MODEL, NAME, Option, command, home
 from pipeline.cli.output import accuracy, failures_printed, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
+    from components.inference.shadow_counts import ShadowCounts
     from components.promote.by_hand import Publish
     from components.registry.client import Registry
     from components.registry.model_version import ModelVersion
@@ -39,17 +41,41 @@ def models(options: Namespace) -> int:
     registry = Registry(home().tracking_uri)
     names = [options.name] if options.name else registry.names()
     versions = [version for name in names for version in registry.versions(name)]
+    counts = [_shadow_counts(version, versions) for version in versions]
     if options.json:
-        print_json([_version_json(version) for version in versions])
+        print_json([_version_json(*each) for each in zip(versions, counts, strict=True)])
     elif not versions:
         raise ConfigError(NOTHING)
     else:
-        print_table(("model", "version", "aliases", "accuracy", "model sha256", "run"), map(_version_row, versions))
+        head = ("model", "version", "aliases", "accuracy", "model sha256", "run")
+        rows = [(*_version_row(version), _disagreements(each)) for version, each in zip(versions, counts, strict=True)]
+        if any(counts):
+            print_table((*head, "other answers than the champion's"), rows)
+        else:
+            print_table(head, (row[:-1] for row in rows))
     return 0
 
 
-def _version_json(version: "ModelVersion") -> dict[str, object]:
+def _shadow_counts(version: "ModelVersion", versions: "Sequence[ModelVersion]") -> "ShadowCounts | None":
+    """What the server counted of *version* while it was the challenger of the present champion of its model."""
+    from components.inference import shadow_counts
+    from components.registry.client import CHAMPION
+
+    champions = (other for other in versions if other.name == version.name and CHAMPION in other.aliases)
+    champion = next(champions, version)
+    return shadow_counts.read(home().shadow, version.name, champion.version, version.version)
+
+
+def _disagreements(counts: "ShadowCounts | None") -> str:
+    """Such as "1 of 3,012 images (at most 0.16 % of all)"."""
+    if not counts:
+        return ""
+    return f"{counts.disagreements:,} of {counts.images:,} images (at most {percent(counts.bound)} of all)"
+
+
+def _version_json(version: "ModelVersion", counts: "ShadowCounts | None") -> dict[str, object]:
     sha256 = version.model_sha256
+    shadow = counts and {"images": counts.images, "disagreements": counts.disagreements, "bound": counts.bound}
     return {
         "name": version.name,
         "version": version.version,
@@ -58,6 +84,7 @@ def _version_json(version: "ModelVersion") -> dict[str, object]:
         "model_sha256": sha256,
         "digest": sha256,  # its name before; programs read it
         "run": run_of(version),
+        "shadow": shadow,
     }
 
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from components.inference import shadow_counts
+from components.inference.shadow_counts import ShadowCounts
+from components.registry.client import Registry
+from components.registry.database import address_of
 from pipeline.cli.main import main
 from tests.conftest import QUICK, command, quick_run
 
@@ -76,3 +80,21 @@ def test_what_promote_does_is_one_of_three_things(arguments: list[str], capsys: 
     """Anything else is refused before the registry is read, with the three."""
     assert main(["promote", *arguments]) == 2
     assert "promote --pending, promote VERSION with one of --approve, --reject and --hold" in capsys.readouterr().err
+
+
+def test_models_shows_how_often_a_challenger_disagreed_with_the_champion(home: Path) -> None:
+    """Only where a server has counted it: of the present champion, with the 95 % bound."""
+    (version,) = answer(home, "models")
+    assert version["shadow"] is None
+    assert "other answers" not in command(home, "models").stdout
+    registry = Registry(address_of(home / "mlflow.db"))
+    registry.client.create_model_version(NAME, (home / "nowhere").as_uri())
+    shadow_counts.add(home / "serving" / "shadow", NAME, "1", "2", ShadowCounts(2000, 0))
+    shadow_counts.add(home / "serving" / "shadow", NAME, "1", "2", ShadowCounts(1000, 1))
+    shadow_counts.add(home / "serving" / "shadow", NAME, "7", "2", ShadowCounts(1000, 999))  # an earlier champion
+    shadows = {version["version"]: version["shadow"] for version in answer(home, "models")}
+    assert shadows["1"] is None
+    assert shadows["2"] == {"images": 3000, "disagreements": 1, "bound": pytest.approx(0.00158, abs=1e-5)}
+    shown = command(home, "models").stdout
+    assert "other answers than the champion's" in shown
+    assert "1 of 3,000 images (at most 0.16 % of all)" in shown
