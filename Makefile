@@ -37,7 +37,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
+.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage mutate airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
@@ -85,6 +85,9 @@ check: setup ## ruff, mypy, import contracts, declared dependencies, then make t
 coverage: setup ## make test with the coverage of all processes, children included (slower: each is traced); below 87 % it fails
 	@$(PY) -m pytest $(PROCESSES) --cov --cov-report=term $(ARGS)
 
+mutate: setup ## change what judges and names in one place after another: do its tests notice? (hours; ARGS=pipeline/garbage.py: a module)
+	@$(PY) -m tests.mutation $(ARGS)
+
 airflow: setup ## Airflow with the DAGs of CONFIG, a settings file or a folder of them: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)
 
@@ -128,6 +131,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 lock: setup ## resolve pyproject.toml into requirements.lock with the newest versions, and the images' locks from it
 	@$(COMPILE) --upgrade --extra dev --extra cluster -o requirements.lock pyproject.toml
 	@cd tests/serving/clients && ../../../$(COMPILE) --upgrade -o requirements.lock requirements.in
+	@cd tests/mutation && ../../$(COMPILE) --upgrade -o requirements.lock requirements.in
 	@$(MAKE) --no-print-directory lock-images
 
 lock-images: setup ## only the images' locks, with the versions of requirements.lock

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.artifact_files import Metrics
-from components.evaluate.baseline import against, gate_reached
+from components.evaluate.baseline import Baseline, against, gate_reached
 from components.proportions import upper_tail
 
 
@@ -18,6 +18,8 @@ def test_the_baseline_is_the_most_frequent_class_and_has_to_be_beaten_by_more_th
     assert (base.answer, base.accuracy, base.n) == (1, 0.5, 10)
     assert not against(10, [10, 0]).beaten
     assert against(10, [10, 0]).fewest == 0
+    assert Baseline(answer=0, images=1, n=2, p=0.05).beaten
+    assert against(0, [1] * 20).fewest == 1  # chance is just 0.05
 
 
 @given(shares=st.lists(st.integers(1, 20), min_size=2, max_size=5))

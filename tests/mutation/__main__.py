@@ -1,0 +1,171 @@
+"""Whether the tests notice a change of the code: python -m tests.mutation [MODULE...], `make mutate`.
+
+Each module of tests/mutation/targets.py is changed in one place after another, by cosmic-ray
+(https://cosmic-ray.readthedocs.io), and its tests are run. A mutation that they do not notice survives; each is printed
+with its line. All happens in copies of the project below the temporary folder. Prints a table, and exits with status 1
+where more than MOST of the mutations of a module survive.
+"""
+
+import argparse
+import json
+import os
+import queue
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.targets import LEFT_OUT, MODULES, explained
+from tests.support.locked_environment import locked_environment
+
+ROOT = Path(__file__).parents[2]
+LOCK = Path(__file__).with_name("requirements.lock")
+COPIED = ("components", "pipeline", "serving", "benchmarks", "dags", "docker", "tests", "docs")
+FILES = ("README.md", "Makefile", "pyproject.toml", "requirements.lock")
+MOST = 0.03  # of the mutations of a module may survive
+SLOWER = 10  # times as long as without a mutation: an endless loop
+CONFIG = """\
+[cosmic-ray]
+module-path = {module}
+timeout = {seconds}
+excluded-modules = []
+test-command = {command}
+distributor.name = "local"
+filters.operators-filter.exclude-operators = {left_out}
+"""
+
+
+@dataclass(frozen=True)
+class Survivor:
+    line: int
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.before}  ->  {self.after}"
+
+
+@dataclass
+class Result:
+    module: str
+    mutations: int = 0
+    seconds: float = 0.0
+    survivors: list[Survivor] = field(default_factory=list)
+    explained: int = 0
+
+    @property
+    def share(self) -> float:
+        return len(self.survivors) / self.mutations if self.mutations else 0.0
+
+    def row(self) -> str:
+        return (
+            f"| `{self.module}` | {self.mutations} | {len(self.survivors)} | {self.share:.1%} | {self.explained} "
+            f"| {self.seconds:.0f} |"
+        )
+
+
+def copy_project(folder: Path) -> Path:
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def mutate(module: str, project: Path, programs: Path) -> Result:
+    """Try every mutation of *module* in the copy *project*."""
+    started, command = time.monotonic(), [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    command += MODULES[module]
+    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL)  # also compiles all that is imported
+    config, session = project / "mutation.toml", project / "mutation.sqlite"
+    seconds = max(30.0, SLOWER * (time.monotonic() - started))
+    quoted = {"module": module, "command": shlex.join(command), "left_out": list(LEFT_OUT)}
+    config.write_text(CONFIG.format(seconds=seconds, **{name: json.dumps(value) for name, value in quoted.items()}))
+    session.unlink(missing_ok=True)
+    # no bytecode: a mutation made within the second of the one before, and as long, would run as that one
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+
+    def call(program: str, *arguments: Path) -> str:
+        done = subprocess.run(
+            [programs / program, *arguments], cwd=project, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    call("cosmic-ray", Path("init"), config, session)
+    call("cr-filter-operators", session, config)
+    call("cosmic-ray", Path("exec"), config, session)
+    result = judged(module, map(json.loads, call("cosmic-ray", Path("dump"), session).splitlines()))
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def judged(module: str, dumped: Iterable[Any]) -> Result:
+    """What became of the mutations that `cosmic-ray dump` prints, those left out excepted."""
+    result = Result(module)
+    for item, outcome in dumped:
+        if outcome is None or outcome["worker_outcome"] == "skipped":
+            continue
+        result.mutations += 1
+        if outcome["test_outcome"] != "survived":
+            continue
+        before, after = changed_lines(outcome["diff"])
+        if explained(module, after):
+            result.explained += 1
+        else:
+            result.survivors.append(Survivor(item["mutations"][0]["start_pos"][0], before, after))
+    result.survivors.sort(key=lambda survivor: survivor.line)
+    return result
+
+
+def changed_lines(diff: str) -> tuple[str, str]:
+    """The lines that a unified *diff* takes away and those that it adds, without indentation."""
+    body = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    return tuple(" ".join(line[1:].strip() for line in body if line.startswith(sign)) for sign in "-+")  # type: ignore[return-value]
+
+
+def results(modules: Iterable[str], jobs: int) -> Iterator[Result]:
+    """The results in the order of *modules*, so many at a time, each in a copy of the project."""
+    programs = locked_environment("mutation", LOCK)
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder, ThreadPoolExecutor(jobs) as pool:
+        copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for number in range(jobs):
+            (Path(folder) / str(number)).mkdir()
+            copies.put(copy_project(Path(folder) / str(number)))
+
+        def run(module: str) -> Result:
+            project = copies.get()
+            try:
+                return mutate(module, project, programs)
+            finally:
+                copies.put(project)
+
+        yield from pool.map(run, modules)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.partition("\n")[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"one of {', '.join(MODULES)}; all of them")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="modules at a time")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.modules) - MODULES.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(MODULES)}")
+    done = []
+    for result in results(arguments.modules or MODULES, arguments.jobs):
+        done.append(result)
+        print(f"{result.module}: {len(result.survivors)} of {result.mutations} survive", file=sys.stderr, flush=True)
+        for survivor in result.survivors:
+            print(f"  {result.module}:{survivor}", file=sys.stderr, flush=True)
+    print("| module | mutations | survive | share | explained | seconds |\n|---|---|---|---|---|---|")
+    print("\n".join(result.row() for result in done))
+    return int(any(result.share > MOST for result in done))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
