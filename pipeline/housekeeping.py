@@ -83,7 +83,8 @@ def find(home: Home, registry: Registry, keep_runs: int, keep_days: float) -> Wa
     """What can be deleted."""
     versions = [version for name in registry.names() for version in registry.versions(name)]
     restorable = _restorable(home, versions)
-    needed = [version for version in versions if version.aliases or version in waiting(versions)]
+    undecided = {(version.name, version.version) for version in waiting(versions)}
+    needed = [version for version in versions if version.aliases or (version.name, version.version) in undecided]
     exports = garbage.unneeded_exports(
         exports_of(home, registry), versions, [*needed, *_served(home, registry, versions)]
     )

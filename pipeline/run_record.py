@@ -13,6 +13,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self, TypedDict
 
@@ -156,6 +157,12 @@ class RunRecorder:
 
 def load(folder: Path) -> RunRecord | None:
     """The record in *folder*, None where none can be read; a dead run that says "running" is "killed"."""
+    record = _read(folder)
+    return _with_its_end(folder, record) if record else None
+
+
+def _read(folder: Path) -> RunRecord | None:
+    """The record in *folder* as it was written."""
     try:
         document = checked((folder / "run.json").read_bytes())
     except OSError:
@@ -166,9 +173,12 @@ def load(folder: Path) -> RunRecord | None:
     import msgspec  # takes longer to import than a run with nothing to do may: it loads no record
 
     try:
-        record = msgspec.convert(document, RunRecord)
+        return msgspec.convert(document, RunRecord)
     except msgspec.ValidationError:  # of another version
         return None
+
+
+def _with_its_end(folder: Path, record: RunRecord) -> RunRecord:
     if record.state == "running" and not locks.is_locked(folder / ".alive"):
         record.state = "killed"
     return record
@@ -183,9 +193,20 @@ def _set_aside(file: Path, error: ValueError) -> None:
 
 
 def records(home: Home) -> list[RunRecord]:
-    """Every run, the newest first."""
-    known = [record for folder in home.runs.glob("*") if (record := load(folder))]
-    return sorted(known, key=lambda record: (record.started, record.run), reverse=True)
+    """Every run, the newest first; what has not changed since the last time is not parsed again."""
+    from pipeline.known_files import KnownFiles
+
+    known, found = KnownFiles(home.cache / "records.msgpack", RunRecord), list[tuple[Path, RunRecord]]()
+    for folder in home.runs.glob("*"):
+        with suppress(OSError):  # no folder of a run, or one that `gc` has deleted meanwhile
+            if record := known.get(folder.name, f"{folder}/run.json", partial(_read, folder)):
+                found.append((folder, record))
+    known.keep()
+    return sorted(
+        (_with_its_end(folder, record) for folder, record in found),
+        key=lambda record: (record.started, record.run),
+        reverse=True,
+    )
 
 
 def find(home: Home, run: str = "") -> RunRecord:

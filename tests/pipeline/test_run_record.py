@@ -1,16 +1,20 @@
 """Records of runs: what a reader sees while a run lasts, after it ended and after it was killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.errors import ConfigError
 from components.findings import Finding
+from pipeline import known_files, run_record
 from pipeline.home import Home
 from pipeline.run_record import Done, RunRecord, RunRecorder, find, git_commit, load, new_run, records
 
@@ -45,6 +49,83 @@ def test_the_newest_run_comes_first_and_a_prefix_of_its_name_is_enough(home: Hom
     assert [r.run for r in records(home)] == ["20260202-y", "20260101-x"]
     assert find(home).run == "20260202-y"
     assert find(home, "202601").run == "20260101-x"
+
+
+def counted_parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Each record that is parsed from now on."""
+    parsed: list[bytes] = []
+    checked = run_record.checked
+
+    def counting(text: bytes) -> dict[str, Any]:
+        parsed.append(text)
+        return checked(text)
+
+    monkeypatch.setattr(run_record, "checked", counting)
+    return parsed
+
+
+@pytest.fixture
+def two_old_runs(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Runs a and b, whose records have been read before."""
+    monkeypatch.setattr(known_files, "SETTLED_NS", 0)
+    for run in "ab":
+        with recorder(home, run) as kept:
+            kept.record.state, kept.record.accuracy = "succeeded", 0.5
+            kept.save()
+    records(home)
+    return home
+
+
+def test_a_record_that_did_not_change_is_not_parsed_again(two_old_runs: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is new or was written again is parsed, and what is listed is the same."""
+    before, parsed = records(two_old_runs), counted_parses(monkeypatch)
+    assert records(two_old_runs) == before
+    assert parsed == []
+    with recorder(two_old_runs, "b") as kept:
+        kept.record.state, kept.record.accuracy = "succeeded", 0.7
+        kept.save()
+    assert [(record.run, record.accuracy) for record in records(two_old_runs)] == [("b", 0.7), ("a", 0.5)]
+    assert len(parsed) == 1
+
+
+def test_a_record_that_changed_in_place_is_noticed(two_old_runs: Home) -> None:
+    """With the same size, and the time of the last change restored: the system's own time of the change tells."""
+    file = two_old_runs.runs / "a" / "run.json"
+    status, text = file.stat(), file.read_text()
+    file.write_text(text.replace('"accuracy": 0.5', '"accuracy": 0.6'))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    assert [record.run for record in records(two_old_runs)] == ["b"]  # its checksum does not match: it is set aside
+
+
+DAMAGES = (
+    lambda content: content[:-9],
+    lambda content: b"",
+    lambda content: content.replace(b"succeeded", b"succeedet"),
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_of_records_counts_as_empty(two_old_runs: Home, damage: Callable[[bytes], bytes]) -> None:
+    """The records themselves are read again."""
+    cache, before = two_old_runs.cache / "records.msgpack", records(two_old_runs)
+    cache.write_bytes(damage(cache.read_bytes()))
+    assert records(two_old_runs) == before
+
+
+def test_deleted_runs_leave_the_cache_of_records(two_old_runs: Home) -> None:
+    """It does not grow for ever."""
+    shutil.rmtree(two_old_runs.runs / "a")
+    assert [record.run for record in records(two_old_runs)] == ["b"]
+    known = known_files.KnownFiles(two_old_runs.cache / "records.msgpack", RunRecord)
+    assert known.names == {"b"}
+
+
+def test_a_run_that_was_read_while_it_lived_is_killed_afterwards(two_old_runs: Home) -> None:
+    """The record is the same, and the state is not."""
+    with recorder(two_old_runs, "c"):
+        assert find(two_old_runs, "c").state == find(two_old_runs, "c").state == "running"
+    assert find(two_old_runs, "c").state == "killed"
 
 
 def test_an_unknown_run_is_reported_in_a_sentence(home: Home) -> None:

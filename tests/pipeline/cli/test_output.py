@@ -3,10 +3,12 @@
 import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli import output
 from pipeline.cli.main import main
 from pipeline.cli.output import print_json, print_table
 
@@ -16,6 +18,23 @@ def test_square_brackets_in_a_name_are_no_markup(capsys: pytest.CaptureFixture[s
     names = ["[bold]cats[/bold]", "[/]", ":dog:", "[link=http://x]y"]
     print_table(("name",), [(name,) for name in names])
     assert [line.strip() for line in capsys.readouterr().out.split("\n") if line.strip()][2:] == names
+
+
+@pytest.mark.parametrize("rows", [[], [("", "")], [("a", "of two words"), ("longer", "")], [("x" * 150, "y" * 80)]])
+def test_a_long_table_looks_like_a_drawn_one(rows: list[tuple[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """Plain cells that fit beside each other are put there without Rich; others wrap."""
+    print_table(("name", ""), rows)
+    printed = capsys.readouterr().out
+    assert printed == output._drawn(("name", ""), rows) + "\n"
+
+
+def test_a_table_of_plain_cells_takes_no_rich(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich takes longer for a thousand rows than all else."""
+    monkeypatch.setitem(sys.modules, "rich", None)
+    print_table(("name",), [("cat",)])
+    assert "cat" in capsys.readouterr().out
 
 
 def test_a_name_that_is_no_utf_8_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
