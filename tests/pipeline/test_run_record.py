@@ -14,7 +14,8 @@ import pytest
 
 from components.errors import ConfigError
 from components.findings import Finding
-from pipeline import known_files, run_record
+from components.system.canonical import checked
+from pipeline import known_files
 from pipeline.home import Home
 from pipeline.run_record import Done, RunRecord, RunRecorder, find, git_commit, load, new_run, records
 
@@ -54,13 +55,12 @@ def test_the_newest_run_comes_first_and_a_prefix_of_its_name_is_enough(home: Hom
 def counted_parses(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Each record that is parsed from now on."""
     parsed: list[bytes] = []
-    checked = run_record.checked
 
     def counting(text: bytes) -> dict[str, Any]:
         parsed.append(text)
         return checked(text)
 
-    monkeypatch.setattr(run_record, "checked", counting)
+    monkeypatch.setattr("pipeline.run_record.checked", counting)
     return parsed
 
 
