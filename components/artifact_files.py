@@ -432,10 +432,18 @@ class InputInfo(TypedDict):
 
 
 class DrawnForm(TypedDict):
-    """The form of MNIST's digits: the longer side of the ink's box, and that the ink's centre is the image's."""
+    """The form of training images that are drawings, as MNIST's digits are.
+
+    *box* is the longer side of the ink in pixels; in the middle of the image lies the ink's centre of mass where it is
+    *centred*, and the middle of its box otherwise. *pen* are the least and the greatest width of a stroke in parts of
+    the box: the quartiles of the training images. *blur* is the standard deviation in pixels of the Gaussian that makes
+    edges as soft as theirs.
+    """
 
     box: int
     centred: bool
+    pen: NotRequired[list[float]]
+    blur: NotRequired[float]
 
 
 class TensorNames(TypedDict):

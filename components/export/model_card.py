@@ -116,8 +116,9 @@ def _limits(info: ModelInfo, data: NormalizedData, metrics: Metrics) -> Iterator
     if drawn := info["drawn"]:
         side = info["input"]["shape"][0]
         yield (
-            f"- Its training images are light drawings on black, scaled to {drawn['box']} pixels and with their centre "
-            f"of mass in the middle of {side} x {side}; bring others into that form first."
+            f"- Its training images are light drawings on black, scaled to {drawn['box']} pixels and with their "
+            f"{'centre of mass' if drawn['centred'] else 'middle'} in the middle of {side} x {side}; bring others into "
+            "that form first."
         )
 
 
