@@ -19,21 +19,22 @@ RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /ap
 FROM python:3.11-slim-bookworm AS final
 
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin serving && \
-    install --directory --owner serving --group serving /workspace /requests
+    install --directory --owner serving --group serving /workspace /requests /reports
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 
-# /workspace is that of the pipeline, mounted read-only; /requests is the request log.
+# /workspace is that of the pipeline, mounted read-only; /requests is the request log, /reports what users called wrong.
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     PIPELINE_HOME=/workspace \
     PIPELINE_SERVE_HOST=0.0.0.0 \
-    PIPELINE_SERVE_LOG_FOLDER=/requests
+    PIPELINE_SERVE_LOG_FOLDER=/requests \
+    PIPELINE_SERVE_REPORT_FOLDER=/reports
 USER 10001:10001
 WORKDIR /tmp
-VOLUME /requests
+VOLUME /requests /reports
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/v2/health/live', timeout=4)"]

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serving.loaded_model import LoadedModel
 from serving.messages import HTML, SERVER_VERSION, Headers, Request, Response, json_response
 from serving.routes import Route
 from serving.service import Service
+from serving.wrong_answers import png
 
 PAGE = Path(__file__).parent / "pages" / "docs.html"
 
@@ -53,6 +56,10 @@ def description(model: LoadedModel | None) -> dict[str, Any]:
             "/v2/health/live": _get("whether the server lives"),
             "/v2/health/ready": _get("whether it can answer, and what is wrong"),
             "/invocations": _post("MLflow", {"inputs": [image]}),
+            "/page/model": _get("the page: which version answers, its classes and accuracy"),
+            "/page/answer": _picture("the page: the likeliest classes, and the picture as the model saw it"),
+            "/page/why": _picture("the page: how much the answer hangs on each pixel, 0 to 255"),
+            "/wrong": _post("the page: that is wrong, kept for the review of labels", _report(model)),
             "/metrics": _get("counts and times, for Prometheus", "text/plain"),
         },
     }
@@ -61,6 +68,19 @@ def description(model: LoadedModel | None) -> dict[str, Any]:
 def _blank(shape: tuple[int, int, int]) -> list[Any]:
     height, width, channels = shape
     return [[0 if channels == 1 else [0] * channels] * width] * height
+
+
+def _report(model: LoadedModel | None) -> dict[str, str]:
+    """A picture with one bright column, and its class."""
+    height, width, channels = model.shape if model else (28, 28, 1)
+    pixels = np.zeros((height, width, channels), np.uint8)
+    pixels[height // 8 : height - height // 8, width // 2] = 255
+    return {"picture": base64.b64encode(png(pixels)).decode(), "label": model.classes[0] if model else "CLASS"}
+
+
+def _picture(summary: str) -> dict[str, Any]:
+    content = {kind: {"schema": {"contentMediaType": kind}} for kind in ("image/png", "image/jpeg")}
+    return {"post": _get(summary)["get"] | {"requestBody": {"required": True, "content": content}}}
 
 
 def _post(summary: str, example: object, *, picture: bool = False) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class Settings:
     def log_folder(self) -> Path:
         return Path(self.serve.log_folder or self.home / "serving" / "requests")
 
+    @property
+    def report_file(self) -> Path:
+        return Path(self.serve.report_folder or self.home / "serving") / "wrong.jsonl"
+
 
 def read(file: str = "", overrides: Iterable[str] = (), environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in effect; raises ConfigError with every problem."""

@@ -627,7 +627,7 @@ class Serve(Section):
         spelling=expanded, in_key=False,
     )  # fmt: skip
     origins: str = setting(
-        "", "origins of pages that may call the server from a browser, separated by commas; empty: none",
+        "", "origins of pages that may call the server from a browser, its own behind a proxy too, separated by commas",
         spelling=web_origins, in_key=False,
     )  # fmt: skip
     log_share: float = setting(
@@ -637,6 +637,10 @@ class Serve(Section):
     log_folder: str = setting(
         "", "folder of the request log; empty: serving/requests in the workspace", spelling=expanded, in_key=False
     )
+    report_folder: str = setting(
+        "", "folder of what users called wrong, wrong.jsonl; empty: serving in the workspace", spelling=expanded,
+        in_key=False,
+    )  # fmt: skip
     log_days: float = setting(
         30.0, "days after which the request log is deleted", minimum=0.001, maximum=3650, in_key=False
     )

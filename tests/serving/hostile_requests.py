@@ -19,8 +19,8 @@ ROWS = [ROW] * 28
 MEGABYTE = 2**20
 
 
-def request(path: str, body: bytes = b"", *headers: str, method: str = "POST") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *headers]
+def request(path: str, body: bytes = b"", *headers: str, method: str = "POST", host: str = "x") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
@@ -246,6 +246,31 @@ def of_transfer() -> Iterator[tuple[str, bytes]]:
     yield "a form", request(PREDICT, b"--x\r\n\r\n--x--", "Content-Type: multipart/form-data; boundary=x")
 
 
+def reports() -> Iterator[tuple[str, object]]:
+    """Bodies of /wrong from the page of the server itself."""
+    blank = base64.b64encode(picture("PNG")).decode()
+    honest = {"picture": blank, "label": "7"}
+    yield "nothing", {}
+    yield "a list", []
+    yield "no label", {"picture": blank}
+    yield "a label that is none", honest | {"label": "<script>alert(1)</script>"}
+    yield "a label of a million letters", honest | {"label": "x" * MEGABYTE}
+    yield "a label that is a number", honest | {"label": 7}
+    yield "no picture", honest | {"picture": ""}
+    yield "a picture that is a list", honest | {"picture": [1]}
+    yield "a picture that is not base64", honest | {"picture": "%%%%"}
+    yield "a picture that is none", honest | {"picture": "AAAA"}
+    yield "60,000 x 60,000", honest | {"picture": base64.b64encode(png(60_000, 60_000)).decode()}
+    for version in ("0", "-1", "1e3", "../../etc", "9" * 5000, "1\n", " "):
+        yield f"version {version[:10]!r}", honest | {"version": version, "answer": "7"}
+    yield "a version that is a number", honest | {"version": 1, "answer": "7"}
+    yield "an answer without a version", honest | {"answer": "7"}
+    yield "a version without an answer", honest | {"version": "9"}
+    yield "an answer that is no class", honest | {"version": "9", "answer": "x" * 100_000}
+    for confidence in (-1, 2, 0.01, "0.9", [0.9]):
+        yield f"a confidence of {confidence}", honest | {"version": "9", "answer": "7", "confidence": confidence}
+
+
 def as_bytes(body: str | bytes) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
@@ -261,5 +286,11 @@ def corpus() -> list[tuple[str, bytes]]:
     found += [(f"tf serving: {name}", request(V1, json.dumps(body).encode())) for name, body in tf_serving()]
     found += [(f"open inference: {name}", request(V2, json.dumps(body).encode())) for name, body in open_inference()]
     found += [(f"binary: {name}", data) for name, data in binary_tensors()]
+    for name, data in pictures():
+        found.append((f"page: {name}", request("/page/answer", data, "Content-Type: image/png")))
+    found += [(f"why: {name}", request("/page/why", data)) for name, data in (("text", b"x" * 1000), ("JSON", b"{}"))]
+    for name, body in reports():
+        data = json.dumps(body).encode()
+        found.append((f"wrong: {name}", request("/wrong", data, "Content-Type: application/json", host="127.0.0.1")))
     found += [(f"http: {name}", data) for name, data in (*of_http(), *of_transfer())]
     return found

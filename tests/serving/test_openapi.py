@@ -5,8 +5,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
+
 from serving.messages import SERVER_VERSION
 from serving.openapi import description
+from serving.wrong_answers import png
 from tests.conftest import ROOT
 from tests.support.chromium import browser
 from tests.support.serving_process import ServingProcess
@@ -19,8 +22,11 @@ def test_every_path_answers_its_example(server: ServingProcess) -> None:
     for path, methods in document["paths"].items():
         for method, described in methods.items():
             content = described.get("requestBody", {}).get("content", {}).get("application/json")
-            body = json.dumps(content["example"]) if content else None
-            answer = server.ask(method.upper(), path, body)
+            body: str | bytes | None = json.dumps(content["example"]) if content else None
+            if method == "post" and not content:
+                assert "image/png" in described["requestBody"]["content"]
+                body = png(np.zeros((28, 28, 1), np.uint8))
+            answer = server.ask(method.upper(), path, body, content_type="application/json" if content else "image/png")
             assert answer.status == 200, (path, answer.body)
             assert answer.headers["content-type"].partition(";")[0] in described["responses"]["200"]["content"]
 

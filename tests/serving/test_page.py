@@ -14,7 +14,7 @@ import pytest
 from components.artifact_files import DrawnForm
 from serving.wrong_answers import WrongAnswers, png
 from tests.support.chromium import Page, browser
-from tests.support.served_versions import Versions
+from tests.support.served_versions import DIGITS, Versions
 from tests.support.serving_process import ServingProcess, serving
 
 MNIST_FORM: DrawnForm = {"box": 20, "centred": True}
@@ -166,11 +166,78 @@ def test_a_picture_is_dropped(photo_server: ServingProcess, page: Page, width: i
         ({"content_type": "text/plain"}, 415),
         ({"content_type": "application/json", "origin": "http://evil.example"}, 403),
         ({"content_type": "application/json", "sec_fetch_site": "cross-site"}, 403),
+        ({"content_type": "application/json", "host": "rebound.example", "origin": "http://rebound.example"}, 403),
+        ({"content_type": "application/json", "host": "localhost.evil.example"}, 403),
+        ({"content_type": "application/json", "host": ""}, 403),
+        ({"content_type": "application/json", "host": "[::1]:8000", "origin": "http://[::1]:8000"}, 400),
+        ({"content_type": "application/json", "host": "localhost:8000", "origin": "http://localhost:8000"}, 400),
+        ({"content_type": "application/json"}, 400),
     ],
 )
 def test_pages_of_other_sites_report_nothing(server: ServingProcess, headers: dict[str, str], status: int) -> None:
+    """Neither do those whose name was made an address of this machine; an address and localhost are the server's own.
+
+    Those that may report are refused for their picture, with 400.
+    """
     answer = server.ask("POST", "/wrong", json.dumps({"picture": "", "label": "7"}), **headers)
-    assert answer.status == status
+    assert answer.status == status, answer.body
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("digits.example.org", "https://digits.example.org", 400),
+        ("serving:8000", "https://digits.example.org", 400),
+        ("digits.example.org", "", 400),
+        ("other.example.org", "https://other.example.org", 403),
+    ],
+    ids=["the proxy passes the host", "the proxy sends its own", "no origin", "another name"],
+)
+def test_the_page_behind_a_proxy_reports_where_its_origin_is_named(
+    versions: Versions, host: str, origin: str, status: int
+) -> None:
+    versions.add(champion=True)
+    headers = {"content_type": "application/json", "host": host} | ({"origin": origin} if origin else {})
+    with serving(versions.home, "--set", "serve.origins=https://digits.example.org") as server:
+        answer = server.ask("POST", "/wrong", json.dumps({"picture": "", "label": "7"}), **headers)
+    assert answer.status == status, answer.body
+    if status == 403:
+        assert "name its origin in serve.origins" in answer.json["error"]
+
+
+def report(home: Path) -> dict[str, Any]:
+    """The last one."""
+    line: dict[str, Any] = json.loads((home / "serving" / "wrong.jsonl").read_text().splitlines()[-1])
+    return line
+
+
+def test_a_report_holds_what_the_user_saw(versions: Versions) -> None:
+    """Not what the version in use answers since; a version in use is believed only where it answers so."""
+    versions.add(champion=True)
+    picture = np.random.default_rng(2).integers(0, 256, (28, 28, 1), np.uint8)
+    sent = {"picture": base64.b64encode(png(picture)).decode(), "label": "7"}
+    with serving(versions.home) as server:
+        answer, confidence = server.ask("POST", "/page/answer", png(picture)).json["likeliest"][0]
+        other = next(name for name in DIGITS if name != answer)
+        seen = {"version": "1", "answer": answer, "confidence": confidence}
+        assert server.post("/wrong", sent | seen).status == 200
+        assert seen.items() <= report(versions.home).items()
+        assert server.post("/wrong", sent | {"version": "1", "answer": other}).status == 409
+        assert server.post("/wrong", sent | {"version": "8", "answer": other, "confidence": 0.5}).status == 200
+        assert {"version": "8", "answer": other, "confidence": 0.5}.items() <= report(versions.home).items()
+        assert server.post("/wrong", sent).status == 200
+        assert seen.items() <= report(versions.home).items()
+
+
+def test_reports_go_to_the_folder_of_the_setting(versions: Versions, tmp_path: Path) -> None:
+    """As in a container, which sees the workspace read-only."""
+    versions.add(champion=True)
+    folder = tmp_path / "reports"
+    sent = {"picture": base64.b64encode(png(np.ones((28, 28, 1), np.uint8))).decode(), "label": "7"}
+    with serving(versions.home, PIPELINE_SERVE_REPORT_FOLDER=str(folder)) as server:
+        assert server.post("/wrong", sent).status == 200
+    assert len((folder / "wrong.jsonl").read_text().splitlines()) == 1
+    assert not (versions.home / "serving" / "wrong.jsonl").exists()
 
 
 def test_nothing_drawn_is_no_digit(drawing_server: ServingProcess) -> None:

@@ -85,6 +85,7 @@ def test_pen_and_blur_are_measured(width: int, sigma: float, tmp_path: Path) -> 
     [
         np.concatenate([strokes(90, 4, 13), strokes(10, 0, 0)]),
         strokes(100, 0, 13),
+        np.concatenate([strokes(50, 4, 13), strokes(50, 6, 13, height=16)]),
         strokes(100, 0, 0, height=28),
         strokes(100, 0, 10, height=28, width=8),
         RNG.integers(0, 255, (50, 28, 28, 1), np.uint8),
@@ -97,8 +98,8 @@ def test_pen_and_blur_are_measured(width: int, sigma: float, tmp_path: Path) -> 
         photographs(60, 28, 1),
     ],
     ids=[
-        "one in ten lies elsewhere", "off-centre", "fill the frame at its rim", "filled", "noise", "dark ink", "black",
-        "colour", "oblong", "filled shapes", "woven shapes", "photographs",
+        "one in ten lies elsewhere", "off-centre", "of two sizes", "fill the frame at its rim", "filled", "noise",
+        "dark ink", "black", "colour", "oblong", "filled shapes", "woven shapes", "photographs",
     ],
 )  # fmt: skip
 def test_other_images_have_none(tmp_path: Path, images: Images) -> None:

@@ -68,7 +68,7 @@ def test_the_pen_is_brought_into_the_training_range(width: int, expected: float)
 
 def test_a_stroke_loses_at_most_half_of_its_width() -> None:
     """A pen that is far too thick stays in one piece: thinned to the training's width it would break."""
-    assert 0.15 < pen(seen(drawn(200, 90))) < pen(seen(drawn(200, 90), {**SHARP, "pen": [0.1, 0.9]}))
+    assert 0.3 < pen(seen(drawn(200, 90))) < pen(seen(drawn(200, 90), {**SHARP, "pen": [0.1, 0.9]}))
 
 
 def test_edges_become_as_soft_as_those_of_the_training() -> None:
@@ -77,6 +77,7 @@ def test_edges_become_as_soft_as_those_of_the_training() -> None:
     top, bottom, left, right = box(blurred)
     assert (top, bottom) == (0, 28)
     assert abs((left + right) / 2 - 14) <= 1
+    assert sharp.max() == blurred.max() == 255
     grey = [((image > 25) & (image < 230)).sum() / (image > 25).sum() for image in (sharp, blurred)]
     assert grey[1] > 1.5 * grey[0]
 

@@ -39,6 +39,7 @@ def test_the_part_that_decides_stands_out() -> None:
     row, column = strongest(falls)
     assert 4 <= row < 8
     assert 18 <= column < 22
+    assert 0 < falls.max() <= 1
     assert falls[16:].max() == falls[:, :12].max() == 0
 
 
