@@ -4,7 +4,6 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,15 @@ import pytest
 from components.artifact_files import DrawnForm
 from serving.wrong_answers import WrongAnswers, png
 from tests.support.chromium import Page, browser
+from tests.support.drawn_on_page import answered, placed, with_mouse
+from tests.support.handwriting import written
 from tests.support.served_versions import DIGITS, Versions
 from tests.support.serving_process import ServingProcess, serving
 
 MNIST_FORM: DrawnForm = {"box": 20, "centred": True}
 WIDTHS = pytest.mark.parametrize("width", [1400, 390])
-SEVEN = [(0.2, 0.2), (0.8, 0.2), (0.5, 0.5), (0.4, 0.85)]
+SEVEN = placed(written(7, np.random.default_rng(0)))
 MARKUP = "<img src=x onerror=alert(1)>"
-RECTANGLE = (
-    "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('paper').getBoundingClientRect())"
-)
 SEEN = (
     "[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, k) => !(k % 4))"
 )
@@ -67,23 +65,6 @@ def url(server: ServingProcess) -> str:
     return f"http://127.0.0.1:{server.port}/"
 
 
-def draw(page: Page, places: list[tuple[float, float]]) -> None:
-    """Draw a line through *places* of the canvas, 0..1, with the mouse."""
-    left, top, width, height = page.run(RECTANGLE)
-    points = [(left + x * width, top + y * height) for x, y in places]
-    page.mouse("mousePressed", *points[0])
-    for start, end in pairwise(points):
-        for step in np.linspace(0, 1, 12)[1:]:
-            page.mouse("mouseMoved", *(a + (b - a) * step for a, b in zip(start, end, strict=True)))
-    page.mouse("mouseReleased", *points[-1])
-
-
-def answered(page: Page) -> str:
-    """The answer, once the picture that the model saw and what it hangs on are there as well."""
-    page.wait("!document.getElementById('details').hidden && !document.getElementById('reason').hidden")
-    return str(page.run("document.getElementById('say').textContent"))
-
-
 def test_it_loads_nothing_from_elsewhere(server: ServingProcess) -> None:
     """No address in it, and a policy that lets it run its own script only."""
     answer = server.get("/")
@@ -98,8 +79,8 @@ def test_a_drawing_is_answered(drawing_server: ServingProcess, page: Page, width
     page.open(url(drawing_server), width=width)
     page.shows("version 1 of shapes-classifier, right on 75.0 % of 300 test images", "Nothing drawn yet.")
     page.run("document.getElementById('paper').scrollIntoView()")
-    draw(page, SEVEN)
-    assert answered(page).endswith(" %")
+    with_mouse(page, SEVEN)
+    assert answered(page) in DIGITS
     ink = np.array(page.run(SEEN)).reshape(28, 28)
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
@@ -116,7 +97,7 @@ def test_it_can_be_drawn_with_the_keyboard(drawing_server: ServingProcess, page:
     page.run("document.getElementById('paper').focus()")
     for key in (" ", *["ArrowDown"] * 8, " "):
         page.press(key)
-    assert answered(page).endswith(" %")
+    assert answered(page) in DIGITS
     page.press("Delete")
     page.shows("Nothing drawn yet.")
     assert page.run("document.getElementById('details').hidden")
@@ -136,8 +117,8 @@ def test_a_mistake_is_reported(drawing_server: ServingProcess, page: Page, drawn
     """With the picture that the model saw, what it said, and what it is."""
     page.open(url(drawing_server))
     page.shows("Nothing drawn yet.")
-    draw(page, SEVEN)
-    said = answered(page).partition(",")[0]
+    with_mouse(page, SEVEN)
+    said = answered(page)
     page.run("document.getElementById('label').value = '7'")
     page.click("#wrong button")
     page.shows("Thank you: it is a 7")

@@ -107,6 +107,11 @@ class Page:
         """A real event of the mouse, whose left button is down until mouseReleased."""
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
+    def touch(self, kind: str, x: float, y: float) -> None:
+        """A real event of one finger on a touch screen, which is emulated."""
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y}]
+        self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
     def press(self, key: str) -> None:
         """Press and release *key* where the focus is."""
         for kind in ("rawKeyDown", "keyUp"):
