@@ -1,6 +1,6 @@
 """The parts of the server put together."""
 
-from components.inference.published import Published, of_version
+from components.inference.published import Published, fetched
 from components.registry.client import CHALLENGER, Registry
 from components.registry.model_version import ModelVersion
 from components.settings.sections import words
@@ -23,7 +23,7 @@ ROUTES = (*tutorial.ROUTES, *tf_serving.ROUTES, *open_inference.ROUTES, *mlflow.
 
 def assembled(settings: Settings) -> Server:
     def locate(version: ModelVersion) -> Published:
-        return of_version(version, settings.home / "exports")
+        return fetched(registry, version, settings.home / "exports")
 
     metrics, registry = Metrics(), Registry(settings.registry)
     champion = Champion(registry, settings.model, locate, metrics.switched)

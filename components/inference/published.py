@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.artifact_files import ModelInfo
-from components.errors import ArtifactMissing, ConfigError, RegistryUnreachable
+from components.errors import ArtifactMissing, ConfigError, RegistryUnreachable, StorageFailed
 from components.formatting import did_you_mean
 from components.inference import model_info
 from components.progress import say
@@ -36,10 +36,7 @@ def find(registry: Registry, name: str, wanted: str, exports: Path) -> Published
             raise
         say(f"  warning: {str(error).partition(';')[0]}; the files in {folder} are used as they are")
         return Published(ModelVersion(name, wanted), folder, model_info.read(folder))
-    shelf = Exports(exports, registry, lambda _version: None)
-    if not shelf.folder(version).is_dir():
-        shelf.prepare(version)
-    return of_version(version, exports)
+    return fetched(registry, version, exports)
 
 
 def of_version(version: ModelVersion, exports: Path) -> Published:
@@ -56,6 +53,23 @@ def of_version(version: ModelVersion, exports: Path) -> Published:
             "of the champion again with python -m pipeline run"
         )
     return Published(version, folder, model_info.read(folder, sha256))
+
+
+def fetched(registry: Registry, version: ModelVersion, exports: Path) -> Published:
+    """The registered *version* below the folder *exports*, from MLflow where it is not there yet.
+
+    Raises what `of_version` does, Unavailable and StorageFailed.
+    """
+    shelf = Exports(exports, registry, lambda _version: None)
+    if version.tags.get(SHA256_TAG) and not shelf.folder(version).is_dir():
+        try:
+            shelf.fetch(version)
+        except OSError as error:
+            raise StorageFailed(
+                f"the files of version {version.version} of {version.name} cannot be stored in {exports} "
+                f"({error.strerror}); make it writable, or publish them there with python -m pipeline run"
+            ) from None
+    return of_version(version, exports)
 
 
 def _version(registry: Registry, name: str, wanted: str) -> ModelVersion:

@@ -25,7 +25,7 @@ from components.errors import (
     RegistryUnreachable,
     StorageFailed,
 )
-from components.registry import database, disk, model_files, readers
+from components.registry import artifact_reader, database, disk, model_files, readers, rest
 from components.registry.address import DATABASES, expect_registry
 from components.registry.disk import causes
 from components.registry.model_version import ModelVersion
@@ -37,7 +37,7 @@ CHALLENGER, CHAMPION = "challenger", "champion"
 
 ENVIRONMENT = {
     # three tries of five seconds: an unreachable server is reported within 15 s, not after the four minutes of MLflow
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(readers.SECONDS),
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(rest.SECONDS),
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
@@ -221,17 +221,24 @@ class Registry:
 
     def fetch_files(self, version: ModelVersion, path: str, folder: Path) -> Path | None:
         """Copy the file or folder *path* among the version's artifacts into *folder*; None where it is not there."""
+        with answering(self.uri):
+            try:
+                return artifact_reader.fetch(self.uri, version, path, folder)
+            except readers.Unknown:
+                return self._fetch_by_client(version, path, folder)
+
+    def _fetch_by_client(self, version: ModelVersion, path: str, folder: Path) -> Path | None:
+        client = self.client
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        with answering(self.uri):
-            location = self.client.get_model_version_download_uri(version.name, version.version)
-            try:
-                return Path(download_artifacts(f"{location}/{path}", dst_path=str(folder), tracking_uri=self.uri))
-            except (MlflowException, OSError) as error:
-                if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in GONE:
-                    return None
-                raise
+        location = client.get_model_version_download_uri(version.name, version.version)
+        try:
+            return Path(download_artifacts(f"{location}/{path}", dst_path=str(folder), tracking_uri=self.uri))
+        except (MlflowException, OSError) as error:
+            if isinstance(error, FileNotFoundError) or getattr(error, "error_code", "") in GONE:
+                return None
+            raise
 
     def log_files(self, version: ModelVersion, folder: Path, path: str) -> None:
         """Copy *folder* to *path* among the artifacts of the version's logged model."""
@@ -311,16 +318,13 @@ def _failure(error: Exception, uri: str, seconds: float) -> Failure | None:
 
 def _remedy(file: Path | None, reason: str) -> str:
     if file and "locked" in reason:
-        return "another process is writing to it: run `make pipeline` again, everything before register is kept"
+        return "another process is writing to it: try again; a run keeps everything before register"
     if file:
         return (
-            "everything before register is kept: restore a backup, or move it away; `make pipeline` then registers "
-            "the model again"
+            "restore a backup, or move it away: `make pipeline` then registers the model again, and keeps everything "
+            "before that"
         )
-    return (
-        "everything before register is kept: start it (make mlflow) or set MLFLOW_TRACKING_URI, and run "
-        "`make pipeline` again"
-    )
+    return "start it (make mlflow) or set MLFLOW_TRACKING_URI, and try again; a run keeps everything before register"
 
 
 def _unreachable(error: Exception) -> bool:

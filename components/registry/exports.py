@@ -88,10 +88,11 @@ class Exports:
         if (made := self.made(version)) and is_whole(made, sha256):
             _place(made, folder)
             return True
-        return self._fetch(version, folder, sha256)
+        return self.fetch(version)
 
-    def _fetch(self, version: ModelVersion, folder: Path, sha256: str) -> bool:
-        """Copy what MLflow has of *version* to *folder*; False where it has nothing whole."""
+    def fetch(self, version: ModelVersion) -> bool:
+        """Copy what MLflow has of *version* to its folder; False where it has nothing whole. Raises OSError."""
+        folder, sha256 = self.folder(version), version.tags[SHA256_TAG]
         say(f"  fetching the exports of version {version.version} from MLflow")
         with _draft(folder.parent) as draft:
             copy = self.registry.fetch_files(version, COPY, draft)

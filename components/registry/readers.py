@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from components.registry import database
+from components.registry import database, rest
 from components.registry.model_version import ModelVersion
 
-SECONDS = 5  # until a request is given up
 PAGE = 1000
 VERSIONS = (
     """SELECT version, run_id, source, creation_time FROM model_versions
@@ -80,6 +79,11 @@ def experiment_stage(uri: str, name: str) -> str:
     with _expecting("experiments/get-by-name"):
         answer = _get(uri, "experiments/get-by-name", experiment_name=name)
         return str(answer["experiment"]["lifecycle_stage"]) if answer else ""
+
+
+def is_database(uri: str) -> bool:
+    """Whether the registry is a database file, and no server. Raises Unknown."""
+    return _file(uri) is not None
 
 
 def _file(uri: str) -> Path | None:
@@ -183,22 +187,12 @@ def _from_json(version: dict[str, Any], aliases: list[tuple[str, str]]) -> Model
 
 def _get(uri: str, endpoint: str, **query: str) -> dict[str, Any] | None:
     """The server's response; None where the model does not exist. Raises OSError where it does not respond."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    address = f"{uri.rstrip('/')}/api/2.0/mlflow/{endpoint}?{urlencode(query)}"
     try:
-        with urlopen(address, timeout=SECONDS) as response:  # noqa: S310 - the scheme was checked
+        with rest.response(uri, f"mlflow/{endpoint}", **query) as response:
             document: dict[str, Any] = json.load(response)
             return document
-    except HTTPError as error:
-        with error:
-            if error.code == 404 and b"RESOURCE_DOES_NOT_EXIST" in error.read():
-                return None
-            raise OSError(f"HTTP status {error.code} {error.reason} for {endpoint}") from None
-    except (HTTPException, ValueError) as error:
-        raise OSError(f"not a response of MLflow for {endpoint}: {error}") from None
+    except rest.Absent:
+        return None
 
 
 def by_client(client: Any, name: str) -> list[ModelVersion]:

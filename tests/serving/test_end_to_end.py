@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from components.registry.client import Registry
 from tests.conftest import CLEAN, ROOT
+from tests.support.mlflow_server import add_version, mlflow_server
 from tests.support.served_versions import Versions, expected, tflite
 from tests.support.serving_process import serving
 
@@ -53,6 +55,31 @@ def test_it_follows_the_champion_and_refuses_a_broken_version(versions: Versions
         versions.point("1")
         server.wait_for(lambda: version() == "1", "version 1 again")
         assert server.get("/v2/health/ready").json["problem"] is None
+
+
+def test_a_machine_that_sees_the_registry_alone_serves_its_champion(
+    versions: Versions, empty_database: Path, tmp_path: Path
+) -> None:
+    """The files of the champion, and of the one after it, are fetched from MLflow's server, without MLflow."""
+    versions.add()
+    versions.add()
+    here = tmp_path / "here"
+    for folder in (here, tmp_path / "server"):
+        folder.mkdir()
+    with mlflow_server(tmp_path / "server", empty_database) as uri:
+        remote = Registry(uri)
+        remote.create_model(versions.name, "")
+        for version in versions.registry.versions(versions.name):
+            copy = add_version(remote, versions.name, version.tags)
+            remote.log_files(copy, versions.folder(version.version), "exports")
+        remote.set_alias(versions.name, "champion", "1")
+        with serving(here, MLFLOW_TRACKING_URI=uri) as server:
+            assert server.post("/predict", {"image": ZEROS}).version == "1"
+            remote.set_alias(versions.name, "champion", "2")
+            server.wait_for(lambda: server.post("/predict", {"image": ZEROS}).version == "2", "version 2")
+            assert psutil.Process(server.process.pid).memory_info().rss < 100e6
+        file = versions.folder("2") / "model.tflite"
+        assert (here / "exports" / versions.name / "2" / "model.tflite").read_bytes() == file.read_bytes()
 
 
 def test_it_waits_for_a_first_champion(versions: Versions) -> None:

@@ -2,8 +2,6 @@
 
 import errno
 import json
-import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -18,12 +16,12 @@ import pytest
 
 from components.errors import ConfigError, RegistryRefused, RegistryUnreachable, StorageFailed
 from components.register.stage import register
-from components.registry import database, readers
+from components.registry import database, readers, rest
 from components.registry.client import Registry, answering, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.readers import Unknown
 from tests.components.conftest import Trained, new_run
-from tests.support import ended_with_us
+from tests.support.mlflow_server import add_version, mlflow_server
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -158,7 +156,7 @@ def test_a_server_with_a_login_is_reported_without_it(closed: str) -> None:
 
 def test_a_server_that_never_responds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without a response is an unreachable server as well."""
-    monkeypatch.setattr(readers, "SECONDS", 0.2)
+    monkeypatch.setattr(rest, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(RegistryUnreachable, match="timed out"):
@@ -175,36 +173,8 @@ def test_credentials_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture
 def server(tmp_path: Path, empty_database: Path) -> Iterator[str]:
     """The address of a real MLflow server on loopback."""
-    shutil.copy(empty_database, tmp_path / "server.db")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        f"{tmp_path}/files",
-    ]
-    log = (tmp_path / "server.log").open("w")
-    extra = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = ended_with_us.start(command, env={**os.environ, **extra}, stdout=log, stderr=log, cwd=tmp_path)
-    uri = f"http://127.0.0.1:{port}"
-    while not _answers(port):
-        assert process.poll() is None, (tmp_path / "server.log").read_text()
-        time.sleep(0.2)
-    yield uri
-    process.terminate()
-    process.wait(timeout=60)
-    log.close()
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+    with mlflow_server(tmp_path, empty_database) as address:
+        yield address
 
 
 def test_a_server_is_read_as_the_database_is(
@@ -230,6 +200,47 @@ def test_a_server_is_read_as_the_database_is(
     printed = capsys.readouterr()
     assert printed.out == ""  # no link to the run, which would spoil an answer in JSON
     assert "Downloading" not in printed.err
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from components.registry.client import Registry
+registry = Registry(sys.argv[1])
+[version] = registry.versions("m")
+copies = [registry.fetch_files(version, path, Path(sys.argv[2])) for path in ("exports", "data/a", "data/none", "no/e")]
+assert not [name for name in sys.modules if name.startswith("mlflow")], "MLflow was loaded"
+print([copy and str(copy.relative_to(sys.argv[2])) for copy in copies])
+"""
+
+
+@pytest.mark.parametrize("place", ["server", "folder"])
+def test_files_are_fetched_without_mlflow_s_client(
+    place: str, request: pytest.FixtureRequest, registry: Registry, tmp_path: Path
+) -> None:
+    """From its server, or a folder of this machine: a folder with all below it, a file, and what is not there."""
+    files = {"a": b"1", "with space/ä.bin": bytes(range(256)) * 999, "with space/deeper/empty": b""}
+    for name, content in files.items():
+        (tmp_path / "made" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "made" / name).write_bytes(content)
+    used = Registry(request.getfixturevalue("server")) if place == "server" else registry
+    used.create_model("m", "")
+    if place == "server":
+        assert add_version(used, "m").source.startswith("mlflow-artifacts:/")
+    else:
+        used.client.create_model_version("m", (tmp_path / "artifacts").as_uri())
+    [version] = used.versions("m")
+    used.log_files(version, tmp_path / "made", "exports")
+    used.log_files(version, tmp_path / "made", "data")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH, used.uri, str(copies)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['exports', 'a', None, None]"
+    assert {n: (copies / "exports" / n).read_bytes() for n in files} == files
+    assert (copies / "a").read_bytes() == b"1"
 
 
 @pytest.fixture

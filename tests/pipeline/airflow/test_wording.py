@@ -91,10 +91,9 @@ def test_every_stage_and_command_that_is_advised_exists() -> None:
             "run with gate.max_bytes=7",
         ),
         (
-            "everything before register is kept: start it (make mlflow) or set MLFLOW_TRACKING_URI, and run "
-            "`make pipeline` again",
-            "everything before register is kept: start it (http://127.0.0.1:5000) or set MLFLOW_TRACKING_URI, and "
-            "the task is tried again by itself",
+            "start it (make mlflow) or set MLFLOW_TRACKING_URI, and try again; a run keeps everything before register",
+            "start it (http://127.0.0.1:5000) or set MLFLOW_TRACKING_URI, and try again; a run keeps everything before "
+            "register",
         ),
         (
             "was rejected by ada; to promote it all the same: python -m pipeline promote 3 --force --reason TEXT",
