@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,88 @@ def test_the_help_of_coverage_names_the_floor() -> None:
     coverage = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
     assert coverage["run"]["patch"] == ["subprocess"]
     assert f"below {coverage['report']['fail_under']} % it fails" in (ROOT / "Makefile").read_text()
+
+
+PYTEST = "-m pytest --numprocesses logical --maxprocesses 4"
+COMPILE = (
+    "uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "
+    "make lock --python-version 3.11"
+)
+# What each target calls, without the words that the variables above it add; up and down need no .venv.
+CALLS: dict[str, list[str]] = {
+    "help": [],
+    "setup": [],
+    "pipeline": ["python -m pipeline run"],
+    "quick": [f"python {PYTEST.replace('pytest', 'pytest -q')} --quick"],
+    "test": [f"python {PYTEST}"],
+    "test-airflow": ["python -m pytest -m airflow"],
+    "test-docker": ["python -m pytest -m docker tests/pipeline/compose"],
+    "format": ["ruff check --quiet --fix .", "ruff format ."],
+    "check": [
+        "ruff check .",
+        "ruff format --check .",
+        "mypy",
+        "lint-imports",
+        "deptry .",
+        "deptry tests --exclude .venv|tests/serving/clients --ignore DEP002,DEP004",
+        f"python {PYTEST}",
+    ],
+    "coverage": [f"python {PYTEST} --cov --cov-report=term"],
+    "mutate": ["python -m tests.mutation"],
+    "airflow": ["python -m pipeline.airflow --host 127.0.0.1 --port 8080 --mlflow-port 5000"],
+    "airflow-shell": ["python -m pipeline.airflow.standalone.shell"],
+    "airflow-service": [
+        "python -m pipeline.airflow.standalone.service --host 127.0.0.1 --port 8080 --mlflow-port 5000"
+    ],
+    "up": ["python -m pipeline.compose up"],
+    "down": ["python -m pipeline.compose down"],
+    "serve": ["python -m serving"],
+    "mlflow": ["python -m pipeline.mlflow_ui --host 127.0.0.1 --port 5000"],
+    "tensorboard": [
+        "python -c from pipeline.home import Home; print(Home.from_environment().root)",
+        "tensorboard --logdir /tensorboard --host 127.0.0.1 --port 6006",
+    ],
+    "bench": ["python -m benchmarks"],
+    "bench-training": ["python -m benchmarks.training"],
+    "bench-serving": ["python -m benchmarks.serving"],
+    "lock": [],
+    "lock-images": [],
+    "clean": [],
+}
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Path:
+    """A folder with the Makefile and an environment whose programs note in `calls` how they were called."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for folder in (".venv/bin", "tests/serving/clients", "tests/mutation"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("requirements.lock", ".venv/.ready"):
+        (tmp_path / name).touch()
+    for name in ("python", "uv", "ruff", "mypy", "lint-imports", "deptry", "tensorboard"):
+        program(tmp_path / ".venv/bin" / name, NOTE)
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", CALLS)
+def test_every_target_calls_what_it_says(noted: Path, target: str) -> None:
+    """With programs that only note how they were called; the modules and folders that they are given are there."""
+    make(noted, target, CALLS=str(noted / "calls"))
+    calls = (noted / "calls").read_text().replace(" \n", "\n").splitlines() if (noted / "calls").exists() else []
+    if target == "clean":
+        assert not (noted / ".venv").exists()
+    elif target.startswith("lock"):
+        assert len(calls) == {"lock": 7, "lock-images": 4}[target]
+        assert all(call.startswith(COMPILE) for call in calls)
+        named = re.findall(r"-o (\S+) (\S+)", "\n".join(calls))
+        assert all((ROOT / source).exists() or (ROOT / "tests/mutation" / source).exists() for _, source in named)
+    else:
+        assert calls == CALLS[target]
+    for call in calls:
+        if module := re.match(r"python -m ([\w.]+)", call):
+            assert find_spec(module[1]), call
+
+
+def test_there_is_a_test_of_every_target() -> None:
+    """A new one has to be in the table above."""
+    assert CALLS.keys() == set(re.findall(r"^([a-z-]+):.*? ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
