@@ -2,6 +2,7 @@
 
     processor time a request   of the server's process, by rounds, each server for some seconds in turn
     memory and start           of each
+    attack                     latency of honest requests beside the corpus of hostile ones, and without, interleaved
     switches                   100 changes of the champion under 64 connections: no answer other than 200, none mixed
 
 PIPELINE_HOME names the home: make pipeline SOURCE=digits makes one.
@@ -165,6 +166,30 @@ def subjects(home: Path, folder: Path, names: list[str]) -> list[Subject]:
     return [subject for subject in every if subject.name in names]
 
 
+def attack(subject: Subject, rounds: int, seconds: float) -> None:
+    """Print the latency of honest requests of one connection, alone and under attack."""
+    latencies: dict[str, list[tuple[float, float]]] = {"alone": [], "under attack": []}
+    sent = 0
+    with started([subject]), progress("attack", 2 * rounds) as advance:
+        for number in range(2 * rounds):
+            which = ("alone", "under attack")[number % 2]
+            command = [sys.executable, "-m", "benchmarks.serving.attack", str(subject.port), str(seconds + 1)]
+            hostile = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) if number % 2 else None
+            time.sleep(1)  # both begin with the imports of the attack behind them
+            found = load(subject.port, subject.path, subject.body, 1, seconds)
+            latencies[which].append((found["p50_ms"], found["p99_ms"]))
+            sent += int(hostile.communicate()[0]) if hostile else 0
+            advance(number + 1)
+    medians = {
+        which: [statistics.median(column) for column in zip(*rows, strict=True)] for which, rows in latencies.items()
+    }
+    for which, (p50, p99) in medians.items():
+        worst = max(p99 for _, p99 in latencies[which])
+        print(f"honest requests {which}: p50 {p50:.2f} ms, p99 {p99:.2f} ms (at most {worst:.2f} ms)")
+    ratio = medians["under attack"][1] / medians["alone"][1]
+    print(f"{sent:,} hostile requests; p99 under attack {ratio:.1f} times that alone")
+
+
 def switches(count: int) -> dict[str, Any]:
     """Change the champion under load: what was answered meanwhile, and the seconds from the alias to the answer."""
     with tempfile.TemporaryDirectory() as name:
@@ -210,6 +235,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--switches", type=int, default=SWITCHES)
+    parser.add_argument("--no-attack", action="store_true")
     parser.add_argument("--only", default=",".join((OURS, BARE, FLASK, MLFLOW)))
     options = parser.parse_args()
     home = Path(os.environ.get("PIPELINE_HOME") or "workspace").absolute()
@@ -227,6 +253,8 @@ def main() -> None:
                     subject.measure(connections, options.seconds)
                     advance(number)
             report(measured)
+        if not options.no_attack:
+            attack(measured[0], options.rounds, options.seconds)
     if options.switches:
         report_switches(switches(options.switches))
 
