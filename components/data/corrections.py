@@ -85,7 +85,7 @@ class Corrections:
     @cached_property
     def effective(self) -> dict[str, Labels]:
         """What changes: image -> label in the source -> the right label, None: the image is dropped."""
-        changes = {image: _resolved(_of_data(of_image)) for image, of_image in sorted(self.decisions.items())}
+        changes = {image: _resolved(_of_data(of_image)) for image, of_image in self.decisions.items()}
         return {image: labels for image, labels in changes.items() if labels}
 
     @property

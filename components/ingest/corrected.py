@@ -28,7 +28,7 @@ class Corrector:
     def __init__(self, source: ImageSource, corrections: Corrections, *, keep_ids: bool = False) -> None:
         self._source, self.corrections = source, corrections
         self.ids: dict[str, list[str]] = {}
-        self._keep_ids = (keep_ids or bool(source.ids)) and not source.files
+        self._keep_ids = keep_ids or bool(source.ids)
         self._numbers = {name: number for number, name in enumerate(source.classes)}
         self._outcomes: dict[str, int] = {}  # by image
         self.labels: dict[str, str] = {}  # image -> its label, where its correction is about others

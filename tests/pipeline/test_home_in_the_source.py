@@ -22,7 +22,15 @@ def test_a_workspace_changes_nothing(tmp_path: Path, inside: str) -> None:
     home.prepare()
     assert folder.fingerprint(params, home.cache) == before
     (home.root / "mlflow.db").touch()
-    for path in (home.work("train", "0"), home.logs("0"), home.tuning, home.airflow, home.root / "mlartifacts"):
+    places = (
+        home.tuning,
+        home.airflow,
+        home.exports,
+        home.corrections,
+        home.root / "mlartifacts",
+        home.root / "serving",
+    )
+    for path in (home.work("train", "0"), home.logs("0"), *places):
         path.mkdir(parents=True)
     assert folder.fingerprint(params, home.cache) == before
     made = {path.name for path in home.root.iterdir() if path.is_dir()} - {"cat", "dog"}

@@ -13,7 +13,8 @@ from components.ingest.reading.listing import Listing
 
 # What pipeline/home.py lays out: each workspace has the first ones.
 WORKSPACE = {"artifacts", "runs", "cache", "locks"}
-WORKSPACE_FOLDERS = {*WORKSPACE, "mlartifacts", "tensorboard", "tune", "work", "airflow"}
+OTHERS = {"airflow", "corrections", "exports", "mlartifacts", "serving", "tensorboard", "tune", "work"}
+WORKSPACE_FOLDERS = WORKSPACE | OTHERS
 
 BESIDE = "beside the class folders"  # a kind of what is ignored
 

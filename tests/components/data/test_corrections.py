@@ -1,10 +1,12 @@
 """The file of corrections: what its lines mean, and that neither a kill nor a second process harms it."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from components.data.corrections import Corrections, append, image_ids, undo
 from components.data.image_ids import pixel_ids
 from components.data.splits import SplitWriter
 from components.errors import DataRejected, StorageFailed
+from components.system import locks
 
 A, B = "a" * 64, "b" * 64
 CLASSES = ("cat", "dog", "fox")
@@ -142,6 +145,29 @@ def test_a_line_that_was_cut_short_is_no_decision_and_the_next_one_replaces_it(
     assert torn.effective == Corrections.read(file).effective
     append(file, B, "fox", None, when="x")
     assert whole_again.decisions == Corrections.read(file).decisions
+
+
+def test_a_long_part_of_a_line_is_replaced_by_a_short_line(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text(json.dumps({"sha256": A, "old": "cat", "new": "dog", "who": "ann" * 100})[:-2])
+    append(file, B, "cat", None)
+    assert Corrections.read(file).effective == {B: {"cat": None}}
+    assert not Corrections.read(file).torn
+
+
+def test_whoever_appends_waits_for_the_one_who_is_writing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(file, A, "cat", "dog")
+    waits = threading.Event()
+    monkeypatch.setattr(locks, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "say", lambda _: waits.set())
+    with ThreadPoolExecutor() as pool, file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writing = pool.submit(append, file, B, "cat", "dog")
+        assert waits.wait(60)
+        assert held.read().count(b"\n") == 1
+        fcntl.flock(held, fcntl.LOCK_UN)
+        writing.result(60)
+    assert Corrections.read(file).last(B)
 
 
 def test_a_last_line_that_lacks_only_its_newline_is_a_decision_and_stays_one(file: Path) -> None:

@@ -213,10 +213,10 @@ def test_a_correction_of_a_label_is_an_event_like_a_new_image(seen: Path, tmp_pa
     corrections = file_of(Ingest(source=str(seen)), Home(tmp_path / "home"))
     assert corrections
     image = seen / "cats" / "00.png"
-    append(corrections, sha256_of_file(image), "cats", "cats")
-    assert looks(ImagesTrigger(), 4) == []
-    append(corrections, sha256_of_file(image), "cats", "dogs")
     trigger = ImagesTrigger()
+    append(corrections, sha256_of_file(image), "cats", "cats")
+    assert looks(trigger, 4) == []
+    append(corrections, sha256_of_file(image), "cats", "dogs")
     [event] = looks(trigger, 4)
     assert event["source"] == str(seen)
     assert looks(trigger, 2) == []

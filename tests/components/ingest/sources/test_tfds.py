@@ -13,6 +13,9 @@ import requests
 
 from components.data.corrections import image_ids
 from components.data.image_ids import pixel_ids
+from components.data.pictures.decoding import resized
+from components.data.pictures.resizing import Resizing
+from components.data.splits import Split
 from components.errors import SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading import mnist_tfds, network, tfds_library
@@ -264,17 +267,17 @@ def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
     assert mnist_tfds.prepared_folder(chosen) == tmp_path / "mnist" / "3.0.10"
 
 
-@pytest.mark.parametrize("settings", [{}, {"image_size": 5}])
+@pytest.mark.parametrize("settings", [{}, {"image_size": 5}, {"image_size": 5, "test_share": 0.03}])
 @pytest.mark.parametrize("name", ["tiny_split", "tiny_whole", "tiny_various"])
 def test_labels_are_corrected_and_images_are_dropped(
-    folder: Path, tmp_path: Path, name: str, settings: dict[str, int]
+    folder: Path, tmp_path: Path, name: str, settings: dict[str, Any]
 ) -> None:
-    """Images have the identity that they have in the data set, whatever they are resized to."""
+    """Images have the identity that they have in the data set, whatever they are resized to and wherever they move."""
+    chosen = params(name, folder, **settings)
     check_corrections(f"tfds:{name}", tmp_path, tfds_dir=str(folder), **settings)
-    known = {
-        identity
-        for i in (*range(40), *range(100, 110))
-        for side in (4, 5, 6)
-        for identity in pixel_ids(image_of(i, side)[None])
-    }
-    assert {identity for split in ("train", "test") for identity in image_ids(tmp_path / "after", split)} < known
+    images = [image_of(i, side)[None] for i in (*range(40), *range(100, 110)) for side in (4, 5, 6)]
+    known = dict(zip((pixel_ids(image)[0] for image in images), images, strict=True))
+    for split in ("train", "test"):
+        written = Split(tmp_path / "after" / split)
+        for identity, pixels in zip(image_ids(tmp_path / "after", split), written.images(), strict=True):
+            assert (resized(known[identity], written.shape, Resizing.of(chosen))[0] == pixels).all()
