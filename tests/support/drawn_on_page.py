@@ -36,16 +36,16 @@ def _draw(page: Page, strokes: Iterable[Points], act: Act) -> None:
         act(RELEASED, *points[-1])
 
 
-def with_keyboard(page: Page, corners: list[tuple[int, int]]) -> None:
-    """Draw through *corners*, in pixels of the canvas, by arrow keys from its middle: across and down in turn."""
+def with_keyboard(page: Page, strokes: list[list[tuple[int, int]]]) -> None:
+    """Draw *strokes* through their corners, in pixels of the canvas, by arrow keys from its middle."""
     page.run("document.getElementById('paper').focus()")
     place = (SHEET // 2, SHEET // 2)
-    for number, corner in enumerate(corners):
-        _walk(page, place, corner)
-        place = corner
-        if number == 0:
-            page.press(" ")
-    page.press(" ")
+    for stroke in strokes:
+        for number, corner in enumerate(stroke):
+            _walk(page, place, corner)
+            place = corner
+            if number in (0, len(stroke) - 1):
+                page.press(" ")  # puts the pen down, and lifts it
 
 
 def _walk(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
