@@ -74,3 +74,13 @@ def test_calibration_counts_every_image_in_one_bin() -> None:
     edges = np.linspace(0, 1, 16)
     _, bins = metrics.calibration(edges, np.ones(16, bool))
     assert [entry["count"] for entry in bins] == [2] + [1] * 14
+
+
+def test_separation_is_the_share_of_pairs_in_which_the_right_answer_was_more_confident() -> None:
+    """Counted by hand, a tie as a half; without a mistake, or without a right answer, there is no pair."""
+    confidence = np.array([0.9, 0.8, 0.8, 0.6, 0.7])
+    right = np.array([True, True, False, False, True])
+    assert metrics.separation(confidence, right) == (2 + 1.5 + 1) / 6
+    assert metrics.separation(confidence, ~right) == 1 - 4.5 / 6
+    assert metrics.separation(confidence, np.ones(5, bool)) is None
+    assert metrics.separation(confidence, np.zeros(5, bool)) is None

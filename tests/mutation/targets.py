@@ -49,6 +49,13 @@ EXPLAINED = (
     Explained(
         "components/evaluate/baseline.py", '["wilson_low"] >= 0.99', "0.99 is 0.99 in percents and in tenths of one"
     ),
+    Explained("components/evaluate/check.py", "judged: int = 0", "none is as good as one: nothing is said of wear"),
+    Explained("components/evaluate/check.py", "if judged == 1:", "the model itself is always counted"),
+    Explained("components/evaluate/check.py", 'counts.pop("train", ', "read only where there are such suspects"),
+    Explained("components/evaluate/check.py", '"file" in listed[ -1]', "all mistakes have a file, or none has"),
+    Explained("components/evaluate/check.py", "if count != len(names)", "no more are named than there are"),
+    Explained("components/evaluate/check.py", "if most == 1 or", "the largest bound that the settings take is 1"),
+    Explained("components/evaluate/check.py", 'part["unit"] <= "0 to 255"', "every other unit is a word"),
     Explained("components/evaluate/baseline.py", "self.images != self.n", "a class has at most all of the images"),
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.evaluate.check import check
+from components.evaluate.check import check, check_bounds
 from components.findings import Finding, errors, notes, warnings
 from components.settings.derived import TrainingImages, training
 from components.settings.sections import Evaluate, Gate, Params, Train
@@ -233,3 +233,68 @@ def test_the_error_on_corrupted_images_is_bounded_and_must_have_been_measured(tm
     assert "--set evaluate.corruption_images=1000" in text
     with pytest.raises(ConfigError, match=r"gate.max_corruption_error is 0.3 and evaluate.corruption_images is 0"):
         Params(evaluate=Evaluate(corruption_images=0), gate=Gate(max_corruption_error=0.3))
+
+
+def test_a_single_model_is_judged_by_images_that_are_new_to_it(tmp_path: Path) -> None:
+    """So nothing is said of their wear unless the number of models is given: two are worth a note."""
+    findings_of(tmp_path, GATE)  # writes the evaluation
+    assert check(tmp_path, tmp_path, training(Train(), TrainingImages(1_000, 1, 1.0)), GATE) == []
+    (text,) = notes(findings_of(tmp_path, GATE, models=2))
+    assert text.startswith("the test split has judged 2 models; ")
+
+
+def test_a_single_mistake_is_named(tmp_path: Path) -> None:
+    """Without "and 0 more"."""
+    mistakes = [{"index": 0, "truth": 0, "predicted": 1, "probability": 0.9, "file": "a.png"}]
+    (text,) = notes(findings_of(tmp_path, GATE, n=1_000, correct=999, mistakes=mistakes))
+    assert text == "1 of 1,000 test images are misclassified: a.png ('cat' -> 'dog', 90 %)"
+
+
+@pytest.mark.parametrize(("supports", "correct"), [((1, 1, 1), 2), ((5_000, 5_000), 5_020)])
+def test_more_test_images_are_advised_only_where_a_perfect_model_would_not_pass(
+    tmp_path: Path, supports: tuple[int, ...], correct: int
+) -> None:
+    """Three images of three classes are just enough, and 10,000 are plenty: the model is at fault."""
+    rows = [row(f"c{k}", support=n, recall=0.5) for k, n in enumerate(supports)]
+    (text,), _ = judged(tmp_path, Gate(), n=sum(supports), correct=correct, per_class=rows)
+    assert "is not better than always answering 'c0'" in text
+    assert text.endswith("see the diagnosis of the training, or look at the mistakes: python -m pipeline report")
+
+
+def test_of_classes_that_are_never_recognized_the_largest_come_first(tmp_path: Path) -> None:
+    """They hurt most; of three none is left out, so none is counted."""
+    sizes = {"fox": 20, "elk": 300, "bee": 7}
+    never = [row(name, support=n, recall=0.0) for name, n in sizes.items()]
+    texts, _ = judged(tmp_path, Gate(), per_class=[row("cat", support=9_673), *never])
+    assert [text.partition("class ")[2].split("'")[1] for text in texts] == ["elk", "fox", "bee"]
+    assert "more classes" not in texts[-1]
+
+
+def test_without_a_diagnosis_a_model_below_the_gate_gets_general_advice() -> None:
+    """Twice the epochs, or, where they had stopped helping, more varied images."""
+    metrics: Any = {"n": 10_000, "correct": 9_000, "wilson_low": 0.894, "wilson_high": 0.906}
+    metrics |= {"per_class": [row("cat"), row("dog")], "slices": {"parts": []}}
+
+    def advice(stopped_early: bool) -> str:
+        trained = {"training": {"epochs": 7, "stopped_early": stopped_early}}
+        (finding,) = check_bounds(metrics | trained, GATE)
+        return finding.text.partition("(gate.min_accuracy); ")[2]
+
+    assert advice(stopped_early=False).startswith("train longer with --set train.epochs=14, or look at")
+    assert advice(stopped_early=True).startswith("training had stopped improving, so give it varied images with --set")
+
+
+def test_a_percentage_has_the_decimals_in_which_one_image_counts(tmp_path: Path) -> None:
+    """One of 100,001 is less than a thousandth of a percent."""
+    (text,), _ = judged(tmp_path, GATE, n=100_001, correct=97_999)
+    assert text.startswith("accuracy 97.9980 % (97,999 of 100,001; ")
+
+
+def test_what_is_better_than_its_bound_passes(tmp_path: Path) -> None:
+    """A slice above, an error below; brightness has no unit in the name of a slice."""
+    bright = {"property": "brightness", "unit": "0 to 255", "part": "brightest", "low": 200.0, "high": None, "n": 90}
+    slices = {"parts": [bright | {"correct": 81, "accuracy": 0.9, "wilson_low": 0.82, "wilson_high": 0.946}]}
+    assert judged(tmp_path, Gate(min_slice_accuracy=0.8), slices=slices) == ([], [])
+    assert judged(tmp_path, Gate(max_corruption_error=0.3), corruption_error=0.2) == ([], [])
+    (text,), _ = judged(tmp_path, Gate(min_slice_accuracy=0.95), slices=slices)
+    assert text.startswith("accuracy on the slice 'brightest' of brightness (above 200) is 90.00 %")
