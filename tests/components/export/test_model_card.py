@@ -84,7 +84,8 @@ def test_a_thousand_classes_are_listed_in_their_file(tmp_path: Path) -> None:
         ({}, "It was not tested on images with noise", "on average"),
         ({"corruption_error": 0.25}, "noise, blur and the like, 25.00 % are wrong on average", "It was not tested on"),
         ({"temperature": 1.5}, "## Limits", "were not calibrated"),
-        ({"drawn": {"box": 20, "centred": True}}, "light drawings on black, scaled to 20 pixels", "Hello"),
+        ({"drawn": {"box": 20, "centred": True}}, "scaled to 20 pixels and with their centre of mass in the", "Hello"),
+        ({"drawn": {"box": 28, "centred": False}}, "scaled to 28 pixels and with their middle in the", "of mass"),
     ],
 )
 def test_what_was_not_measured_is_a_limit(tmp_path: Path, more: dict[str, Any], there: str, missing: str) -> None:

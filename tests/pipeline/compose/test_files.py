@@ -173,6 +173,17 @@ def test_all_data_is_in_named_volumes() -> None:
                 assert mount["source"] in compose()["volumes"]
 
 
+def test_serving_writes_its_log_and_reports_alone() -> None:
+    """The workspace is that of the pipeline; the image names the two folders, and its user owns them."""
+    mounts = {mount["target"]: mount for mount in service("serving")["volumes"]}
+    assert [target for target in mounts if not mounts[target].get("read_only")] == ["/requests", "/reports"]
+    assert mounts["/workspace"]["read_only"] is True
+    image = (ROOT / "docker/serving.Dockerfile").read_text()
+    assert "install --directory --owner serving --group serving /workspace /requests /reports" in image
+    for variable, folder in (("LOG", "/requests"), ("REPORT", "/reports")):
+        assert f"PIPELINE_SERVE_{variable}_FOLDER={folder}" in image
+
+
 def test_every_image_has_a_version() -> None:
     """No "latest", named or implied; the tags of images that are built here are the versions of their contents."""
     images = {service(name)["image"] for name in SERVICES}

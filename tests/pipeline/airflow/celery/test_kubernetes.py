@@ -199,6 +199,22 @@ def test_a_task_has_no_more_rights_than_it_needs(name: str) -> None:
     assert ":" in container["image"]
 
 
+def test_serving_writes_to_one_folder_of_the_workspace() -> None:
+    """That of the reports, where the review of labels looks; its group owns it, as that of the tasks does the rest."""
+    deployment = load(FOLDER / "serving.yaml")[0]
+    spec = deployment["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] == "workspace"]
+    assert [(mount["mountPath"], mount.get("readOnly", False)) for mount in mounts] == [
+        ("/workspace", True),
+        ("/workspace/serving", False),
+    ]
+    assert mounts[1]["subPath"] == "serving"
+    assert {"name": "PIPELINE_SERVE_REPORT_FOLDER", "value": "/workspace/serving"} in container["env"]
+    (pod,) = load(FOLDER / "pod.yaml")
+    assert spec["securityContext"]["fsGroup"] == pod["spec"]["securityContext"]["fsGroup"]
+
+
 def test_every_reference_resolves() -> None:
     """Claim, account and configuration go by the names that cluster.yaml and those of docs/cluster.md."""
     declared = {(each["kind"], each["metadata"]["name"]): each for each in load(FOLDER / "cluster.yaml")}
