@@ -77,7 +77,7 @@ def convert(converter: Any, file: Path, about: ModelDescription) -> None:
                 converted: bytes = converter.convert()
         except (ConverterError, RuntimeError, ValueError) as error:
             raise ExportRejected(_reason(str(error), file)) from error
-    model = _without_names(converted)
+    model = _plain(converted)
     tflite_metadata.add(model, about)
     file.write_bytes(_written(model))
     tflite_metadata.append_labels(file, about)
@@ -92,11 +92,12 @@ def _reason(message: str, file: Path) -> str:
     )
 
 
-def _without_names(converted: bytes) -> Any:
+def _plain(converted: bytes) -> Any:
     """TensorFlow's ModelT of *converted*, without names of tensors but `images`, the input, and `probabilities`.
 
     The names would be 2 % of the int8 file of the default network (87,080 bytes with them, 85,408 without), and more of
-    a smaller one.
+    a smaller one. Input and output have no signature of their shape: they are for one image and can be resized for more.
+    With a signature of -1 images, LiteRT.js (2.5) accepts no tensor at all.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -105,7 +106,8 @@ def _without_names(converted: bytes) -> Any:
         for tensor in graph.tensors:
             tensor.name = None
     main = model.subgraphs[0]
-    main.tensors[main.inputs[0]].name, main.tensors[main.outputs[0]].name = "images", "probabilities"
+    for index, name in ((main.inputs[0], "images"), (main.outputs[0], "probabilities")):
+        main.tensors[index].name, main.tensors[index].shapeSignature = name, None
     return model
 
 

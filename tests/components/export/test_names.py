@@ -6,12 +6,15 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types
 from flatbuffers.table import Table
+from numpy.typing import NDArray
 from PIL import Image
 
 from components.data.splits import Split
@@ -160,6 +163,29 @@ def test_tensorflows_interpreter_takes_the_file_with_its_names(named: Path, file
     interpreter = tensorflow().lite.Interpreter(model_path=str(named / file))
     interpreter.allocate_tensors()
     assert interpreter.get_input_details()[0]["name"] == "images"
+
+
+@pytest.mark.parametrize("file", TFLITE)
+def test_a_tflite_file_is_for_one_image_and_can_be_resized_for_more(named: Path, file: str) -> None:
+    """Without a signature of -1 images, which LiteRT.js takes no tensor for; several answers are those one by one."""
+    interpreter = Interpreter(str(named / file), num_threads=1)
+    for detail in (*interpreter.get_input_details(), *interpreter.get_output_details()):
+        assert detail["shape_signature"].tolist() == detail["shape"].tolist()
+        assert detail["shape"][0] == 1
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    together = answers(interpreter, images)
+    one_by_one = [answers(interpreter, image[None])[0] for image in images]
+    np.testing.assert_allclose(together, one_by_one, atol=1e-6 if together.dtype == np.float32 else 0)
+
+
+def answers(interpreter: Interpreter, images: NDArray[np.uint8]) -> NDArray[Any]:
+    entry, output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.resize_tensor_input(entry, images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry, images)
+    interpreter.invoke()
+    result: NDArray[Any] = interpreter.get_tensor(output)
+    return result
 
 
 def test_onnx_runtime_shows_the_names(named: Path) -> None:
