@@ -9,6 +9,7 @@ PORT ?= 8080
 MLFLOW_PORT ?= 5000
 TENSORBOARD_PORT ?= 6006
 SERVE_PORT ?=
+REVIEW_PORT ?=
 PIPELINE_HOME ?= workspace
 LOCK ?= requirements.lock
 
@@ -19,7 +20,7 @@ READY := $(VENV)/.ready
 export PIPELINE_HOME
 # Paths and addresses reach the programs by the environment, letter by letter: make expands no "$" in them, and no shell
 # sees their quotes and spaces.
-$(foreach name,SOURCE CONFIG SERVE_PORT SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
+$(foreach name,SOURCE CONFIG SERVE_PORT REVIEW_PORT SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
   MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL NOTIFY_APPRISE_URLS NOTIFY_HEARTBEAT_URL,\
   $(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
@@ -37,7 +38,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline quick test test-airflow test-docker format check coverage mutate airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
+.PHONY: help setup pipeline review quick test test-airflow test-docker format check coverage mutate airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
@@ -56,6 +57,9 @@ $(READY): $(LOCK)
 
 pipeline: setup ## run the pipeline: SOURCE=mnist|digits|tfds:NAME|FOLDER, CONFIG=FILE, ARGS='--set a.b=c'
 	@$(PY) -m pipeline run $${SOURCE:+--source "$$SOURCE"} $${CONFIG:+--config "$$CONFIG"} $(ARGS)
+
+review: setup ## review suspected labels, mistakes and duplicates on a page: keep, correct or drop (SOURCE, CONFIG, REVIEW_PORT, ARGS='--model NAME')
+	@$(PY) -m pipeline review $${SOURCE:+--source "$$SOURCE"} $${CONFIG:+--config "$$CONFIG"} $${REVIEW_PORT:+--port "$$REVIEW_PORT"} $(ARGS)
 
 quick: setup ## the tests that need neither training nor a server: under a minute, for every save
 	@$(PY) -m pytest -q $(PROCESSES) --quick $(ARGS)

@@ -24,6 +24,11 @@ def clean_command(source: str) -> str:
     return pipeline_command("clean", "--source", source)
 
 
+def review_command(record: RunRecord) -> str:
+    """The command that shows the suspected labels and mistakes of the model of *record*."""
+    return pipeline_command("review", "--model", str(record.settings["register.name"]))
+
+
 def _settings(record: RunRecord) -> list[str]:
     source = ["--source", record.source] if record.source else []
     return source + [

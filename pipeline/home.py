@@ -5,6 +5,7 @@ $PIPELINE_HOME/              default ./workspace
   runs/RUN/                  run.json and report.html of each run
   promotions.jsonl           history of the alias champion: who moved it, when, from, to, why
   corrections/NAME.jsonl     corrected labels of a data set (components/data/corrections.py)
+             NAME-pictures/  pictures that users called wrong, once a review has decided their class
   notifications.jsonl        what Airflow reported (pipeline/airflow/notifications.py)
   disk.jsonl                 the size of the workspace after each housekeeping (pipeline/housekeeping.py)
   mlflow.db  mlartifacts/    the registry, unless MLFLOW_TRACKING_URI names a server

@@ -44,8 +44,8 @@ def headline(stage: str, facts: Facts) -> str:
 
 
 def _corrections(facts: Facts) -> list[str]:
-    count = facts.get("corrections", {}).get("applied", 0)
-    return [f"{thousands(count)} correction{'' if count == 1 else 's'} of labels"] if count else []
+    count = _counted(facts.get("corrections", {}).get("applied", 0), "correction")
+    return [f"{count} of labels"] if count else []
 
 
 def numbers(facts: Facts) -> dict[str, float]:
@@ -76,6 +76,7 @@ def text(record: RunRecord, runner: Runner) -> str:
     export = runner.artifact("export").path if "export" in runner.facts else None
     if export:
         rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in NOT_EXPORTS]
+    rows += [("review", _review(measured))]
     rows += [("report", record.report), ("stages", _stages(record))]
     rows += [("next", with_interpreter(command)) for command in next_commands(record, runner.home)]
     return _aligned([(name, value) for name, value in rows if value])
@@ -108,6 +109,20 @@ def without_gate(record: RunRecord, measured: Metrics | None) -> str:
         return ""
     command = f"{run_command(record)} --set gate.min_accuracy={baseline.gate_reached(measured):g}"
     return f"no accuracy is required; to require what was reached: {with_interpreter(command)}"
+
+
+def _review(measured: Metrics | None) -> str:
+    """What a review would show: "12 suspected labels and 4 mistakes: make review"."""
+    if measured is None:
+        return ""
+    suspects = sum(split["suspects"] for split in measured["suspects"].values())
+    mistakes = measured["n"] - measured["correct"]
+    shown = [_counted(suspects, "suspected label"), _counted(mistakes, "mistake")]
+    return f"{' and '.join(filter(None, shown))}: make review" if suspects or mistakes else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{thousands(count)} {what}{'' if count == 1 else 's'}" if count else ""
 
 
 def _model(model: Model) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.data.pictures.decoding import Unusable
+from components.data.pictures.encoding import png
 from components.data.splits import Images
 from components.inference import drawings
 from components.inference.occlusion import occlusion
@@ -27,7 +28,7 @@ from serving.messages import HTML, JSON, Refused, Request, Response, json_respon
 from serving.origins import Origins
 from serving.routes import Route
 from serving.service import Service
-from serving.wrong_answers import WrongAnswers, png
+from serving.wrong_answers import WrongAnswers
 
 PAGE = Path(__file__).parent / "pages" / "draw.html"
 LIKELIEST = 10  # classes that are shown

@@ -1,39 +1,26 @@
 """/openapi.json describes what is served, and the page /docs shows and tries it; it loads nothing from elsewhere."""
 
 import base64
-import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from components.data.pictures.encoding import png
+from components.system.content_policy import content_policy
 from serving.loaded_model import LoadedModel
 from serving.messages import HTML, SERVER_VERSION, Headers, Request, Response, json_response
 from serving.routes import Route
 from serving.service import Service
-from serving.wrong_answers import png
 
 PAGE = Path(__file__).parent / "pages" / "docs.html"
-
-
-def _policy(page: str) -> bytes:
-    """A content security policy by which the page runs its own script and style, and nothing else."""
-
-    def allowed(tag: str) -> str:
-        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-    return (
-        f"default-src 'none'; script-src 'sha256-{allowed('script')}'; style-src 'sha256-{allowed('style')}'; "
-        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ).encode()
 
 
 def page(file: Path) -> tuple[bytes, Headers]:
     """The content of *file* and its headers."""
     text = file.read_text("utf-8")
-    return text.encode(), ((b"content-security-policy", _policy(text)), (b"referrer-policy", b"no-referrer"))
+    policy = content_policy(text).encode()
+    return text.encode(), ((b"content-security-policy", policy), (b"referrer-policy", b"no-referrer"))
 
 
 def description(model: LoadedModel | None) -> dict[str, Any]:

@@ -1,26 +1,17 @@
 """What people called wrong, for the review of labels: a line each in serving/wrong.jsonl, bounded in size and rate."""
 
 import base64
-import io
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from components.data.pictures.encoding import png
 from components.data.splits import Images
 from serving.messages import Refused, encode
 
 MOST_BYTES = 50 * 10**6
 MOST_A_MINUTE = 30
-
-
-def png(image: Images) -> bytes:
-    """uint8 (H, W, C) as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
-    return file.getvalue()
 
 
 class WrongAnswers:

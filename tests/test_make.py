@@ -203,6 +203,7 @@ CALLS: dict[str, list[str]] = {
     "help": [],
     "setup": [],
     "pipeline": ["python -m pipeline run"],
+    "review": ["python -m pipeline review"],
     "quick": [f"python {PYTEST.replace('pytest', 'pytest -q')} --quick"],
     "test": [f"python {PYTEST}"],
     "test-airflow": ["python -m pytest -m airflow"],

@@ -1,7 +1,6 @@
 """The page that compares two versions of a model: figures, what they were made with, the images gained and lost."""
 
 import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,9 +62,8 @@ def _galleries(found: ModelComparison) -> Iterator[Gallery]:
 def _pictures(test: "Split", images: Sequence[ChangedImage]) -> Iterator[str]:
     """The first MOST_SHOWN of *images*, as PNG data URIs."""
     import numpy as np
-    from PIL import Image
+
+    from components.data.pictures.encoding import png
 
     for pixels in test.take(np.array([changed.image.position for changed in images[:MOST_SHOWN]], np.int64)):
-        file = io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
-        yield "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+        yield "data:image/png;base64," + base64.b64encode(png(pixels)).decode()

@@ -9,7 +9,7 @@ from typing import Literal
 from components.errors import DataRejected, ModelRejected, PromotionRejected
 from components.findings import notes, warnings
 from components.system.distributions import version
-from pipeline.commands import clean_command, run_command
+from pipeline.commands import clean_command, review_command, run_command
 from pipeline.config import flat
 from pipeline.graph import STAGES, Facts
 from pipeline.report.figures import pictures
@@ -62,6 +62,7 @@ class Report:
     git_commit: str = ""
     commands: Sequence[str] = ()
     clean: str = ""
+    review: str = ""
     changes: str = ""
     plan: str = ""
     comparison: Facts | None = None
@@ -93,6 +94,7 @@ def report_of(record: RunRecord, runner: Runner, error: BaseException | None) ->
         git_commit=record.git_commit,
         commands=_commands(record),
         clean=clean_command(record.source),
+        review=review_command(record),
         changes=record.changes,
         plan=runner.training_plan() if record.done("train") else "",
         comparison=runner.facts.get("promote", {}).get("comparison"),

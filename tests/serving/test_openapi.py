@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from components.data.pictures.encoding import png
 from serving.messages import SERVER_VERSION
 from serving.openapi import description
-from serving.wrong_answers import png
 from tests.conftest import ROOT
 from tests.support.chromium import browser
 from tests.support.serving_process import ServingProcess

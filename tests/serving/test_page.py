@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from components.artifact_files import DrawnForm
-from serving.wrong_answers import WrongAnswers, png
+from components.data.pictures.encoding import png
+from serving.wrong_answers import WrongAnswers
 from tests.support.chromium import Page, browser
 from tests.support.drawn_on_page import answered, placed, with_mouse
 from tests.support.handwriting import written
