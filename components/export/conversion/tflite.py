@@ -96,8 +96,8 @@ def _plain(converted: bytes) -> Any:
     """TensorFlow's ModelT of *converted*, without names of tensors but `images`, the input, and `probabilities`.
 
     The names would be 2 % of the int8 file of the default network (87,080 bytes with them, 85,408 without), and more of
-    a smaller one. Input and output have no signature of their shape: they are for one image and can be resized for more.
-    With a signature of -1 images, LiteRT.js (2.5) accepts no tensor at all.
+    a smaller one. Input and output have no signature of their shape: they are for one image, and can be resized for
+    more. With a signature of -1 images, LiteRT.js (2.5) accepts no tensor at all.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
