@@ -1,5 +1,7 @@
 """Whether training images are drawings of one form, decided from the images."""
 
+import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from components.ingest.sources import digits
 from components.settings.sections import Ingest
 from tests.support.photographs import photographs
 
+REAL = os.environ.get("MNIST_DIR", "")
 RNG = np.random.default_rng(0)
 
 
@@ -66,6 +69,17 @@ def test_the_digits_of_scikit_learn_have_a_form(tmp_path: Path) -> None:
     assert (form["box"], form["centred"]) == (28, False)
     assert 1 <= form["blur"] <= 1.75
     assert np.allclose(form["pen"], [0.167, 0.213], atol=0.01)
+
+
+@pytest.mark.skipif(not REAL, reason="MNIST_DIR is not set: the real files are not here")
+def test_mnist_has_a_form(tmp_path: Path) -> None:
+    """A box of 20 around the centre of mass, with sharp edges."""
+    packed = Path(REAL, "t10k-images-idx3-ubyte.gz").read_bytes()
+    images = np.frombuffer(gzip.decompress(packed), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+    form = drawn_form(written(tmp_path / "split", images))
+    assert form is not None
+    assert (form["box"], form["centred"], form["blur"]) == (20, True, 0.0)
+    assert np.allclose(form["pen"], [0.105, 0.15], atol=0.01)
 
 
 @pytest.mark.parametrize(("width", "sigma"), [(2, 0.0), (4, 0.0), (3, 1.0), (3, 2.0)])
