@@ -76,7 +76,7 @@ def text(record: RunRecord, runner: Runner) -> str:
     export = runner.artifact("export").path if "export" in runner.facts else None
     if export:
         rows += [("exports", str(path)) for path in sorted(export.iterdir()) if path.name not in NOT_EXPORTS]
-    rows += [("review", _review(measured))]
+    rows += [("review", review(measured))]
     rows += [("report", record.report), ("stages", _stages(record))]
     rows += [("next", with_interpreter(command)) for command in next_commands(record, runner.home)]
     return _aligned([(name, value) for name, value in rows if value])
@@ -111,7 +111,7 @@ def without_gate(record: RunRecord, measured: Metrics | None) -> str:
     return f"no accuracy is required; to require what was reached: {with_interpreter(command)}"
 
 
-def _review(measured: Metrics | None) -> str:
+def review(measured: Metrics | None) -> str:
     """What a review would show: "12 suspected labels and 4 mistakes: make review"."""
     if measured is None:
         return ""

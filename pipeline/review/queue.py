@@ -17,6 +17,7 @@ Kind = Literal["suspect", "mistake", "conflict", "reported"]
 
 OF_EVALUATION: dict[str, Kind] = {problems.SUSPECT: "suspect", problems.MISTAKE: "mistake"}
 COPIES = (problems.DUPLICATE, problems.CONFLICT)
+LISTED = 5  # copies that are named beside the first
 PROPOSING = ("may be ", "predicted ")  # how the detail of a problem begins that names another class
 
 
@@ -77,7 +78,8 @@ class Queue:
                 self._add(place, reason, proposal(problem.detail, self.classes))
         for problem in validated:
             if problem.problem == problems.CONFLICT:
-                self._add(Place(problem.image.split, problem.image.position), Reason("conflict", problem.detail))
+                place = Place(problem.image.split, problem.image.position)
+                self._add(place, Reason("conflict", self._labelled(self._copies[place])))
 
     def report(self, reported: Reported) -> None:
         """The picture that a user called wrong."""
@@ -103,6 +105,14 @@ class Queue:
         item = Item(labels[0][0], labels, tuple(map(self._name, copies)), (reason,), proposed, place, copies)
         self.items[item.id] = item
         self._of_place |= dict.fromkeys(copies, item.id)
+
+    def _labelled(self, copies: Sequence[Place]) -> str:
+        """ "cats/1.png is labelled 'cat', dogs/7.png 'dog'"."""
+        named = [(self._name(copy), repr(self.images.label(copy))) for copy in copies]
+        (first, label), *others = named
+        more = len(others) - LISTED
+        listed = [f"{first} is labelled {label}", *(f"{name} {label}" for name, label in others[:LISTED])]
+        return ", ".join(listed) + (f" and {more:,} more" if more > 0 else "")
 
     def _name(self, place: Place) -> str:
         return self.images.file(place) or str(place)

@@ -1,6 +1,7 @@
 """Which run is reviewed: the newest one with an evaluation, of any model or of one, with its artifacts."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from components.ingest import select
 from components.progress import say
 from components.settings.sections import Ingest
 from pipeline import corrections, measured, run_record
-from pipeline.commands import run_command
+from pipeline.commands import pipeline_command, run_command
 from pipeline.home import Home
 from pipeline.run_record import RunRecord
 
@@ -44,7 +45,7 @@ def make_command(record: RunRecord) -> str:
     """`make pipeline` for the settings of *record*; "" where it was given some that this does not repeat."""
     if set(record.chosen) - {"ingest.source"}:
         return ""
-    plain = select.is_name(record.source) and record.source.isascii() and not set(record.source) & set(" '\"$\\")
+    plain = re.fullmatch(r"[\w/.:+@-]+", record.source, re.ASCII)
     return f"make pipeline SOURCE={record.source}" if plain else ""
 
 
@@ -79,11 +80,12 @@ def _place(source: str) -> str:
 
 
 def _unknown(records: Sequence[RunRecord], model: str, source: str) -> str:
-    if source and not model:
-        return f"no run has read {source} yet; the first: make pipeline SOURCE={source}"
+    if source:
+        first = pipeline_command("run", "--source", source)
+        return f"no run{f' of {model}' if model else ''} has read {source} yet; the first: {first}"
     names = sorted({str(name) for record in records if (name := record.settings.get("register.name"))})
     hint = did_you_mean(model, names) or f"expected one of {', '.join(names)}"
-    return f"no run has trained {model!r}{f' from {source}' if source else ''}; {hint}"
+    return f"no run has trained {model!r}; {hint}"
 
 
 def _subject(home: Home, record: RunRecord) -> Subject:

@@ -58,6 +58,7 @@ def test_the_summary_of_a_run_has_everything_that_a_user_looks_for(home: Path) -
         "model-int8.tflite",
         "report.html",
         "nothing to do",
+        "mistakes: make review",
         "next",
     ):
         assert part in text

@@ -238,6 +238,25 @@ def test_a_comparison_of_models_with_other_classes_says_on_which(tmp_path: Path)
     assert "No longer known: <b>emu." in page.text
 
 
+def test_the_report_names_the_review_of_its_suspects_and_mistakes(tmp_path: Path) -> None:
+    """With the command for this model; where neither is there, there is nothing to review."""
+    report = replace(full(tmp_path, DIGITS), review="python -m pipeline review --model shirts")
+    command = "make review , or python -m pipeline review --model shirts"
+    assert (
+        f"Review 8 suspects and 3 mistakes, to keep, correct or drop each: {command}"
+        in Page(page_of(report, tmp_path)).text
+    )
+    evaluated(tmp_path, DIGITS, wrong=1)
+    assert "Review 8 suspects and 1 mistake, to keep" in Page(page_of(report, tmp_path)).text
+    for file in ("suspects.json", "metrics.json"):
+        path = tmp_path / "evaluate" / file
+        document = json.loads(path.read_text())
+        splits = document["splits" if file == "suspects.json" else "suspects"]
+        splits |= {name: {"n": 80, "suspects": 0} for name in splits}
+        path.write_text(json.dumps(document | ({"correct": 10_000} if file == "metrics.json" else {})))
+    assert "make review" not in Page(page_of(report, tmp_path)).text
+
+
 def test_the_analysis_is_shown_in_figures(tmp_path: Path) -> None:
     """Slices with counts and intervals, corruptions beside the champion's, label errors with index, the diagnosis."""
     report = full(tmp_path, DIGITS)

@@ -171,8 +171,10 @@ def test_a_skipped_image_comes_back_at_the_end(page: Page, figures: Path) -> Non
     page.click("#again")
     assert decided(page, 1) == first
     press(page, "d")
-    page.shows("All 2 images of this list are decided")
+    page.shows("All 2 images of this list are decided", "2 of 2 decided", "Show all lists: ")
     assert [line["new"] for line in lines(figures) if line["sha256"] == first] == [None, None]
+    page.click("#others")
+    page.wait("document.getElementById('filter').value === '' && !document.getElementById('review').hidden")
 
 
 def test_a_decision_taken_elsewhere_is_said_and_kept(page: Page, figures: Path) -> None:

@@ -83,7 +83,10 @@ def test_copies_under_two_labels_are_one_item_of_all_of_them(ingest: Path, tmp_p
     assert set(item.given) == {"c0", "c1", "c2"}
     assert len(item.labels) == 4  # as many files
     assert set(item.names) == {"train/1.png", "train/5.png", "train/9.png", "test/2.png"}
-    assert [reason.kind for reason in item.reasons] == ["conflict"]
+    (reason,) = item.reasons
+    assert reason.kind == "conflict"
+    parts = dict(part.split(" ", 1) for part in reason.text.replace(" is labelled", "").split(", "))
+    assert parts == {"train/1.png": "'c1'", "train/5.png": "'c2'", "train/9.png": "'c0'", "test/2.png": "'c2'"}
 
 
 def test_of_one_content_every_label_is_decided_about_once(tmp_path: Path) -> None:

@@ -235,3 +235,41 @@ def test_images_without_files_are_reviewed_too(home: Path) -> None:
         decide(review, item["id"], "drop")
     done = command(home, "explain", "--json", "--source", "digits", "ingest")
     assert json.loads(done.stdout)[0]["verdict"] != "reuse"
+
+
+def refused(home: Path, *arguments: str) -> str:
+    """The sentence of a review that does not begin."""
+    done = command(home, "review", *arguments)
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_a_port_that_is_taken_is_said_with_the_command_for_another(undecided: ReviewProcess, figures: Path) -> None:
+    """Before anything is read."""
+    port = undecided.url.split(":")[2].partition("/")[0]
+    assert f"port {port} on 127.0.0.1 cannot be listened on" in (said := refused(figures, "--port", port))
+    assert f"make review REVIEW_PORT={int(port) + 1}" in said
+
+
+def test_a_workspace_where_nothing_can_be_kept_is_not_reviewed(figures: Path) -> None:
+    """It is said before a user has decided about a hundred images: here a file is in the way of the folder."""
+    (figures / "corrections").write_text("in the way")
+    said = refused(figures)
+    assert said.startswith(
+        f"error: corrections cannot be written to {figures}/corrections (File exists); make it writable"
+    )
+
+
+def test_where_there_is_nothing_to_review_it_says_so(figures: Path) -> None:
+    """With a run whose evaluation is perfect; here its lists are emptied."""
+    from pipeline.home import Home
+    from pipeline.review.session import Review
+    from pipeline.review.subject import find
+
+    home = Home(figures)
+    subject = find(home)
+    for stage in ("evaluate", "validate"):
+        (subject.folders[stage] / "problems.csv").unlink()
+    assert Review(home, subject).items == {}
