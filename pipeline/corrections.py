@@ -1,5 +1,6 @@
 """The corrections of labels that a run applies (ingest.corrections): which file, and its place in ingest's key."""
 
+import tempfile
 from pathlib import Path
 
 from components.data.corrections import Corrections
@@ -11,6 +12,7 @@ from pipeline.home import Home
 
 AUTO = "auto"
 INPUT = "corrections"  # of ingest, in its recipe
+LATER = 1000  # lines that may have come since, where earlier corrections are looked for
 
 
 def file_of(params: Ingest, home: Home) -> Path | None:
@@ -47,3 +49,23 @@ def inputs(digest: str) -> dict[str, str]:
 def identity(params: Ingest, home: Home) -> str:
     """What identifies the images and their labels now: the fingerprint of the source, and of what is corrected."""
     return f"{select.fingerprint(params, home.cache)} {read(params, home).digest}".rstrip()
+
+
+def as_of(params: Ingest, home: Home, digest: str) -> Corrections | None:
+    """The corrections with this *digest* that the file of *params* holds, or held before its last lines came.
+
+    None where there are no such, the file is gone, or more than LATER lines came since.
+    """
+    file = file_of(params, home)
+    if not digest or file is None or not file.is_file():
+        return None
+    if (present := Corrections.read(file)).digest == digest:
+        return present
+    lines = file.read_bytes().splitlines(keepends=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        earlier = Path(scratch, file.name)
+        for count in range(len(lines) - 1, max(0, len(lines) - LATER), -1):
+            earlier.write_bytes(b"".join(lines[:count]))
+            if (found := Corrections.read(earlier)).digest == digest:
+                return found
+    return None

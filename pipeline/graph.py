@@ -55,6 +55,7 @@ class StageContext:
     registry: Callable[[], "Registry"]
     mlflow_run: Callable[[], str]  # id of the MLflow run, created at the first call
     tags: Callable[[], dict[str, str]]  # of a new registered version
+    provenance: Callable[[], Mapping[str, bytes]]  # its files that say where it comes from
     heal_versions: Callable[[], None]  # writes files that are gone from the registry again
     champion_statistics: Callable[[], Statistics | None]  # of the images that the champion was trained on
     champion_classes: Callable[[], list[str] | None]  # the names of the classes that the champion knows
@@ -184,6 +185,7 @@ def _register(context: StageContext) -> Facts:
         name=context.params.register.name,
         mlflow_run=context.mlflow_run,
         tags=context.tags(),
+        documents=context.provenance,
     )
     context.heal_versions()
     return facts

@@ -22,6 +22,7 @@ from components.public_text import public
 from components.registry.approval import Answer
 from components.registry.model_version import ModelVersion
 from components.settings.sections import Params
+from components.system.environment import environment
 from components.system.tensorflow import THREADS
 from components.train.distributed.cluster import cluster
 from components.train.resolve import planned
@@ -347,13 +348,14 @@ class Runner:
         self.before_making()
         loads = "tensorflow" in STAGES[stage].runtime and "tensorflow" not in sys.modules
         say(f"  {stage} ...{' (loading TensorFlow first takes some seconds)' * loads}")
-        name, start = key(recipe), time.monotonic()
+        name, start, machine = key(recipe), time.monotonic(), environment()  # before libraries add variables of theirs
         if self._assists(stage):
             return self._assist(stage, name)
         work = self.home.work(stage, name)
         with self.store.draft(stage, name) as out, self._watched(stage) as watch:
             facts = STAGES[stage].run(self._context(stage, out=out, work=work, watch=watch))
-            made: Made = {"at": now(), "run": self.record.run, "seconds": round(time.monotonic() - start, 3)}
+            seconds = round(time.monotonic() - start, 3)
+            made: Made = {"at": now(), "run": self.record.run, "seconds": seconds, "environment": machine}
             artifact = self.store.publish(out, recipe, facts, made, replace=replace)
         self.home.clear_work(stage, name)
         self._made.add(stage)
@@ -429,6 +431,7 @@ class Runner:
             registry=lambda: self.tracking.registry,
             mlflow_run=self.tracking.run_id,
             tags=self.tracking.tags,
+            provenance=self.tracking.provenance,
             heal_versions=lambda: heal(self.home, self.tracking.registry, self.params.register.name),
             champion_statistics=self.tracking.champion_statistics,
             champion_classes=self.tracking.champion_classes,

@@ -92,7 +92,14 @@ class Tracking:
             "source": public(self.params.ingest.source),
             COMMIT_TAG: self.record.git_commit,
             RUN_TAG: self.record.run,
+            **_machine(made["train"]),
         }
+
+    def provenance(self) -> dict[str, bytes]:
+        """provenance.json of a new version, and the files that it names."""
+        from pipeline import provenance  # a run with nothing to do registers nothing, and loads less
+
+        return provenance.documents(self.params, self.home, self.record, {s: self.artifact(s) for s in KEYED})
 
     def champion_statistics(self) -> Statistics | None:
         """statistics.json of the images that the champion was trained on; None where they are unknown.
@@ -233,6 +240,15 @@ class Tracking:
             tags[ARTIFACT_TAG.format(stage=stage, of="key")] = artifact.key
             tags[ARTIFACT_TAG.format(stage=stage, of="digest")] = artifact.digest
         return {name: value for name, value in tags.items() if value}
+
+
+def _machine(train: Artifact) -> dict[str, str]:
+    """What the training computed with, as tags; an older artifact does not say all of it."""
+    settings = {name: str(train.recipe["params"].get(name, "")) for name in ("precision", "threads")}
+    environment = train.made.get("environment")
+    if environment is None:
+        return settings
+    return {**settings, "processor": environment["processor"]["model"], "python": environment["python"]}
 
 
 def _histories(artifacts: Mapping[str, Artifact]) -> Iterator[Logged]:

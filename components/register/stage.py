@@ -9,8 +9,9 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256 as hashed
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -18,6 +19,7 @@ from components.artifact_files import Metrics, NormalizedData
 from components.errors import RegistryRefused
 from components.formatting import percent, points
 from components.progress import say
+from components.register import provenance
 from components.registry import class_names, model_files
 from components.registry.client import CHALLENGER, Registry, model_sha256
 from components.registry.exports import COPY
@@ -49,18 +51,20 @@ def register(
     name: str,
     mlflow_run: Callable[[], str],
     tags: dict[str, str],
+    documents: Callable[[], Mapping[str, bytes]] = dict,
 ) -> Registered:
     """Ensure that the model *name* has a version of the model in *train*, and that `challenger` points at it.
 
     *mlflow_run* returns the id of the MLflow run to log a new version to; it is called for a new version only, as to
     find or create the run takes seconds. *tags* are set on a new version, with the sha256 of the model and the names of
     its classes; of a version that exists, those that name its artifacts follow where an artifact was made again under
-    another key, and the class names are what they were.
+    another key, and the class names are what they were. *documents* (name -> content) says where a new version comes
+    from: provenance.json and what that names, which lie among its files.
     """
     sha256 = model_sha256(train)
     tags = tags | class_names.tag(_read_data(normalize)["classes"]) | {MODEL_SHA256_TAG: sha256}
     existing = registry.with_model(name, sha256)
-    version = existing or _create(normalize, train, evaluate, registry, name, mlflow_run(), tags)
+    version = existing or _create(normalize, train, evaluate, registry, name, mlflow_run(), tags, documents())
     for tag, value in tags.items():
         if tag.endswith(FOLLOWING) and version.tags.get(tag) != value:
             registry.set_tag(name, version.version, tag, value)
@@ -71,12 +75,21 @@ def register(
 
 
 def _create(
-    normalize: Path, train: Path, evaluate: Path, registry: Registry, name: str, run_id: str, tags: dict[str, str]
+    normalize: Path,
+    train: Path,
+    evaluate: Path,
+    registry: Registry,
+    name: str,
+    run_id: str,
+    tags: dict[str, str],
+    documents: Mapping[str, bytes],
 ) -> ModelVersion:
     say(f"  logging the model to MLflow as a version of {name}")
     data = _read_data(normalize)
     registry.create_model(name, f"Classifier of {data['name']} images.")
-    logged = _log_model(normalize, train, data, registry, run_id)
+    logged = _log_model(normalize, train, data, registry, run_id, documents)
+    if statement := documents.get(provenance.FILE):
+        tags = tags | {provenance.SHA256_TAG: hashed(statement).hexdigest()}
     number = registry.create_version(name, logged, tags, _description(evaluate, data))
     return _oldest(registry, name, number, tags[MODEL_SHA256_TAG])
 
@@ -106,7 +119,14 @@ def _description(evaluate: Path, data: NormalizedData) -> str:
     )
 
 
-def _log_model(normalize: Path, train: Path, data: NormalizedData, registry: Registry, run_id: str) -> Any:
+def _log_model(
+    normalize: Path,
+    train: Path,
+    data: NormalizedData,
+    registry: Registry,
+    run_id: str,
+    documents: Mapping[str, bytes],
+) -> Any:
     """Log the trained model to the run; MLflow's LoggedModel of it."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -117,6 +137,9 @@ def _log_model(normalize: Path, train: Path, data: NormalizedData, registry: Reg
     with tempfile.TemporaryDirectory() as folder:
         described = Model(run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id)
         _save(normalize, train, data, folder, described)
+        for name, content in documents.items():
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Path(folder, name).write_bytes(content)
         client.log_model_artifacts(logged.model_id, folder)
     if kept := model_files.folder_of(logged.artifact_location):
         model_files.flush_all(kept)  # before a version points there
@@ -137,8 +160,9 @@ def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -
         described = Model(run_id=version.run_id, model_uuid=identity, model_id=identity)
         _save(normalize, train, data, str(fresh), described)
         model_files.flush_all(fresh)
-        with suppress(FileNotFoundError):  # the exports of the version stay
-            (folder / COPY).rename(fresh / COPY)
+        for kept in (COPY, provenance.FILE, Path(provenance.CHANGES).parent):  # which the store does not hold
+            with suppress(FileNotFoundError):
+                (folder / kept).rename(fresh / kept)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     flush(folder.parent)

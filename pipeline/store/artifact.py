@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from components.system.canonical import canonical, checked, sha256, with_checksum
+from components.system.environment import Environment
 from components.system.files import sha256_of_file
 from pipeline.graph import Facts
 from pipeline.store.recipe import Recipe
@@ -27,11 +28,12 @@ LITTER_PREFIXES = ("._", ".nfs")
 
 
 class Made(TypedDict, total=False):
-    """When the artifact was made, by which run, in how many seconds."""
+    """When the artifact was made, by which run, in how many seconds and with what; older ones do not say the last."""
 
     at: str
     run: str
     seconds: float
+    environment: Environment
 
 
 class Manifest(TypedDict):

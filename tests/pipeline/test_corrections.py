@@ -11,7 +11,7 @@ from components.data.corrections import append, image_ids, undo
 from components.data.splits import Split
 from components.errors import ConfigError, DataRejected
 from components.settings.sections import Ingest
-from pipeline import config, execute, garbage
+from pipeline import config, corrections, execute, garbage
 from pipeline.cli.main import main
 from pipeline.explain import explain
 from pipeline.home import Home
@@ -188,3 +188,17 @@ def test_garbage_collection_and_verify_leave_corrections_alone(
     monkeypatch.setenv("PIPELINE_HOME", str(home))
     assert main(["verify"]) == 0
     assert file_of(home).read_bytes() == content
+
+
+def test_the_corrections_of_an_earlier_run_are_found_in_the_longer_file(tmp_path: Path) -> None:
+    """By the hash that the artifact names; a registration may come hours after the images were read."""
+    ingest, home, digests = params().ingest, Home(tmp_path), []
+    for image in "abc":
+        append(file_of(tmp_path), image * 64, "0", "6")
+        digests.append(corrections.read(ingest, home).digest)
+    for count, digest in enumerate(digests, 1):
+        found = corrections.as_of(ingest, home, digest)
+        assert found is not None
+        assert len(found.effective) == count
+    assert corrections.as_of(ingest, home, "sha256:unknown") is None
+    assert corrections.as_of(ingest, home, "") is None

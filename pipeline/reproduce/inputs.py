@@ -1,0 +1,147 @@
+"""What a version was made of beside its code: images, corrections of labels, model files. What of it is still there."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from components.data.corrections import image_ids
+from components.errors import ArtifactCorrupt, ConfigError, Failure, SourceError
+from components.formatting import thousands
+from components.ingest import select
+from components.registry import database
+from components.registry.client import Registry
+from components.registry.model_version import ModelVersion
+from components.settings.sections import IMAGENET, Ingest
+from components.system.files import sha256_of_file
+from pipeline import teacher as teachers
+from pipeline.config import section
+from pipeline.home import Home
+from pipeline.reproduce.recorded import Recorded
+from pipeline.reproduce.settings import SOURCE
+from pipeline.store.artifact import Artifact
+
+SHOWN = 3  # images that are named
+
+
+def original(recorded: Recorded, home: Home, stage: str) -> Artifact | None:
+    """The artifact of *stage* of the version, None where it is gone or damaged."""
+    made = recorded.stages.get(stage)
+    try:
+        artifact = home.store.get(stage, made.key) if made else None
+        if artifact:
+            home.store.verify(artifact)
+    except ArtifactCorrupt:
+        return None
+    return artifact if artifact and made and artifact.digest == made.digest else None
+
+
+def fingerprint(recorded: Recorded, home: Home, values: Mapping[str, Any]) -> str:
+    """That of the images that there are now; raises SourceError where there are none.
+
+    A data set that is published does not change, and packages of today may not be those that its fingerprint names.
+    """
+    ingest = Ingest(**section(values, "ingest"))
+    try:
+        return select.fingerprint(ingest, home.cache) if select.can_change(ingest.source) else recorded.fingerprint
+    except Failure as error:
+        raise SourceError(
+            f"the images of {recorded.title} are gone: {error}; --source names the place where they are now"
+        ) from error
+
+
+def images_problem(recorded: Recorded, home: Home, values: Mapping[str, Any], present: str) -> str:
+    """How the images with the fingerprint *present* are not those of the version, named; "" where they are.
+
+    Also where only reading them will show it.
+    """
+    then = original(recorded, home, "ingest")
+    if present == recorded.fingerprint or then is None or not Path(values[SOURCE]).is_dir():
+        return ""
+    changed = list(_changed_files(then.path, Path(values[SOURCE])))
+    return f"the images are not those of {recorded.title}: {named(changed)}" if changed else ""
+
+
+def _changed_files(ingest: Path, folder: Path) -> Iterator[str]:
+    """The files that the artifact *ingest* was made of and that are gone from *folder*, or others by now."""
+    if not (ingest / "sha256.json").is_file():
+        return
+    hashes: dict[str, str] = json.loads((ingest / "sha256.json").read_bytes())
+    for path, sha256 in sorted(hashes.items()):
+        file = folder / path
+        if not file.is_file():
+            yield f"{path} is gone"
+        elif sha256_of_file(file) != sha256:
+            yield f"{path} was changed"
+
+
+def differing_images(then: Path, here: Path) -> list[str]:
+    """How the images of two artifacts of ingest differ, each named by its file, or by its place."""
+    before, now = _images(then), _images(here)
+    changed = [f"{name} was changed" for name in before if name in now and now[name] != before[name]]
+    changed += [f"{name} is gone" for name in before if name not in now]
+    return changed + [f"{name} is new" for name in now if name not in before]
+
+
+def _images(ingest: Path) -> dict[str, tuple[str, int]]:
+    """The content and label of each image, by its file or place."""
+    import numpy as np
+
+    files = ingest / "files.json"
+    paths: dict[str, list[str]] = json.loads(files.read_bytes()) if files.is_file() else {}
+    images: dict[str, tuple[str, int]] = {}
+    for labels in sorted(ingest.glob("*/labels.npy")):
+        split = labels.parent.name
+        identities, numbers = image_ids(ingest, split), np.load(labels).tolist()
+        names = paths.get(split) or [f"{split} image {place}" for place in range(len(numbers))]
+        images |= {name: (image, label) for name, image, label in zip(names, identities, numbers, strict=True)}
+    return images
+
+
+def named(changed: list[str]) -> str:
+    more = f" and {thousands(len(changed) - SHOWN)} more" if len(changed) > SHOWN else ""
+    return ", ".join(changed[:SHOWN]) + more
+
+
+def corrections_problem(recorded: Recorded) -> str:
+    if recorded.corrections is None:
+        return f"the corrections of labels of {recorded.title} were not kept with it, or are gone from its files"
+    return ""
+
+
+def models(recorded: Recorded, home: Home, registry: Registry, workspace: Path) -> dict[str, str]:
+    """The settings that lead to the model files which the training took, for a run in *workspace*.
+
+    A teacher is found by a copy of the registry there. Raises ConfigError where one is gone.
+    """
+    chosen = {}
+    name, wanted = recorded.version.name, str(recorded.settings.get("train.weights", ""))
+    if (sha256 := recorded.model("weights")) and wanted != IMAGENET and not _is_file(Path(wanted), sha256):
+        version = teachers.find_version("weights", wanted, name, registry, sha256)
+        chosen["train.weights"] = str(teachers.model_file(version, home, registry, "weights"))
+    if sha256 := recorded.model("teacher"):
+        version = teachers.find_version("teacher", str(recorded.settings["train.teacher"]), name, registry, sha256)
+        _lend(version, registry, Home(workspace))
+        chosen["train.teacher"] = version.version
+    return chosen
+
+
+def _is_file(file: Path, sha256: str) -> bool:
+    return file.is_file() and sha256_of_file(file) == sha256
+
+
+def _lend(version: ModelVersion, registry: Registry, home: Home) -> None:
+    """Copy the registry into the workspace *home*, where a training finds *version*."""
+    file = database.path_of(registry.uri)
+    if file is None:
+        raise ConfigError(
+            f"version {version.version} of {version.name}, the teacher, is in the registry of a server; "
+            "such a training is reproduced with a registry in a file alone"
+        )
+    with (
+        closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(home.root / "mlflow.db")) as copy,
+    ):
+        source.backup(copy)

@@ -1,0 +1,135 @@
+"""What a version was made from, as it was recorded, and what of it is still there."""
+
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ArtifactCorrupt, ConfigError
+from components.register.provenance import FILE, SHA256_TAG, Build, Resource, statement, text
+from components.registry.client import Registry
+from components.registry.model_version import ModelVersion
+from components.system.wheels import wheels
+from pipeline.provenance import NETWORK
+from pipeline.reproduce import code, packages, recorded, settings
+from pipeline.reproduce.recorded import Recorded
+
+
+def made_of(*dependencies: Resource, python: str = "3.11.9", **chosen: Any) -> Recorded:
+    """What was recorded of a version with these *dependencies* and *chosen* settings ("train__epochs")."""
+    values = {name.replace("__", "."): value for name, value in chosen.items()}
+    build = Build("run", "", "", {"python": python}, {"settings": values}, {"environments": {}}, dependencies, [])
+    return Recorded(ModelVersion("m", "3"), statement({}, build), {})
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> ModelVersion:
+    """A version with a provenance.json on this machine."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    content = text(made_of().statement)
+    (folder / FILE).write_bytes(content)
+    return ModelVersion("m", "3", tags={SHA256_TAG: sha256(content).hexdigest()}, source=folder.as_uri())
+
+
+def test_what_was_recorded_is_read(registered: ModelVersion) -> None:
+    assert recorded.read(Registry("sqlite:////nowhere"), registered).python == "3.11.9"
+
+
+def test_a_record_that_was_changed_or_is_missing_is_refused(registered: ModelVersion, tmp_path: Path) -> None:
+    """A version is not made again from what somebody wrote into its record."""
+    file = tmp_path / "artifacts" / FILE
+    file.write_bytes(file.read_bytes().replace(b"3.11.9", b"3.12.0"))
+    with pytest.raises(ArtifactCorrupt, match=r"provenance\.json of version 3 of m was changed"):
+        recorded.read(Registry("sqlite:////nowhere"), registered)
+    file.unlink()
+    with pytest.raises(ArtifactCorrupt, match="is missing"):
+        recorded.read(Registry("sqlite:////nowhere"), registered)
+
+
+def test_a_version_without_a_record_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"version 1 of m has no provenance\.json"):
+        recorded.read(Registry("sqlite:////nowhere"), ModelVersion("m", "1"))
+
+
+def test_changes_that_are_too_large_are_not_kept() -> None:
+    """A tree that was not clean and whose changes are unknown is not taken for its commit."""
+    commit = Resource("code", {"gitCommit": "0" * 40}, annotations={"clean": False})
+    diff = Resource("changes", {"sha256": "1" * 64}, annotations={"too_large": 2**21})
+    assert made_of(commit, diff).changes is None
+    assert made_of(commit).changes is None
+    assert made_of(Resource("code", {"gitCommit": "0" * 40}, annotations={"clean": True})).changes == b""
+
+
+def test_places_are_those_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that exists is made absolute, as the run has another working folder; one that does not is left out.
+
+    So are addresses whose login was not recorded; a missing source stays, for the message. Corrections come from the
+    record alone, and stages after evaluate have no settings.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    chosen = {"ingest__source": "pets", "ingest__data_dir": "/nowhere", "ingest__mirror": "http://***@host/"}
+    version = made_of(**chosen, ingest__corrections="auto", train__epochs=2, export__formats="tflite")
+    assert settings.settings(version, threads=3) == {
+        "ingest.source": str(tmp_path / "pets"),
+        "ingest.corrections": "",
+        "train.epochs": 2,
+        "train.threads": 3,
+        "register.experiment": "reproduction",
+    }
+    assert settings.settings(version, source="/elsewhere")["ingest.source"] == "/elsewhere"
+    assert settings.settings(made_of(ingest__source="digits"))["ingest.source"] == "digits"
+
+
+def test_packages_are_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's patch version is one of them."""
+    here = [Resource(wheel.name, uri=f"pkg:pypi/{wheel.name}@{wheel.version}") for wheel in wheels()]
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.9")
+    assert packages.differences(made_of(*here)) == []
+    other = [one for one in here if one.name != "numpy"] + [Resource("numpy", uri="pkg:pypi/numpy@1.0")]
+    (sentence,) = packages.differences(made_of(*other))
+    assert sentence.startswith("numpy 1.0 then, ")
+    assert packages.differences(made_of(*here, python="3.11.8")) == ["Python 3.11.8 then, 3.11.9 here"]
+
+
+def test_the_lock_of_the_commit_has_to_be_that_of_the_version(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text("numpy==2.4.0\n")
+    same = Resource("requirements.lock", {"sha256": sha256(b"numpy==2.4.0\n").hexdigest()})
+    assert packages.problem(made_of(same), tmp_path) == ""
+    assert "is not the one" in packages.problem(made_of(Resource("requirements.lock", {"sha256": "0"})), tmp_path)
+
+
+def test_a_network_of_the_user_comes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where Python finds it now, unless the commit has it; where it was changed or is gone, it is named."""
+    content = b"def small(config): ...\n"
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/nets_of_test_inputs.py").write_bytes(content)
+    monkeypatch.syspath_prepend(tmp_path / "own")
+
+    def network(sha: str, module: str = "nets_of_test_inputs") -> Recorded:
+        return made_of(Resource(NETWORK, {"sha256": sha}, annotations={"module": module}))
+
+    same, (at, there) = sha256(content).hexdigest(), (tmp_path / "code", tmp_path / "networks")
+    assert code.networks(network(same), at, there) == []
+    assert (there / "nets_of_test_inputs.py").read_bytes() == content
+    assert "was changed since" in code.networks(network("0" * 64), at, there)[0]
+    assert "is gone" in code.networks(network(same, "no_such_network"), at, there)[0]
+    at.mkdir()
+    (at / "no_such_network.py").write_bytes(content)
+    assert code.networks(network(same, "no_such_network"), at, there) == []
+
+
+def test_settings_are_written_as_toml(tmp_path: Path) -> None:
+    """Every type of a setting, and texts with quotes, are read back as they were."""
+    values = {
+        "train.epochs": 2,
+        "train.dropout": 0.25,
+        "ingest.source": 'a "b" \\ ü',
+        "gate.allow_removed_classes": True,
+    }
+    settings.write(tmp_path / "s.toml", values)
+    read = tomllib.loads((tmp_path / "s.toml").read_text())
+    assert {f"{section}.{name}": value for section in read for name, value in read[section].items()} == values
