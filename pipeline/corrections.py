@@ -9,9 +9,10 @@ from components.ingest import select
 from components.progress import say
 from components.settings.sections import Ingest
 from pipeline.home import Home
+from pipeline.store.recipe import CORRECTIONS
 
 AUTO = "auto"
-INPUT = "corrections"  # of ingest, in its recipe
+INPUT = CORRECTIONS  # of ingest, in its recipe
 LATER = 1000  # lines that may have come since, where earlier corrections are looked for
 
 

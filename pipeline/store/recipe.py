@@ -41,6 +41,7 @@ ARITHMETIC = {
     "TF_XLA_FLAGS": "",
     "XLA_FLAGS": "",
 }
+CORRECTIONS = "corrections"  # an input of ingest
 OF_MACHINE = {"threads": "0 takes the cores of this machine", "precision": "auto follows the processor"}
 
 
@@ -165,6 +166,8 @@ def _difference(stage: str, part: str, name: str, before: object, after: object)
     if part == "params":
         hint = f" ({OF_MACHINE[name]}; --set {stage}.{name}={before} keeps the old)" if name in OF_MACHINE else ""
         return f"{stage}.{name} {before!r} -> {after!r}{hint if before is not None else ''}"
+    if part == "inputs" and name == CORRECTIONS:
+        return "corrections of labels " + ("are new" if before is None else "are gone" if after is None else "changed")
     if part == "inputs":
         return f"input {name} changed"
     if part == "code":

@@ -59,10 +59,14 @@ def test_corrections_of_the_workspace_are_an_input_of_ingest(home: Path, images:
     before = runner(home).recipe("ingest")
     append(file_of(home), images[0], "0", "6")
     after = runner(home).recipe("ingest")
-    assert differences(before, after) == ["input corrections changed"]
-    assert [e.reasons for e in explain(runner(home)) if e.stage == "ingest"] == [["input corrections changed"]]
-    undo(file_of(home), images[0])
+    assert differences(before, after) == ["corrections of labels are new"]
+    assert [e.reasons for e in explain(runner(home)) if e.stage == "ingest"] == [["corrections of labels are new"]]
+    append(file_of(home), images[1], "0", None)
+    assert differences(after, runner(home).recipe("ingest")) == ["corrections of labels changed"]
+    for image in images[:2]:
+        undo(file_of(home), image)
     assert runner(home).recipe("ingest") == before
+    assert differences(after, before) == ["corrections of labels are gone"]
 
 
 def test_the_same_corrections_in_another_home_make_the_same_artifact(
