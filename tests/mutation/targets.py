@@ -46,6 +46,14 @@ class Explained(NamedTuple):
 
 EXPLAINED = (
     Explained("", "(frozen=False)", "mypy refuses an assignment to a field"),
+    Explained("components/data/splits.py", "self._maps, self._taken = {}, ", "one byte of 16 MB sooner or later"),
+    Explained("components/data/splits.py", "def blocks(self, size: int = 409", "a block is any number of images"),
+    Explained("components/data/splits.py", "if self._filled >= len(self._shard)", "it is never filled beyond its end"),
+    Explained("components/metrics.py", "right_first * ~right_second", "the product of truth values is their and"),
+    Explained("components/metrics.py", "right_second * ~right_first", "the product of truth values is their and"),
+    Explained("components/metrics.py", "np.maximum(predicted + support, 2)", "a class that occurs once has no hit"),
+    Explained("components/metrics.py", "matrix.sum(axis=1) != 0", "counts are never negative"),
+    Explained("components/metrics.py", "np.clip(of_truth, TINY, 2.0)", "probabilities are at most 1"),
     Explained(
         "components/evaluate/baseline.py", '["wilson_low"] >= 0.99', "0.99 is 0.99 in percents and in tenths of one"
     ),

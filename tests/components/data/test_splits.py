@@ -1,6 +1,8 @@
 """Images on disk: what is written, in whatever blocks, is read again."""
 
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,9 @@ def test_the_writer_copies_its_blocks(tmp_path: Path) -> None:
     [
         (np.zeros((2, 3, 3, 1), np.uint8), np.zeros(2, np.int64)),
         (np.zeros((2, *SHAPE), np.float32), np.zeros(2, np.int64)),
+        (np.zeros((2, *SHAPE), np.bool_), np.zeros(2, np.int64)),
         (np.zeros((2, *SHAPE), np.uint8), np.zeros(3, np.int64)),
+        (np.zeros((2, *SHAPE), np.uint8), np.zeros(1, np.int64)),
     ],
 )
 def test_images_that_do_not_fit_are_refused(tmp_path: Path, images: splits.Images, labels: splits.Labels) -> None:
@@ -113,3 +117,67 @@ def test_taking_images_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest
     for indices in (np.array([11, 0, 5]), np.array([1, 4, 10, 7])):
         np.testing.assert_array_equal(split.take(indices), images[indices])
     assert sorted(opened) == [0, 1, 2, 3]
+
+
+def test_maps_are_closed_once_enough_was_taken_from_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read from an open map counts as memory of the process: here two images of six bytes."""
+    split, images, _ = written(tmp_path / "split", [3], per_shard=3)
+    monkeypatch.setattr(splits, "MAPPED_BYTES", 12)
+    maps = []
+    for _ in range(4):
+        np.testing.assert_array_equal(split.take(np.array([1])), images[[1]])
+        maps.append(split._kept_open(0))
+    assert [maps[0] is other for other in maps] == [True, True, False, False]
+    assert maps[2] is maps[3]
+
+
+def test_an_image_larger_than_a_shard_has_one_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "SHARD_BYTES", 1)
+    images, labels = random_images(2)
+    with SplitWriter(tmp_path / "split", SHAPE) as out:
+        out.add(images, labels)
+    assert len([*(tmp_path / "split").glob("images-*.npy")]) == 2
+    assert np.array_equal(Split(tmp_path / "split").images(), images)
+
+
+def test_reading_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In images, through all shards."""
+    shown: list[int] = []
+
+    @contextmanager
+    def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        assert (label, total) == ("reading", 8)
+        yield shown.append
+
+    monkeypatch.setattr(splits, "progress", progress)
+    split, *_ = written(tmp_path / "split", [8], per_shard=5)
+    assert [len(block) for block, _ in split.blocks(2, "reading")] == [2, 2, 1, 2, 1]
+    assert shown == [2, 4, 5, 7, 8]
+
+
+def test_labels_are_numbers_and_no_program(tmp_path: Path) -> None:
+    """An array of Python objects runs whatever it holds when it is read."""
+    written(tmp_path / "split", [2], per_shard=5)
+    np.save(tmp_path / "split" / "labels.npy", np.array([{}, None], object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Split(tmp_path / "split")
+
+
+def test_the_sizes_of_files_and_chunks_are_part_of_what_is_written_and_of_the_memory() -> None:
+    """Another size of the shards moves the bytes of every artifact with images."""
+    assert (splits.SHARD_BYTES, splits.MAPPED_BYTES, splits.CHUNK_BYTES) == (33_554_432, 16_777_216, 33_554_432)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most", "sizes"),
+    [
+        ((28, 28, 1), 4, [4, 4, 2]),
+        ((1024, 1024, 1), 100, [8, 2]),  # 32 MB of float32
+        ((4096, 4096, 1), 100, [1] * 10),  # one alone is more
+    ],
+)
+def test_chunks_are_bounded_in_number_and_in_bytes(shape: tuple[int, ...], most: int, sizes: list[int]) -> None:
+    """All indices, each once and in order."""
+    parts = list(splits.chunks(np.arange(10), shape, most))
+    assert [len(part) for part in parts] == sizes
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(10))
