@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.errors import ArtifactCorrupt
 from components.registry.exports import Exports
 from components.registry.model_version import ModelVersion
 from components.system import held_folders
@@ -29,7 +28,7 @@ from components.system.locks import is_locked
 from pipeline.graph import STAGES
 from pipeline.home import Home
 from pipeline.run_record import records
-from pipeline.store.artifact import Artifact
+from pipeline.store.artifact import Brief
 from pipeline.store.leases import Item
 
 KEEP_RUNS = 5
@@ -50,6 +49,7 @@ class Garbage:
     bytes: int
     in_use: int = 0  # artifacts that stay because a live process uses them
     copies: dict[Path, int] = field(default_factory=dict)  # of images, with their bytes
+    sizes: dict[Item | Path, int] = field(default_factory=dict, compare=False)  # of artifacts and folders
 
 
 def find(
@@ -65,33 +65,33 @@ def find(
     *restorable* those of the versions that a rollback can restore, or that are on hold. *published* are the folders of
     exports that nobody needs (`unneeded_exports`).
     """
-    known = dict(sorted(_known(home), key=lambda item: item[1].made.get("at", "")))
+    store = home.store
+    known = dict(sorted(store.briefs().items(), key=lambda item: item[1].at))
     roots = {item for tags in protected for item in _tagged(tags, STAGES)}
     kept = _completed(known, roots | set(_of_runs(home, keep_runs)) | set(_of_searches(home)), _needs)
     kept |= _completed(known, {item for tags in restorable for item in _tagged(tags, SERVED)}, _export)
-    unneeded = [item for item in home.store.list() if item not in kept and not home.store.is_young(*item)]
-    leased = home.store.leases.others()
+    unneeded = [item for item in store.list() if item not in kept and not store.is_young(*item)]
+    leased = store.leases.others()
     artifacts = [item for item in unneeded if item not in leased]
     folders = [*_folders(home, kept | leased), *published]
     copies = {folder: bytes_of(folder) for folder in _copies(home)}
-    size = (
-        sum(bytes_of(home.store.path(*item)) for item in artifacts) + sum(map(bytes_of, folders)) + sum(copies.values())
-    )
-    return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts), copies)
+    sizes: dict[Item | Path, int] = {item: bytes_of(store.path(*item)) for item in artifacts}
+    sizes |= {folder: bytes_of(folder) for folder in folders}
+    size = sum(sizes.values()) + sum(copies.values())
+    return Garbage(artifacts, folders, size, len(unneeded) - len(artifacts), copies, sizes)
 
 
 def collect(home: Home, garbage: Garbage) -> Garbage:
     """Delete *garbage*, except what a live process uses by now, and what killed processes left; returns what went."""
-    sizes = {item: bytes_of(home.store.path(*item)) for item in garbage.artifacts}
-    deleted = [item for item in garbage.artifacts if home.store.delete(*item)]
+    deleted = [*home.store.delete_all(garbage.artifacts)]
     for stage, key in deleted:
         (home.cache / "artifacts" / f"{stage}-{key}.json").unlink(missing_ok=True)  # the statuses of its files
-    folders = {folder: bytes_of(folder) for folder in garbage.folders}
-    removed = [folder for folder in folders if _remove(home, folder)]
+    removed = [folder for folder in garbage.folders if _remove(home, folder)]
     copies = {folder: size for folder, size in garbage.copies.items() if _remove(home, folder)}
     home.store.sweep()
     home.store.sweep_uploads()
-    size = sum(sizes[item] for item in deleted) + sum(folders[folder] for folder in removed) + sum(copies.values())
+    gone: list[Item | Path] = [*deleted, *removed]
+    size = sum(garbage.sizes.get(part, 0) for part in gone) + sum(copies.values())
     return Garbage(deleted, removed, size, garbage.in_use + len(garbage.artifacts) - len(deleted), copies)
 
 
@@ -120,7 +120,7 @@ def _of_searches(home: Home) -> Iterator[Item]:
             yield from (("train", key.decode()) for key in TRIAL.findall(journal.read_bytes()))
 
 
-def _completed(known: dict[Item, Artifact], kept: set[Item], needs: Callable[[Artifact], Iterable[Role]]) -> set[Item]:
+def _completed(known: dict[Item, Brief], kept: set[Item], needs: Callable[[Brief], Iterable[Role]]) -> set[Item]:
     """*kept* with what they need of the *known* artifacts, which are sorted by age.
 
     Of artifacts with the same content, as after a change of code that changed no byte, one is enough: one that is kept
@@ -136,27 +136,20 @@ def _completed(known: dict[Item, Artifact], kept: set[Item], needs: Callable[[Ar
         kept = kept | more
 
 
-def _needs(artifact: Artifact) -> Iterator[Role]:
+def _needs(artifact: Brief) -> Iterator[Role]:
     """The roles of the artifacts that *artifact* was made from; for a model also that of its export."""
-    yield from artifact.recipe["inputs"].items()
+    yield from artifact.inputs.items()
     yield from _export(artifact)
 
 
-def _export(artifact: Artifact) -> Iterator[Role]:
+def _export(artifact: Brief) -> Iterator[Role]:
     if artifact.stage == "train":
         yield "export", artifact.digest
 
 
-def _role(artifact: Artifact) -> Role:
+def _role(artifact: Brief) -> Role:
     """Stage and content; for an export the content of the model."""
-    return artifact.stage, artifact.recipe["inputs"].get("train", "") if artifact.stage == "export" else artifact.digest
-
-
-def _known(home: Home) -> Iterator[tuple[Item, Artifact]]:
-    for stage, key in home.store.list():
-        with contextlib.suppress(ArtifactCorrupt):
-            if artifact := home.store.get(stage, key, files=False):
-                yield (stage, key), artifact
+    return artifact.stage, artifact.inputs.get("train", "") if artifact.stage == "export" else artifact.digest
 
 
 # Folders beside the artifacts
@@ -235,9 +228,15 @@ def bytes_of(path: Path) -> int:
     return sum(status.st_size // status.st_nlink for status in _statuses(path) if stat.S_ISREG(status.st_mode))
 
 
-def _statuses(path: Path) -> Iterator[os.stat_result]:
+def _statuses(path: Path | str) -> Iterator[os.stat_result]:
     """The status of *path* and of everything below it, but for what another process deletes meanwhile."""
-    below = (Path(parent, name) for parent, folders, names in os.walk(path) for name in (*folders, *names))
-    for part in (path, *below):
-        with contextlib.suppress(OSError):
-            yield part.lstat()
+    with contextlib.suppress(OSError):
+        yield os.lstat(path)
+    pending = [os.fspath(path)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    yield entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)

@@ -80,11 +80,10 @@ def of_keys(store: Store, keys: Mapping[str, str]) -> Measured:
 def exports(store: Store, digest: str) -> list[Artifact]:
     """The exports of the model with this *digest* of its artifact, the newest first; their files are not fetched."""
     found = []
-    for stage, key in store.list():
-        if stage == "export":
+    for (stage, key), brief in store.briefs().items():
+        if stage == "export" and brief.inputs.get("train") == digest:
             with suppress(ArtifactCorrupt, StorageFailed):
-                artifact = store.get(stage, key, files=False)
-                if artifact and artifact.recipe["inputs"].get("train") == digest:
+                if artifact := store.get(stage, key, files=False):
                     found.append(artifact)
     return sorted(found, key=lambda artifact: artifact.made.get("at", ""), reverse=True)
 

@@ -48,15 +48,18 @@ def _made_from(home: Home, version: ModelVersion) -> tuple[Artifact, Artifact] |
     return normalize, train
 
 
-def damages(registry: Registry) -> Iterator[tuple[ModelVersion, str]]:
+def damages(registry: Registry, *, quick: bool = False) -> Iterator[tuple[ModelVersion, str]]:
     """Every version that this pipeline registered, and what is wrong with its files ("" for nothing).
 
-    A server's are fetched, to be read.
+    A server's are fetched, to be read. With *quick* no file is read, and none is fetched: one may be missing.
     """
     for version in (version for name in registry.names() for version in registry.versions(name)):
         if version.model_sha256:
             here = model_files.folder_of(version.source) is not None
-            yield version, model_files.damage(version) if here else _damage_there(registry, version)
+            yield (
+                version,
+                model_files.damage(version, quick=quick) if here or quick else _damage_there(registry, version),
+            )
 
 
 def _damage_there(registry: Registry, version: ModelVersion) -> str:

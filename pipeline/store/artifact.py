@@ -60,6 +60,22 @@ class Artifact:
     made: Made
 
 
+@dataclass(frozen=True)
+class Brief:
+    """What is asked of thousands of artifacts at once: enough to see which was made from which, and its files."""
+
+    stage: str
+    digest: str
+    inputs: dict[str, str]
+    at: str
+    files: list[str]
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> "Brief":
+        made = artifact.made.get("at", "")
+        return cls(artifact.stage, artifact.digest, artifact.recipe["inputs"], made, [*artifact.files])
+
+
 def manifest_text(manifest: Manifest) -> str:
     """The content of manifest.json."""
     return json.dumps(with_checksum(manifest), indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -88,14 +104,19 @@ def digest_of(files: dict[str, str]) -> str:
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """(name, status) of everything below *folder* but folders and the manifest; links are not followed."""
-    for parent, folders, names in os.walk(folder):
-        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]  # noqa: PTH114, PTH118 (70,000 files)
-        for entry in (*names, *links):
-            path = os.path.join(parent, entry)  # noqa: PTH118
-            name = os.path.relpath(path, folder)
-            if name != MANIFEST:
-                yield Path(name).as_posix(), os.lstat(path)
+    """(name, status) of everything below *folder* but folders and the manifest; links are not followed.
+
+    Raises OSError where *folder* or one below it cannot be listed.
+    """
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        with os.scandir(f"{folder}/{below}") as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{below}{entry.name}/")
+                elif below or entry.name != MANIFEST:
+                    yield f"{below}{entry.name}", entry.stat(follow_symlinks=False)
 
 
 def is_litter(name: str) -> bool:

@@ -27,7 +27,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -43,8 +43,19 @@ from components.system.files import sha256_of_file
 from components.system.object_store import code, file_system, response
 from components.system.object_store import failure as failure_of
 from pipeline.graph import Facts
-from pipeline.store.artifact import CHANGED, MANIFEST, Artifact, Made, Manifest, corrupt, digest_of, read_manifest
+from pipeline.store.artifact import (
+    CHANGED,
+    MANIFEST,
+    Artifact,
+    Brief,
+    Made,
+    Manifest,
+    corrupt,
+    digest_of,
+    read_manifest,
+)
 from pipeline.store.disk_errors import storage_errors
+from pipeline.store.leases import Item
 from pipeline.store.local import Store
 from pipeline.store.names import is_artifact, strange, through_link, unsafe
 from pipeline.store.recipe import Recipe, key
@@ -73,6 +84,8 @@ class SharedStore(Store):
 
     Raises ConfigError, here and in use, for a *url* that is malformed or leads nowhere, Unavailable without an answer.
     """
+
+    withdrawn_at_once = 1  # the bucket answers in its own time
 
     def __init__(self, root: Path, url: str) -> None:
         super().__init__(root)
@@ -275,6 +288,19 @@ class SharedStore(Store):
         shared = {(stage, name) for stage, name, *rest in self._objects() if rest == [MANIFEST]}
         yield from sorted(shared | set(super().list()))
 
+    def briefs(self) -> dict[tuple[str, str], Brief]:
+        """What the manifests in the bucket say: a copy here may be that of an artifact that was replaced."""
+        briefs = dict[tuple[str, str], Brief]()
+        for stage, name in self.list():
+            with contextlib.suppress(ArtifactCorrupt):
+                if artifact := self.get(stage, name, files=False):
+                    briefs[stage, name] = Brief.of(artifact)
+        return briefs
+
+    def glance(self, stage: str, key: str, brief: Brief, cache: Path) -> bool:
+        """Look at the copy here; what is in the bucket alone has none."""
+        return not self.path(stage, key).exists() or super().glance(stage, key, brief, cache)
+
     def _objects(self) -> dict[tuple[str, ...], Any]:
         """The status of each object of an artifact, by the parts of its name; others keep theirs in the bucket too."""
         with self._answering(may_miss=False):
@@ -282,11 +308,11 @@ class SharedStore(Store):
         parts = {tuple(path.split("/")[self._depth :]): status for path, status in found.items()}
         return {name: status for name, status in parts.items() if len(name) > 2 and is_artifact(*name[:2])}
 
-    def delete(self, stage: str, key: str) -> bool:
-        """Remove an artifact here and in the bucket, unless another live process of this machine leases it."""
-        deleted = super().delete(stage, key)
-        if deleted:
-            self._remove(self._place(stage, key))
+    def delete_all(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Remove artifacts here and in the bucket, unless another live process of this machine leases them."""
+        deleted = super().delete_all(items)
+        for item in deleted:
+            self._remove(self._place(*item))
         return deleted
 
     def _withdraw(self, stage: str, key: str) -> Path | None:

@@ -20,7 +20,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +74,16 @@ class Leases:
     @contextlib.contextmanager
     def withdrawing(self, stage: str, key: str) -> Iterator[bool]:
         """Whether an artifact may be deleted; within the block no process can lease anything."""
+        with self.withdrawing_all([(stage, key)]) as free:
+            yield bool(free)
+
+    @contextlib.contextmanager
+    def withdrawing_all(self, items: Sequence[Item]) -> Iterator[list[Item]]:
+        """Those of *items* that may be deleted, in the same way."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._gate(fcntl.LOCK_EX):
-            yield (stage, key) not in self.others()
+            others = self.others()
+            yield [item for item in items if item not in others]
 
     def sweep(self) -> None:
         """Remove the leases of processes that were killed."""

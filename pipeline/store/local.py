@@ -1,6 +1,7 @@
 """Artifacts on disk: a directory that exists is complete, and it never changes.
 
     artifacts/
+      .briefs.msgpack            what the manifests say, each parsed once (pipeline/known_files.py)
       .leases/                   what live processes use (pipeline/store/leases.py)
       train/
         .draft-5f0c...-M-k3v9/   filled by a process of machine M, or left by a killed one: never read, swept later
@@ -20,7 +21,9 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, Failure, StorageFailed
@@ -32,6 +35,7 @@ from pipeline.store.artifact import (
     MANIFEST,
     MISSING,
     Artifact,
+    Brief,
     Made,
     Manifest,
     corrupt,
@@ -43,7 +47,7 @@ from pipeline.store.artifact import (
     read_manifest,
 )
 from pipeline.store.disk_errors import storage_errors
-from pipeline.store.leases import MACHINE, Leases, is_elsewhere
+from pipeline.store.leases import MACHINE, Item, Leases, is_elsewhere
 from pipeline.store.names import is_artifact, strange, unsafe
 from pipeline.store.recipe import Recipe
 from pipeline.store.recipe import key as recipe_key
@@ -51,12 +55,15 @@ from pipeline.store.recipe import key as recipe_key
 DRAFT = ".draft-"
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # how a rename fails where its target exists
 LOST = (errno.EIO, errno.ENOENT, errno.EUCLEAN, errno.EBADMSG)  # read errors of a disk, and damaged file systems
+REMOVERS = 8  # threads
 SMALL = 2**16  # bytes: cheaper to hash each time than to be wrong about
 
 
 class Store:
     """The artifacts below a folder. Another medium implements the same five operations: get, draft and publish, list,
     verify, delete."""
+
+    withdrawn_at_once = 100  # artifacts, while no process can lease any
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -175,9 +182,45 @@ class Store:
 
     def list(self) -> Iterator[tuple[str, str]]:
         """(stage, key) of everything published."""
-        for folder in sorted(self.root.glob("*/*")):
-            if is_artifact(folder.parent.name, folder.name) and folder.is_dir():
-                yield folder.parent.name, folder.name
+        for stage in _folders_in(self.root):
+            yield from ((stage, key) for key in _folders_in(self.root / stage) if is_artifact(stage, key))
+
+    def briefs(self) -> dict[tuple[str, str], Brief]:
+        """What the manifests say, by (stage, key), without those that are damaged.
+
+        A manifest that keeps its size, times and inode is not parsed again.
+        """
+        from pipeline.known_files import KnownFiles  # which a run with nothing to do does not load
+
+        known, briefs = KnownFiles(self.root / ".briefs.msgpack", Brief), dict[tuple[str, str], Brief]()
+        for stage, key in self.list():
+            name, read = f"{stage}/{key}", partial(self._brief, stage, key)
+            with contextlib.suppress(ArtifactCorrupt):
+                try:
+                    brief = known.get(name, f"{self.root}/{name}/{MANIFEST}", read)
+                except OSError:
+                    brief = read()  # says what is wrong
+                if brief:
+                    briefs[stage, key] = brief
+        known.keep()
+        return briefs
+
+    def _brief(self, stage: str, key: str) -> Brief | None:
+        artifact = Store.get(self, stage, key, files=False)
+        return Brief.of(artifact) if artifact else None
+
+    def glance(self, stage: str, key: str, brief: Brief, cache: Path) -> bool:
+        """Whether an artifact looks as it was published, by the names and statuses of its files: none is read.
+
+        A file whose hash was computed under another status (`check`) does not.
+        """
+        try:
+            present = dict(files_of(self.path(stage, key)))
+        except OSError:
+            return False
+        known = StatCache(_statuses(cache, stage, key))
+        changed = any(known.outdated(name, status) for name, status in present.items())
+        return not changed and difference(dict.fromkeys(brief.files, ""), present) is None
 
     def check(self, artifact: Artifact, cache: Path) -> None:
         """Raise ArtifactCorrupt that names the first file that is not as it was published, as far as `stat` shows it.
@@ -186,7 +229,7 @@ class Store:
         again, as what checks judge is small. The statuses are kept in the folder *cache*.
         """
         statuses = self._present(artifact)
-        known = StatCache(cache / "artifacts" / f"{artifact.stage}-{artifact.key}.json")
+        known = StatCache(_statuses(cache, artifact.stage, artifact.key))
         read = self._hashed(
             artifact,
             [
@@ -233,10 +276,23 @@ class Store:
 
         False where another live process leases it, and it stays.
         """
-        with self.leases.withdrawing(stage, key) as free:
-            aside = self._withdraw(stage, key) if free else None
-        _discard(aside)
-        return free
+        return bool(self.delete_all([(stage, key)]))
+
+    def delete_all(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Remove artifacts in the same way; returns those that are gone.
+
+        File systems take longer to remove a folder than all else here, and several at once.
+        """
+        deleted, removals = [], []
+        with ThreadPoolExecutor(REMOVERS) as threads:
+            for start in range(0, len(items), self.withdrawn_at_once):
+                with self.leases.withdrawing_all(items[start : start + self.withdrawn_at_once]) as free:
+                    aside = [self._withdraw(*item) for item in free]
+                deleted += free
+                removals += [threads.submit(_discard, path) for path in aside]
+        for removal in removals:
+            removal.result()
+        return deleted
 
     def _withdraw(self, stage: str, key: str) -> Path | None:
         """Take an artifact out of its place; returns where it is now, for it to be removed."""
@@ -255,6 +311,20 @@ class Store:
         self.leases.sweep()
         drafts = self.root.glob(f"*/{DRAFT}*")
         return sum(_sweep(path) for path in drafts if not _is_elsewhere(path))
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """Their names, in order; those that begin with a dot are none of a stage or an artifact."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _statuses(cache: Path, stage: str, key: str) -> Path:
+    """The file that remembers under which statuses the files of an artifact were hashed."""
+    return cache / "artifacts" / f"{stage}-{key}.json"
 
 
 def unreadable(error: OSError, path: Path, stage: str) -> Failure:

@@ -120,6 +120,21 @@ def test_verify_exits_with_one_and_names_the_damaged_file(home: Path) -> None:
     done = command(home, "verify")
     assert done.returncode == 1
     assert f"{path} was changed" in done.stdout
+    done = command(home, "verify", "--quick")  # the run has hashed it before
+    assert (done.returncode, f"{path} was changed" in done.stdout) == (1, True)
+
+
+def test_a_quick_verify_reads_no_file_that_looks_as_before(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names, sizes and times of all artifacts, registered models and published exports are enough."""
+    read: list[Path] = []
+    for module in ("pipeline.store.artifact", "components.registry.model_files", "components.inference.model_info"):
+        monkeypatch.setattr(f"{module}.sha256_of_file", read.append)
+    monkeypatch.setenv("PIPELINE_HOME", str(home))
+    assert main(["verify", "--quick"]) == 0
+    assert "looked at, 0 damaged" in capsys.readouterr().out
+    assert read == []
 
 
 NOTHING = {"artifacts": [], "copies": [], "old": [], "bytes": 0}
