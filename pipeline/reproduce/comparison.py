@@ -120,9 +120,8 @@ def _reasons(then: Stage, here: Artifact) -> Iterator[str]:
 def machines(recorded: Recorded, train: Artifact) -> list[str]:
     """What differs between the machine that trained the version and the one that trained it again."""
     then = recorded.stages["train"]
-    found = machine.differences(then.environment, train.made.get("environment", {}))
-    before, now = (recipe["params"].get("threads") for recipe in (then.recipe, train.recipe))
-    return [f"{now} threads here, {before} then"] * (before != now) + found
+    here = machine.computing(train.recipe), train.made.get("environment", {})
+    return machine.differences((machine.computing(then.recipe), then.environment), here)
 
 
 def alike(recorded: Recorded, registry: "Registry", made: Mapping[str, Artifact], evaluate: Path | None) -> Alike:

@@ -57,8 +57,9 @@ def images_problem(recorded: Recorded, home: Home, values: Mapping[str, Any], pr
 
     Also where only reading them will show it.
     """
-    then = original(recorded, home, "ingest")
-    if present == recorded.fingerprint or then is None or not Path(values[SOURCE]).is_dir():
+    if present == recorded.fingerprint or not Path(values[SOURCE]).is_dir():
+        return ""
+    if (then := original(recorded, home, "ingest")) is None:
         return ""
     changed = list(_changed_files(then.path, Path(values[SOURCE])))
     return f"the images are not those of {recorded.title}: {named(changed)}" if changed else ""

@@ -1,9 +1,10 @@
 """What of two machines can make other bits of the same training."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from components.system.tensorflow import THREADS
+from pipeline.store.recipe import Recipe
 
 # what the variables decide that a run sets itself: threads are compared apart, messages change no bits
 NO_DIFFERENCE = (THREADS, "TF_CPP_MIN_LOG_LEVEL")
@@ -19,14 +20,33 @@ FEATURES = (
 Environment = Mapping[str, Any]  # components.system.environment, as it was recorded
 
 
-def differences(then: Environment, here: Environment) -> list[str]:
+class Computing(NamedTuple):
+    """What the recipe of train says of the machine: how many threads compute, and the GPU, "" for none."""
+
+    threads: int
+    gpu: str
+
+
+def computing(recipe: Recipe) -> Computing:
+    return Computing(cast("int", recipe["params"].get("threads", 0)), recipe["runtime"].get("gpu", ""))
+
+
+def differences(then: tuple[Computing, Environment], here: tuple[Computing, Environment]) -> list[str]:
     """What differs: "AMD EPYC with AVX2 here, Intel Xeon with AMX then"; [] for the same kind of machine."""
+    return [*_computing(then[0], here[0]), *_environments(then[1], here[1])]
+
+
+def _computing(then: Computing, here: Computing) -> Iterator[str]:
+    if then.threads != here.threads:
+        yield f"{here.threads} thread{'' if here.threads == 1 else 's'} here, {then.threads} then"
+    if then.gpu != here.gpu:
+        yield f"{here.gpu or 'no GPU'} here, {then.gpu or 'none'} then"
+
+
+def _environments(then: Environment, here: Environment) -> Iterator[str]:
     if not then or not here:
-        return ["what it was trained on is not recorded"]
-    return list(_differences(then, here))
-
-
-def _differences(then: Environment, here: Environment) -> Iterator[str]:
+        yield "what it was trained on is not recorded"
+        return
     if then["processor"] != here["processor"]:
         yield from _processors(then["processor"], here["processor"])
     elif then["caches"] != here["caches"]:

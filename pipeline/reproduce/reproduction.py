@@ -19,9 +19,11 @@ from components.errors import ConfigError, DataRejected, SourceError
 from components.progress import say
 from components.registry.client import Registry
 from components.system.environment import environment
+from components.system.gpu import gpus, named
 from pipeline.home import Home
 from pipeline.reproduce import code, comparison, inputs, machine, packages, rebuild
 from pipeline.reproduce.comparison import Result, compared
+from pipeline.reproduce.machine import Computing
 from pipeline.reproduce.rebuild import Run
 from pipeline.reproduce.recorded import Recorded
 from pipeline.reproduce.settings import settings, write
@@ -87,9 +89,9 @@ def _require_inputs(request: Request, values: Mapping[str, Any]) -> None:
 def expected(request: Request) -> list[str]:
     """What keeps the bytes from being the same on this machine, as sentences; [] where they will be."""
     then = request.recorded.stages["train"]
-    threads = then.recipe["params"].get("threads")
-    other = [f"{request.threads} threads here, {threads} then"] if request.threads not in (0, threads) else []
-    return other + machine.differences(then.environment, environment())
+    computing = machine.computing(then.recipe)
+    here = Computing(request.threads or computing.threads, named(gpus()) if gpus() else "")
+    return machine.differences((computing, then.environment), (here, environment()))
 
 
 def reproduce(request: Request, run: Run) -> Result:

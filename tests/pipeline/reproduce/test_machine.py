@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from components.system.environment import environment, variables
-from pipeline.reproduce.machine import differences
+from pipeline.reproduce.machine import Computing, Environment
+from pipeline.reproduce.machine import differences as between
 
 XEON: dict[str, Any] = {
     "python": "3.11.9",
@@ -16,6 +17,21 @@ XEON: dict[str, Any] = {
     "cores": 8,
     "variables": {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_NUM_INTRAOP_THREADS": "2"},
 }
+
+
+def differences(then: Environment, here: Environment) -> list[str]:
+    return between((Computing(2, ""), then), (Computing(2, ""), here))
+
+
+def test_threads_and_gpus_make_another_machine() -> None:
+    assert between((Computing(2, ""), XEON), (Computing(3, "NVIDIA H100"), XEON)) == [
+        "3 threads here, 2 then",
+        "NVIDIA H100 here, none then",
+    ]
+    assert between((Computing(2, "NVIDIA H100"), XEON), (Computing(1, ""), XEON)) == [
+        "1 thread here, 2 then",
+        "no GPU here, NVIDIA H100 then",
+    ]
 
 
 def test_the_same_kind_of_machine_differs_in_nothing() -> None:
