@@ -551,6 +551,10 @@ class Schedule(Section):
     housekeeping: str = setting(
         "0 4 * * 0", "when Airflow deletes what nothing needs, a cron expression; empty: never", in_key=False
     )
+    reproduce: str = setting(
+        "", "when the DAG reproduce_champion makes the champion again, a cron expression; empty: there is no such DAG",
+        in_key=False,
+    )  # fmt: skip
     keep_runs: int = setting(5, "number of the last runs that are kept whole", minimum=0, in_key=False)
     alarm_days: float = setting(
         30.0,

@@ -32,6 +32,14 @@ restored, a live run nor the last runs (`schedule.keep_runs`) need, and what is 
 records, reports and logs of runs, caches, runs that were deleted in MLflow, Airflow's own metadata. The log says what
 was freed, and for how many weeks the disk lasts. The pipeline's command `gc` does the same.
 """
+REPRODUCE = """\
+Makes the champion again from its commit, packages, settings and images, in a temporary folder, and compares: the same
+bytes on the same kind of machine, a model that answers alike on another. Nothing else changes.
+
+* **It fails** where the images, the commit or the packages are gone, and where the model is another one: the log names
+  what differs. The XCom of its task has each stage.
+* **When** it runs is `schedule.reproduce`; without it there is no such DAG. *Trigger* runs it now.
+"""
 ROLLBACK = """\
 Restore a former champion: the one before the present one, or the version that the form names.
 

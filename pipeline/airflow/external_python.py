@@ -49,15 +49,20 @@ class Child:
 
     def command(self, *words: str) -> Message:
         """Run the command that *words* are, its log in ours; returns its answer in JSON, raises the child's Failure."""
-        command, name = [self.python, "-m", "pipeline", *words, "--json"], words[words[0] == "stage"]
+        status, answer = self.ended(*words)
+        if status or not answer:
+            raise Unavailable(f"{words[words[0] == 'stage']} ended with exit status {status}; see the log above")
+        return answer
+
+    def ended(self, *words: str) -> tuple[int, Message]:
+        """The same for a command that answers whatever its exit status is: that, and the answer, {} without any."""
+        command = [self.python, "-m", "pipeline", *words, "--json"]
         with tempfile.TemporaryFile("w+") as output:
             status = self._run(command, output)
             output.seek(0)
             answer = _parsed(output.read())
         raise_failure(answer)
-        if status or not answer:
-            raise Unavailable(f"{name} ended with exit status {status}; see the log above")
-        return answer
+        return status, answer
 
     def _run(self, command: Sequence[str], output: IO[str]) -> int:
         """The exit status; standard error goes to the log line by line."""

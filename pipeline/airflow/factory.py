@@ -8,6 +8,7 @@ These are receipts_retrain, receipts_watch_data, ...:
     retrain            the eight stages, on a schedule, on new images, or by hand
     watch_data         looks for new images, where Airflow's triggerer does not
     housekeeping       deletes what nothing needs any more
+    reproduce_champion makes the champion again, where schedule.reproduce says when
     rollback           restores a former champion
     promote_version    makes a version champion
 
@@ -30,6 +31,7 @@ from pipeline.airflow.cleaning import CleanMetadata, CleanWorkspace
 from pipeline.airflow.dag import add_stages, common_arguments, make_dag
 from pipeline.airflow.project import Project
 from pipeline.airflow.registry_dags import promote_version, rollback
+from pipeline.airflow.reproduction import Reproduce
 from pipeline.airflow.timetables import at
 from pipeline.airflow.watch_images import Watch
 
@@ -139,5 +141,28 @@ def housekeeping(project: Project) -> DAG:
     return dag
 
 
+def reproduce_champion(project: Project) -> DAG | None:
+    """Make the champion again from what was recorded of it, and report whether it is the same."""
+    schedule = project.schedule
+    if not schedule.reproduce:
+        return None
+    dag = make_dag(
+        project,
+        "reproduce_champion",
+        schedule=at("schedule.reproduce", schedule.reproduce, schedule.timezone),
+        tags=[*project.tags, "maintenance"],
+        description=reproduce_champion.__doc__,
+        doc_md=dag_docs.page(dag_docs.REPRODUCE, project.problem),
+    )
+    with dag:
+        arguments = common_arguments("train", project) | {"task_id": "reproduce"}  # as long, and in the same place
+        failed = project.within(notifications.failed)
+        Reproduce(**arguments, doc_md=dag_docs.REPRODUCE, on_failure_callback=failed)
+    return dag
+
+
 # of each project
-DAGS: tuple[Callable[[Project], DAG | None], ...] = (retrain, watch_data, housekeeping, rollback, promote_version)
+DAGS: tuple[Callable[[Project], DAG | None], ...] = (
+    *(retrain, watch_data, housekeeping, reproduce_champion),
+    *(rollback, promote_version),
+)

@@ -113,7 +113,7 @@ def _print(result: "Result", request: "Request", *, as_json: bool) -> None:
                 "stages": {stage: asdict(compared) for stage, compared in result.stages.items()},
                 "machine": result.machines,
                 "alike": {"same": alike.same, **asdict(alike.comparison)} if alike else None,
-                "error": result.error,
+                "ended_by": result.error,
             }
         )
         return

@@ -18,10 +18,6 @@ from pipeline.reproduce.recorded import Recorded
 SHOWN = 5  # packages that are named
 
 
-class PackagesGone(Unavailable):
-    """The index does not answer, or no longer has a wheel of the lock."""
-
-
 def differences(recorded: Recorded) -> list[str]:
     """In what Python and packages here differ from those of the version, as sentences; [] where they are the same."""
     return list(_differences(recorded))
@@ -49,7 +45,8 @@ def problem(recorded: Recorded, code: Path) -> str:
 def interpreter(recorded: Recorded, code: Path, folder: Path, *, dry: bool = False) -> Path:
     """A Python with the packages of the version: that of this process, or one that is made in *folder*.
 
-    With *dry* nothing is installed, only resolved. Raises PackagesGone, and ConfigError without uv.
+    With *dry* nothing is installed, only resolved. Raises ConfigError without uv, and Unavailable where the index
+    does not answer, or no longer has a wheel of the lock.
     """
     if not differences(recorded):
         return Path(sys.executable)
@@ -71,4 +68,4 @@ def _run(recorded: Recorded, *command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[:500]
-        raise PackagesGone(f"Python or the packages of {recorded.title} cannot be installed: {reason}")
+        raise Unavailable(f"Python or the packages of {recorded.title} cannot be installed: {reason}")

@@ -51,7 +51,8 @@ class Request:
 def prepared(request: Request, *, dry: bool = False) -> Iterator[Run]:
     """The run that makes the version again, with everything that it takes in its place; *dry* installs no package.
 
-    Raises ConfigError with everything that is gone, DataRejected where only the images are others, and PackagesGone.
+    Raises ConfigError with everything that is gone, DataRejected where only the images are others, and
+    Unavailable where the packages cannot be had.
     """
     recorded, folder = request.recorded, request.folder
     values = settings(recorded, request.source, request.threads)
