@@ -237,6 +237,29 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         append(tmp_path / "corrections" / "pets.jsonl", A, "cat", "dog")
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from components.data.corrections import append
+from components.errors import StorageFailed
+file = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20,) * 2)
+try:
+    append(file, "b" * 64, "cat", "dog")
+except StorageFailed as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_keeps_what_was_there_and_says_so(file: Path) -> None:
+    """The disk takes twenty bytes of the line: none of them stays."""
+    append(file, A, "cat", "dog")
+    before = file.read_bytes()
+    done = subprocess.run([sys.executable, "-c", FULL, str(file)], capture_output=True, text=True, check=True)
+    assert f"cannot be written to {file} (File too large); nothing was kept" in done.stdout
+    assert file.read_bytes() == before
+
+
 ENDLESS = """
 import sys
 from pathlib import Path

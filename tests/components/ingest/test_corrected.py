@@ -36,11 +36,15 @@ def run(out: Path, file: Path | None = None, **settings: Any) -> Facts:
     return ingest(out, params, select.fingerprint(params, cache), cache, corrections=corrections)
 
 
+def splits(out: Path) -> list[str]:
+    return [name for name in ("train", "validation", "test") if (out / name).is_dir()]
+
+
 def labelled(out: Path) -> Labelled:
     classes = json.loads((out / "source.json").read_text())["classes"]
     return {
         image: (split, classes[label])
-        for split in ("train", "test")
+        for split in splits(out)
         for image, label in zip(image_ids(out, split), Split(out / split).labels.tolist(), strict=True)
     }
 
@@ -61,7 +65,7 @@ def archive(root: Path) -> Path:
 
 
 def split_folder(root: Path) -> Path:
-    for seed, split in enumerate(("train", "test")):
+    for seed, split in enumerate(("train", "val", "test")):
         for name in "ab":
             (root / split / name).mkdir(parents=True)
             for number in range(6):
@@ -85,7 +89,7 @@ def check_corrections(source: str, tmp_path: Path, **settings: Any) -> None:
     before = labelled(tmp_path / "before")
     classes = sorted({label for _, label in before.values()})
     wanted, file = dict(before), tmp_path / "corrections.jsonl"
-    for split in ("train", "test"):
+    for split in (known := splits(tmp_path / "before")):
         first, second = [image for image, (own, _) in before.items() if own == split][:2]
         label = before[first][1]
         wanted[first] = (split, next(name for name in classes if name != label))
@@ -97,10 +101,15 @@ def check_corrections(source: str, tmp_path: Path, **settings: Any) -> None:
         assert {image: label for image, (_, label) in after.items()} == {i: label for i, (_, label) in wanted.items()}
     else:
         assert after == wanted
-    assert facts["images"]["train"] + facts["images"]["test"] == len(before) - 2
-    counts = {"applied": 4, "relabelled": 2, "dropped": 2, "already": 0, "gone": 0, "not_applied": 0}
+    changed = len(known)
+    assert sum(facts["images"].values()) == len(before) - changed
+    counts = {"applied": 2 * changed, "relabelled": changed, "dropped": changed}
+    counts |= {"already": 0, "gone": 0, "not_applied": 0}
     assert facts["corrections"] == counts == json.loads((tmp_path / "after" / "corrections.json").read_text())
-    assert facts["notes"][-1] == "trained with 4 corrections: 2 labels changed, 2 images dropped"
+    assert (
+        facts["notes"][-1]
+        == f"trained with {2 * changed} corrections: {changed} labels changed, {changed} images dropped"
+    )
     assert facts.get("warnings") is None
 
 
