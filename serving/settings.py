@@ -40,8 +40,8 @@ class Settings:
         return Path(self.serve.log_folder or self.home / "serving" / "requests")
 
     @property
-    def report_file(self) -> Path:
-        return Path(self.serve.report_folder or self.home / "serving") / "wrong.jsonl"
+    def report_folder(self) -> Path:
+        return Path(self.serve.report_folder or self.home / "serving")
 
 
 def read(file: str = "", overrides: Iterable[str] = (), environment: Mapping[str, str] | None = None) -> Settings:

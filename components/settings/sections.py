@@ -642,8 +642,8 @@ class Serve(Section):
         "", "folder of the request log; empty: serving/requests in the workspace", spelling=expanded, in_key=False
     )
     report_folder: str = setting(
-        "", "folder of what users called wrong, wrong.jsonl; empty: serving in the workspace", spelling=expanded,
-        in_key=False,
+        "", "folder of what users called wrong and of the shadow's counts; empty: serving in the workspace",
+        spelling=expanded, in_key=False,
     )  # fmt: skip
     log_days: float = setting(
         30.0, "days after which the request log is deleted", minimum=0.001, maximum=3650, in_key=False

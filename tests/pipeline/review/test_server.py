@@ -140,7 +140,7 @@ def test_pages_of_other_sites_decide_nothing(undecided: ReviewProcess, headers: 
 
 
 def test_who_does_not_know_the_address_sees_nothing(undecided: ReviewProcess) -> None:
-    """No path without the token answers; a user is told in a sentence what to open."""
+    """No path without the token answers; a sentence says what to open."""
     for path in ("/", "/queue", f"/{'x' * 22}/queue", "//queue", "/%00/", "/..%2f/"):
         answer = undecided.ask("GET", "", full=path)
         assert answer.status == 404
