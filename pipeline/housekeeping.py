@@ -39,7 +39,7 @@ from pipeline.mlflow_run import RUN_TAG, close_abandoned, delete_for_good
 from pipeline.run_record import records
 
 DAY, WEEK = 86_400.0, 7 * 86_400.0
-CACHES = ("hashes-*", "headers-*", "unusable-*", "teacher-*", "weights-*")  # in the folder cache
+CACHES = ("folder-*", "hashes-*", "headers-*", "unusable-*", "teacher-*", "weights-*")  # in the folder cache
 TASK_LOGS = "logs/dag_id=*/run_id=*"  # in Airflow's folder
 MEASURED_OVER = 8 * WEEK  # the growth of the workspace
 FEW_WEEKS = 2.0  # that the disk lasts: the next housekeeping may come too late

@@ -23,8 +23,11 @@ Entry = os.DirEntry[str]
 
 def entries(listing: Listing, folder: "str | Path | Entry") -> Iterator[Entry]:
     """The entries of *folder* but hidden ones and system files; what is left out else is added to the listing."""
+    with read_errors(folder):
+        listing.visit(os.fspath(folder))
     with read_errors(folder), os.scandir(folder) as found:
         for entry in found:
+            listing.has_links |= entry.is_symlink()
             if kind := ignored_kind(entry.name):
                 listing.ignored[inside(listing, entry)] = kind
                 continue

@@ -46,6 +46,9 @@ def find_table(listing: Listing, params: Ingest) -> Path | None:
     folders = top_folders(listing)
     inner = folders if len(folders) == 1 else [folder for folder in folders if is_generic(folder.name)]
     places = [*_around(root, folders), *(Path(folder.path) for folder in inner)]
+    for place in places:
+        with read_errors(place):
+            listing.visit(place)
     table = next(filter(None, map(_usual_table, places)), None)
     if table is None or not _are_classes(listing, folders):
         return table

@@ -33,6 +33,8 @@ class Listing:
     ignored   what nobody expects to be read: path below the root -> "hidden"
     notes     how the folder was understood, a sentence each
     warnings  what looks wrong with a table of labels, a sentence each
+    folders_read  path below the root -> status, before it was listed, of each folder whose entries decided anything
+    has_links     whether one of the entries is a link
     """
 
     root: Path
@@ -46,9 +48,17 @@ class Listing:
     ignored: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    folders_read: dict[str, os.stat_result] = field(default_factory=dict)
+    has_links: bool = False
 
     def __post_init__(self) -> None:
         self.where = self.where or str(self.root)
+
+    def visit(self, folder: str | Path) -> None:
+        """To be called before *folder* is listed."""
+        path = os.path.relpath(folder, self.root)
+        if path not in self.folders_read:
+            self.folders_read[path] = os.stat(folder)  # noqa: PTH116 - a link to a folder, too
 
     def add(self, path: str, split: str, name: str, status: os.stat_result) -> None:
         """Add the image at *path* below the root; one that is too large is unusable."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from components.data.pictures.read_errors import DENIED, read_errors
 from components.ingest.reading.file_hashes import file_hashes
 from components.ingest.reading.folder_listing import list_images
+from components.ingest.reading.folder_state import FolderState
 from components.ingest.reading.image_files import open_images, preview_of
 from components.ingest.reading.image_source import ImageSource, Preview, combined, is_folder
 from components.ingest.reading.labelled_folder import find_table, image_files
@@ -28,13 +29,27 @@ def serves(source: str) -> bool:
 def fingerprint(params: Ingest, cache: Path) -> str:
     """The hash of the folder's name and of the paths and contents of its images, and of its table of labels.
 
-    A table is not read for it, only hashed.
+    A table is not read for it, only hashed. A folder that did not change is not listed again.
     """
-    listing = Listing(_root(params))
-    table = find_table(listing, params)
-    if table:
-        return _of_table(listing.root, table, image_files(listing), cache)
-    return _of_folders(list_images(listing.root, params), cache)
+    state = FolderState(_root(params), params, cache)
+    return state.fingerprint() or _computed(params, cache, state)
+
+
+def _computed(params: Ingest, cache: Path, state: FolderState) -> str:
+    """The same from the folder itself, for *state* to remember."""
+    listing = Listing(state.root)
+    if table := find_table(listing, params):
+        files = image_files(listing)
+        identity = _of_table(state.root, table, files, cache)
+        with read_errors(table):
+            files |= {os.path.relpath(table, state.root): table.stat()}
+        state.keep(identity, files, listing)
+        return identity
+    images = list_images(state.root, params)
+    files = {image.path: image.status for image in images.images}
+    identity = _combined(images, file_hashes(state.root, files, cache, _sha256))
+    state.keep(identity, files, listing, images)
+    return identity
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
@@ -56,11 +71,6 @@ def preview(params: Ingest, cache: Path) -> Preview:
 
 def _root(params: Ingest) -> Path:
     return Path(params.source).resolve()
-
-
-def _of_folders(listing: Listing, cache: Path) -> str:
-    statuses = {image.path: image.status for image in listing.images}
-    return _combined(listing, file_hashes(listing.root, statuses, cache, _sha256))
 
 
 def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
