@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mutation.targets import LEFT_OUT, MODULES, explained
+from tests.support.ended_with_us import LEFT_BEHIND, supervised
 from tests.support.locked_environment import locked_environment
 
 ROOT = Path(__file__).parents[2]
@@ -92,16 +93,17 @@ def mutate(module: str, project: Path, programs: Path) -> Result:
     # no bytecode: a mutation made within the second of the one before, and as long, would run as that one
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
 
-    def call(program: str, *arguments: Path) -> str:
-        done = subprocess.run(
-            [programs / program, *arguments], cwd=project, env=environment, capture_output=True, text=True, check=True
-        )
+    def call(program: str, *arguments: str) -> str:
+        command = supervised([str(programs / program), *arguments], then=f"rm -rf {shlex.quote(str(project.parent))}")
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, LEFT_BEHIND):  # as a test that a mutation made endless may leave processes
+            raise SystemExit(f"{program} failed for {module}: {(done.stderr or done.stdout).strip()[-1000:]}")
         return done.stdout
 
-    call("cosmic-ray", Path("init"), config, session)
-    call("cr-filter-operators", session, config)
-    call("cosmic-ray", Path("exec"), config, session)
-    result = judged(module, map(json.loads, call("cosmic-ray", Path("dump"), session).splitlines()))
+    call("cosmic-ray", "init", str(config), str(session))
+    call("cr-filter-operators", str(session), str(config))
+    call("cosmic-ray", "exec", str(config), str(session))
+    result = judged(module, map(json.loads, call("cosmic-ray", "dump", str(session)).splitlines()))
     result.seconds = time.monotonic() - started
     return result
 
