@@ -15,11 +15,11 @@ from components.registry.promotion_log import Promotion
 from components.settings.sections import Params
 from pipeline import config, execute
 from pipeline.home import Home
-from pipeline.mlflow_run import KIND_TAG, experiment_id, log_batch
-from pipeline.run_record import RunRecord
+from pipeline.mlflow_run import KIND_TAG, RUN_TAG, experiment_id, log_batch
+from pipeline.run_record import RunRecord, find, git_commit
 from pipeline.runner import Runner
 from pipeline.store.artifact import Artifact
-from pipeline.tracking import TEST_DIGEST_TAG, Tracking
+from pipeline.tracking import KEYED, TEST_DIGEST_TAG, Tracking
 from pipeline.tracking import test_digest as digest_of_test
 from pipeline.tuning.tracking import SearchTracking
 
@@ -215,3 +215,23 @@ def test_a_trial_of_a_search_has_no_mlflow_run_of_its_own(
     if stage != "train":
         with Runner(Params(), Home(tmp_path), RunRecord("r", ""))._watched(stage) as watching:
             assert watching is None
+
+
+def test_a_version_names_the_images_the_settings_the_code_and_the_run_that_it_comes_from(finished: Path) -> None:
+    """By key and digest of every stage, the digests of what it learned from and was tested on, commit and run."""
+    home = Home(finished)
+    record = find(home)
+    [version] = Registry(home.tracking_uri).versions("digits-classifier")
+    made = {done.stage: done for done in record.stages}
+    for stage in KEYED:
+        assert (version.tags[f"{stage}.key"], version.tags[f"{stage}.digest"]) == (made[stage].key, made[stage].digest)
+    normalize = home.store.get("normalize", made["normalize"].key)
+    assert normalize
+    assert {name: version.tags[name] for name in ("data_digest", TEST_DIGEST_TAG, "source", "git_commit", RUN_TAG)} == {
+        "data_digest": made["ingest"].digest,
+        TEST_DIGEST_TAG: digest_of_test(normalize),
+        "source": "digits",
+        "git_commit": git_commit(),
+        RUN_TAG: record.run,
+    }
+    assert float(version.tags["accuracy"]) == pytest.approx(record.accuracy, abs=1e-6)
