@@ -58,7 +58,7 @@ def lost_accuracy(name: str, measured: FormatParity, parity: Parity, most: float
     """
     n, right = parity["n"], parity["keras"]["correct"]
     loss = right - measured["correct"]
-    if loss <= 0 or loss / n <= most:
+    if loss / n <= most:
         return []
     p = upper_tail(measured["lost"], measured["lost"] + measured["gained"], 0.5)
     certain = p <= LEVEL or not most

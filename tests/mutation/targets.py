@@ -49,6 +49,8 @@ EXPLAINED = (
     Explained("components/data/splits.py", "self._maps, self._taken = {}, ", "one byte of 16 MB sooner or later"),
     Explained("components/data/splits.py", "def blocks(self, size: int = 409", "a block is any number of images"),
     Explained("components/data/splits.py", "if self._filled >= len(self._shard)", "it is never filled beyond its end"),
+    Explained("components/export/check.py", "if agree >= n and", "no more agree than there are"),
+    Explained("components/export/check.py", "certain = p < LEVEL", "a tail of a fair coin is never just 0.05"),
     Explained("components/metrics.py", "right_first * ~right_second", "the product of truth values is their and"),
     Explained("components/metrics.py", "right_second * ~right_first", "the product of truth values is their and"),
     Explained("components/metrics.py", "np.maximum(predicted + support, 2)", "a class that occurs once has no hit"),

@@ -59,6 +59,7 @@ def test_the_check_judges_each_format_by_its_own_measure(
 @pytest.mark.parametrize(
     ("lost", "gained", "bound", "severities"),
     [
+        (1, 0, 0.001, []),
         (1, 0, 0.0005, ["warning"]),
         (4, 0, 0.0005, ["warning"]),
         (5, 0, 0.0005, ["error"]),
@@ -79,6 +80,20 @@ def test_a_loss_that_may_be_chance_is_a_warning(
     assert [finding.severity for finding in findings] == severities
 
 
+def test_a_loss_is_reported_in_points_with_what_is_allowed_and_what_to_do(tmp_path: Path) -> None:
+    """Or why it is no more than a warning."""
+    start = "model-int8.tflite is right for {} of 1,000 test images, the Keras model for 990: "
+    allowed = "and at most 0.05 are allowed (gate.max_export_loss); "
+
+    def text(lost: int) -> str:
+        counts = {"correct": 990 - lost, "lost": lost, "gained": 0}
+        (finding,) = check(write_parity(tmp_path, int8=counts), Gate(max_export_loss=0.0005), {})
+        return finding.text
+
+    assert text(5) == f"{start.format(985)}0.50 points less, {allowed}{format_of('int8').remedy}"
+    assert text(2) == f"{start.format(988)}0.20 points less, {allowed}so few images may show that by chance (p = 0.25)"
+
+
 BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.25}, "int8": {"bytes": 24_577, "median_ms": 0.375}}
 
 
@@ -87,6 +102,7 @@ BUDGETED = {"tflite": {"bytes": 90_000, "median_ms": 0.25}, "int8": {"bytes": 24
     [
         ({}, []),
         ({"max_bytes": 24_577}, []),
+        ({"max_bytes": 30_000, "max_latency_ms": 1.0, "max_latency_ratio": 2.0}, []),
         ({"max_bytes": 24_576}, ["model-int8.tflite has 24,577 bytes; at most 24,576 are allowed (gate.max_bytes). "]),
         ({"max_bytes": 24_576, "budget_format": "tflite"}, ["model.tflite has 90,000 bytes; at most 24,576 are "]),
         ({"max_latency_ms": 0.375}, []),
