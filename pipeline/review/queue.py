@@ -54,7 +54,7 @@ class Item:
 def proposal(detail: str, classes: Iterable[str]) -> str:
     """The class that the *detail* of a mistake or a suspected label names; "" where it names none of *classes*."""
     rest = next((detail[len(start) :] for start in PROPOSING if detail.startswith(start)), "")
-    return max((name for name in classes if rest.startswith(repr(name))), key=len, default="")
+    return next((name for name in classes if rest.startswith(repr(name))), "")
 
 
 @dataclass

@@ -52,7 +52,7 @@ def read(file: Path, model: str, classes: Collection[str]) -> list[Reported]:
 def _reported(line: bytes, model: str) -> Reported | None:
     with suppress(ValueError, KeyError, TypeError, OverflowError, OSError):  # of a line that is no report
         entry: Mapping[str, Any] = json.loads(line)
-        picture = base64.b64decode(entry["picture"], validate=True)
+        picture = base64.b64decode(entry["picture"])
         if entry["model"] == model and picture.startswith(PNG):
             when = datetime.fromtimestamp(entry["time"], UTC).strftime("%Y-%m-%d %H:%M")
             label, answer, confidence = str(entry["label"]), str(entry["answer"]), float(entry["confidence"])
@@ -71,21 +71,19 @@ class KeptPictures:
         self.folder = folder
 
     def keep(self, sha256: str, png: bytes, label: str) -> None:
-        """Write the picture below *label*, and nowhere else. Raises StorageFailed."""
+        """Write the picture below *label*. Raises StorageFailed."""
         target = self.folder / file_name(label) / f"{sha256}.png"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, png, flush=True)
         except OSError as error:
             raise StorageFailed(f"the picture cannot be written to {target} ({error.strerror})") from error
-        self.remove(sha256, but=target)
 
-    def remove(self, sha256: str, but: Path | None = None) -> None:
+    def remove(self, sha256: str) -> None:
         for file in self._files(sha256):
-            if file != but:
-                file.unlink(missing_ok=True)
-                with suppress(OSError):  # other pictures of the class are there
-                    file.parent.rmdir()
+            file.unlink(missing_ok=True)
+            with suppress(OSError):  # other pictures of the class are there
+                file.parent.rmdir()
 
     def __len__(self) -> int:
         return sum(1 for _ in self._files("*"))

@@ -10,7 +10,7 @@ from components.artifact_files import Mistake, Suspect
 from components.data import problems
 from components.data.corrections import image_ids
 from components.data.problems import ImageAt, Problem
-from components.data.splits import Split
+from components.data.splits import Images, Split
 from components.evaluate.image_files import NormalizedFiles
 from components.evaluate.problem_rows import named_rows
 from components.normalize.stage import normalize
@@ -127,6 +127,24 @@ def test_images_without_files_are_found_by_their_pixels(ingest: Path, tmp_path: 
         assert place.split == ("test" if split == "test" else "train")
         assert queue.images.label(place) == CLASSES[int(Split(normalized / split).labels[position])]
     assert len(set(found)) == 4
+
+
+def same(split: Split, image: Images) -> list[int]:
+    found: list[int] = np.flatnonzero((split.images() == image).all((1, 2, 3))).tolist()
+    return found
+
+
+def test_of_copies_without_files_the_first_with_the_label_is_meant(tmp_path: Path) -> None:
+    """The same pixels under another label are another image."""
+    train, test = random_images(60), random_images(20, seed=1)
+    train[0][30] = train[0][32] = train[0][3]  # c0, as the first, and c2
+    folder, normalized = ingested(tmp_path / "copies", train, test), tmp_path / "normalized"
+    normalize(folder, normalized, Normalize())
+    found = {name: same(Split(normalized / name), train[0][3]) for name in ("train", "validation")}
+    ((split, positions),) = ((name, positions) for name, positions in found.items() if positions)
+    images = IngestedImages(folder, normalized, CLASSES)
+    places = images.places([ImageAt(split, position, "") for position in positions])
+    assert [place.position for place in places.values()] == [3, 3, 32]
 
 
 def test_images_with_files_are_found_by_them(ingest: Path) -> None:
