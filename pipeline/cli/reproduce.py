@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     ),
     Option("--check", action="store_true", help="only say whether it could be made again, and how exactly"),
     Option("--source", default="", metavar="FOLDER", help="where its images are now (default: where they were)"),
-    Option("--threads", type=int, default=0, metavar="N", help="train in N threads (default: as many as then)"),
+    Option("--threads", type=int, metavar="N", help="train in N threads (default: as many as then)"),
     Option("--home", default="", metavar="DIR", help="workspace of the run, empty or new; it is kept"),
     Option("--keep", action="store_true", help="keep the temporary folder, with the code and the workspace"),
     JSON,
@@ -49,13 +49,15 @@ def reproduce(options: Namespace) -> int:
     check_name(options.name)
     workspace = home()
     registry = Registry(workspace.tracking_uri)
+    if options.threads is not None and options.threads < 1:
+        raise ConfigError(f"--threads is {options.threads}; expected at least 1, or leave it out: as many as then")
     with failures_printed(options.json):
         name = options.name or only(registry.names())
         known = recorded.read(registry, find(registry, name, options.version))
         with _folder(keep=options.keep) as folder:
             place = _workspace(options.home) or folder / "home"
             request = reproduction.Request(
-                known, workspace, registry, folder, place, options.source, max(0, options.threads), options.keep
+                known, workspace, registry, folder, place, options.source, options.threads or 0, options.keep
             )
             with reproduction.prepared(request, dry=options.check) as run:
                 if options.check:

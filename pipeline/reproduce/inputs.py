@@ -17,7 +17,7 @@ from components.registry.model_version import ModelVersion
 from components.settings.sections import IMAGENET, Ingest
 from components.system.files import sha256_of_file
 from pipeline import teacher as teachers
-from pipeline.config import section
+from pipeline.config import SETTINGS, section
 from pipeline.home import Home
 from pipeline.reproduce.recorded import Recorded
 from pipeline.reproduce.settings import SOURCE
@@ -43,7 +43,8 @@ def fingerprint(recorded: Recorded, home: Home, values: Mapping[str, Any]) -> st
 
     A data set that is published does not change, and packages of today may not be those that its fingerprint names.
     """
-    ingest = Ingest(**section(values, "ingest"))
+    known = {name: value for name, value in values.items() if name in SETTINGS}  # a setting of then may be gone
+    ingest = Ingest(**section(known, "ingest"))
     try:
         return select.fingerprint(ingest, home.cache) if select.can_change(ingest.source) else recorded.fingerprint
     except Failure as error:

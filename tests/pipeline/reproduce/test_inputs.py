@@ -1,6 +1,8 @@
 """What a version was made from, as it was recorded, and what of it is still there."""
 
+import sqlite3
 import tomllib
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,11 @@ import pytest
 from components.errors import ArtifactCorrupt, ConfigError
 from components.register.provenance import FILE, SHA256_TAG, Build, Resource, statement, text
 from components.registry.client import Registry
-from components.registry.model_version import ModelVersion
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.wheels import wheels
+from pipeline.home import Home
 from pipeline.provenance import NETWORK
-from pipeline.reproduce import code, packages, recorded, settings
+from pipeline.reproduce import code, inputs, packages, recorded, settings
 from pipeline.reproduce.recorded import Recorded
 
 
@@ -133,3 +136,61 @@ def test_settings_are_written_as_toml(tmp_path: Path) -> None:
     settings.write(tmp_path / "s.toml", values)
     read = tomllib.loads((tmp_path / "s.toml").read_text())
     assert {f"{section}.{name}": value for section in read for name, value in read[section].items()} == values
+
+
+class Models:
+    """A registry in a database file, with one version, whose model file has the content b"weights"."""
+
+    sha256 = sha256(b"weights").hexdigest()
+
+    def __init__(self, file: Path) -> None:
+        self.uri = f"sqlite:///{file}"
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute("CREATE TABLE versions (number TEXT)")
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        return [ModelVersion(name, "2", tags={MODEL_SHA256_TAG: self.sha256})]
+
+    def model_file(self, version: ModelVersion, folder: Path) -> Path:
+        (folder / "model.keras").write_bytes(b"weights")
+        return folder / "model.keras"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Any:
+    return Models(tmp_path / "registry.db")
+
+
+def test_a_teacher_is_the_version_of_then(registry: Any, tmp_path: Path) -> None:
+    """Whatever its alias names by now; the run finds it in a copy of the registry, as it must not write to ours."""
+    there = tmp_path / "again"
+    there.mkdir()
+    version = made_of(Resource("teacher", {"sha256": Models.sha256}), train__teacher="champion")
+    assert inputs.models(version, Home(tmp_path), registry, there) == {"train.teacher": "2"}
+    with closing(sqlite3.connect(there / "mlflow.db")) as copy:
+        assert copy.execute("SELECT name FROM sqlite_master").fetchall() == [("versions",)]
+    other = made_of(Resource("teacher", {"sha256": "0" * 64}), train__teacher="champion")
+    with pytest.raises(ConfigError, match="which m has no version of"):
+        inputs.models(other, Home(tmp_path), registry, there)
+
+
+def test_a_teacher_in_the_registry_of_a_server_is_refused(registry: Any, tmp_path: Path) -> None:
+    """Instead of logging the run there."""
+    registry.uri = "http://localhost:5000"
+    version = made_of(Resource("teacher", {"sha256": Models.sha256}), train__teacher="2")
+    with pytest.raises(ConfigError, match="is in the registry of a server"):
+        inputs.models(version, Home(tmp_path), registry, tmp_path)
+
+
+def test_first_weights_are_the_file_of_then(registry: Any, tmp_path: Path) -> None:
+    """A file that is still the same stays; one that was overwritten is looked for among the versions."""
+    file = tmp_path / "start.keras"
+    file.write_bytes(b"weights")
+    weights = Resource("weights", {"sha256": Models.sha256})
+    found = inputs.models(made_of(weights, train__weights="champion"), Home(tmp_path), registry, tmp_path)
+    assert Path(found["train.weights"]).read_bytes() == b"weights"
+    assert inputs.models(made_of(weights, train__weights=str(file)), Home(tmp_path), registry, tmp_path) == {}
+    file.write_bytes(b"others")
+    found = inputs.models(made_of(weights, train__weights=str(file)), Home(tmp_path), registry, tmp_path)
+    assert Path(found["train.weights"]).read_bytes() == b"weights"
+    assert inputs.models(made_of(weights, train__weights="imagenet"), Home(tmp_path), registry, tmp_path) == {}

@@ -1,6 +1,7 @@
 """A version is made again in a fresh clone, with another workspace and another folder, and compared."""
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 
 from components.data import corrections
+from components.registry.client import Registry
 from components.system.files import sha256_of_file
 from components.system.processes import end_with_parent
+from pipeline.home import Home
 from tests.components.register.test_provenance import check
 from tests.conftest import CLEAN, QUICK, once
 from tests.support import checkout
@@ -95,6 +98,10 @@ def test_a_version_says_what_it_takes(made: Path) -> None:
     assert len(named["requirements.lock"]["digest"]["sha256"]) == 64
     assert definition["externalParameters"]["settings"]["train.epochs"] == 2
     assert definition["internalParameters"]["training"]["train.batch_size"] > 0, "as it was resolved"
+    (version,) = Registry(Home(made / "home").tracking_uri).versions("pets-classifier")
+    assert (version.tags["threads"], version.tags["python"]) == ("2", platform.python_version())
+    assert version.tags["processor"]
+    assert version.tags["precision"] in ("float32", "mixed_bfloat16")
     stages = {one["name"]: one for one in document["predicate"]["runDetails"]["byproducts"]}
     for stage in ("ingest", "validate", "normalize", "train", "evaluate"):
         key = stages[stage]["annotations"]["key"]
@@ -170,11 +177,16 @@ def test_what_is_gone_is_named(made: Path, reproduce: Any, tmp_path: Path) -> No
     assert f"commit {commit} is gone from this repository" in done.stderr
 
 
-def test_the_workspace_of_the_run_is_a_new_one(made: Path, reproduce: Any) -> None:
-    """Its artifacts would be reused instead of made again."""
+def test_options_that_cannot_be_meant_are_refused(made: Path, reproduce: Any) -> None:
+    """A workspace with something in it, which would be reused instead of made again; no thread at all."""
     done = reproduce("--home", str(made / "home"))
     assert done.returncode == 2
     assert "is not empty" in done.stderr
+    done = reproduce("--threads", "0")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --threads is 0; expected at least 1, or leave it out: as many as then\n",
+    )
 
 
 def test_packages_that_cannot_be_had_are_named(reproduce: Any, tmp_path: Path) -> None:
