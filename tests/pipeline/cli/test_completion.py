@@ -32,7 +32,7 @@ def complete(line: str, folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "candidates"),
     [
-        ("r", ["report", "rollback", "run", "runs"]),
+        ("r", ["report", "reproduce", "review", "rollback", "run", "runs"]),
         ("explain no", ["normalize"]),
         ("run --until ", sorted(STAGES)),
         ("run --set train.mod", ["train.model="]),
