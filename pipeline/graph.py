@@ -251,7 +251,8 @@ STAGES: dict[str, Stage] = {
         check=_check_export,
         reads=("normalize", "train", "evaluate"),
         after=("register",),  # which gives the model its version
-        runtime=TENSORFLOW,  # and that of its formats (components.export.writers)
+        # the form of the training drawings is measured with Pillow; beside it what the formats need (export.writers)
+        runtime=(*TENSORFLOW, "pillow"),
     ),
     "promote": Stage(_promote, reads=("normalize", "train", "evaluate", "export"), after=("register",), effect=True),
 }

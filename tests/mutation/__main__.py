@@ -84,7 +84,7 @@ def mutate(module: str, project: Path, programs: Path) -> Result:
     """Try every mutation of *module* in the copy *project*."""
     started, command = time.monotonic(), [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
     command += MODULES[module]
-    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL)  # also compiles all that is imported
+    _expect_success(module, command, project)
     config, session = project / "mutation.toml", project / "mutation.sqlite"
     seconds = max(30.0, SLOWER * (time.monotonic() - started))
     quoted = {"module": module, "command": shlex.join(command), "left_out": list(LEFT_OUT)}
@@ -106,6 +106,13 @@ def mutate(module: str, project: Path, programs: Path) -> Result:
     result = judged(module, map(json.loads, call("cosmic-ray", "dump", str(session)).splitlines()))
     result.seconds = time.monotonic() - started
     return result
+
+
+def _expect_success(module: str, command: list[str], project: Path) -> None:
+    """Run the tests of *module* as it is, which also compiles all that they import."""
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the tests of {module} fail without a mutation; repair them first:\n{done.stdout[-1000:]}")
 
 
 def judged(module: str, dumped: Iterable[Any]) -> Result:
