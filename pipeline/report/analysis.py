@@ -9,6 +9,7 @@ from components.artifact_files import CorruptionKind, Corruptions, Metrics, Slic
 from components.evaluate import diagnosis
 from components.evaluate.diagnosis import Diagnosis
 from components.formatting import percent, thousands
+from components.settings.fields import without_effect
 from components.settings.sections import Gate, Train
 from pipeline import config
 from pipeline.graph import Facts
@@ -117,6 +118,7 @@ def _diagnoses(report: Report, metrics: Metrics) -> list[Diagnosis]:
     if train is None or not (train / "history.csv").is_file():
         return []
     training, bounds = config.section(report.settings, "train"), config.section(report.settings, "gate")
+    training |= {f.name: f.default for f, _ in without_effect(Train, training)}  # older runs may have such settings
     return diagnosis.read(train, metrics, Train(**training), Gate(**bounds))
 
 
