@@ -15,8 +15,8 @@ from pipeline.store.artifact import Artifact
 
 def heal(home: Home, registry: Registry, name: str) -> None:
     """Write the files of the versions of *name* again that an alias points at and that are damaged on this machine."""
-    for version in registry.versions(name):
-        if version.aliases and (damage := model_files.damage(version)):
+    for version in registry.with_aliases(name):
+        if damage := model_files.damage(version):
             _heal(home, version, damage)
 
 

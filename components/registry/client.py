@@ -65,6 +65,7 @@ class Registry:
         expect_registry(uri)
         self.uri = uri
         self._snapshot: dict[str, list[ModelVersion]] | None = None
+        self._last: dict[str, tuple[tuple[int, ...], list[ModelVersion]]] = {}  # and the state of the database then
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -96,6 +97,16 @@ class Registry:
         return self._snapshot[name]
 
     def _read(self, name: str) -> list[ModelVersion]:
+        """A database that nobody has written to since is not read again."""
+        path = database.path_of(self.uri)
+        state = database.state(path) if path else None
+        state_then, versions = self._last.get(name, ((), []))
+        if state is None or state != state_then:
+            versions = self._versions_now(name)
+            self._last[name] = state or (), versions
+        return versions
+
+    def _versions_now(self, name: str) -> list[ModelVersion]:
         with answering(self.uri):
             with suppress(Unknown):  # a database or a login that only MLflow itself knows
                 return readers.versions(self.uri, name)
@@ -120,15 +131,27 @@ class Registry:
                 raise ConfigError(f"{name} is a prompt in MLflow at {self.uri}; set register.name to another name")
 
     def version(self, name: str, number: str) -> ModelVersion | None:
-        return next((v for v in self.versions(name) if v.version == number), None)
+        return next((v for v in self._matching(name, version=number) if v.version == number), None)
 
     def alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version that *alias* points at."""
-        return next((v for v in self.versions(name) if alias in v.aliases), None)
+        return next((v for v in self._matching(name, alias=alias) if alias in v.aliases), None)
+
+    def with_aliases(self, name: str) -> list[ModelVersion]:
+        """The versions that any alias points at, the oldest first."""
+        return [version for version in self._matching(name) if version.aliases]
 
     def with_model(self, name: str, model_sha256: str) -> ModelVersion | None:
         """The oldest version whose model file has this sha256."""
-        return next((v for v in self.versions(name) if v.model_sha256 == model_sha256), None)
+        matching = self._matching(name, model_sha256=model_sha256)
+        return next((v for v in matching if v.model_sha256 == model_sha256), None)
+
+    def _matching(self, name: str, **wanted: str) -> list[ModelVersion]:
+        """At least the versions that are *wanted*: a server takes long to send a thousand."""
+        if not (self._snapshot and name in self._snapshot):
+            with answering(self.uri), suppress(Unknown):
+                return readers.some(self.uri, name, **wanted)
+        return self.versions(name)
 
     def registered(self, name: str, model_sha256: str) -> ModelVersion:
         """The same; raises ArtifactMissing where there is none."""

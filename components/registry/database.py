@@ -20,6 +20,7 @@ from components.system.files import flush
 SECONDS = 5  # until another process has finished its write
 SETTLED = 10.0  # seconds without a change, after which nobody is making a half-made database any more
 JOURNALS = ("-journal", "-wal", "-shm")  # files that SQLite keeps beside a database
+HEADER, ROLLBACK = 100, b"\1\1"  # bytes of SQLite's header; its versions for a reader and a writer, but for WAL mode
 SCHEMA = "alembic_version"  # the table with the revision that the other tables have
 FROM_THE_START = {SCHEMA, "workspaces"}  # tables that have rows before anybody stores something
 
@@ -54,6 +55,23 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
                 ) from error
             raise
         yield connection
+
+
+def state(path: Path) -> tuple[int, ...] | None:
+    """What changes with every transaction in the database *path*; None where that shows in no such way.
+
+    It is the file's change counter (https://www.sqlite.org/fileformat.html#file_change_counter) beside what the file
+    system says. In WAL mode the counter stands still; while a journal exists, a write goes on or was interrupted.
+    """
+    try:
+        with path.open("rb") as file:
+            head, status = file.read(HEADER), os.fstat(file.fileno())
+    except OSError:
+        return None
+    if len(head) < HEADER or head[18:20] != ROLLBACK or any(os.path.exists(f"{path}{end}") for end in JOURNALS):  # noqa: PTH110
+        return None
+    counter = int.from_bytes(head[24:28])
+    return counter, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _may_not_undo(error: sqlite3.OperationalError, path: Path) -> bool:

@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components.registry import database, rest
-from components.registry.model_version import ModelVersion
+from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 
-PAGE = 1000
+PAGE = 200  # versions: a busy server sends so many within SECONDS
 VERSIONS = (
     """SELECT version, run_id, source, creation_time FROM model_versions
        WHERE name = ? AND workspace = 'default' AND current_stage != 'Deleted_Internal' ORDER BY version""",
@@ -138,15 +138,45 @@ def _expect_columns(connection: sqlite3.Connection) -> None:
             raise Unknown(f"table {table} has no column {', '.join(sorted(missing))}")
 
 
+def some(uri: str, name: str, *, version: str = "", alias: str = "", model_sha256: str = "") -> list[ModelVersion]:
+    """The versions of a server that are asked for, the oldest first; without a question those with an alias.
+
+    Raises as `versions` does, and Unknown for a database, which is read faster than it is asked.
+    """
+    if _file(uri):
+        raise Unknown(uri)
+    with _expecting("registered-models/get"):
+        aliases = _aliases(uri, name)
+        if aliases is None:
+            return []
+        if model_sha256:
+            tag = f" AND tags.{MODEL_SHA256_TAG}='{_quoted(model_sha256)}'"
+            return _sorted(_from_json(found, aliases) for found in _search(uri, name, tag))
+        numbers = {at for of, at in aliases if alias in ("", of)} if not version else {version}
+        answers = [_get(uri, "model-versions/get", name=name, version=number) for number in sorted(numbers)]
+        return _sorted(_from_json(answer["model_version"], aliases) for answer in answers if answer)
+
+
 def _by_server(uri: str, name: str) -> list[ModelVersion]:
     with _expecting("registered-models/get"):
-        answer = _get(uri, "registered-models/get", name=name)
-        if answer is None or _is_prompt(model := answer["registered_model"]):
-            return []
-        aliases = [(a["alias"], str(a["version"])) for a in model.get("aliases", [])]
-        quoted = name.replace("'", "''")
-        pages = _pages(uri, "model-versions/search", "model_versions", filter=f"name='{quoted}'")
-        return _sorted(_from_json(version, aliases) for version in pages)
+        aliases = _aliases(uri, name)
+        return [] if aliases is None else _sorted(_from_json(found, aliases) for found in _search(uri, name))
+
+
+def _aliases(uri: str, name: str) -> list[tuple[str, str]] | None:
+    """(alias, version) of the model *name*; None where there is no such model."""
+    answer = _get(uri, "registered-models/get", name=name)
+    if answer is None or _is_prompt(model := answer["registered_model"]):
+        return None
+    return [(a["alias"], str(a["version"])) for a in model.get("aliases", [])]
+
+
+def _search(uri: str, name: str, more: str = "") -> Iterator[dict[str, Any]]:
+    return _pages(uri, "model-versions/search", "model_versions", filter=f"name='{_quoted(name)}'{more}")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def _is_prompt(model: dict[str, Any]) -> bool:
