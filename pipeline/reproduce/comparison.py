@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from components.formatting import percent, thousands
 from components.promote.comparison import Comparison, compare
 from components.promote.predictions import of_champion, of_evaluation
+from components.proportions import upper_bound
 from pipeline.reproduce import machine
 from pipeline.reproduce.recorded import Recorded, Stage
 from pipeline.store.artifact import Artifact
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Grade = Literal["exact", "equivalent", "none"]
 
 DATA = ("ingest", "normalize")  # whole numbers, the same on every machine
-SIGNIFICANT = 0.01  # McNemar's p, below which chance does not explain how two models differ
+SIGNIFICANT = 0.01  # the probability below which chance does not explain how two models differ
 MODEL = "model.keras"
 
 
@@ -42,10 +43,11 @@ class Alike:
     def holds(self) -> bool:
         """Whether they are equivalent.
 
-        Chance explains the difference of their accuracies, and the two agree with each other at least as often as the
-        original with the labels: they make the same mistakes.
+        Chance explains the difference of their accuracies, and the two do not agree with each other less often than the
+        original with the labels, by more than chance: they make the same mistakes.
         """
-        return self.comparison.p >= SIGNIFICANT and self.same >= self.comparison.champion_correct
+        n, accuracy = self.comparison.n, self.comparison.champion_correct / self.comparison.n
+        return self.comparison.p >= SIGNIFICANT and upper_bound(self.same, n, 1 - SIGNIFICANT) >= accuracy
 
     def __str__(self) -> str:
         counts, n = self.comparison, self.comparison.n
@@ -114,7 +116,9 @@ def compared(recorded: Recorded, made: Mapping[str, Artifact]) -> dict[str, Comp
 def _reasons(then: Stage, here: Artifact) -> Iterator[str]:
     if then.digest != here.digest:
         followed = {f"input {stage} changed" for stage in ("ingest", "normalize", "train")}
-        yield from (text for text in differences(then.recipe, here.recipe) if text not in followed)
+        # threads are part of the machine here, and are named as that
+        own = (text for text in differences(then.recipe, here.recipe) if not text.startswith("train.threads "))
+        yield from (text for text in own if text not in followed)
 
 
 def machines(recorded: Recorded, train: Artifact) -> list[str]:

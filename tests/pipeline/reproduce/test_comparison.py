@@ -45,12 +45,17 @@ def test_with_another_number_of_threads_it_is_equivalent_and_never_exact() -> No
 
 @pytest.mark.parametrize(
     "beside",
-    [alike(gained=5, lost=30, p=2.6e-05), alike(same=969), None],
+    [alike(gained=5, lost=30, p=2.6e-05), alike(same=940), None],
     ids=["another accuracy", "other mistakes", "nothing to compare"],
 )
 def test_a_model_that_answers_otherwise_is_not_equivalent(beside: Alike | None) -> None:
     found = result(train=OTHER, machines=THREADS, alike=beside)
     assert (found.grade, found.exit_status) == ("none", 4)
+
+
+def test_a_few_other_mistakes_are_chance() -> None:
+    """Two trainings of 97 % each do not err on the same images alone."""
+    assert result(train=OTHER, machines=THREADS, alike=alike(same=965)).grade == "equivalent"
 
 
 def test_other_data_are_said_before_the_model() -> None:

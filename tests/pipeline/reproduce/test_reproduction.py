@@ -136,6 +136,7 @@ def test_with_one_thread_more_it_is_equivalent(reproduce: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:2] == ["result", "equivalent"]
     assert "3 threads here, 2 then" in done.stdout
+    assert "train.threads" not in done.stdout, "once is enough"
 
 
 def test_one_thread_more_is_foretold(reproduce: Any) -> None:
