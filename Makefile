@@ -11,6 +11,8 @@ TENSORBOARD_PORT ?= 6006
 SERVE_PORT ?=
 REVIEW_PORT ?=
 PIPELINE_HOME ?= workspace
+MINUTES ?= 60
+SEED ?=
 LOCK ?= requirements.lock
 
 VENV := .venv
@@ -38,7 +40,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline review quick test test-airflow test-docker format check coverage mutate airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
+.PHONY: help setup pipeline review quick test test-airflow test-docker format check coverage mutate attack airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
@@ -91,6 +93,9 @@ coverage: setup ## make test with the coverage of all processes, children includ
 
 mutate: setup ## change what judges and names in one place after another: do its tests notice? (hours; ARGS=pipeline/garbage.py: a module)
 	@$(PY) -m tests.mutation $(ARGS)
+
+attack: setup ## kill, damage, fill disks and change inputs at random: does every run recover? (MINUTES=60, SEED, ARGS='--jobs 2')
+	@$(PY) -m tests.faults --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)") $(ARGS)
 
 airflow: setup ## Airflow with the DAGs of CONFIG, a settings file or a folder of them: prints its address and login (HOST, PORT, MLFLOW_PORT, CONFIG)
 	@PIPELINE_CONFIG="$${CONFIG:-$$PIPELINE_CONFIG}" $(PY) -m pipeline.airflow --host $(HOST) --port $(PORT) --mlflow-port $(MLFLOW_PORT)

@@ -77,6 +77,14 @@ def test_every_file_that_is_shown_exists() -> None:
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_test_that_holds_a_promise_exists() -> None:
+    """FILE::TEST, as pytest takes it."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", DOCS)
+    assert len(named) > 10
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+
+
 def test_the_readme_fits_two_screens_and_maps_every_page() -> None:
     """At most 150 lines, with a link to each page in docs/."""
     readme = PAGES[0].read_text()

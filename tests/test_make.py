@@ -220,6 +220,7 @@ CALLS: dict[str, list[str]] = {
     ],
     "coverage": [f"python {PYTEST} --cov --cov-report=term"],
     "mutate": ["python -m tests.mutation"],
+    "attack": ["python -m tests.faults --minutes 60"],
     "airflow": ["python -m pipeline.airflow --host 127.0.0.1 --port 8080 --mlflow-port 5000"],
     "airflow-shell": ["python -m pipeline.airflow.standalone.shell"],
     "airflow-service": [

@@ -21,7 +21,7 @@ from components.formatting import percent, points
 from components.progress import say
 from components.register import provenance
 from components.registry import class_names, model_files
-from components.registry.client import CHALLENGER, Registry, model_sha256
+from components.registry.client import CHALLENGER, Registry, answering, model_sha256
 from components.registry.exports import COPY
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
@@ -132,19 +132,22 @@ def _log_model(
     from mlflow.models import Model
 
     client = registry.client
-    experiment = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id)
+    with answering(registry.uri):
+        experiment = client.get_run(run_id).info.experiment_id
+        logged = client.create_logged_model(experiment, name="model", source_run_id=run_id)
     with tempfile.TemporaryDirectory() as folder:
         described = Model(run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id)
         _save(normalize, train, data, folder, described)
         for name, content in documents.items():
             Path(folder, name).parent.mkdir(exist_ok=True)
             Path(folder, name).write_bytes(content)
-        client.log_model_artifacts(logged.model_id, folder)
+        with answering(registry.uri):
+            client.log_model_artifacts(logged.model_id, folder)
     if kept := model_files.folder_of(logged.artifact_location):
         model_files.flush_all(kept)  # before a version points there
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return client.finalize_logged_model(logged.model_id, "READY")
+    with answering(registry.uri):
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return client.finalize_logged_model(logged.model_id, "READY")
 
 
 def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A session that skips what its machine should have fails: CI_EXPECT="postgresql redis chromium mount mnist".
+"""A session that skips what its machine should have fails: CI_EXPECT="postgresql redis chromium mount mnist compiler".
 
 Under it a session also fails that skips a test for a reason that is in none of the two lists below: a new reason would
 let tests vanish from CI without a word.
@@ -15,6 +15,7 @@ REASONS = {
     "chromium": "Chromium",
     "mount": "mount a file system",
     "mnist": "MNIST",
+    "compiler": "no C compiler is installed",
     "clients": "the clients of the server cannot be installed",
 }
 
