@@ -139,6 +139,7 @@ def test_after_a_reload_only_open_images_are_shown(page: Page) -> None:
     first = ready(page)
     press(page, "d")
     second = decided(page, 1)
+    page.run("history.replaceState(null, '', location.pathname)")  # where a new tab begins
     reload(page)
     assert decided(page, 1) == second
     page.press("ArrowLeft")
@@ -192,9 +193,12 @@ def test_a_decision_taken_elsewhere_is_said_and_kept(page: Page, figures: Path) 
 
 def test_a_held_key_decides_once(page: Page, figures: Path) -> None:
     """And a key beside Ctrl, or in the list of filters, decides nothing."""
+    nothing = "!busy && !Object.keys(queue.decisions).length"
     page.call("Input.dispatchKeyEvent", type="rawKeyDown", key="k", modifiers=2)
+    assert page.run(nothing)
     page.run("document.getElementById('filter').focus()")
     page.press("k")
+    assert page.run(nothing)
     page.run("document.getElementById('filter').blur()")
     page.call("Input.dispatchKeyEvent", type="rawKeyDown", key="k")
     decided(page, 1)
