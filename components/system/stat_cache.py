@@ -32,9 +32,9 @@ class StatCache:
         entry = self._entries.get(name)
         return str(entry[4]) if entry and entry[:4] == stamp(status) else None
 
-    def outdated(self, name: str, status: os.stat_result) -> bool:
-        """Whether a hash of *name* is known, and that of another state."""
-        return name in self._entries and self.get(name, status) is None
+    def knows(self, name: str) -> bool:
+        """Whether a hash of *name* is known, of whatever state."""
+        return name in self._entries
 
     def update(self, statuses: Mapping[str, os.stat_result], hashes: Mapping[str, str]) -> None:
         """Add *hashes*, and write those of the files *statuses* alone. Raises OSError."""

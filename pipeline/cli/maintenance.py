@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
@@ -45,9 +46,14 @@ def doctor(options: Namespace) -> int:
 def verify(options: Namespace) -> int:
     workspace = home()
     store = workspace.store
+    cache = workspace.cache if options.quick else None
     unsuspicious = _unsuspicious(workspace) if options.quick else set()
     artifacts = [
-        {"stage": stage, "key": key, "problem": "" if (stage, key) in unsuspicious else _damage(store, stage, key)}
+        {
+            "stage": stage,
+            "key": key,
+            "problem": "" if (stage, key) in unsuspicious else _damage(store, stage, key, cache),
+        }
         for stage, key in store.list()
     ]
     registered, published = _of_registry(workspace, quick=options.quick)
@@ -90,11 +96,14 @@ def _of_registry(workspace: "Home", *, quick: bool) -> tuple[list[dict[str, str]
     return registered, published
 
 
-def _damage(store: "Store", stage: str, key: str) -> str:
-    """What is wrong with an artifact, "" for nothing."""
+def _damage(store: "Store", stage: str, key: str, cache: Path | None) -> str:
+    """What is wrong with an artifact, "" for nothing; with *cache* it is remembered how the files looked then."""
     try:
         if artifact := store.get(stage, key):
-            store.verify(artifact)
+            if cache:
+                store.check(artifact, cache)
+            else:
+                store.verify(artifact)
     except ArtifactCorrupt as error:
         return str(error)
     return ""

@@ -212,14 +212,19 @@ class Store:
     def glance(self, stage: str, key: str, brief: Brief, cache: Path) -> bool:
         """Whether an artifact looks as it was published, by the names and statuses of its files: none is read.
 
-        A file whose hash was computed under another status (`check`) does not.
+        A file whose hash was computed under another status (`check`) does not, nor one that was written after the
+        manifest, which is the last.
         """
+        path = self.path(stage, key)
         try:
-            present = dict(files_of(self.path(stage, key)))
+            present, published = dict(files_of(path)), (path / MANIFEST).stat().st_mtime_ns
         except OSError:
             return False
         known = StatCache(_statuses(cache, stage, key))
-        changed = any(known.outdated(name, status) for name, status in present.items())
+        changed = any(
+            known.get(name, status) is None and (known.knows(name) or status.st_mtime_ns > published)
+            for name, status in present.items()
+        )
         return not changed and difference(dict.fromkeys(brief.files, ""), present) is None
 
     def check(self, artifact: Artifact, cache: Path) -> None:

@@ -88,9 +88,13 @@ def added(file: Path) -> None:
     file.with_name("b").touch()
 
 
-@pytest.mark.parametrize("happened", [deleted, linked, added])
-def test_a_glance_sees_what_names_and_kinds_show(store: Store, happened: object, tmp_path: Path) -> None:
-    """A file that is gone, one that was added, one that is a link now."""
+def truncated(file: Path) -> None:
+    file.write_bytes(b"1")
+
+
+@pytest.mark.parametrize("happened", [deleted, linked, added, truncated])
+def test_a_glance_sees_what_names_kinds_and_times_show(store: Store, happened: object, tmp_path: Path) -> None:
+    """A file that is gone, one that was added, one that is a link now, one that was written after the manifest."""
     made = artifact(store)
     brief = store.briefs()[made.stage, made.key]
     assert store.glance(made.stage, made.key, brief, tmp_path)
@@ -109,6 +113,7 @@ def test_a_glance_sees_that_a_file_changed_since_it_was_hashed(
     store.check(made, tmp_path)
     assert store.glance(made.stage, made.key, brief, tmp_path)
     (made.path / "a").write_bytes(b"2" * 9)
+    os.utime(made.path / "a", (0, 0))
     assert not store.glance(made.stage, made.key, brief, tmp_path)
 
 
