@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, cast
 from components.system.tensorflow import THREADS
 from pipeline.store.recipe import Recipe
 
-# what the variables decide that a run sets itself: threads are compared apart, messages change no bits
-NO_DIFFERENCE = (THREADS, "TF_CPP_MIN_LOG_LEVEL")
+# variables that a run sets itself: threads are compared apart, messages change no bits, there is one backend
+NO_DIFFERENCE = (THREADS, "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND")
 FEATURES = (
     ("amx_tile", "AMX"),
     ("avx512f", "AVX-512"),
