@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.registry import promotion_log
+from components.registry.client import CHAMPION
 from components.registry.model_version import MODEL_SHA256_TAG
 from components.registry.promotion_log import Champion
 from components.system.canonical import checked, sha256, with_checksum
@@ -95,7 +96,8 @@ def _insert_versions(home: Home, name: str, record: RunRecord, chains: list[Chai
             columns = {"name": name, "version": number, "workspace": version["workspace"]}
             _insert(database, "model_version_tags", [columns | {"key": k, "value": v} for k, v in _tags(tags, chain)])
         last = chains[-1].number + 1
-        database.execute("UPDATE registered_model_aliases SET version = ? WHERE name = ?", (last, name))
+        moved = "UPDATE registered_model_aliases SET version = ? WHERE name = ? AND alias = ?"
+        database.execute(moved, (last, name, CHAMPION))
     promoted = [chain for chain in chains if chain.number % PROMOTED == 0 or chain is chains[-1]]
     before = Champion("1", str(tags[MODEL_SHA256_TAG]))
     for champion in (Champion(str(chain.number + 1), chain.model_sha256) for chain in promoted):
