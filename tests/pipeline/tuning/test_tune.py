@@ -20,7 +20,8 @@ from tests.support.tuning_searches import settings_file
 # The current settings learn; the other learning rate does not, and is pruned.
 SPACE = '"train.learning_rate" = {choices = [0.01, 1e-6]}\n"train.dropout" = {low = 0.1, high = 0.5}'
 SETTINGS = '[train]\nmodel = "dense"\nepochs = 3\nlearning_rate = 0.01\n[gate]\nmin_accuracy = 0.1'
-TUNE = "trials = 4\nstartup = 1\nwarmup = 0"
+# Whatever the processor rounds: the rate 0.01 is far above the median of the first two trials, 1e-6 far below.
+TUNE = "trials = 4\nstartup = 2\nwarmup = 0"
 
 # Loaded by every process of a search: records which files of the store a process opens.
 SPY = """
@@ -244,7 +245,7 @@ def test_two_trials_at_a_time_run_in_a_process_each(searched: Searched, before: 
     assert json.loads(answer)["trials"] == {"completed": 2, "pruned": 0, "failed": 0}
     assert trials(home, "search")[0] == trials(searched[0], "search")[0]
     shared = trainings(home) & trainings(searched[0]) - trainings(before)
-    assert len(shared) == 1
+    assert shared
     for key in shared:
         manifests = [
             json.loads((h / "artifacts/train" / key / "manifest.json").read_text()) for h in (home, searched[0])
