@@ -45,9 +45,14 @@ CLEAN = {
 
 def command(home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """`python -m pipeline ARGUMENTS` in a process of its own, with *home* as PIPELINE_HOME."""
+    return command_of(ROOT, home, *arguments, **environment)
+
+
+def command_of(code: Path, home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The same of another checkout, *code*."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *arguments],
-        cwd=ROOT,
+        cwd=code,
         env={**CLEAN, "PIPELINE_HOME": str(home), **environment},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The library that lets calls on files fail (injector.c), and the file by which its processes are told which one."""
+"""The library that lets calls on files fail (injector.c), and the file that names the call to its processes."""
 
 import ctypes
 import mmap

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,6 +17,7 @@ from components.settings.sections import Ingest
 from tests.conftest import CLEAN, QUICK, ROOT, command
 from tests.support.airflow_server import free_port
 from tests.support.ended_with_us import start
+from tests.support.serving_process import Answer, ask
 
 SECONDS = 60
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -50,17 +49,6 @@ def reviewable(home: Path) -> None:
 
 
 @dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
 class ReviewProcess:
     """*url* is the address that it printed."""
 
@@ -70,13 +58,7 @@ class ReviewProcess:
     def ask(self, method: str, path: str, body: bytes | None = None, *, full: str = "", **headers: str) -> Answer:
         """Below the address, or at the *full* path."""
         parts = urlsplit(self.url)
-        connection = HTTPConnection("127.0.0.1", parts.port or 0, timeout=SECONDS)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, full or parts.path + path, body, named)
-        response = connection.getresponse()
-        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        connection.close()
-        return answer
+        return ask(parts.port or 0, method, full or parts.path + path, body, **headers)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, None, full="", **headers)

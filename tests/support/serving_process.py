@@ -33,6 +33,17 @@ class Answer:
         return self.headers.get("x-model-version", "")
 
 
+def ask(port: int, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Answer:
+    """What the server at *port* answers; a header's name with _ for -."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body, named)
+    response = connection.getresponse()
+    answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    connection.close()
+    return answer
+
+
 @dataclass
 class ServingProcess:
     process: "subprocess.Popen[Any]"
@@ -40,13 +51,7 @@ class ServingProcess:
     log: Path
 
     def ask(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, named)
-        response = connection.getresponse()
-        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        connection.close()
-        return answer
+        return ask(self.port, method, path, body, **headers)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, **headers)

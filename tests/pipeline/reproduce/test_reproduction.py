@@ -4,7 +4,6 @@ import json
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,12 @@ from PIL import Image
 from components.data import corrections
 from components.registry.client import Registry
 from components.system.files import sha256_of_file
-from components.system.processes import end_with_parent
 from pipeline.home import Home
 from tests.components.register.test_provenance import check
-from tests.conftest import CLEAN, QUICK, once
+from tests.conftest import QUICK, command_of, once
 from tests.support import checkout
 
 SETTINGS = (*QUICK, "train.threads=2", "gate.min_accuracy=0", "ingest.test_share=0.3")
-
-
-def pipeline(code: Path, home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """`python -m pipeline ARGUMENTS` of the clone *code*."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments],
-        cwd=code,
-        env={**CLEAN, "PIPELINE_HOME": str(home), **environment},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        preexec_fn=end_with_parent,
-        check=False,
-    )
 
 
 def write_pets(folder: Path) -> None:
@@ -56,7 +40,7 @@ def fill(folder: Path) -> None:
     corrections.append(folder / "home/corrections/pets.jsonl", sha256_of_file(folder / "pets/cat/0.png"), "cat", "dog")
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     run = ("run", "--source", str(folder / "pets"), *settings, "--until", "register")
-    done = pipeline(code, folder / "home", *run)
+    done = command_of(code, folder / "home", *run)
     assert done.returncode == 0, done.stderr
 
 
@@ -74,7 +58,7 @@ def reproduce(made: Path, tmp_path: Path) -> Callable[..., "subprocess.Completed
     (tmp_path / "scratch").mkdir()
 
     def act(*arguments: str, home: Path = made / "home", **environment: str) -> "subprocess.CompletedProcess[str]":
-        return pipeline(code, home, "reproduce", "1", *arguments, TMPDIR=str(tmp_path / "scratch"), **environment)
+        return command_of(code, home, "reproduce", "1", *arguments, TMPDIR=str(tmp_path / "scratch"), **environment)
 
     return act
 
@@ -209,16 +193,16 @@ def test_a_changed_tree_is_made_again_with_its_changes(made: Path, tmp_path: Pat
     source = code / "components/errors.py"  # in no key: the training is reused
     source.write_text(f"{source.read_text()}\n\nCHANGED = True\n")
     settings = [part for setting in (*SETTINGS, "register.name=dirty") for part in ("--set", setting)]
-    done = pipeline(code, home, "run", "--source", str(made / "pets"), *settings, "--until", "register")
+    done = command_of(code, home, "run", "--source", str(made / "pets"), *settings, "--until", "register")
     assert done.returncode == 0, done.stderr
     checkout.git(code, "checkout", "--quiet", "--", ".")
     check_it = ("reproduce", "1", "--name", "dirty", "--check")
-    done = pipeline(code, home, *check_it, "--keep", TMPDIR=str(tmp_path))
+    done = command_of(code, home, *check_it, "--keep", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     (kept,) = tmp_path.glob("reproduce-*/code/components/errors.py")
     assert kept.read_text().endswith("CHANGED = True\n")
     (diff,) = home.glob("mlartifacts/**/provenance/changes.diff")
     diff.unlink()
-    done = pipeline(code, home, *check_it, TMPDIR=str(tmp_path))
+    done = command_of(code, home, *check_it, TMPDIR=str(tmp_path))
     assert done.returncode == 2
     assert "with changes that were not kept" in done.stderr
