@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from components.data.splits import Split
-from components.errors import RegistryRefused
+from components.errors import RegistryRefused, RegistryUnreachable
 from components.register import stage
 from components.register.stage import Registered, columns, register, requirements, restore
 from components.registry.client import Registry, model_sha256
@@ -57,6 +57,24 @@ def test_the_tags_of_a_version_follow_its_artifacts(registry: Registry, again: C
     assert again(run=unwanted, **{"train.key": "new", "source": "second"})["made"] is False
     (version,) = registry.versions("m")
     assert (version.tags["train.key"], version.tags["source"]) == ("new", "first")
+
+
+@pytest.mark.parametrize("call", ["create_logged_model", "log_model_artifacts", "log_outputs", "finalize_logged_model"])
+def test_an_io_error_of_the_database_while_a_model_is_logged_is_a_failure(
+    registry: Registry, again: Callable[..., Registered], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Not a traceback of MLflow's client; the next run registers the model."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+    def fail(*_: object, **__: object) -> None:
+        raise MlflowException("(sqlite3.OperationalError) disk I/O error", TEMPORARILY_UNAVAILABLE)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.client, call, fail)
+        with pytest.raises(RegistryUnreachable, match="disk I/O error"):
+            again()
+    assert again()["version"] == "1"
 
 
 def test_class_names_that_somebody_changed_or_deleted_come_back(
