@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Score:
     turns: dict[str, Iterator[int]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def next(self, of: list[Family], seed: int) -> tuple[Family, int] | None:
+    def next(self, of: Sequence[Family], seed: int) -> tuple[Family, int] | None:
         """The next attempt of the kind that has had the least of its share of the time; None where all are over."""
         with self.lock:
             for family in sorted(of, key=lambda each: self.seconds[each.kind] / WEIGHTS[each.kind.split()[0]]):
