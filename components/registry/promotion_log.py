@@ -33,7 +33,7 @@ from components.progress import say
 from components.registry.approval import OF_APPROVAL, OfApproval
 from components.registry.model_version import ModelVersion
 from components.system import locks
-from components.system.canonical import checked, with_checksum
+from components.system.canonical import CHECKSUM, checked, with_checksum
 from components.system.files import write_atomically
 
 Action = Literal["promote", "force", "rollback", "recovered"] | OfApproval
@@ -127,9 +127,16 @@ def _parts(log: Path) -> tuple[bytes, bytes]:
 
 
 def _decode(line: bytes) -> Promotion | None:
-    """The promotion in *line*; None where it is damaged."""
+    """The promotion in *line*; None where it is damaged.
+
+    Earlier versions wrote no checksum, and later ones may write other fields: a line with neither is damaged.
+    """
     try:
-        return msgspec.convert(checked(line), Promotion)
+        content = checked(line)
+        known = {field.encode_name for field in msgspec.structs.fields(Promotion)}
+        if f'"{CHECKSUM}"'.encode() not in line and content.keys() - known:
+            return None
+        return msgspec.convert(content, Promotion)
     except ValueError:  # msgspec.ValidationError is one
         return None
 

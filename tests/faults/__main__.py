@@ -20,7 +20,7 @@ from tests.faults.bench import Bench
 from tests.faults.families import Family, families
 
 # kind (or its first word) -> share of the time, in parts
-WEIGHTS = {"point": 4, "random": 12, "damaged": 16, "fuzzed": 1}
+WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1}
 
 
 @dataclass

@@ -79,7 +79,8 @@ class Bench:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.command_server", self.folder / "server", str(self._silence)],
             cwd=ROOT,
-            env={**CLEAN, **self.injector.environment},
+            # an export names its commit, and the repository may get another one meanwhile
+            env={**CLEAN, **self.injector.environment, "GIT_DIR": os.devnull},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

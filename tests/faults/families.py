@@ -75,10 +75,11 @@ class Kills:
     def attempt(self, bench: Bench, seed: int, number: int) -> Outcome:
         """Up to KILLS kills, then a run that has to recover; tried are the kills that hit a run."""
         rng = random.Random(f"{seed} {self.kind} {number}")
-        bench.take(rng.choice([*STAGES]))
-        hits = 0
+        first = rng.randrange(len(STAGES))
+        bench.take([*STAGES][first])
+        hits, seconds = 0, sum(bench.seconds[stage] for stage in [*STAGES][first:])
         for _ in range(KILLS):
-            done = bench.command(*RUN, kill_after=rng.uniform(0, 1.2 * sum(bench.seconds.values())) * rng.random())
+            done = bench.command(*RUN, kill_after=seconds * rng.random())
             if problem := done.problem(0, KILLED):
                 return outcome(problem, hits + 1)
             if done.status == 0:

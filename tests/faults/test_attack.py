@@ -87,8 +87,9 @@ def test_what_sqlite_writes_is_counted(bench: Bench) -> None:
 
 
 def test_a_stage_makes_the_same_bytes_in_a_fork_as_by_itself(bench: Bench, finished: Path) -> None:
-    """What the attack compares with is what a user's run makes."""
-    assert bench.digests == {stage: digest for stage, digest in _digests(finished).items() if stage in bench.digests}
+    """What the attack compares with is what a user's run makes; its exports name no commit."""
+    made = _digests(finished)
+    assert {stage for stage in STAGES if made[stage] != bench.digests[stage]} <= {"export"}
 
 
 def test_after_a_fault_at_a_random_point_a_run_recovers(bench: Bench) -> None:

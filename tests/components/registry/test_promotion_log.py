@@ -20,6 +20,7 @@ from components.registry.promotion_log import (
     read,
     rolled_back,
 )
+from components.system.canonical import with_checksum
 
 
 def make_champion(log: Path, action: Action, before: str | None, after: str, name: str = "m") -> None:
@@ -83,6 +84,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "another JSON value": lambda line: b"[1]",
     "a missing key": lambda line: b'{"action": "promote", "name": "m"}',
     "a changed value": lambda line: line.replace(b'"to": "2"', b'"to": "3"'),
+    "a changed value, and the name of the checksum": lambda line: line.replace(b'"to": "2"', b'"to": "3"').replace(
+        b'"checksum"', b'"shecksum"'
+    ),
     "a changed reason": lambda line: line.replace(b"because", b"becauze"),
     "no UTF-8": lambda line: line.replace(b"because", b"becaus\xe9"),
     "nested deeply": lambda line: b"[" * 100_000,
@@ -114,6 +118,14 @@ def test_a_line_of_an_earlier_version_has_no_checksum(tmp_path: Path) -> None:
     """It is read as it is."""
     log = tmp_path / "log"
     log.write_text('{"action": "promote", "name": "m", "to": "1", "digest": "d1"}\n')
+    assert [line.champion for line in read(log)] == [Champion("1", "d1")]
+
+
+def test_a_line_of_a_later_version_may_hold_more(tmp_path: Path) -> None:
+    """What this version does not know is left out; the checksum says that the line is whole."""
+    log = tmp_path / "log"
+    line = {"action": "promote", "name": "m", "to": "1", "digest": "d1", "weather": "fine"}
+    log.write_text(json.dumps(with_checksum(line)) + "\n")
     assert [line.champion for line in read(log)] == [Champion("1", "d1")]
 
 
