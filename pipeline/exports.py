@@ -7,7 +7,8 @@ from pathlib import Path
 from components.errors import ArtifactCorrupt, StorageFailed
 from components.inference import model_info
 from components.registry.client import CHAMPION, Registry
-from components.registry.exports import SHA256_TAG, Exports, is_whole, target
+from components.registry.exports import COPY, SHA256_TAG, Exports, is_whole, target
+from components.registry.model_files import folder_of
 from components.registry.model_version import ModelVersion
 from pipeline import measured
 from pipeline.home import Home
@@ -23,18 +24,30 @@ def damages_of_exports(home: Home, registry: Registry, *, quick: bool = False) -
     for version in (version for name in registry.names() for version in registry.versions(name)):
         folder, sha256 = exports.folder(version), version.tags.get(SHA256_TAG, "")
         if sha256 and folder.is_dir():
-            sound = quick and is_whole(folder, sha256)
-            yield version, ("" if sound else _damage(folder, sha256)) or _misled(exports, version)
+            damage = _damage(folder, sha256, quick=quick) or _damage_in_mlflow(version, sha256, quick=quick)
+            yield version, damage or _misled(exports, version)
 
 
-def _damage(folder: Path, sha256: str) -> str:
-    """What is wrong with a published folder, every byte read."""
+def _damage(folder: Path, sha256: str, *, quick: bool) -> str:
+    """What is wrong with a published folder, every byte read unless it is to be *quick*."""
+    if quick and is_whole(folder, sha256):
+        return ""
     try:
         info = model_info.read(folder, sha256)
         model_info.verify(folder, info, info["files"])
     except ArtifactCorrupt as error:
         return str(error)
     return ""
+
+
+def _damage_in_mlflow(version: ModelVersion, sha256: str, *, quick: bool) -> str:
+    """What is wrong with MLflow's copy, where that is on this machine."""
+    registered = folder_of(version.source)
+    if registered is None or not registered.is_dir():
+        return ""
+    copy = registered / COPY
+    what, _, _ = _damage(copy, sha256, quick=quick).partition(";")
+    return what and f"{what}; delete the folder {copy}, which python -m pipeline run then logs again"
 
 
 def _misled(exports: Exports, version: ModelVersion) -> str:

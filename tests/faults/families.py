@@ -107,7 +107,9 @@ def delete(file: Path, rng: random.Random) -> None:
 DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip, truncate, delete)
 
 # What is read again, or served: it must not stay damaged unnoticed. Caches are made again, pictures shown.
-PROTECTED = re.compile(r"artifacts/(?!\.leases/)|exports/|mlartifacts/models/[^/]+/artifacts/data/model\.keras")
+PROTECTED = re.compile(
+    r"artifacts/(?!\.leases/)|exports/|mlartifacts/models/[^/]+/artifacts/(data/model\.keras|exports/)"
+)
 
 
 class Damages:

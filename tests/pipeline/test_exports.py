@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -87,6 +88,24 @@ def test_verify_reads_published_exports_too(home: Path, damage: str) -> None:
     (problem,) = [row["problem"] for row in json.loads(done.stdout) if row["stage"] == "promote"]
     place = {"changed": "model.tflite was changed", "missing": "labels.txt cannot be read", "misled": "points at 7"}
     assert place[damage] in problem
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_verify_reads_mlflow_s_copy_too_and_a_run_logs_it_again(home: Path, damage: str) -> None:
+    """As its sentence says: the folder is deleted, and the next run has it whole."""
+    copy = Path(unquote(urlsplit(_version(home, "1").source).path)) / "exports"
+    content = (copy / "model.tflite").read_bytes()
+    (copy / "model.tflite").unlink()
+    if damage == "changed":
+        (copy / "model.tflite").write_bytes(bytes(len(content)))
+    done = command(home, "verify", "--json")
+    (problem,) = [row["problem"] for row in json.loads(done.stdout) if row["problem"]]
+    assert f"delete the folder {copy}, which" in problem
+    assert "model.tflite" in problem
+    shutil.rmtree(copy)
+    assert [stage["stage"] for stage in quick_run(home)["stages"] if stage["made"]] == []
+    assert (copy / "model.tflite").read_bytes() == content
+    assert command(home, "verify").returncode == 0
 
 
 def test_explain_needs_no_registry(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
