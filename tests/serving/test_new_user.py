@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.conftest import command, once
 from tests.support.chromium import Page, browser
 from tests.support.drawn_on_page import answered, placed, with_finger, with_keyboard, with_mouse
 from tests.support.handwriting import Points, written
-from tests.support.serving_process import serving
+from tests.support.serving_process import ServingProcess, serving
 
 EACH = 2  # drawings of each digit
 LEAST = 15  # of 20 that have to be right: 89 % are (docs/benchmarks.md)
@@ -36,6 +37,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         assert page.complaints() == []
 
 
+@contextmanager
+def served(home: Path, page: Page) -> Iterator[ServingProcess]:
+    """A server of *home*, on whose page *page* is until the server ends: it would complain that nobody answers."""
+    with serving(home) as server:
+        page.open(f"http://127.0.0.1:{server.port}/")
+        yield server
+        page.open("about:blank")
+
+
 def seven() -> list[Points]:
     return placed(written(7, np.random.default_rng(3)))
 
@@ -43,9 +53,8 @@ def seven() -> list[Points]:
 def test_digits_that_are_drawn_are_recognized(trained: Path, page: Page) -> None:
     """With the mouse, a finger and the keyboard: most of what no training image holds."""
     rng = np.random.default_rng(0)
-    with serving(trained) as server:
-        page.call("Emulation.setTouchEmulationEnabled", enabled=True)
-        page.open(f"http://127.0.0.1:{server.port}/")
+    page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+    with served(trained, page):
         page.shows("Nothing drawn yet.")
         right = []
         for digit in [*range(10)] * EACH:
@@ -67,8 +76,7 @@ def test_the_open_page_follows_a_retraining_and_a_rollback(trained: Path, tmp_pa
     """A seven drawn with the mouse is answered by each version in turn."""
     home = tmp_path / "home"
     shutil.copytree(trained, home, symlinks=True)
-    with serving(home) as server:
-        page.open(f"http://127.0.0.1:{server.port}/")
+    with served(home, page) as server:
         page.shows("version 1 of digits-classifier")
         with_mouse(page, seven())
         assert answered(page) == "7"

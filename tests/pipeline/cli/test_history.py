@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def test_exports_and_classes_that_got_worse_are_compared_too(retrained: Path) ->
     assert all(re.fullmatch(r"\d+\.\d kB, \d+\.\d{3} ms an image", cell) for cell in table["export int8"])
     worse = side_by_side.worse_classes(found)
     losses = [float(before) - float(after) for text in worse for before, after in [re.findall(r"([\d.]+) %", text)]]
-    assert losses == sorted(losses, reverse=True)
+    rounding = 0.011  # percentage points, of two figures with two digits
+    assert all(loss >= later - rounding for loss, later in pairwise(losses))
     assert all(loss > 0 for loss in losses)
 
 
