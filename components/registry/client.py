@@ -230,8 +230,14 @@ class Registry:
                     raise
 
     def set_tag(self, name: str, number: str, key: str, value: str) -> None:
+        client = self.client
+        from mlflow.exceptions import MlflowException
+
         with self._writing():
-            self.client.set_model_version_tag(name, number, key, value)
+            try:
+                client.set_model_version_tag(name, number, key, value)
+            except MlflowException:  # two processes inserted the same tag at once: the one with the error replaces it
+                client.set_model_version_tag(name, number, key, value)
 
     def delete_tag(self, name: str, number: str, key: str) -> None:
         with self._writing():

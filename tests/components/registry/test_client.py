@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from components.errors import ConfigError, RegistryRefused, RegistryUnreachable, StorageFailed
 from components.register.stage import register
@@ -203,6 +204,26 @@ def test_a_server_is_read_as_the_database_is(
     printed = capsys.readouterr()
     assert printed.out == ""  # no link to the run, which would spoil an answer in JSON
     assert "Downloading" not in printed.err
+
+
+def test_a_tag_that_another_process_inserts_at_the_same_moment_is_replaced(
+    filled: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses the second row of the same key; the next request finds it and updates it."""
+    insert, refused = filled.client.set_model_version_tag, list[tuple[str, ...]]()
+
+    def beaten(*tag: str) -> None:
+        insert(*tag)
+        if not refused:
+            refused.append(tag)
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: model_version_tags.key")
+
+    monkeypatch.setattr(filled.client, "set_model_version_tag", beaten)
+    filled.set_tag("m", "1", "export.key", "abc")
+    version = filled.version("m", "1")
+    assert version
+    assert version.tags["export.key"] == "abc"
+    assert refused
 
 
 FETCH = """
