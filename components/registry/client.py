@@ -237,6 +237,8 @@ class Registry:
             try:
                 client.set_model_version_tag(name, number, key, value)
             except MlflowException:  # two processes inserted the same tag at once: the one with the error replaces it
+                if not any(v.version == number and key in v.tags for v in self._read(name)):
+                    raise
                 client.set_model_version_tag(name, number, key, value)
 
     def delete_tag(self, name: str, number: str, key: str) -> None:

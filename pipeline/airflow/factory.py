@@ -123,17 +123,21 @@ def watch_data(project: Project) -> DAG | None:
     return dag
 
 
+def _maintenance(project: Project, maker: Callable[[Project], DAG | None], setting: str, doc: str) -> DAG:
+    """An empty DAG with the name and the description of *maker*, on the schedule of its *setting*."""
+    return make_dag(
+        project,
+        maker.__name__,
+        schedule=at(f"schedule.{setting}", getattr(project.schedule, setting), project.schedule.timezone),
+        tags=[*project.tags, "maintenance"],
+        description=maker.__doc__,
+        doc_md=dag_docs.page(doc, project.problem),
+    )
+
+
 def housekeeping(project: Project) -> DAG:
     """Delete what nothing needs any more, and say for how many weeks the disk lasts."""
-    schedule = project.schedule
-    dag = make_dag(
-        project,
-        "housekeeping",
-        schedule=at("schedule.housekeeping", schedule.housekeeping, schedule.timezone),
-        tags=[*project.tags, "maintenance"],
-        description=housekeeping.__doc__,
-        doc_md=dag_docs.page(dag_docs.HOUSEKEEPING, project.problem),
-    )
+    dag = _maintenance(project, housekeeping, "housekeeping", dag_docs.HOUSEKEEPING)
     with dag:
         failed = project.within(notifications.failed)
         for task, name in ((CleanWorkspace, "workspace"), (CleanMetadata, "metadata")):
@@ -143,17 +147,9 @@ def housekeeping(project: Project) -> DAG:
 
 def reproduce_champion(project: Project) -> DAG | None:
     """Make the champion again from what was recorded of it, and report whether it is the same."""
-    schedule = project.schedule
-    if not schedule.reproduce:
+    if not project.schedule.reproduce:
         return None
-    dag = make_dag(
-        project,
-        "reproduce_champion",
-        schedule=at("schedule.reproduce", schedule.reproduce, schedule.timezone),
-        tags=[*project.tags, "maintenance"],
-        description=reproduce_champion.__doc__,
-        doc_md=dag_docs.page(dag_docs.REPRODUCE, project.problem),
-    )
+    dag = _maintenance(project, reproduce_champion, "reproduce", dag_docs.REPRODUCE)
     with dag:
         arguments = common_arguments("train", project) | {"task_id": "reproduce"}  # as long, and in the same place
         failed = project.within(notifications.failed)

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +63,8 @@ def _problem(target: Target, folder: Path) -> str:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     signal.alarm(SECONDS)
     try:
-        target.read(folder)
-    except Failure:
-        pass
+        with suppress(Failure):  # a refusal in a sentence is what is expected
+            target.read(folder)
     except (Exception, TooSlow):
         return traceback.format_exc(limit=-3)
     finally:
