@@ -4,7 +4,6 @@ import ctypes
 import mmap
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 SOURCE = Path(__file__).with_suffix(".c")
@@ -79,8 +78,3 @@ class Injector:
     def hit(self) -> str:
         """Call and path of the point that was reached; empty where none was."""
         return bytes(self._control.hit).decode(errors="replace")
-
-
-def by_call(points: list[tuple[str, str]]) -> str:
-    """How many points there are of each call, in words."""
-    return ", ".join(f"{count} {call}" for call, count in Counter(call for call, _ in points).most_common())
