@@ -10,17 +10,20 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from components.progress import say
 from pipeline.graph import STAGES
 from tests.faults.bench import Bench
 from tests.faults.families import Family, families
 
 # kind (or its first word) -> share of the time, in parts
 WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1}
+LABELS = {"point": "points", "random": "kills", "damaged": "damaged files", "fuzzed": "fuzzed inputs"}
+SECONDS_BETWEEN_LINES = 60.0
 
 
 @dataclass
@@ -42,6 +45,15 @@ class Score:
                     self.seconds[family.kind] += 0.1  # the other threads take another one meanwhile
                     return family, number
         return None
+
+    def line(self) -> str:
+        """What has been tried so far."""
+        with self.lock:
+            groups: Counter[str] = Counter()
+            for kind, tried in self.tried.items():
+                groups[kind.split()[0]] += tried
+            parts = [f"{groups[group]:,} {label}" for group, label in LABELS.items() if groups[group]]
+            return f"{', '.join(parts) or 'nothing'} tried, {self.failed.total()} failed"
 
     def table(self) -> str:
         kinds = [*self.tried]
@@ -83,6 +95,16 @@ def _worker(folder: Path, score: Score, options: argparse.Namespace) -> None:
             attempt(bench, score, options.seed, family, options.number)
 
 
+def _follow(jobs: Sequence[Future[None]], score: Score) -> None:
+    """Print a line a minute until all *jobs* are done; raises what one of them raised."""
+    started, running = time.monotonic(), set(jobs)
+    while running:
+        _, running = wait(running, timeout=SECONDS_BETWEEN_LINES)
+        say(f"{(time.monotonic() - started) / 60:.0f} min: {score.line()}")
+    for job in jobs:
+        job.result()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60)
@@ -95,8 +117,7 @@ def main() -> int:
     score = Score()
     with tempfile.TemporaryDirectory(prefix="attack-") as folder, ThreadPoolExecutor(options.jobs) as pool:
         jobs = 1 if options.number is not None else options.jobs
-        for done in [pool.submit(_worker, Path(folder, str(job)), score, options) for job in range(jobs)]:
-            done.result()
+        _follow([pool.submit(_worker, Path(folder, str(job)), score, options) for job in range(jobs)], score)
     print(score.table())
     return 1 if score.failed.total() else 0
 

@@ -40,6 +40,16 @@ def test_failures_are_counted_and_printed_with_the_command_that_repeats_them(
     assert score.table().splitlines()[2:] == ["| point in train | 12 | 2 |", "| all | 12 | 2 |"]
 
 
+def test_an_attack_says_every_so_often_what_it_has_tried() -> None:
+    """A line of progress adds up the kinds of a group."""
+    score = Score()
+    assert score.line() == "nothing tried, 0 failed"
+    for kind in ("point in train", "point in export", "random kill"):
+        for number in range(4):
+            attempt(NOWHERE, score, 7, Every(kind), number)
+    assert score.line() == "16 points, 8 kills tried, 6 failed"
+
+
 def test_each_kind_gets_its_share_of_the_time() -> None:
     """The next attempt is of the kind that had the least of it."""
     score, kinds = Score(), [Every("random kill"), Every("damaged file")]
