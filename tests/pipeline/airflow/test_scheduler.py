@@ -20,7 +20,7 @@ from pipeline.airflow.project import Project
 from pipeline.graph import STAGES
 from tests.conftest import quick_run
 from tests.support.airflow_server import SETTINGS, SILENCE, Json, Served, add_images, digits, of_asset
-from tests.support.small_disk import disk
+from tests.support.small_disk import mounted_on
 
 pytestmark = pytest.mark.airflow
 
@@ -245,7 +245,7 @@ def test_a_full_disk_is_reported_and_the_next_try_succeeds(served: Served, first
     """The task reports in one sentence which disk is full, and is retried until there is space again."""
     folder = served.home / "artifacts" / "normalize"
     served.until(served.idle)  # the small disk hides what other runs made
-    with disk(folder, "16k"):
+    with mounted_on(folder, "16k"):
         run = served.trigger(digits(normalize__seed=1))
         served.until(lambda: served.failed(run, "normalize", 1), pause=0.1)
     served.until(lambda: served.tasks(run)["normalize"]["state"] == "success")
