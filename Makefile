@@ -14,6 +14,7 @@ PIPELINE_HOME ?= workspace
 MINUTES ?= 60
 SEED ?=
 LOCK ?= requirements.lock
+PYTHON_VERSION := 3.13
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -40,7 +41,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline review quick test test-airflow test-docker format check coverage mutate attack airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
+.PHONY: help setup pipeline review quick test test-python test-airflow test-docker format check coverage mutate attack airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
@@ -68,6 +69,14 @@ quick: setup ## the tests that need neither training nor a server: under a minut
 
 test: setup ## all tests (MNIST_DIR=FOLDER adds those on real MNIST; ARGS="-m 'not airflow'" leaves out Airflow)
 	@$(PY) -m pytest $(PROCESSES) $(ARGS)
+
+OTHER := $(VENV)-$(PYTHON_VERSION)
+FIND := $(UV) python find --quiet $(PYTHON_VERSION)
+
+test-python: setup ## the tests without Airflow, Celery and containers on PYTHON_VERSION=3.12 or 3.13, which uv installs if need be, in .venv-VERSION
+	@python=$$($(FIND) || { $(UV) python install $(PYTHON_VERSION) && $(FIND); }) && \
+	  $(MAKE) --no-print-directory setup VENV=$(OTHER) PYTHON="$$python"
+	@$(OTHER)/bin/python -m pytest $(PROCESSES) -m 'not airflow and not celery and not docker' $(ARGS)
 
 test-airflow: setup ## only the tests that run tasks in a real Airflow and look at it with Chromium
 	@$(PY) -m pytest -m airflow $(ARGS)
@@ -151,4 +160,4 @@ lock-images: setup ## only the images' locks, with the versions of requirements.
 	  -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
 clean: ## delete .venv and the caches (not the workspace: that is python -m pipeline gc)
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	@rm -rf $(VENV) $(VENV)-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -206,6 +206,10 @@ CALLS: dict[str, list[str]] = {
     "review": ["python -m pipeline review"],
     "quick": [f"python {PYTEST.replace('pytest', 'pytest -q')} --quick"],
     "test": [f"python {PYTEST}"],
+    "test-python": [
+        "uv python find --quiet 3.13",
+        f"python {PYTEST} -m not airflow and not celery and not docker",
+    ],
     "test-airflow": ["python -m pytest -m airflow"],
     "test-docker": ["python -m pytest -m docker tests/pipeline/compose"],
     "format": ["ruff check --quiet --fix .", "ruff format ."],
@@ -247,12 +251,13 @@ CALLS: dict[str, list[str]] = {
 def noted(tmp_path: Path) -> Path:
     """A folder with the Makefile and an environment whose programs note in `calls` how they were called."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for folder in (".venv/bin", "tests/serving/clients", "tests/mutation"):
+    for folder in (".venv/bin", ".venv-3.13/bin", "tests/serving/clients", "tests/mutation"):
         (tmp_path / folder).mkdir(parents=True)
-    for name in ("requirements.lock", ".venv/.ready"):
+    for name in ("requirements.lock", ".venv/.ready", ".venv-3.13/.ready"):
         (tmp_path / name).touch()
     for name in ("python", "uv", "ruff", "mypy", "lint-imports", "deptry", "tensorboard"):
         program(tmp_path / ".venv/bin" / name, NOTE)
+    program(tmp_path / ".venv-3.13/bin/python", NOTE)
     return tmp_path
 
 
@@ -273,6 +278,32 @@ def test_every_target_calls_what_it_says(noted: Path, target: str) -> None:
     for call in calls:
         if module := re.match(r"python -m ([\w.]+)", call):
             assert find_spec(module[1]), call
+
+
+# Finds the Python of a version once it has installed it; the program itself is a stand-in for both.
+FINDS_WHAT_IT_INSTALLED = (
+    NOTE
+    + """case "$2" in
+  install) touch installed ;;
+  find) [ -e installed ] && echo "$PWD/.venv/bin/python" || exit 2 ;;
+esac
+"""
+)
+
+
+def test_another_python_is_installed_where_it_is_missing(noted: Path) -> None:
+    """uv looks for one, installs one, and an environment beside .venv is built with it."""
+    shutil.rmtree(noted / ".venv-3.13")
+    (noted / ".ci").mkdir()
+    program(noted / ".ci/setup", NOTE + 'mkdir -p "$2/bin" && cp .venv/bin/python "$2/bin"\n')
+    program(noted / ".venv/bin/uv", FINDS_WHAT_IT_INSTALLED)
+    make(noted, "test-python", "PYTHON_VERSION=3.12", CALLS=str(noted / "calls"))
+    *uv, supported, setup, tests = (noted / "calls").read_text().splitlines()
+    assert uv == ["uv python find --quiet 3.12", "uv python install 3.12", "uv python find --quiet 3.12"]
+    assert supported.startswith("python -c import sys; v = sys.version_info")
+    assert setup == f"setup {noted}/.venv/bin/python .venv-3.12 requirements.lock"
+    assert tests.startswith("python -m pytest")
+    assert (noted / ".venv-3.12/.ready").exists()
 
 
 def test_there_is_a_test_of_every_target() -> None:
