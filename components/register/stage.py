@@ -20,9 +20,9 @@ from components.errors import RegistryRefused
 from components.formatting import percent, points
 from components.progress import say
 from components.register import provenance
-from components.registry import class_names, model_files
+from components.registry import class_names, model_files, recorded_files
 from components.registry.client import CHALLENGER, Registry, answering, model_sha256
-from components.registry.exports import COPY
+from components.registry.exports import link_or_copy
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.distributions import version
 from components.system.files import flush
@@ -87,7 +87,8 @@ def _create(
     say(f"  logging the model to MLflow as a version of {name}")
     data = _read_data(normalize)
     registry.create_model(name, f"Classifier of {data['name']} images.")
-    logged = _log_model(normalize, train, data, registry, run_id, documents)
+    logged, files_sha256 = _log_model(normalize, train, data, registry, run_id, documents)
+    tags = tags | {recorded_files.SHA256_TAG: files_sha256}
     if statement := documents.get(provenance.FILE):
         tags = tags | {provenance.SHA256_TAG: hashed(statement).hexdigest()}
     number = registry.create_version(name, logged, tags, _description(evaluate, data))
@@ -126,8 +127,8 @@ def _log_model(
     registry: Registry,
     run_id: str,
     documents: Mapping[str, bytes],
-) -> Any:
-    """Log the trained model to the run; MLflow's LoggedModel of it."""
+) -> tuple[Any, str]:
+    """Log the trained model to the run; MLflow's LoggedModel of it, and the sha256 of the record of its files."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
@@ -141,17 +142,22 @@ def _log_model(
         for name, content in documents.items():
             Path(folder, name).parent.mkdir(exist_ok=True)
             Path(folder, name).write_bytes(content)
+        files_sha256 = recorded_files.write(Path(folder), {})
         with answering(registry.uri):
             client.log_model_artifacts(logged.model_id, folder)
     if kept := model_files.folder_of(logged.artifact_location):
         model_files.flush_all(kept)  # before a version points there
     with answering(registry.uri):
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        return client.finalize_logged_model(logged.model_id, "READY")
+        return client.finalize_logged_model(logged.model_id, "READY"), files_sha256
 
 
-def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -> None:
-    """Write the files of *version* again, where MLflow expects them: *folder*, of which some are missing or damaged."""
+def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -> str:
+    """Write the files of *version* again, where MLflow expects them: *folder*, of which some are missing or damaged.
+
+    Those that are as they were recorded stay. Returns the sha256 of the record, another one where MLflow has written a
+    file with other bytes: its description of the model has a time.
+    """
     from mlflow.models import Model
 
     identity = folder.parent.name  # MLflow names the folder of a model's artifacts by the model
@@ -162,13 +168,32 @@ def restore(normalize: Path, train: Path, version: ModelVersion, folder: Path) -
         fresh.mkdir()
         described = Model(run_id=version.run_id, model_uuid=identity, model_id=identity)
         _save(normalize, train, data, str(fresh), described)
+        known = _keep(version, folder, fresh)
+        files_sha256 = recorded_files.write(fresh, known)
         model_files.flush_all(fresh)
-        for kept in (COPY, provenance.FILE, Path(provenance.CHANGES).parent):  # which the store does not hold
-            with suppress(FileNotFoundError):
-                (folder / kept).rename(fresh / kept)
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            folder.rename(Path(draft, "before"))
         fresh.rename(folder)
     flush(folder.parent)
+    return files_sha256
+
+
+def _keep(version: ModelVersion, folder: Path, fresh: Path) -> dict[str, str]:
+    """Link what is whole in *folder*, or is not made here, into *fresh*; the recorded sha256 of the latter."""
+    sums = recorded_files.read(folder, version.tags.get(recorded_files.SHA256_TAG, ""))
+    damaged = {name for name, _ in recorded_files.damages(folder, sums)}
+    made = {path.relative_to(fresh).as_posix() for path in fresh.rglob("*")}
+    known = {name: value for name, value in sums.items() if name not in made}
+    for path in (path for path in folder.rglob("*") if not path.is_dir()):
+        name = path.relative_to(folder)
+        if {recorded_files.RECORD, *recorded_files.OF_MLFLOW} & {*name.parts}:
+            continue
+        if name.as_posix() not in made or name.as_posix() in sums.keys() - damaged:
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).unlink(missing_ok=True)
+            link_or_copy(path, fresh / name)
+    statement = version.tags.get(provenance.SHA256_TAG)
+    return known if sums or not statement else {provenance.FILE: statement}
 
 
 def _save(normalize: Path, train: Path, data: NormalizedData, folder: str, description: Any) -> None:

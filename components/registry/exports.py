@@ -160,7 +160,7 @@ def _place(source: Path, folder: Path) -> None:
         for name in (MODEL_INFO, *info(source)["files"]):
             place = fresh / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(source / name, place)
+            link_or_copy(source / name, place)
         model_files.flush_all(fresh)
         if folder.exists():
             folder.rename(draft / "before")
@@ -168,7 +168,7 @@ def _place(source: Path, folder: Path) -> None:
     flush(folder.parent)
 
 
-def _link_or_copy(source: Path, place: Path) -> None:
+def link_or_copy(source: Path, place: Path) -> None:
     try:
         os.link(source, place)
     except OSError:  # another disk, or one that has no hard links

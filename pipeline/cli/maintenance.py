@@ -81,18 +81,22 @@ def _of_registry(workspace: "Home", *, quick: bool) -> tuple[list[dict[str, str]
     That is no damage.
     """
     from components.registry.client import Registry
+    from components.registry.recorded_files import SHA256_TAG
     from pipeline.exports import damages_of_exports
     from pipeline.registered_files import damages
 
     registry = Registry(workspace.tracking_uri)
-    registered, published = list[dict[str, str]](), list[dict[str, str]]()
+    registered, published, unrecorded = list[dict[str, str]](), list[dict[str, str]](), 0
     try:
         for version, problem in damages(registry, quick=quick):
             registered.append({"stage": "register", "key": f"{version.name}/{version.version}", "problem": problem})
+            unrecorded += SHA256_TAG not in version.tags
         for version, problem in damages_of_exports(workspace, registry, quick=quick):
             published.append({"stage": "promote", "key": f"{version.name}/{version.version}", "problem": problem})
     except RegistryUnreachable as error:
         say(f"warning: the registry is not verified: {error}")
+    if unrecorded and not quick:
+        say(f"note: {unrecorded} registered models are older than the record of their files: only model.keras was read")
     return registered, published
 
 

@@ -107,9 +107,7 @@ def delete(file: Path, rng: random.Random) -> None:
 DAMAGES: tuple[Callable[[Path, random.Random], None], ...] = (flip, truncate, delete)
 
 # What is read again, or served: it must not stay damaged unnoticed. Caches are made again, pictures shown.
-PROTECTED = re.compile(
-    r"artifacts/(?!\.leases/)|exports/|mlartifacts/models/[^/]+/artifacts/(data/model\.keras|exports/)"
-)
+PROTECTED = re.compile(r"artifacts/(?!\.leases/)|exports/|mlartifacts/models/")
 
 
 class Damages:

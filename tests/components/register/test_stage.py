@@ -18,6 +18,7 @@ from components.data.splits import Split
 from components.errors import RegistryRefused, RegistryUnreachable
 from components.register import stage
 from components.register.stage import Registered, columns, register, requirements, restore
+from components.registry import recorded_files
 from components.registry.client import Registry, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG
 from tests.components.conftest import NAMES, SHAPE, Trained, new_run
@@ -96,7 +97,10 @@ def test_a_version_says_where_it_comes_from(
     again()
     (version,) = registry.versions("m")
     tags = {"accuracy": "0.99", "classes": '["a", "b", "c", "d"]'}
-    assert version.tags == tags | {MODEL_SHA256_TAG: model_sha256(trained(0).train)}
+    folder = Path(version.source.removeprefix("file://"))
+    record = hashlib.sha256((folder / recorded_files.RECORD).read_bytes()).hexdigest()
+    identity = {MODEL_SHA256_TAG: model_sha256(trained(0).train), recorded_files.SHA256_TAG: record}
+    assert version.tags == tags | identity
     described = registry.client.get_model_version("m", "1")
     assert "of 90 test images right" in described.description
     assert "uint8 pixels 0..255, (N, 8 x 8 x 1)" in described.description
@@ -115,8 +119,10 @@ def test_the_registry_holds_the_evaluated_file_and_no_pickle(
     (version,) = registry.versions("m")
     folder = Path(version.source.removeprefix("file://"))
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {*recorded_files.read(folder, version.tags["files.sha256"])} == files - {"SHA256SUMS"}
     assert files == {
         "MLmodel",
+        "SHA256SUMS",
         "code/class_probabilities.py",
         "conda.yaml",
         "data/keras_module.txt",
@@ -141,12 +147,15 @@ def test_what_is_gone_from_the_registry_is_written_again(
     before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for gone in (folder / "data", folder, tmp_path / "mlartifacts" / "models"):
         shutil.rmtree(gone)
-        restore(trained(0).normalize, trained(0).train, version, folder)
+        digest = restore(trained(0).normalize, trained(0).train, version, folder)
         after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        described = Path("MLmodel")
-        old, new = (yaml.safe_load(files.pop(described)) for files in (dict(before), after))
+        described, record = Path("MLmodel"), Path(recorded_files.RECORD)
+        old, new = (yaml.safe_load(files[described]) for files in (before, after))
         assert {**old, "utc_time_created": ""} == {**new, "utc_time_created": ""}
-        assert after == {name: content for name, content in before.items() if name != described}
+        changed = {name for name in before if after.get(name) != before[name]}
+        assert changed == (set() if gone == folder / "data" else {described, record})
+        assert after.keys() == before.keys()
+        assert hashlib.sha256(after[record]).hexdigest() == digest
         assert [path.name for path in folder.parent.iterdir()] == ["artifacts"]
 
 
@@ -313,3 +322,21 @@ def test_files_that_are_written_again_leave_the_exports_where_they_are(
     shutil.rmtree(folder / "data")
     restore(trained(0).normalize, trained(0).train, version, folder)
     assert (folder / "exports" / "model.tflite").read_text() == "served"
+
+
+def test_damage_that_the_store_cannot_repair_is_still_known_after_other_damage_was(
+    registry: Registry, trained: Callable[[int], Trained], tmp_path: Path
+) -> None:
+    """A changed provenance.json stays as it is, and differs from the new record, with and without an old one."""
+    made, documents = trained(0), {"provenance.json": b"{}", "provenance/changes.diff": b"+"}
+    run = new_run(registry, tmp_path)
+    register(made.normalize, made.train, made.evaluate, registry, "m", lambda: run, {}, lambda: documents)
+    (version,) = registry.versions("m")
+    folder = Path(version.source.removeprefix("file://"))
+    (folder / "provenance.json").write_text("changed")
+    for lost in ("MLmodel", recorded_files.RECORD):
+        (folder / lost).unlink()
+        digest = restore(made.normalize, made.train, version, folder)
+        sums = recorded_files.read(folder, digest)
+        assert [name for name, _ in recorded_files.damages(folder, sums)] == ["provenance.json"]
+        assert (folder / "provenance" / "changes.diff").read_bytes() == b"+"

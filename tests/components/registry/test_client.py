@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from components.errors import ConfigError, RegistryRefused, RegistryUnreachable, StorageFailed
 from components.register.stage import register
-from components.registry import database, readers, rest
+from components.registry import database, model_files, readers, recorded_files, rest
 from components.registry.client import Registry, answering, model_sha256
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.registry.readers import Unknown
@@ -199,6 +199,13 @@ def test_a_server_is_read_as_the_database_is(
     assert file is not None
     assert file.read_bytes() == (made.train / "model.keras").read_bytes()
     assert version.model_sha256 == model_sha256(made.train)
+    for way in ("read", "by client"):
+        (tmp_path / way).mkdir()
+        fetch = registry.fetch_files if way == "read" else registry._fetch_by_client
+        folder = fetch(version, "", tmp_path / way)
+        assert folder
+        assert [*model_files.damages(version, folder), *model_files.added(version, folder)] == []
+        assert len(recorded_files.files(folder)) == 9
     assert json.loads(json.dumps(version.tags))["accuracy"] == "1.0"
     registry.client.set_terminated(registry.client.get_model_version("m", "1").run_id)
     printed = capsys.readouterr()

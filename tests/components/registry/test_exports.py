@@ -146,7 +146,7 @@ def failing(error: BaseException) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        (exports, "_link_or_copy"),
+        (exports, "link_or_copy"),
         (model_files, "flush_all"),
         (Registry, "log_files"),
         (Registry, "set_tag"),
