@@ -18,12 +18,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pipeline  # noqa: F401 - sets the variables that libraries read when they are imported
 from tests.mutation.targets import LEFT_OUT, MODULES, explained
-from tests.support.ended_with_us import LEFT_BEHIND, supervised
+from tests.support.ended_with_us import supervised
 from tests.support.locked_environment import locked_environment
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +33,8 @@ LOCK = Path(__file__).with_name("requirements.lock")
 COPIED = ("components", "pipeline", "serving", "benchmarks", "dags", "docker", "tests", "docs")
 FILES = ("README.md", "Makefile", "pyproject.toml", "requirements.lock")
 MOST = 0.03  # of the mutations of a module may survive
-SLOWER = 10  # times as long as without a mutation: an endless loop
+SHORTEST = 10  # seconds that the tests of a module may always take
+LONGEST = 3600  # seconds; the server ends tests that do not end by themselves, long before
 CONFIG = """\
 [cosmic-ray]
 module-path = {module}
@@ -82,37 +85,48 @@ def copy_project(folder: Path) -> Path:
 
 def mutate(module: str, project: Path, programs: Path) -> Result:
     """Try every mutation of *module* in the copy *project*."""
-    started, command = time.monotonic(), [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    command += MODULES[module]
-    _expect_success(module, command, project)
-    config, session = project / "mutation.toml", project / "mutation.sqlite"
-    seconds = max(30.0, SLOWER * (time.monotonic() - started))
-    quoted = {"module": module, "command": shlex.join(command), "left_out": list(LEFT_OUT)}
-    config.write_text(CONFIG.format(seconds=seconds, **{name: json.dumps(value) for name, value in quoted.items()}))
-    session.unlink(missing_ok=True)
-    # no bytecode: a mutation made within the second of the one before, and as long, would run as that one
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    started, config, session = time.monotonic(), project / "mutation.toml", project / "mutation.sqlite"
+    address = project / "mutation.socket"
+    client = shlex.join([sys.executable, "-IS", "tests/mutation/client.py", str(address)])
+    quoted = {"module": module, "command": client, "left_out": list(LEFT_OUT)}
+    config.write_text(CONFIG.format(seconds=LONGEST, **{name: json.dumps(value) for name, value in quoted.items()}))
+    for left in (session, address):
+        left.unlink(missing_ok=True)
 
     def call(program: str, *arguments: str) -> str:
-        command = supervised([str(programs / program), *arguments], then=f"rm -rf {shlex.quote(str(project.parent))}")
-        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode not in (0, LEFT_BEHIND):  # as a test that a mutation made endless may leave processes
+        command = _supervised([str(programs / program), *arguments], project)
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode:
             raise SystemExit(f"{program} failed for {module}: {(done.stderr or done.stdout).strip()[-1000:]}")
         return done.stdout
 
     call("cosmic-ray", "init", str(config), str(session))
     call("cr-filter-operators", str(session), str(config))
-    call("cosmic-ray", "exec", str(config), str(session))
+    with _test_server(module, project, address):
+        call("cosmic-ray", "exec", str(config), str(session))
     result = judged(module, map(json.loads, call("cosmic-ray", "dump", str(session)).splitlines()))
     result.seconds = time.monotonic() - started
     return result
 
 
-def _expect_success(module: str, command: list[str], project: Path) -> None:
-    """Run the tests of *module* as it is, which also compiles all that they import."""
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the tests of {module} fail without a mutation; repair them first:\n{done.stdout[-1000:]}")
+@contextmanager
+def _test_server(module: str, project: Path, address: Path) -> Iterator[None]:
+    """The server that runs the tests of *module*; raises SystemExit where they fail without a mutation."""
+    command = [sys.executable, "-m", "tests.mutation.server", str(address), module, str(SHORTEST)]
+    command += ["-x", "-q", "-p", "no:cacheprovider", *MODULES[module]]
+    with subprocess.Popen(_supervised(command, project), cwd=project, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            problem = json.loads(server.stdout.readline() or '{"problem": "no answer"}')["problem"]
+            if problem:
+                raise SystemExit(f"the tests of {module} fail without a mutation; repair them first:\n{problem}")
+            yield
+        finally:
+            server.terminate()
+
+
+def _supervised(command: list[str], project: Path) -> list[str]:
+    return supervised(command, then=f"rm -rf {shlex.quote(str(project.parent))}")
 
 
 def judged(module: str, dumped: Iterable[Any]) -> Result:
