@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,12 @@ def command(home: Path, *arguments: str, **environment: str) -> "subprocess.Comp
     return command_of(ROOT, home, *arguments, **environment)
 
 
-def command_of(code: Path, home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The same of another checkout, *code*."""
+def command_of(
+    code: Path, home: Path, *arguments: str, prefix: Sequence[str] = (), **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """The same of another checkout, *code*; *prefix* is a command that runs it."""
     return subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments],
+        [*prefix, sys.executable, "-m", "pipeline", *arguments],
         cwd=code,
         env={**CLEAN, "PIPELINE_HOME": str(home), **environment},
         capture_output=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 from components.errors import ConfigError
 from components.system.files import sha256_of_file
 from components.system.source_code import source_file
-from pipeline.repository import GitFailed, git, is_checkout
+from pipeline.repository import ABSOLUTE, GitFailed, git, is_checkout, is_writable, refusal
 from pipeline.reproduce.recorded import Recorded
 
 SHOWN = 12  # characters of a commit
@@ -18,6 +18,8 @@ def problem(recorded: Recorded) -> str:
     commit = recorded.commit[:SHOWN]
     if not recorded.commit:
         return f"{recorded.title} names no commit: it was made outside a git checkout; set PIPELINE_COMMIT there"
+    if reason := refusal():
+        return reason
     if not is_checkout():
         return f"the code here is no git checkout; run this in a clone that has commit {commit}"
     try:
@@ -41,7 +43,7 @@ def worktree(recorded: Recorded, folder: Path, *, keep: bool = False) -> Iterato
     with suppress(GitFailed):  # those of processes that were killed
         git("worktree", "prune")
     try:
-        git("worktree", "add", "--detach", "--quiet", str(folder), recorded.commit)
+        _check_out(recorded.commit, folder)
         if recorded.changes:
             git("apply", "--whitespace=nowarn", "-", folder=folder, given=recorded.changes)
         yield folder
@@ -51,6 +53,17 @@ def worktree(recorded: Recorded, folder: Path, *, keep: bool = False) -> Iterato
         with suppress(GitFailed):  # the folder is temporary, and the next one prunes the repository
             if not keep:
                 git("worktree", "remove", "--force", "--force", str(folder))
+
+
+def _check_out(commit: str, folder: Path) -> None:
+    """Make the worktree, or where the repository is only to be read, a new one that takes its objects from there."""
+    if is_writable():
+        git("worktree", "add", "--detach", "--quiet", str(folder), commit)
+        return
+    folder.mkdir()
+    git("init", "--quiet", folder=folder)
+    (folder / ".git/objects/info/alternates").write_bytes(git("rev-parse", ABSOLUTE, "--git-path", "objects"))
+    git("checkout", "--detach", "--quiet", commit, folder=folder)
 
 
 def networks(recorded: Recorded, code: Path, folder: Path) -> list[str]:

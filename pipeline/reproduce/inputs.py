@@ -1,6 +1,7 @@
 """What a version was made of beside its code: images, corrections of labels, model files. What of it is still there."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.corrections import image_ids
-from components.errors import ArtifactCorrupt, ConfigError, Failure, SourceError
+from components.errors import ArtifactCorrupt, ConfigError, Failure, SourceError, StorageFailed
 from components.formatting import thousands
 from components.ingest import select
 from components.registry import database
@@ -26,6 +27,12 @@ from pipeline.store.artifact import Artifact
 SHOWN = 3  # images that are named
 
 
+def writable(home: Home, other: Home) -> Home:
+    """The one for caches: *home*, or *other* where it is another user's."""
+    there = next(place for place in (home.cache, *home.cache.parents) if place.exists())
+    return home if os.access(there, os.W_OK) else other
+
+
 def original(recorded: Recorded, home: Home, stage: str) -> Artifact | None:
     """The artifact of *stage* of the version, None where it is gone or damaged."""
     made = recorded.stages.get(stage)
@@ -41,12 +48,15 @@ def original(recorded: Recorded, home: Home, stage: str) -> Artifact | None:
 def fingerprint(recorded: Recorded, home: Home, values: Mapping[str, Any]) -> str:
     """That of the images that there are now; raises SourceError where there are none.
 
-    A data set that is published does not change, and packages of today may not be those that its fingerprint names.
+    Hashes of files are cached in *home*. A data set that is published does not change, and packages of today may not
+    be those that its fingerprint names.
     """
     known = {name: value for name, value in values.items() if name in SETTINGS}  # a setting of then may be gone
     ingest = Ingest(**section(known, "ingest"))
     try:
         return select.fingerprint(ingest, home.cache) if select.can_change(ingest.source) else recorded.fingerprint
+    except StorageFailed:  # of the cache
+        raise
     except Failure as error:
         raise SourceError(
             f"the images of {recorded.title} are gone: {error}; --source names the place where they are now"

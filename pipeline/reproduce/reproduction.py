@@ -6,6 +6,7 @@ FOLDER/             temporary, unless it is kept
   networks/         a user's own networks that are not in the repository
   settings.toml     the recorded settings
   corrections.jsonl the recorded corrections of labels
+  caches/           hashes of images and model files, where this user may not write to the workspace of the version
   home/             the workspace of the run, unless --home names another
 """
 
@@ -46,6 +47,11 @@ class Request:
     threads: int = 0
     keep: bool = False
 
+    @property
+    def caches(self) -> Home:
+        """The workspace of the version, or another where this user may not write there."""
+        return inputs.writable(self.home, Home(self.folder / "caches"))
+
 
 @contextmanager
 def prepared(request: Request, *, dry: bool = False) -> Iterator[Run]:
@@ -64,7 +70,7 @@ def prepared(request: Request, *, dry: bool = False) -> Iterator[Run]:
             raise ConfigError(*filter(None, problems))
         python = packages.interpreter(recorded, checkout, folder / "environment", dry=dry)
         request.workspace.mkdir(parents=True, exist_ok=True)
-        values |= inputs.models(recorded, request.home, request.registry, request.workspace)
+        values |= inputs.models(recorded, request.caches, request.registry, request.workspace)
         if recorded.corrections:
             (folder / "corrections.jsonl").write_bytes(recorded.corrections)
             values["ingest.corrections"] = str(folder / "corrections.jsonl")
@@ -78,7 +84,7 @@ def _require_inputs(request: Request, values: Mapping[str, Any]) -> None:
     recorded = request.recorded
     gone = [text for text in (code.problem(recorded), inputs.corrections_problem(recorded)) if text]
     try:
-        present = inputs.fingerprint(recorded, request.home, values)
+        present = inputs.fingerprint(recorded, request.caches, values)
     except SourceError as error:
         raise ConfigError(*gone, str(error)) from error
     if gone:

@@ -1,10 +1,11 @@
-"""A version is made again in a fresh clone, with another workspace and another folder, and compared."""
+"""A version is made again in a bare clone, by another user, with another workspace and another folder, and compared."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from components.system.files import sha256_of_file
 from pipeline.home import Home
 from tests.components.register.test_provenance import check
 from tests.conftest import QUICK, command_of, once
-from tests.support import checkout
+from tests.support import checkout, other_user
 
 SETTINGS = (*QUICK, "train.threads=2", "gate.min_accuracy=0", "ingest.test_share=0.3")
 
@@ -57,8 +58,11 @@ def reproduce(made: Path, tmp_path: Path) -> Callable[..., "subprocess.Completed
     checkout.git(tmp_path, "clone", "--quiet", str(made / "code"), str(code))
     (tmp_path / "scratch").mkdir()
 
-    def act(*arguments: str, home: Path = made / "home", **environment: str) -> "subprocess.CompletedProcess[str]":
-        return command_of(code, home, "reproduce", "1", *arguments, TMPDIR=str(tmp_path / "scratch"), **environment)
+    def act(
+        *arguments: str, home: Path = made / "home", prefix: Sequence[str] = (), **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        known = {"TMPDIR": str(tmp_path / "scratch"), **environment}
+        return command_of(code, home, "reproduce", "1", *arguments, prefix=prefix, **known)
 
     return act
 
@@ -94,24 +98,60 @@ def test_a_version_says_what_it_takes(made: Path) -> None:
         assert definition["internalParameters"]["environments"][stage] == manifest["made"]["environment"]
 
 
-def test_it_is_made_again_bit_for_bit(made: Path, reproduce: Any, tmp_path: Path) -> None:
-    """In another clone, workspace and folder of images, with the corrections of then, whatever was decided since.
-
-    Nothing is left but the workspace that was asked for.
-    """
+@pytest.fixture
+def bare(made: Path, tmp_path: Path) -> Path:
+    """A worktree of a bare clone, with its own folders for the images, temporary files and the workspace."""
+    checkout.git(tmp_path, "clone", "--quiet", "--bare", str(made / "code"), str(tmp_path / "bare.git"))
+    checkout.git(tmp_path / "bare.git", "worktree", "add", "--quiet", "--detach", str(tmp_path / "elsewhere"))
     shutil.copytree(made / "pets", tmp_path / "moved/pets")
-    there, home = tmp_path / "moved/pets", tmp_path / "again"
-    done = reproduce("--source", str(there), "--home", str(home), "--json")
+    (tmp_path / "scratch").mkdir()
+    other_user.give(tmp_path)
+    return tmp_path
+
+
+def test_it_is_made_again_bit_for_bit(made: Path, bare: Path) -> None:
+    """In a bare clone, another workspace and folder of images, by another user, who has no home folder.
+
+    With the corrections of then, whatever was decided since. Nothing is left but the workspace that was asked for.
+    """
+    home, prefix = bare / "again", other_user.prefix()
+    places = {"HOME": "/nonexistent", "TMPDIR": str(bare / "scratch")}
+    arguments = ("reproduce", "1", "--source", str(bare / "moved/pets"), "--home", str(home), "--json")
+    done = command_of(bare / "elsewhere", made / "home", *arguments, prefix=prefix, **places)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["grade"], answer["machine"]) == ("exact", [])
     assert answer["sentence"].endswith(": bit for bit the model of version 1")
     assert next(home.glob("artifacts/ingest/*/corrections.json")), "the corrections were applied"
     assert all(stage["equal"] for stage in answer["stages"].values())
-    models = [next(path.glob("artifacts/train/*/model.keras")).read_bytes() for path in (made / "home", home)]
-    assert models[0] == models[1]
-    assert list((tmp_path / "scratch").glob("reproduce-*")) == []
-    assert len(checkout.git(tmp_path / "elsewhere", "worktree", "list").splitlines()) == 1
+    models = [next(path.glob("artifacts/train/*/model.keras")) for path in (made / "home", home)]
+    assert models[0].read_bytes() == models[1].read_bytes()
+    assert models[1].stat().st_uid == (other_user.UID if prefix else os.geteuid())
+    assert list((bare / "scratch").glob("reproduce-*")) == []
+    assert [folder.name for folder in (bare / "bare.git/worktrees").iterdir()] == ["elsewhere"]
+    if not prefix:
+        pytest.skip(f"made again, but by the same user: {other_user.ONLY_ROOT}")
+
+
+def test_a_repository_of_another_user_is_only_read(made: Path, reproduce: Any, tmp_path: Path) -> None:
+    """Where that user trusts it; git reads it for nobody else, which is said with the ways out."""
+    if not (prefix := other_user.prefix()):
+        pytest.skip(other_user.ONLY_ROOT)
+    other_user.give(tmp_path / "scratch")
+    known = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    done = reproduce("--check", prefix=prefix, **known)
+    code = tmp_path / "elsewhere"
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: git does not read the repository of {code}, as it belongs to another user; clone it to a folder of "
+        f"your own, or trust it: git config --global --add safe.directory {code}\n",
+    )
+    (tmp_path / ".gitconfig").write_text(f"[safe]\n\tdirectory = {code}\n")
+    done = reproduce("--check", "--keep", prefix=prefix, **known)
+    assert (done.returncode, done.stdout) == (0, "version 1 of pets-classifier can be made again, bit for bit\n")
+    (kept,) = (tmp_path / "scratch").glob("reproduce-*/code/components")
+    assert kept.stat().st_uid == other_user.UID
+    assert not (code / ".git/worktrees").exists()
 
 
 def test_with_one_thread_more_it_is_equivalent(reproduce: Any) -> None:
