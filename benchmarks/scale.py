@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small, large = folder / "small", folder / "large"
-        _pipeline(small, "run", *DIGITS)
+        pipeline(small, "run", *DIGITS)
         shutil.copytree(small, large, symlinks=True)
         crowd(Home(large), MODEL, options.versions, options.runs, options.artifacts)
         costs: dict[str, list[Cost]] = {}
@@ -82,18 +82,18 @@ def main() -> None:
 
 def _round(small: Path, large: Path, copy: Path, images: Path | None) -> Iterator[tuple[str, Cost]]:
     for what, command in COMMANDS.items():
-        yield f"{what}: one version", _pipeline(small, *command)
-        yield f"{what}: all", _pipeline(large, *command)
+        yield f"{what}: one version", pipeline(small, *command)
+        yield f"{what}: all", pipeline(large, *command)
     copy_of(large, copy)
     for what, command in CHANGING.items():
-        yield f"{what}: all", _pipeline(copy, *command)
+        yield f"{what}: all", pipeline(copy, *command)
     shutil.rmtree(copy)
     if images:
         home = images.with_name("home of images")
-        yield "explain, unchanged images", _pipeline(home, "explain", "--source", str(images))
+        yield "explain, unchanged images", pipeline(home, "explain", "--source", str(images))
 
 
-def _pipeline(home: Path, *command: str) -> Cost:
+def pipeline(home: Path, *command: str) -> Cost:
     """What the whole command costs, its child processes included."""
     arguments, start = [sys.executable, "-m", "pipeline", *command], time.monotonic()
     environment = {**CLEAN, "PIPELINE_HOME": str(home)}
@@ -115,15 +115,15 @@ def _images(folder: Path, images: int) -> Path:
     with progress("writing images", images) as advance:
         for number in range(images):
             pixels = rng.integers(0, 256, (SIDE, SIDE), np.uint8)
-            (source / f"class{number % CLASSES}" / f"{number:07d}.png").write_bytes(_png(pixels))
+            (source / f"class{number % CLASSES}" / f"{number:07d}.png").write_bytes(png(pixels))
             advance(number + 1)
     time.sleep(3)  # files younger than two seconds are not trusted
     for _ in range(2):
-        _pipeline(folder / "home of images", "explain", "--source", str(source))
+        pipeline(folder / "home of images", "explain", "--source", str(source))
     return source
 
 
-def _png(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> bytes:
+def png(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> bytes:
     """A grey PNG, written in a tenth of Pillow's time."""
     header = struct.pack(">IIBBBBB", *pixels.shape[::-1], 8, 0, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from components.errors import ArtifactCorrupt
 from components.formatting import thousands
 from pipeline.corrections import INPUT
 from pipeline.home import Home
@@ -36,8 +37,12 @@ def since_last_ingest(runner: Runner) -> str:
     present = runner.artifact("ingest")
     now = _files(present.path)
     for record in records(runner.home):
-        artifact = _earlier(record, runner.record, runner.home)
-        if artifact and artifact.key != done.key and bool(then := _files(artifact.path)) == bool(now):
+        try:
+            artifact = _earlier(record, runner.record, runner.home)
+            then = _files(artifact.path) if artifact else {}
+        except (ArtifactCorrupt, OSError, ValueError, LookupError, TypeError):  # it is damaged: an older one may do
+            continue
+        if artifact and artifact.key != done.key and bool(then) == bool(now):
             counts = differences(then, now)
             changed = [f"{thousands(count)} {what}" for what, count in counts.items() if count]
             changed += _corrections(artifact, present)

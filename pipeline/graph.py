@@ -48,6 +48,7 @@ class StageContext:
     logs: Callable[[], Path]  # TensorBoard's events
     fingerprint: Callable[[], str]  # identity of the source's images
     corrections: Callable[[], "Corrections"]  # of their labels
+    earlier: Callable[[], Path | None]  # the artifact of ingest whose images need not be decoded again
     identity: Callable[[], Identity]  # of the model that is exported
     teacher: Callable[[], "TeacherFile | None"]  # the model to distil from
     weights: Callable[[], Path | None]  # the file with the weights to start from
@@ -100,7 +101,7 @@ def _ingest(context: StageContext) -> Facts:
         require(list(class_changes(classes, known)) if known else [], REJECTION)
 
     fingerprint, corrections = context.fingerprint(), context.corrections()
-    return ingest(context.out, context.params.ingest, fingerprint, context.cache, accept, corrections)
+    return ingest(context.out, context.params.ingest, fingerprint, context.cache, accept, corrections, context.earlier)
 
 
 def _champion_classes(context: StageContext) -> "ChampionClasses | None":

@@ -28,7 +28,7 @@ from components.train.distributed.cluster import cluster
 from components.train.resolve import planned
 from components.train.task import TeacherFile, Watch
 from pipeline import corrections as corrected
-from pipeline import initial_weights
+from pipeline import earlier_images, initial_weights
 from pipeline import teacher as teachers
 from pipeline.exports import exports_of
 from pipeline.graph import STAGES, Facts, StageContext, Verdict, ancestors
@@ -353,7 +353,7 @@ class Runner:
             return self._assist(stage, name)
         work = self.home.work(stage, name)
         with self.store.draft(stage, name) as out, self._watched(stage) as watch:
-            facts = STAGES[stage].run(self._context(stage, out=out, work=work, watch=watch))
+            facts = STAGES[stage].run(self._context(stage, out=out, work=work, watch=watch, decode_all=replace))
             seconds = round(time.monotonic() - start, 3)
             made: Made = {"at": now(), "run": self.record.run, "seconds": seconds, "environment": machine}
             artifact = self.store.publish(out, recipe, facts, made, replace=replace)
@@ -362,6 +362,9 @@ class Runner:
         self._keep(artifact)
         self._verified.add(artifact.digest)
         return artifact
+
+    def _earlier_images(self) -> Path | None:
+        return earlier_images.find(self.home.root / "artifacts", self.params.ingest, self.recipe("ingest"))
 
     @contextmanager
     def _watched(self, stage: str) -> Iterator[Watch | None]:
@@ -412,7 +415,13 @@ class Runner:
         require(*self._verdicts[stage])
 
     def _context(
-        self, stage: str, *, out: Path = Path(), work: Path = Path(), watch: Watch | None = None
+        self,
+        stage: str,
+        *,
+        out: Path = Path(),
+        work: Path = Path(),
+        watch: Watch | None = None,
+        decode_all: bool = False,
     ) -> StageContext:
         return StageContext(
             params=self.params,
@@ -424,6 +433,7 @@ class Runner:
             logs=lambda: _folder(self.home.logs(key(self.recipe(stage)))),
             fingerprint=lambda: self.fingerprint,
             corrections=self._unchanged_corrections,
+            earlier=lambda: None if decode_all else self._earlier_images(),
             identity=self.identity,
             teacher=self.teacher_file,
             weights=lambda: self.weights.file() if self.weights else None,

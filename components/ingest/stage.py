@@ -35,6 +35,7 @@ class Facts(TypedDict("Facts", {"from": str})):
     unreadable: NotRequired[Unreadable]
     test_split: NotRequired[DrawnSplit]
     corrections: NotRequired[CorrectionCounts]
+    of_16_bits: NotRequired[int]
     images: dict[str, int]
     seconds: float
 
@@ -46,6 +47,7 @@ def ingest(
     cache: Path,
     accept: Callable[[list[str]], None] = lambda _classes: None,
     corrections: Corrections = NO_CORRECTIONS,
+    earlier: Callable[[], Path | None] = lambda: None,
 ) -> Facts:
     """Write the splits of the source that *params* names, and their provenance, to *out*.
 
@@ -62,9 +64,11 @@ def ingest(
                              were resized (components.data.image_ids)
 
     *fingerprint* is what `select.fingerprint` returned for the same *cache*; *accept* may reject the classes before any
-    image is decoded. *corrections* change labels and drop images before a test split is drawn. Raises SourceChanged
-    where the source holds something else by now, and DataRejected where the images cannot be trained on: one class
-    only, an empty split, a label outside the classes, a correction to no class.
+    image is decoded. *corrections* change labels and drop images before a test split is drawn. *earlier* may return an
+    artifact of the same source, made by the same code and settings and verified: the pixels of files with the same
+    sha256 come from there, which takes less time and changes no byte. Raises SourceChanged where the source holds
+    something else by now, and DataRejected where the images cannot be trained on: one class only, an empty split, a
+    label outside the classes, a correction to no class.
     """
     started = time.perf_counter()
     _require_same(fingerprint, select.fingerprint(params, cache), params)  # images arrive while others are hashed
@@ -72,6 +76,8 @@ def ingest(
     require_two_classes(source.classes, params.source)
     accept(source.classes)
     corrections.require_classes(source.classes)
+    if source.reuse and (artifact := earlier()):
+        source.reuse(artifact)
     shape = target_shape(source.shape, params)
     corrector = Corrector(source, corrections, keep_ids=shape != source.shape)
     counts = _write(source, corrector, out, shape, Resizing.of(params))
@@ -135,6 +141,8 @@ def _facts(source: ImageSource, corrector: Corrector, counts: dict[str, int], st
         facts["warnings"] = found
     if source.unusable:
         facts["unreadable"] = summary(source.unusable, len(source.unusable) + sum(counts.values()))
+    if source.brightest:
+        facts["of_16_bits"] = len(source.brightest)
     if source.drawn:
         facts["test_split"] = source.drawn.drawn()
     return facts

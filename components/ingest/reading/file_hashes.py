@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from components.data.pictures.read_errors import read_errors
+from components.data.pictures.read_errors import DENIED, read_errors
 from components.errors import StorageFailed
 from components.system.files import sha256_of_file
 from components.system.stat_cache import StatCache
@@ -33,6 +33,20 @@ def file_hashes(
         message = f"{known.file} cannot be written: {error.strerror}; free space or make it writable"
         raise StorageFailed(message) from None
     return {path: sha or fresh[path] for path, sha in hashes.items()}
+
+
+def known_hashes(root: Path, files: Mapping[str, os.stat_result], cache: Path) -> dict[str, str]:
+    """Those that *cache* holds of *files* in their present state: no file is read."""
+    known = StatCache(stat_file(cache, "hashes", root))
+    return {path: sha256 for path, status in files.items() if (sha256 := known.get(path, status))}
+
+
+def sha256_or_denied(file: Path) -> str:
+    """The hash of *file*; of one that must not be read, what its decoding says too."""
+    try:
+        return sha256_of_file(file)
+    except PermissionError:
+        return DENIED
 
 
 def stat_file(cache: Path, kind: str, root: Path) -> Path:

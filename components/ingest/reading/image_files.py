@@ -14,17 +14,18 @@ from components.data.pictures.decode_workers import Job, Result
 from components.data.pictures.resizing import Resizing, Shape
 from components.ingest.reading import summaries
 from components.ingest.reading.content_split import SplitByContent
-from components.ingest.reading.file_hashes import stat_file
+from components.ingest.reading.file_hashes import known_hashes, stat_file
 from components.ingest.reading.image_source import ImageSource, Preview, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import NoUsableFile, UnusableFile
-from components.progress import progress
+from components.progress import progress, say
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
 from components.system.processor import cores
 from components.system.stat_cache import StatCache
 
 if TYPE_CHECKING:
+    from components.ingest.reading.earlier_images import EarlierImages
     from components.ingest.reading.image_source import Block
 
 JOB_FILES, JOB_BYTES = 256, 4 * 2**20
@@ -41,6 +42,10 @@ class Contents:
     hashes: dict[str, str] = field(default_factory=dict)  # by path
     files: dict[str, list[str]] = field(default_factory=dict)
     brightest: list[int] = field(default_factory=list)  # value of each image of 16 bits
+    earlier: Path | None = None  # an artifact of ingest that may hold some of the images
+
+    def reuse(self, artifact: Path) -> None:
+        self.earlier = artifact
 
 
 @dataclass
@@ -80,13 +85,15 @@ def open_images(
         classes=listing.classes,
         shape=shape,
         images=len(headers.images),
-        blocks=_blocks(listing, headers, shape, Resizing.of(params), contents),
+        blocks=_blocks(listing, headers, shape, Resizing.of(params), contents, cache),
         fingerprint=lambda: fingerprint(contents.hashes),
         origin=listing.where,
         files=contents.files,
         hashes=contents.hashes,
         unusable=contents.unusable,
         drawn=drawn,
+        brightest=contents.brightest,
+        reuse=contents.reuse,
         notes=[
             *listing.notes,
             *summaries.sizes(headers.sizes, shape, params),
@@ -161,19 +168,44 @@ def _unusable(image: ImageFile, reason: str) -> UnusableFile:
 
 
 def _blocks(
-    listing: Listing, headers: Headers, shape: Shape, resizing: Resizing, contents: Contents
+    listing: Listing, headers: Headers, shape: Shape, resizing: Resizing, contents: Contents, cache: Path
 ) -> "Iterator[Block]":
-    """Decode in order; *contents* is complete at the end.
+    """Decode in order, but for what the earlier artifact holds; *contents* is complete at the end.
 
     Files whose headers cannot be read are read too, for their hashes.
     """
-    batches = list(_batches(listing.images, max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))))
+    earlier = _earlier(listing, shape, contents, cache)
+    size = max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))
+    batches = [(images, earlier.batch(images) if earlier else None) for images in _batches(listing.images, size)]
+    fresh = [batch.decoded if batch else images for images, batch in batches]
     needed = iter(_memory(listing.images, headers.shapes))
-    jobs = [Job(_paths(listing, images), shape, resizing, max(next(needed) for _ in images)) for images in batches]
+    memory = [max(next(needed) for _ in images) for images, _ in batches]
+    paths = [_paths(listing, images) for images in fresh]
+    jobs = [Job(some, shape, resizing, most) for some, most in zip(paths, memory, strict=True) if some]
+    results = decode_workers.work(jobs, cores())
     number = {name: label for label, name in enumerate(listing.classes)}
-    for images, result in zip(batches, decode_workers.work(jobs, cores()), strict=True):
-        yield from _by_split(images, result, shape, number, contents)
+    for (images, batch), decoded in zip(batches, fresh, strict=True):
+        result = next(results) if decoded else Result()
+        whole = earlier.completed(batch, result) if earlier and batch else result
+        yield from _by_split(images, whole, shape, number, contents)
     contents.warnings += summaries.too_dim(contents.brightest)
+    if earlier:
+        _report(sum(map(len, fresh)), len(listing.images), earlier.name)
+
+
+def _earlier(listing: Listing, shape: Shape, contents: Contents, cache: Path) -> "EarlierImages | None":
+    """The images of the earlier artifact, where it has them in *shape*."""
+    if contents.earlier is None:
+        return None
+    from components.ingest.reading.earlier_images import EarlierImages
+
+    hashes = known_hashes(listing.root, {image.path: image.status for image in listing.images}, cache)
+    earlier = EarlierImages(contents.earlier, hashes)
+    return earlier if earlier.shape == shape else None
+
+
+def _report(decoded: int, images: int, name: str) -> None:
+    say(f"  ingest: {decoded:,} of {images:,} images decoded, {images - decoded:,} taken from {name}")
 
 
 def _memory(images: Sequence[ImageFile], shapes: Sequence[Shape]) -> Iterator[int]:

@@ -36,6 +36,8 @@ class ImageSource:
     version      of the data set, where it has one
     unusable     files that were left out, as they cannot be read *
     drawn        who drew the test split, where the source has none of its own *
+    brightest    the brightest value of each image of 16 bits *
+    reuse        takes the folder of an earlier artifact, whose pixels `blocks` then takes instead of decoding them
     notes        what was decided and ignored, a sentence each
     warnings     what was left out and what looks wrong, a sentence each *
     """
@@ -53,6 +55,8 @@ class ImageSource:
     ids: dict[str, list[str]] = field(default_factory=dict)
     unusable: list[UnusableFile] = field(default_factory=list)
     drawn: SplitByContent | None = None
+    brightest: list[int] = field(default_factory=list)
+    reuse: Callable[[Path], None] | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

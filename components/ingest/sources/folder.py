@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from components.data.pictures.read_errors import DENIED, read_errors
-from components.ingest.reading.file_hashes import file_hashes
+from components.data.pictures.read_errors import read_errors
+from components.ingest.reading.file_hashes import file_hashes, sha256_or_denied
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.folder_state import FolderState
 from components.ingest.reading.image_files import open_images, preview_of
@@ -15,7 +15,6 @@ from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import source_name
 from components.settings.sections import Ingest
-from components.system.files import sha256_of_file
 
 SOURCE = "FOLDER"
 TABLE = "the table of labels"
@@ -47,7 +46,7 @@ def _computed(params: Ingest, cache: Path, state: FolderState) -> str:
         return identity
     images = list_images(state.root, params)
     files = {image.path: image.status for image in images.images}
-    identity = _combined(images, file_hashes(state.root, files, cache, _sha256))
+    identity = _combined(images, file_hashes(state.root, files, cache, sha256_or_denied))
     state.keep(identity, files, listing, images)
     return identity
 
@@ -84,14 +83,6 @@ def _of_table(
     """Of all *images*, whether they have a row or not; *decoded* are the hashes of those that have been read."""
     with read_errors(table):
         statuses = {**images, str(table): table.stat()}
-    hashes = {**file_hashes(root, statuses, cache, _sha256), **decoded}
+    hashes = {**file_hashes(root, statuses, cache, sha256_or_denied), **decoded}
     hashes[TABLE] = hashes.pop(str(table))
     return combined(source_name(root), hashes)
-
-
-def _sha256(file: Path) -> str:
-    """The hash of *file*; of one that must not be read, what its decoding says too."""
-    try:
-        return sha256_of_file(file)
-    except PermissionError:
-        return DENIED
