@@ -7,13 +7,17 @@ resolvedDependencies  code (commit), changes, requirements.lock, images, correct
 byproducts            the artifact of each stage: key, digest of its files, recipe
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from components.data.corrections import Corrections
+from components.formatting import size
+from components.progress import say
 from components.public_text import public
 from components.register import provenance
 from components.register.provenance import FILES_DIGEST, Build, Resource
@@ -30,7 +34,9 @@ from pipeline.repository import LOCK, ROOT, GitFailed
 from pipeline.run_record import RunRecord, now
 from pipeline.store.artifact import Artifact
 
-LARGEST_CHANGES = 2**20  # bytes of a diff that is kept
+LARGEST_CHANGES = 10_000_000  # bytes of a diff that is kept
+LARGEST_TEXT = 1_000_000  # bytes of a diff that is kept as it is, legible in MLflow
+PACKED = ".gz"
 CODE, CHANGES, IMAGES, CORRECTIONS, NETWORK = "code", "changes", "images", "corrections", "network"
 OF_TRAIN = ("teacher", "weights")  # further inputs of train: sha256 of a model file
 
@@ -40,9 +46,7 @@ def documents(params: Params, home: Home, record: RunRecord, made: Mapping[str, 
 
     *params* are the settings before the images decided about those that are left open.
     """
-    files: dict[str, bytes] = {}
-    if (changes := _changes()) and len(changes) <= LARGEST_CHANGES:
-        files[provenance.CHANGES] = changes
+    files = kept(changes := _changes())
     corrections = corrected.as_of(params.ingest, home, made["ingest"].recipe["inputs"].get(corrected.INPUT, ""))
     if corrections and corrections.effective:
         files[provenance.CORRECTIONS] = "".join(_decisions(corrections)).encode()
@@ -69,6 +73,33 @@ def lock_sha256(folder: Path = ROOT) -> str:
     return sha256_of_file(lock) if lock.is_file() else ""
 
 
+def kept(changes: bytes) -> dict[str, bytes]:
+    """The file that keeps *changes*, a diff: the same bytes each time, packed where it is long; none for no changes.
+
+    Nor is there one for more than LARGEST_CHANGES, which is said.
+    """
+    if len(changes) > LARGEST_CHANGES:
+        say(
+            f"  the changes of the code since its commit have {size(len(changes))}, of which at most "
+            f"{size(LARGEST_CHANGES)} are kept: `reproduce` cannot make this version again; commit changes before a "
+            "run that is to be reproduced"
+        )
+        return {}
+    if len(changes) > LARGEST_TEXT:
+        return {provenance.CHANGES + PACKED: gzip.compress(changes, mtime=0)}
+    return {provenance.CHANGES: changes} if changes else {}
+
+
+def unpacked(name: str, content: bytes) -> bytes:
+    """The content of the file *name* as it was before it was packed; b"" where it is damaged."""
+    if not name.endswith(PACKED):
+        return content
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, LARGEST_CHANGES)
+    except zlib.error:
+        return b""
+
+
 def _changes() -> bytes:
     """What the code differs in from its commit; nothing where that cannot be known, which its commit says."""
     try:
@@ -92,16 +123,16 @@ def _dependencies(
     if commit:
         yield Resource(CODE, {"gitCommit": commit}, annotations={"clean": not (dirty or changes)})
     if changes:
-        yield _document(CHANGES, changes, provenance.CHANGES if provenance.CHANGES in files else "")
+        yield _document(CHANGES, changes, next((name for name in files if name.startswith(provenance.CHANGES)), ""))
     if lock := lock_sha256():
         yield Resource(LOCK, {"sha256": lock})
     inputs = made["ingest"].recipe["inputs"]
     fingerprint = inputs["source"]
     yield Resource(IMAGES, {"fingerprint": fingerprint}, annotations={"source": record.source})
     if corrected.INPUT in inputs:
-        kept = files.get(provenance.CORRECTIONS, b"")
-        digest = {"decisions": inputs[corrected.INPUT]} | ({"sha256": sha256(kept).hexdigest()} if kept else {})
-        yield Resource(CORRECTIONS, digest, annotations={"file": provenance.CORRECTIONS} if kept else {})
+        lines = files.get(provenance.CORRECTIONS, b"")
+        digest = {"decisions": inputs[corrected.INPUT]} | ({"sha256": sha256(lines).hexdigest()} if lines else {})
+        yield Resource(CORRECTIONS, digest, annotations={"file": provenance.CORRECTIONS} if lines else {})
     for name in OF_TRAIN:
         if model := made["train"].recipe["inputs"].get(name):
             yield Resource(name, {"sha256": model})
@@ -111,8 +142,8 @@ def _dependencies(
 
 
 def _document(name: str, content: bytes, file: str) -> Resource:
-    kept = {"file": file} if file else {"too_large": len(content)}
-    return Resource(name, {"sha256": sha256(content).hexdigest()}, annotations=kept)
+    where = {"file": file} if file else {"too_large": len(content)}
+    return Resource(name, {"sha256": sha256(content).hexdigest()}, annotations=where)
 
 
 def _networks(train: Artifact) -> Iterator[Resource]:

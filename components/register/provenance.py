@@ -5,7 +5,7 @@ provenance v1 (https://slsa.dev/provenance/v1). It is not signed: it says how th
 its digest, but not that nobody rewrote it.
 
     provenance.json               the statement
-    provenance/changes.diff       what the code differed in from its commit, where it did
+    provenance/changes.diff       what the code differed in from its commit, where it did; if long, changes.diff.gz
     provenance/corrections.jsonl  the corrections of labels, where there were any
 """
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.formatting import size
 from components.system.files import sha256_of_file
 from components.system.source_code import source_file
 from pipeline.repository import ABSOLUTE, GitFailed, git, is_checkout, is_writable, refusal
@@ -27,10 +28,9 @@ def problem(recorded: Recorded) -> str:
     except GitFailed:
         return f"commit {commit} is gone from this repository; fetch it (git fetch origin {recorded.commit})"
     if recorded.changes is None:
-        return (
-            f"{recorded.title} was made from commit {commit} with changes that were not kept, as they are larger than "
-            "1 MB, or were deleted from its files"
-        )
+        large = recorded.changes_too_large
+        why = f"were not kept: {size(large)} are too much" if large else "are gone from its files"
+        return f"{recorded.title} was made from commit {commit} with changes to the code that {why}"
     return ""
 
 

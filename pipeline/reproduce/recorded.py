@@ -15,7 +15,7 @@ from components.register.provenance import FILES_DIGEST, PREDICATE, SHA256_TAG
 from components.registry import model_files
 from components.registry.client import Registry
 from components.registry.model_version import ModelVersion
-from pipeline.provenance import CHANGES, CODE, CORRECTIONS, IMAGES, NETWORK
+from pipeline.provenance import CHANGES, CODE, CORRECTIONS, IMAGES, NETWORK, PACKED, unpacked
 from pipeline.repository import LOCK
 from pipeline.store.recipe import Recipe
 
@@ -75,6 +75,12 @@ class Recorded:
         if self._dependency(CHANGES) is None:
             return b"" if self.is_clean else None
         return self.documents.get(provenance.CHANGES)
+
+    @property
+    def changes_too_large(self) -> int:
+        """Bytes of changes that were not kept, as they were too many; 0 for none."""
+        changes = self._dependency(CHANGES)
+        return int(changes.get("annotations", {}).get("too_large", 0)) if changes else 0
 
     @property
     def lock(self) -> str:
@@ -157,12 +163,12 @@ def read(registry: Registry, version: ModelVersion) -> Recorded:
 def _documents(
     registry: Registry, version: ModelVersion, statement: Mapping[str, Any], scratch: Path
 ) -> Iterator[tuple[str, bytes]]:
-    """The files that *statement* names and that are as it says."""
+    """The files that *statement* names and that are as it says, unpacked, by the name before they were packed."""
     for one in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
         if name := one.get("annotations", {}).get("file", ""):
-            content = _file(registry, version, name, scratch)
-            if content is not None and sha256(content).hexdigest() == one["digest"]["sha256"]:
-                yield name, content
+            content = unpacked(name, _file(registry, version, name, scratch) or b"")
+            if sha256(content).hexdigest() == one["digest"]["sha256"]:
+                yield name.removesuffix(PACKED), content
 
 
 def _file(registry: Registry, version: ModelVersion, name: str, scratch: Path) -> bytes | None:

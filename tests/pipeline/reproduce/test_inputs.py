@@ -16,6 +16,7 @@ from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.wheels import wheels
 from pipeline.home import Home
 from pipeline.provenance import NETWORK
+from pipeline.repository import git
 from pipeline.reproduce import code, inputs, packages, recorded, settings
 from pipeline.reproduce.recorded import Recorded
 
@@ -58,12 +59,16 @@ def test_a_version_without_a_record_says_so() -> None:
 
 
 def test_changes_that_are_too_large_are_not_kept() -> None:
-    """A tree that was not clean and whose changes are unknown is not taken for its commit."""
-    commit = Resource("code", {"gitCommit": "0" * 40}, annotations={"clean": False})
-    diff = Resource("changes", {"sha256": "1" * 64}, annotations={"too_large": 2**21})
+    """A tree that was not clean and whose changes are unknown is not taken for its commit, which is said with why."""
+    head = git("rev-parse", "HEAD").decode().strip()
+    commit = Resource("code", {"gitCommit": head}, annotations={"clean": False})
+    diff = Resource("changes", {"sha256": "1" * 64}, annotations={"too_large": 12_300_000})
     assert made_of(commit, diff).changes is None
     assert made_of(commit).changes is None
-    assert made_of(Resource("code", {"gitCommit": "0" * 40}, annotations={"clean": True})).changes == b""
+    assert made_of(Resource("code", {"gitCommit": head}, annotations={"clean": True})).changes == b""
+    with_changes = f"version 3 of m was made from commit {head[:12]} with changes to the code that "
+    assert code.problem(made_of(commit, diff)) == f"{with_changes}were not kept: 12.3 MB are too much"
+    assert code.problem(made_of(commit)) == f"{with_changes}are gone from its files"
 
 
 def test_places_are_those_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,12 +226,16 @@ def test_packages_that_cannot_be_had_are_named(reproduce: Any, tmp_path: Path) -
 
 
 def test_a_changed_tree_is_made_again_with_its_changes(made: Path, tmp_path: Path) -> None:
-    """The diff is recorded with the version, and the code that is checked out has it; without it there is a refusal."""
+    """The diff is recorded with the version, packed as it is long, and the code that is checked out has it.
+
+    Without it there is a refusal.
+    """
     code, home = tmp_path / "dirty", tmp_path / "home"
     checkout.git(tmp_path, "clone", "--quiet", str(made / "code"), str(code))
     shutil.copytree(made / "home", home, symlinks=True)
     source = code / "components/errors.py"  # in no key: the training is reused
-    source.write_text(f"{source.read_text()}\n\nCHANGED = True\n")
+    lines = "".join(f"# {number}\n" for number in range(150_000))
+    source.write_text(f"{source.read_text()}\n\n{lines}CHANGED = True\n")
     settings = [part for setting in (*SETTINGS, "register.name=dirty") for part in ("--set", setting)]
     done = command_of(code, home, "run", "--source", str(made / "pets"), *settings, "--until", "register")
     assert done.returncode == 0, done.stderr
@@ -241,8 +245,9 @@ def test_a_changed_tree_is_made_again_with_its_changes(made: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     (kept,) = tmp_path.glob("reproduce-*/code/components/errors.py")
     assert kept.read_text().endswith("CHANGED = True\n")
-    (diff,) = home.glob("mlartifacts/**/provenance/changes.diff")
+    (diff,) = home.glob("mlartifacts/**/provenance/changes.diff.gz")
+    assert diff.stat().st_size < 2**19, "of more than a megabyte of text"
     diff.unlink()
     done = command_of(code, home, *check_it, TMPDIR=str(tmp_path))
     assert done.returncode == 2
-    assert "with changes that were not kept" in done.stderr
+    assert "with changes to the code that are gone from its files" in done.stderr
