@@ -47,7 +47,7 @@ ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make pipeline SOURCE=digits                 the built-in digits: no network, half a minute"
+	@echo "  make pipeline SOURCE=digits                 the built-in digits: no network, under a minute"
 	@echo "  make pipeline SOURCE=~/pictures/animals     your own folder of images"
 	@echo "  make pipeline ARGS='--set train.epochs=3'   any of the settings that python -m pipeline settings lists"
 

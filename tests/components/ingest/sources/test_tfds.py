@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import struct
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ from components.data.image_ids import pixel_ids
 from components.data.pictures.decoding import resized
 from components.data.pictures.resizing import Resizing
 from components.data.splits import Split
-from components.errors import SourceError, SourceUnreachable
+from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.ingest import select
 from components.ingest.reading import mnist_tfds, network, tfds_library
-from components.ingest.sources import tfds
+from components.ingest.sources import mnist, tfds
 from components.settings.sections import Ingest
 from components.system.tensorflow import tensorflow
 from tests.components.ingest.test_corrected import check_corrections
@@ -252,6 +254,30 @@ def test_prepared_records_are_restored_to_the_order_of_the_files(folder: Path) -
         images, labels = mnist_tfds.arrays(prepared, split, count)
         assert (images == np.stack([image_of(start + i) for i in range(count)])).all()
         assert labels.tolist() == [i % 2 for i in range(count)]
+
+
+def test_mnist_is_read_from_the_folder_of_the_library(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of the original files, once it is prepared; verified by their sha256, as files are."""
+    read("tiny_split", folder)
+    shutil.copytree(folder / "tiny_split", tmp_path / "mnist")
+    splits = {"train": (0, 40), "test": (100, 10)}
+    images = {name: np.stack([image_of(start + i) for i in range(n)]) for name, (start, n) in splits.items()}
+    labels = {name: np.arange(n, dtype=np.uint8) % 2 for name, (_, n) in splits.items()}
+    hashed: dict[str, str] = {}
+    for name, (_, n) in splits.items():
+        hashed[f"{name}-images"] = sha256(struct.pack(">4I", 0x803, n, 6, 6) + images[name].tobytes()).hexdigest()
+        hashed[f"{name}-labels"] = sha256(struct.pack(">2I", 0x801, n) + labels[name].tobytes()).hexdigest()
+    monkeypatch.setattr(mnist, "SHAPES", {name: (n, 6, 6) for name, (_, n) in splits.items()})
+    monkeypatch.setattr(mnist, "SHA256", hashed)
+    chosen = Ingest(source="mnist", tfds_dir=str(tmp_path))
+    for name, some_images, some_labels in mnist.read(chosen, tmp_path).blocks:
+        assert (some_images == images[name]).all()
+        assert (some_labels == labels[name]).all()
+    hashed["test-labels"] = hashed["train-labels"]
+    with pytest.raises(DataRejected, match=f"test in {tmp_path}/mnist/1.0.0 is not MNIST's"):
+        list(mnist.read(chosen, tmp_path).blocks)
 
 
 def test_a_prepared_mnist_is_found(tmp_path: Path) -> None:
