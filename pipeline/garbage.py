@@ -49,7 +49,7 @@ class Garbage:
     bytes: int
     in_use: int = 0  # artifacts that stay because a live process uses them
     copies: dict[Path, int] = field(default_factory=dict)  # of images, with their bytes
-    sizes: dict[Item | Path, int] = field(default_factory=dict, compare=False)  # of artifacts and folders
+    sizes: dict[Item | Path, int] = field(default_factory=dict)  # of artifacts and folders
 
 
 def find(

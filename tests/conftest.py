@@ -120,9 +120,11 @@ def home(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database of MLflow: to create it takes seconds, so each test gets a copy."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    assert Registry(f"sqlite:///{path}").client
-    return path
+
+    def create(folder: Path) -> None:
+        assert Registry(f"sqlite:///{folder / 'mlflow.db'}").client
+
+    return once(tmp_path_factory, "empty-database", create) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

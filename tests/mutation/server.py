@@ -54,6 +54,7 @@ class TestRun:
         return self._status(self._run, seconds)
 
     def _status(self, run: Callable[[], int], seconds: float | None) -> int:
+        os.environ["PYTEST_XDIST_WORKER"] = "gw0"  # whose fixtures of a session are those of all workers: made once
         process = FORK.Process(target=self._child, args=(run,))
         process.start()
         process.join(seconds)

@@ -16,7 +16,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "components/promote/noninferiority.py": ("tests/components/promote/test_noninferiority.py",),
     "components/promote/stage.py": ("tests/components/promote",),
     "components/validate/anomalies.py": ("tests/components/validate/test_check.py",),
-    "pipeline/garbage.py": ("tests/pipeline/test_garbage.py",),
+    "pipeline/garbage.py": ("tests/pipeline/test_garbage.py", "tests/pipeline/test_housekeeping.py"),
     "pipeline/store/artifact.py": ("tests/pipeline/store/test_local_and_bucket.py", "-k", "local"),
     "pipeline/store/local.py": ("tests/pipeline/store/test_local_and_bucket.py", "-k", "local"),
     "pipeline/store/recipe.py": (
@@ -66,6 +66,15 @@ EXPLAINED = (
     Explained("components/evaluate/check.py", "if count != len(names)", "no more are named than there are"),
     Explained("components/evaluate/check.py", "if most == 1 or", "the largest bound that the settings take is 1"),
     Explained("components/evaluate/check.py", 'part["unit"] <= "0 to 255"', "every other unit is a word"),
+    Explained(
+        "pipeline/garbage.py", 'if folder.parent.name >= "work"', "no folder that has an owner comes after it by name"
+    ),
+    Explained("pipeline/store/recipe.py", "params.train.workers != 1", "there is at least one worker"),
+    Explained(
+        "pipeline/store/recipe.py", 'if stage < "train" else {}', "of the stages with TensorFlow train is the last"
+    ),
+    Explained("pipeline/store/recipe.py", 'if part <= "code":', "of the parts that are left code is the first"),
+    Explained("components/promote/comparison.py", "if len(measured) != 2", "there are no more than two"),
     Explained("components/evaluate/baseline.py", "self.images != self.n", "a class has at most all of the images"),
 )
 

@@ -116,6 +116,59 @@ def test_what_a_run_has_made_that_may_go_on_is_kept(home: Home, state: str, hour
     assert set(garbage.find(home, [], keep_runs=2).artifacts) == (set() if kept else items(artifacts))
 
 
+def test_the_last_five_runs_are_kept(home: Home) -> None:
+    """However long ago they ended; an older one is not."""
+    made = {f"{day:02}": publish(home, "normalize", str(day), str(day), 2026) for day in range(1, 9)}
+    for name, artifact in made.items():
+        recorded(home, name, "succeeded", {"normalize": artifact}, hours=1000)
+    oldest = {("normalize", made[name].key) for name in ("01", "02", "03")}
+    assert set(garbage.find(home, []).artifacts) == oldest
+
+
+def test_what_a_live_run_has_made_is_kept_however_silent_it_is(home: Home) -> None:
+    """Also where it is none of the last runs."""
+    artifacts = trained(home, "code", 2026)
+    done = [Done(stage, a.key, a.digest, str(a.path), made=True, seconds=0.0) for stage, a in artifacts.items()]
+    with RunRecorder(home, RunRecord("01", "2026-01-01T00:00:00Z", stages=done)) as recorder:
+        recorder.save()
+        aged(recorder.folder / "run.json", 1000)
+        assert garbage.find(home, [], keep_runs=0).artifacts == []
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A second at which the clock of `garbage` stands still."""
+    now = int(time.time())
+    monkeypatch.setattr(garbage.time, "time", lambda: float(now))  # type: ignore[attr-defined]
+    return now
+
+
+@pytest.mark.parametrize("days", [1, 7])
+def test_a_day_and_a_week_end_to_the_second(home: Home, now: int, days: int) -> None:
+    """A run that may go on, a folder without a record; the journal of a search, a checkpoint, a copy of images."""
+    artifacts = trained(home, "code", 2026)
+    files = {"run.json": home.runs / "01" / "run.json", "study.journal": home.tuning / "study.journal"}
+    folders = {1: [home.runs / "02"], 7: [home.work("train", "0" * 16), home.cache / "s3" / "copy"]}
+    if days == 1:
+        recorded(home, "01", "failed", artifacts)
+    for folder in (*folders[days], home.tuning):
+        folder.mkdir(parents=True, exist_ok=True)
+    key = artifacts["train"].key
+    if days == 7:
+        files["study.journal"].write_text(json.dumps({"key": key}))
+
+    def left(seconds: int) -> tuple[bool, int]:
+        """Whether the training is kept, and how many folders are not, so long after all was last written."""
+        then = now - seconds
+        for path in (*(file for file in files.values() if file.exists()), *folders[days]):
+            os.utime(path, (then, then))
+        found = garbage.find(home, [], keep_runs=0)
+        return ("train", key) not in found.artifacts, len(found.folders) + len(found.copies)
+
+    second = days * 86_400
+    assert [left(second + more) for more in (-1, 0, 1)] == [(True, 0), (False, 0), (False, len(folders[days]))]
+
+
 def test_what_another_machine_has_just_published_is_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a shared store no record here names it: pipeline/store/bucket.py says what is young."""
     artifacts = trained(home, "code", 2026)
@@ -154,7 +207,9 @@ def test_the_events_of_a_live_training_stay(home: Home) -> None:
         home.logs(name).mkdir(parents=True)
     with another_process(home.store, f"draft = store.draft('train', {key!r}); draft.__enter__()"):
         assert garbage.find(home, []).folders == [home.logs("1" * 16)]
-        garbage.collect(home, Garbage([], [home.logs(key), home.logs("1" * 16)], 0))
+        assert (
+            garbage.collect(home, Garbage([], [home.logs(key), home.logs("1" * 16)], 0)).bytes == 0
+        )  # of no known size
         assert list((home.root / "tensorboard").iterdir()) == [home.logs(key)]
 
 
@@ -170,6 +225,79 @@ def test_a_checkpoint_is_kept_for_a_week(home: Home) -> None:
     assert found.folders == [old]
     garbage.collect(home, found)
     assert list((home.root / "work").iterdir()) == [new]
+
+
+def test_the_checkpoint_of_a_live_training_stays(home: Home) -> None:
+    """However long one of its epochs takes."""
+    folder = home.work("train", "0" * 16)
+    folder.mkdir(parents=True)
+    aged(folder, 8 * 24)
+    with another_process(home.store, f"draft = store.draft('train', {'0' * 16!r}); draft.__enter__()"):
+        assert garbage.find(home, []).folders == []
+    assert garbage.find(home, []).folders == [folder]
+
+
+def test_the_figures_of_an_evaluation_go_with_it_and_those_being_drawn_stay(home: Home) -> None:
+    """Their names begin with the key; what is being drawn has a name with a dot before it."""
+    kept, other = (publish(home, "evaluate", name, name, 2026) for name in ("kept", "other"))
+    for name in (f"{kept.key}-1", f"{other.key}-1", f".{other.key}-2"):
+        (home.cache / "figures" / name).mkdir(parents=True)
+    found = garbage.find(home, [{"evaluate.key": kept.key}])
+    assert found.folders == [home.cache / "figures" / f"{other.key}-1"]
+
+
+def test_what_the_quick_check_knows_of_an_artifact_goes_with_it(home: Home) -> None:
+    """Otherwise the cache would grow with every artifact that there ever was."""
+    kept, other = trained(home, "kept", 2025), publish(home, "normalize", "other data", "other", 2026)
+    for artifact in (kept["train"], other):
+        file = home.cache / "artifacts" / f"{artifact.stage}-{artifact.key}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    garbage.collect(home, garbage.find(home, [tags(kept)]))
+    assert [file.name for file in (home.cache / "artifacts").iterdir()] == [f"train-{kept['train'].key}.json"]
+
+
+def test_only_a_model_needs_an_export_and_only_an_export_stands_for_a_model(home: Home) -> None:
+    """Whatever else has the same bytes, as an empty folder has."""
+    for stage in ("normalize", "validate"):
+        same = publish(home, stage, "same", "code", 2026)
+        model = publish(home, "train", "same", "code", 2026)
+        export = publish(home, "export", "export", "code", 2026, train=model)
+        found = garbage.find(home, [{f"{stage}.key": same.key}]).artifacts
+        assert {("train", model.key), ("export", export.key)} <= set(found)
+    evaluation = publish(home, "evaluate", "metrics", "code", 2026, train=model)
+    report = publish(home, "validate", "report", "code", 2026, evaluate=evaluation)
+    assert ("evaluate", evaluation.key) not in garbage.find(home, [{"validate.key": report.key}]).artifacts
+
+
+def test_a_folder_has_another_name_while_it_is_deleted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes half of it for the whole, and the next collection knows it by its name."""
+    home.logs("0" * 16).mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(garbage.shutil, "rmtree", lambda *_, **__: None)  # type: ignore[attr-defined]  # as if killed
+        garbage.collect(home, garbage.find(home, []))
+    aside = home.logs(f"{garbage.ASIDE}{'0' * 16}")
+    assert [*aside.parent.iterdir()] == [aside]
+    garbage.collect(home, garbage.find(home, []))
+    assert [*aside.parent.iterdir()] == []
+
+
+def test_links_are_not_followed_and_a_file_with_two_names_counts_half(tmp_path: Path) -> None:
+    """In size and age: what they lead to is not deleted with them."""
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    for path in (folder, elsewhere):
+        path.mkdir()
+    (folder / "file").write_bytes(b"12345")
+    (elsewhere / "file").hardlink_to(folder / "file")
+    (elsewhere / "young").write_bytes(b"12345")
+    (folder / "link").symlink_to(elsewhere / "young")
+    (folder / "linked").symlink_to(elsewhere)
+    for path in folder.iterdir():
+        os.utime(path, (1000, 1000), follow_symlinks=False)
+    aged(folder, 2)
+    size = garbage.bytes_of(folder)
+    assert (size, type(size)) == (2, int)
+    assert garbage.age(folder) == pytest.approx(2 * 3600, abs=60)
 
 
 def test_what_a_rollback_restores_can_be_served(home: Home) -> None:

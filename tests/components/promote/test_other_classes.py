@@ -11,7 +11,7 @@ from components.data.classes import ClassChange
 from components.errors import PromotionRejected
 from components.findings import errors, warnings
 from components.models.saving import read_model, write_model
-from components.promote.comparison import Comparison, collapse, compare, compare_corruption, judge
+from components.promote.comparison import COLLAPSE, Comparison, collapse, compare, compare_corruption, judge
 from components.promote.predictions import Predictions, of_champion
 from components.promote.stage import promote
 from components.register.stage import register
@@ -92,21 +92,24 @@ def test_a_new_class_has_to_be_learned() -> None:
     (text,) = errors(judge(compared("ant ant cat", "cat cat cat", "cat cat cat", new, old), Gate()))
     assert text.startswith("the challenger has 0 of 2 test images of what is new ('ant') right; train longer")
     assert not errors(judge(compared("ant ant cat", "ant cat cat", "cat cat cat", new, old), Gate()))
+    (text,) = errors(judge(compared("yak cat", "cat cat", "cat cat", ["cat", "yak"], old), Gate()))
+    assert text.startswith("the challenger has 0 of 1 test images of what is new ('yak') right")
     (_, warning) = warnings(judge(compared("cat", "cat", "cat", new, old), Gate()))
     assert warning == "no test image shows a new class: how well 'ant' is known is not measured"
 
 
 def test_a_comparison_on_few_images_says_so() -> None:
     """Where classes changed, fewer than twenty images of the common ones may be left."""
-    few, enough = (
+    few, *enough = (
         compared("ant " + "cat " * n, "ant " + "cat " * n, "cat " + "cat " * n, ["ant", "cat"], ["cat"])
-        for n in (19, 20)
+        for n in (19, 20, 21)
     )
     (text,) = warnings(judge(few, Gate()))
     assert text.startswith(
         "champion and challenger are compared on 19 test images only, those of the 1 class that both"
     )
-    assert judge(enough, Gate()) == []
+    assert [judge(comparison, Gate()) for comparison in enough] == [[], []]
+    assert judge(compared("cat", "cat", "cat", ["cat"], ["cat"]), Gate()) == []
 
 
 def test_the_log_names_the_classes_that_were_compared() -> None:
@@ -129,6 +132,8 @@ def test_a_champion_that_is_lost_on_these_images_is_a_warning(accuracy: float | 
     texts = warnings(collapse(comparison, accuracy))
     assert bool(texts) is warned
     assert not warned or texts[0].startswith("the champion has 50.00 % of these test images right, and had 100.00 % of")
+    lost = compared("good", "good", "bad", names, names)
+    assert [bool(collapse(lost, of_its_own)) for of_its_own in (COLLAPSE, COLLAPSE + 0.01)] == [False, True]
 
 
 def evaluation(folder: Path, classes: Sequence[str]) -> Path:
@@ -145,6 +150,19 @@ def test_errors_on_corrupted_images_of_other_classes_are_not_compared(tmp_path: 
     pets, renamed = evaluation(tmp_path / "1", ["cat", "dog"]), evaluation(tmp_path / "2", ["kitten", "dog"])
     assert compare_corruption(pets, pets)
     assert compare_corruption(pets, renamed) == {}
+    assert compare_corruption(renamed, pets) == {}
+
+
+def test_errors_on_corrupted_images_are_compared_where_both_evaluations_measured_them(tmp_path: Path) -> None:
+    """An older evaluation has no such file, and of a champion elsewhere there is no evaluation."""
+    measured, other, without = (evaluation(tmp_path / name, ["cat"]) for name in ("1", "2", "3"))
+    (without / "corruptions.json").unlink()
+    content = json.loads((other / "corruptions.json").read_bytes())
+    (other / "corruptions.json").write_text(json.dumps(content | {"digest": "another"}))
+    for challenger, champion in ((measured, without), (without, measured), (measured, None)):
+        assert compare_corruption(challenger, champion) == {}
+    for challenger, champion in ((measured, other), (other, measured)):
+        assert compare_corruption(challenger, champion) == {}
 
 
 Named = Callable[[Sequence[str]], Trained]

@@ -29,6 +29,7 @@ def test_models_are_compared_image_by_image() -> None:
     challenger, champion = (Predictions(predictions(np.arange(*wrong)), PETS) for wrong in ((0, 4), (2, 12)))
     comparison = compare(challenger, champion, np.zeros(IMAGES, np.int64))
     assert comparison == Comparison(IMAGES, 996, 990, 8, 2, comparison.p, ClassChange(both=("cat", "dog")))
+    assert (comparison.added_n, comparison.added_correct) == (0, 0)
     assert comparison.p == pytest.approx(0.109375)  # 2 * P(X <= 2), X ~ binomial(10, 1/2)
     assert str(comparison) == (
         "996 right against the champion's 990 of 1,000 (+0.60 points: 8 gained, 2 lost; McNemar's p 0.109)"

@@ -1,5 +1,6 @@
 """Keys: what changes an artifact's name, and what must not."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.settings.sections import Gate, Params, Train, Validate
+from components.settings.sections import Gate, Ingest, Params, Train, Validate
 from components.system.canonical import canonical
 from components.system.source_code import find_module
+from pipeline.graph import STAGES
+from pipeline.store import recipe as store_recipe
 from pipeline.store.code_hash import code_hashes
-from pipeline.store.recipe import differences, key, recipe_of
+from pipeline.store.recipe import Recipe, differences, key, recipe_of, runtime
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(
@@ -62,6 +65,31 @@ def test_a_bound_of_a_check_changes_no_key() -> None:
 def test_another_digest_among_the_inputs_changes_the_key() -> None:
     """Other data, other model."""
     assert recipe_of("train", Params(), {"normalize": "d2"}) != recipe_of("train", Params(), INPUTS)
+
+
+def test_a_key_is_the_first_64_bits_of_the_hash_of_the_recipe() -> None:
+    """Its length is that of every folder and address: another one would find nothing that was stored before."""
+    recipe = recipe_of("train", Params(), INPUTS)
+    assert key(recipe) == hashlib.sha256(canonical(recipe).encode()).hexdigest()[:16]
+
+
+def test_the_images_of_the_source_are_an_input_of_ingest_alone() -> None:
+    """Every other stage reads what a stage before it made of them."""
+    params = Params(ingest=Ingest(source="digits"))
+    naming = {stage for stage in STAGES if recipe_of(stage, params, INPUTS, "images")["inputs"] != INPUTS}
+    assert naming == {"ingest"}
+    assert recipe_of("ingest", params, INPUTS, "images")["inputs"] == {"source": "images", **INPUTS}
+
+
+def test_the_threads_are_in_every_key_of_tensorflow_once() -> None:
+    """Training has them among its settings, the others where they run."""
+    params = Params(train=Train(threads=3))
+    runtimes = {stage: recipe_of(stage, params, INPUTS)["runtime"] for stage in ("train", "evaluate", "export")}
+    assert {stage: of.get("threads") for stage, of in runtimes.items()} == {
+        "train": None,
+        "evaluate": "3",
+        "export": "3",
+    }
 
 
 def test_a_stage_depends_on_the_code_it_reaches_and_on_no_other_stage() -> None:
@@ -157,6 +185,30 @@ def test_a_difference_that_the_machine_made_says_how_to_undo_it() -> None:
     ]
 
 
+def test_each_part_of_a_recipe_has_its_own_words() -> None:
+    """Whatever a name is in another part: what is compared is the name within the part."""
+
+    def recipe(value: str, **inputs: str) -> Recipe:
+        names = dict.fromkeys(("corrections", "params"), value)
+        return {"stage": "ingest", "code": names, "params": {**names}, "inputs": inputs, "runtime": names}
+
+    one, other = recipe("1", apart="1", corrections="1"), recipe("2", apart="2", corrections="2")
+    assert differences(one, other) == [
+        "ingest.corrections '1' -> '2'",
+        "ingest.params '1' -> '2'",
+        "input apart changed",
+        "corrections of labels changed",
+        "corrections.py changed",
+        "params.py changed",
+        "corrections 1 -> 2",
+        "params 1 -> 2",
+    ]
+    assert differences(recipe("1"), recipe("1", corrections="1")) == ["corrections of labels are new"]
+    assert differences(recipe("1", corrections="1"), recipe("1")) == ["corrections of labels are gone"]
+    new = {**one, "code": {"new": "1"}}
+    assert differences(one, new) == ["corrections.py is gone", "new.py is new", "params.py is gone"]  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("variable", ["TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"])
 def test_a_variable_that_changes_the_arithmetic_is_in_the_key(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """One that a user set to another value than usual: the bytes of what TensorFlow computes depend on it."""
@@ -177,6 +229,21 @@ def test_versions_are_read_without_importing_anything_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "'tensorflow': '2." in done.stdout
+
+
+def test_tensorflow_for_processors_alone_is_the_same_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a distribution of its own; no other library is looked for under another name."""
+    runtime.cache_clear()
+    monkeypatch.setattr(store_recipe, "version", lambda name: f"of {name}")
+    versions = runtime(("numpy", "tensorflow", "tf2onnx"))
+    runtime.cache_clear()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert versions == {
+        "python": python,
+        "numpy": "of numpy",
+        "tensorflow": "of tensorflow-cpu",
+        "tf2onnx": "of tf2onnx",
+    }
 
 
 OWN = {
@@ -220,6 +287,9 @@ def test_the_key_of_a_custom_network_names_the_packages_that_its_files_import(th
     (theirs / "blocks.py").write_text("import json, msgspec\nfrom PIL import Image\n\n\ndef block(): ...\n")
     usual, custom = (recipe_of("train", Params(train=Train(model=m)), INPUTS) for m in ("cnn_bn", "theirs.nets:net"))
     assert custom["runtime"].keys() - usual["runtime"].keys() == {"msgspec", "pillow"}
+    params = Params(train=Train(model="theirs.nets:net"))
+    for stage in ("normalize", "validate"):  # which build no network
+        assert recipe_of(stage, params, INPUTS) == recipe_of(stage, Params(), INPUTS)
 
 
 def test_a_networks_key_has_no_code_of_the_others(theirs: Path) -> None:
