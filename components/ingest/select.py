@@ -141,6 +141,16 @@ def preview(params: Ingest, cache: Path) -> "Preview | None":
     return look(params, cache) if look else None
 
 
+def look(params: Ingest) -> None:
+    """Return where a published data set is on disk or its address answers, in seconds; otherwise raise as `read` would.
+
+    Of sources whose images can change nothing is looked at: `fingerprint` does that.
+    """
+    look_at: Callable[[Ingest], None] | None = getattr(_load(kind(params.source)), "look", None)
+    if look_at:
+        look_at(params)
+
+
 def choose(params: Ingest) -> tuple[Ingest, str]:
     """Settle the source "auto": *params* with mnist where it is available, else digits, and a notice for the user."""
     if params.source != "auto":

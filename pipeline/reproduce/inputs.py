@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from components.data.corrections import image_ids
-from components.errors import ArtifactCorrupt, ConfigError, Failure, SourceError, StorageFailed
+from components.errors import (
+    ArtifactCorrupt,
+    ConfigError,
+    Failure,
+    SourceError,
+    SourceUnreachable,
+    StorageFailed,
+    Unavailable,
+)
 from components.formatting import thousands
 from components.ingest import select
 from components.registry import database
@@ -18,7 +26,7 @@ from components.registry.model_version import ModelVersion
 from components.settings.sections import IMAGENET, Ingest
 from components.system.files import sha256_of_file
 from pipeline import teacher as teachers
-from pipeline.config import SETTINGS, section
+from pipeline.config import FROM_ENVIRONMENT, SETTINGS, layers, section
 from pipeline.home import Home
 from pipeline.reproduce.recorded import Recorded
 from pipeline.reproduce.settings import SOURCE
@@ -46,21 +54,28 @@ def original(recorded: Recorded, home: Home, stage: str) -> Artifact | None:
 
 
 def fingerprint(recorded: Recorded, home: Home, values: Mapping[str, Any]) -> str:
-    """That of the images that there are now; raises SourceError where there are none.
+    """That of the images that there are now; hashes of files are cached in *home*.
 
-    Hashes of files are cached in *home*. A data set that is published does not change, and packages of today may not
-    be those that its fingerprint names.
+    A data set that is published does not change, and packages of today may not be those that its fingerprint names:
+    it is looked for on this machine, or at its address. Raises SourceError where the images are gone, and
+    SourceUnreachable where they cannot be had now.
     """
     known = {name: value for name, value in values.items() if name in SETTINGS}  # a setting of then may be gone
-    ingest = Ingest(**section(known, "ingest"))
+    here = {name: os.environ[name] for name in FROM_ENVIRONMENT if name in os.environ}
+    ingest = Ingest(**section({**known, **dict(layers("", (), here))}, "ingest"))
     try:
-        return select.fingerprint(ingest, home.cache) if select.can_change(ingest.source) else recorded.fingerprint
+        if select.can_change(ingest.source):
+            return select.fingerprint(ingest, home.cache)
+        select.look(ingest)
     except StorageFailed:  # of the cache
         raise
+    except Unavailable as error:
+        raise SourceUnreachable(f"the images of {recorded.title} cannot be had now: {error}") from error
     except Failure as error:
         raise SourceError(
             f"the images of {recorded.title} are gone: {error}; --source names the place where they are now"
         ) from error
+    return recorded.fingerprint
 
 
 def images_problem(recorded: Recorded, home: Home, values: Mapping[str, Any], present: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.errors import ConfigError, DataRejected, SourceError
+from components.errors import ConfigError, DataRejected, SourceError, SourceUnreachable
 from components.progress import say
 from components.registry.client import Registry
 from components.system.environment import environment
@@ -58,7 +58,7 @@ def prepared(request: Request, *, dry: bool = False) -> Iterator[Run]:
     """The run that makes the version again, with everything that it takes in its place; *dry* installs no package.
 
     Raises ConfigError with everything that is gone, DataRejected where only the images are others, and
-    Unavailable where the packages cannot be had.
+    Unavailable where images or packages cannot be had now.
     """
     recorded, folder = request.recorded, request.folder
     values = settings(recorded, request.source, request.threads)
@@ -80,12 +80,17 @@ def prepared(request: Request, *, dry: bool = False) -> Iterator[Run]:
 
 
 def _require_inputs(request: Request, values: Mapping[str, Any]) -> None:
-    """Raise ConfigError with everything that is gone, DataRejected where only the images are others."""
+    """Raise ConfigError with everything that is gone.
+
+    Where that is nothing: SourceUnreachable where the images cannot be had now, DataRejected where they are others.
+    """
     recorded = request.recorded
     gone = [text for text in (code.problem(recorded), inputs.corrections_problem(recorded)) if text]
     try:
         present = inputs.fingerprint(recorded, request.caches, values)
-    except SourceError as error:
+    except (SourceError, SourceUnreachable) as error:
+        if isinstance(error, SourceUnreachable) and not gone:
+            raise
         raise ConfigError(*gone, str(error)) from error
     if gone:
         raise ConfigError(*gone)

@@ -38,6 +38,10 @@ def whole(connection: socket.socket, ended: threading.Event) -> None:
     connection.sendall(OK + b"Content-Length: 5\r\n\r\nhello")
 
 
+def absent(connection: socket.socket, ended: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
+
+
 def without_length(connection: socket.socket, ended: threading.Event) -> None:
     connection.sendall(OK + b"\r\nhello")
 

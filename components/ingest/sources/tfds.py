@@ -33,7 +33,9 @@ NAME = re.compile(r"tfds:[a-z0-9_]+(?:/[\w.-]+)?(?::[\d*]+(?:\.[\d*]+){2})?")
 BLOCK_IMAGES = 256
 SAMPLE = 500  # images, by whose sizes the one to read into is chosen
 SECONDS_TO_ANSWER = 8.0
+GONE = (404, 410)  # HTTP
 LISTED = 10
+WAY_OUT = "set TFDS_DATA_DIR to a folder where it is prepared, or use the digits of scikit-learn (SOURCE=digits)"
 DAMAGED = re.compile("JSON|proto ")  # in what the library says of a description that it cannot read
 
 Builder = Any  # tensorflow_datasets.core.DatasetBuilder, which is published without types
@@ -52,6 +54,15 @@ def serves(source: str) -> bool:
 def fingerprint(params: Ingest, cache: Path) -> str:
     """The data set's name and the version of the library that defines it."""
     return f"{params.source} of tensorflow-datasets {metadata.version('tensorflow-datasets')}"
+
+
+def look(params: Ingest) -> None:
+    """Return where the data set is prepared or its address answers; otherwise raise as `read` would."""
+    name = params.source.removeprefix("tfds:")
+    builder = _builder(name, params)
+    with library_errors(f"tfds:{name}", Path(builder.data_dir)):
+        if not builder.is_prepared():
+            _expect_answer(name, builder)
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
@@ -141,27 +152,34 @@ def _prepare(name: str, builder: Builder) -> None:
     """Download and prepare the data set if necessary; raises SourceUnreachable, soon, where there is no network."""
     if builder.is_prepared():
         return
-    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
-        raise SourceError(
-            f"tfds:{name} has to be downloaded manually: {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
-        )
+    _expect_answer(name, builder)
     import requests
     import tensorflow_datasets as tfds
 
-    way_out = "set TFDS_DATA_DIR to a folder where it is prepared, or use the digits of scikit-learn (SOURCE=digits)"
-    for url in list(builder.url_infos or {})[:1]:
-        problem = network.why_unreachable(url, SECONDS_TO_ANSWER)
-        if problem and not isinstance(problem, urllib.error.HTTPError):
-            raise SourceUnreachable(
-                f"tfds:{name} cannot be downloaded: {url} does not answer ({network.reason(problem)}); {way_out}"
-            )
     tfds.disable_progress_bar()
     sizes = {url: info.size for url, info in (builder.url_infos or {}).items() if info}
     try:
         with paced_downloads(sizes):
             builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise SourceUnreachable(f"tfds:{name} cannot be downloaded ({error}); {way_out}") from None
+        raise SourceUnreachable(f"tfds:{name} cannot be downloaded ({error}); {WAY_OUT}") from None
+
+
+def _expect_answer(name: str, builder: Builder) -> None:
+    """Raise SourceUnreachable where the first address of the data set does not answer; SourceError where it is gone."""
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        raise SourceError(
+            f"tfds:{name} has to be downloaded manually: {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
+        )
+    for url in list(builder.url_infos or {})[:1]:
+        problem = network.why_unreachable(url, SECONDS_TO_ANSWER)
+        if isinstance(problem, urllib.error.HTTPError):  # others may be of a server that refuses what is no download
+            if problem.code in GONE:
+                raise SourceError(f"tfds:{name} cannot be downloaded: {url} answers {problem.code}; {WAY_OUT}")
+        elif problem:
+            raise SourceUnreachable(
+                f"tfds:{name} cannot be downloaded: {url} does not answer ({network.reason(problem)}); {WAY_OUT}"
+            )
 
 
 def _shape(builder: Builder, own: tuple[int | None, ...], params: Ingest) -> tuple[Shape, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.errors import ArtifactCorrupt, ConfigError
+from components.errors import ArtifactCorrupt, ConfigError, SourceError, SourceUnreachable
 from components.register.provenance import FILE, SHA256_TAG, Build, Resource, statement, text
 from components.registry.client import Registry
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
@@ -17,8 +17,12 @@ from components.system.wheels import wheels
 from pipeline.home import Home
 from pipeline.provenance import NETWORK
 from pipeline.repository import git
-from pipeline.reproduce import code, inputs, packages, recorded, settings
+from pipeline.reproduce import code, inputs, packages, recorded, reproduction, settings
 from pipeline.reproduce.recorded import Recorded
+from tests.support import idx_files
+from tests.support.unkind_servers import absent, serving, whole
+
+NOBODY = "http://127.0.0.1:9/"
 
 
 def made_of(*dependencies: Resource, python: str = "3.11.9", **chosen: Any) -> Recorded:
@@ -90,6 +94,63 @@ def test_places_are_those_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
     assert settings.settings(version, source="/elsewhere")["ingest.source"] == "/elsewhere"
     assert settings.settings(made_of(ingest__source="digits"))["ingest.source"] == "digits"
+
+
+def test_a_published_data_set_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On this machine, where MNIST_DIR leads now, else at its address, which may be gone or not answer now."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+
+    def look(mirror: str) -> str:
+        version = made_of(Resource("images", {"fingerprint": "mnist"}), ingest__source="mnist", ingest__mirror=mirror)
+        return inputs.fingerprint(version, Home(tmp_path), settings.settings(version))
+
+    with pytest.raises(SourceUnreachable, match=r"^the images of version 3 of m cannot be had now: MNIST cannot be .*"):
+        look(NOBODY)
+    with serving(absent) as address, pytest.raises(SourceError, match=r"^the images of version 3 of m are gone: .*404"):
+        look(address)
+    with serving(whole) as address:
+        assert look(address) == "mnist"
+    idx_files.write(tmp_path / "files")
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "files"))
+    assert look(NOBODY) == "mnist"
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(SourceError, match=r"are gone: .*/nowhere, from MNIST_DIR or ingest\.data_dir, does not exist"):
+        look(NOBODY)
+
+
+def test_a_bucket_that_does_not_answer_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "tests")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOBODY)
+    version = made_of(ingest__source="s3://photos/animals")
+    with pytest.raises(
+        SourceUnreachable, match=r"^the images of version 3 of m cannot be had now: s3://photos/animals"
+    ):
+        inputs.fingerprint(version, Home(tmp_path), settings.settings(version))
+
+
+def test_what_is_gone_is_named_before_what_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together, as trying again helps with the second alone."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+
+    def prepare(commit: str) -> None:
+        code = Resource("code", {"gitCommit": commit}, annotations={"clean": True})
+        version = made_of(code, ingest__source="mnist", ingest__mirror=NOBODY)
+        home = Home(tmp_path)
+        with reproduction.prepared(
+            reproduction.Request(version, home, Registry(home.tracking_uri), tmp_path, tmp_path)
+        ):
+            raise AssertionError("it was prepared")
+
+    with pytest.raises(SourceUnreachable, match="cannot be had now"):
+        prepare(git("rev-parse", "HEAD").decode().strip())
+    with pytest.raises(ConfigError, match="is gone from this repository") as caught:
+        prepare("0" * 40)
+    assert "cannot be had now" in caught.value.problems[1]
 
 
 def test_packages_are_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,12 +134,17 @@ def test_it_is_made_again_bit_for_bit(made: Path, bare: Path) -> None:
 
 
 def test_a_repository_of_another_user_is_only_read(made: Path, reproduce: Any, tmp_path: Path) -> None:
-    """Where that user trusts it; git reads it for nobody else, which is said with the ways out."""
+    """Where that user trusts it; git reads it for nobody else, which is said with the ways out.
+
+    Nor is the workspace written to, where hashes of images would be cached.
+    """
     if not (prefix := other_user.prefix()):
         pytest.skip(other_user.ONLY_ROOT)
     other_user.give(tmp_path / "scratch")
+    home = tmp_path / "home"
+    shutil.copytree(made / "home", home, symlinks=True, ignore=shutil.ignore_patterns("hashes-*"))
     known = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-    done = reproduce("--check", prefix=prefix, **known)
+    done = reproduce("--check", home=home, prefix=prefix, **known)
     code = tmp_path / "elsewhere"
     assert (done.returncode, done.stderr) == (
         2,
@@ -147,11 +152,12 @@ def test_a_repository_of_another_user_is_only_read(made: Path, reproduce: Any, t
         f"your own, or trust it: git config --global --add safe.directory {code}\n",
     )
     (tmp_path / ".gitconfig").write_text(f"[safe]\n\tdirectory = {code}\n")
-    done = reproduce("--check", "--keep", prefix=prefix, **known)
+    done = reproduce("--check", "--keep", home=home, prefix=prefix, **known)
     assert (done.returncode, done.stdout) == (0, "version 1 of pets-classifier can be made again, bit for bit\n")
     (kept,) = (tmp_path / "scratch").glob("reproduce-*/code/components")
     assert kept.stat().st_uid == other_user.UID
     assert not (code / ".git/worktrees").exists()
+    assert next((tmp_path / "scratch").glob("reproduce-*/caches/cache/hashes-*"))
 
 
 def test_with_one_thread_more_it_is_equivalent(reproduce: Any) -> None:

@@ -25,8 +25,9 @@ from components.ingest.sources import mnist, tfds
 from components.settings.sections import Ingest
 from components.system.tensorflow import tensorflow
 from tests.components.ingest.test_corrected import check_corrections
-from tests.support.unkind_servers import dripping, huge, serving
+from tests.support.unkind_servers import absent, dripping, huge, serving, whole
 
+NOBODY = "http://127.0.0.1:9/"
 NAMES = ("disc", "square")
 
 
@@ -78,7 +79,7 @@ def _builders() -> None:
         KEYS = None
 
     class TinyRemote(Tiny):
-        url_infos = {"http://127.0.0.1:9/tiny.zip": None}  # noqa: RUF012 - the library's own name for it
+        url_infos = {f"{NOBODY}tiny.zip": None}  # noqa: RUF012 - the library's own name for it
 
 
 def params(name: str, folder: Path, **settings: Any) -> Ingest:
@@ -235,6 +236,26 @@ def test_no_network_is_an_error_at_once(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(SourceUnreachable, match=r"tiny\.zip does not answer \(Connection refused\); set TFDS_DATA_DIR"):
         tfds.read(params("tiny_remote", folder), Path())
+
+
+def test_a_look_says_whether_a_data_set_can_be_had(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is prepared is there without a network; else its address is tried, and one that is gone is named."""
+    import tensorflow_datasets as library
+
+    monkeypatch.setenv("no_proxy", "*")
+    remote = library.builder_cls("tiny_remote")
+    with pytest.raises(SourceUnreachable, match=r"tiny\.zip does not answer \(Connection refused\)"):
+        select.look(params("tiny_remote", folder))
+    with serving(absent) as url:
+        monkeypatch.setattr(remote, "url_infos", {url: None})
+        with pytest.raises(SourceError, match=f"tfds:tiny_remote cannot be downloaded: {url} answers 404; set TFDS"):
+            select.look(params("tiny_remote", folder))
+    with serving(whole) as url:
+        monkeypatch.setattr(remote, "url_infos", {url: None})
+        select.look(params("tiny_remote", folder))
+    read("tiny_split", folder)
+    monkeypatch.setattr(library.builder_cls("tiny_split"), "url_infos", {NOBODY: None}, raising=False)
+    select.look(params("tiny_split", folder))
 
 
 def test_the_fingerprint_names_the_data_set_and_the_library(tmp_path: Path) -> None:
