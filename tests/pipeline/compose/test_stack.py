@@ -1,5 +1,6 @@
 """Runs in the containers: built, started by `make up`, triggered over REST, with parts that are lost on the way."""
 
+import base64
 import json
 import re
 import subprocess
@@ -13,15 +14,25 @@ from typing import Any
 import pytest
 
 from components.registry.client import CHAMPION, Registry
+from pipeline.compose.environment import PORTS
 from pipeline.graph import STAGES
 from tests.conftest import CLEAN, command
 from tests.support.airflow_server import digits
 from tests.support.compose_stack import Stack, make
+from tests.support.noise_pictures import png
+from tests.support.serving_process import ask
 
 pytestmark = pytest.mark.docker
 
 NAME = "digits-classifier"
 AWAY = 60  # seconds that MLflow is gone
+WRITABLE = """
+import json, os
+temporary = ("/dev", "/proc", "/sys", "/tmp")  # devices, and memory that goes with the container
+walked = os.walk("/", topdown=True)
+folders = (f for f, below, _ in walked if f not in temporary or below.clear())
+print(json.dumps(sorted(folder for folder in folders if os.access(folder, os.W_OK))))
+"""
 
 
 def longer(seed: int) -> dict[str, Any]:
@@ -85,6 +96,20 @@ def test_the_champion_can_be_loaded_on_the_host(stack: Stack, first: str) -> Non
     assert "10" in done.stdout, done.stderr
 
 
+def test_the_champion_answers_from_its_container(stack: Stack, first: str) -> None:
+    """It takes a report of a wrong answer, and the container can write nothing but its log and such reports."""
+    port = int(stack.engine.environment["SERVE_PORT"])
+    headers = {"content_type": "application/json", "origin": f"http://127.0.0.1:{port}"}
+    picture = base64.b64encode(png(1)).decode()
+    version, question = stack.result(first, "promote")["model"]["version"], {"image": {"b64": picture}}
+    stack.until(lambda: ask(port, "POST", "/predict", json.dumps(question), **headers).version == version)
+    report = {"picture": picture, "label": "7"}
+    assert ask(port, "POST", "/wrong", json.dumps(report), **headers).status == 200
+    [container] = stack.running("serving")
+    assert json.loads(stack.docker("exec", container, "cat", "/reports/wrong.jsonl"))["label"] == "7"
+    assert json.loads(stack.docker("exec", container, "python", "-c", WRITABLE)) == ["/reports", "/requests"]
+
+
 def test_both_workers_are_used(stack: Stack, first: str) -> None:
     """The tasks of one run are spread over them."""
     assert {stack.worker_of(first, stage) for stage in STAGES} == set(stack.running("worker"))
@@ -101,9 +126,9 @@ def test_the_report_is_served(stack: Stack, first: str) -> None:
 
 
 def test_nothing_is_open_but_on_loopback(stack: Stack) -> None:
-    """Two ports are published, both on 127.0.0.1."""
+    """Three ports are published, all on 127.0.0.1."""
     published = {(p["URL"], p["PublishedPort"]) for c in stack.engine.containers() for p in c["Publishers"] or []}
-    ports = {int(url.rpartition(":")[2]) for url in (stack.api.url, stack.mlflow)}
+    ports = {int(stack.engine.environment[name]) for name in PORTS}
     assert {(url, port) for url, port in published if port} == {("127.0.0.1", port) for port in ports}
 
 
