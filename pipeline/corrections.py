@@ -1,6 +1,5 @@
 """The corrections of labels that a run applies (ingest.corrections): which file, and its place in ingest's key."""
 
-import tempfile
 from pathlib import Path
 
 from components.data.corrections import Corrections
@@ -13,7 +12,6 @@ from pipeline.store.recipe import CORRECTIONS
 
 AUTO = "auto"
 INPUT = CORRECTIONS  # of ingest, in its recipe
-LATER = 1000  # lines that may have come since, where earlier corrections are looked for
 
 
 def file_of(params: Ingest, home: Home) -> Path | None:
@@ -55,18 +53,7 @@ def identity(params: Ingest, home: Home) -> str:
 def as_of(params: Ingest, home: Home, digest: str) -> Corrections | None:
     """The corrections with this *digest* that the file of *params* holds, or held before its last lines came.
 
-    None where there are no such, the file is gone, or more than LATER lines came since.
+    None where there are no such, or the file is gone.
     """
     file = file_of(params, home)
-    if not digest or file is None or not file.is_file():
-        return None
-    if (present := Corrections.read(file)).digest == digest:
-        return present
-    lines = file.read_bytes().splitlines(keepends=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        earlier = Path(scratch, file.name)
-        for count in range(len(lines) - 1, max(0, len(lines) - LATER), -1):
-            earlier.write_bytes(b"".join(lines[:count]))
-            if (found := Corrections.read(earlier)).digest == digest:
-                return found
-    return None
+    return Corrections.as_of(file, digest) if digest and file and file.is_file() else None

@@ -17,7 +17,7 @@ line is written leaves a part of it, which is no decision and which the next lin
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -68,15 +68,19 @@ class Corrections:
         Raises DataRejected for a line that is no decision, and where the file cannot be read.
         """
         content = _content(file)
-        decisions: dict[str, list[Correction]] = {}
-        for number, text in enumerate(content.lines, start=1):
-            entry = _entry(text, f"{file}, line {number}")
-            of_image = decisions.setdefault(entry["sha256"], [])
-            if not entry.get("undo"):
-                of_image.append(_correction(entry, number))
-            elif of_image:
-                of_image.pop()
-        return cls(file, {image: of_image for image, of_image in decisions.items() if of_image}, content.torn)
+        return cls(file, _decided(_entries(file, content)), content.torn)
+
+    @classmethod
+    def as_of(cls, file: Path, digest: str) -> "Corrections | None":
+        """The decisions with this *digest* that *file* holds, or held before its last lines came; None for no such.
+
+        Raises as `read` does.
+        """
+        entries = _entries(file, _content(file))
+        for count, effective in _history(entries):
+            if _digest(effective) == digest:
+                return cls(file, _decided(entries[:count]))
+        return None
 
     def last(self, image: str) -> Correction | None:
         """The last decision about *image* that is not taken back."""
@@ -85,13 +89,12 @@ class Corrections:
     @cached_property
     def effective(self) -> dict[str, Labels]:
         """What changes: image -> label in the source -> the right label, None: the image is dropped."""
-        changes = {image: _resolved(_of_data(of_image)) for image, of_image in self.decisions.items()}
-        return {image: labels for image, labels in changes.items() if labels}
+        return _effective(self.decisions)
 
     @property
     def digest(self) -> str:
         """Identifies what changes, whoever decided it, wherever and when; "" where nothing does."""
-        return f"sha256:{sha256(canonical(self.effective))}" if self.effective else ""
+        return _digest(self.effective)
 
     @cached_property
     def disagreeing(self) -> list[list[Correction]]:
@@ -112,6 +115,43 @@ class Corrections:
                         f"{self.file}, line {decision.line} corrects a label to {decision.new!r}, which is no class; "
                         f"expected one of {', '.join(known)}: add such images, or correct the line"
                     )
+
+
+def _decided(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Correction]]:
+    """What *entries*, the lines of a file, decide about each image and do not take back."""
+    decisions: dict[str, list[Correction]] = {}
+    for number, entry in enumerate(entries, start=1):
+        of_image = decisions.setdefault(entry["sha256"], [])
+        if not entry.get("undo"):
+            of_image.append(_correction(entry, number))
+        elif of_image:
+            of_image.pop()
+    return {image: of_image for image, of_image in decisions.items() if of_image}
+
+
+def _history(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, Labels]]]:
+    """How many lines there were, and what they changed: now, and before each line that changed it, backwards."""
+    effective = _effective(_decided(entries))
+    yield len(entries), effective
+    of_image: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        of_image.setdefault(entry["sha256"], []).append(entry)
+    for count in range(len(entries) - 1, 0, -1):
+        image = entries[count]["sha256"]
+        of_image[image].pop()
+        before = _effective(_decided(of_image[image])).get(image, {})
+        if before != effective.get(image, {}):
+            effective |= {image: before}
+            yield count, {name: labels for name, labels in effective.items() if labels}
+
+
+def _effective(decisions: Mapping[str, list[Correction]]) -> dict[str, Labels]:
+    changes = {image: _resolved(_of_data(of_image)) for image, of_image in decisions.items()}
+    return {image: labels for image, labels in changes.items() if labels}
+
+
+def _digest(effective: Mapping[str, Labels]) -> str:
+    return f"sha256:{sha256(canonical(effective))}" if effective else ""
 
 
 def _of_data(decisions: list[Correction]) -> list[Correction]:
@@ -160,6 +200,10 @@ def _is_object(text: bytes) -> bool:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _entries(file: Path, content: _Content) -> list[dict[str, Any]]:
+    return [_entry(text, f"{file}, line {number}") for number, text in enumerate(content.lines, start=1)]
 
 
 def _entry(text: bytes, where: str) -> dict[str, Any]:

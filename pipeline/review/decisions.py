@@ -1,13 +1,15 @@
 """What was decided about the items of a review: read from the file of corrections, and appended to it."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
 from components.data import corrections
-from components.data.corrections import Correction, Corrections
+from components.data.corrections import Correction, Corrections, Labels
 from pipeline.review.queue import Item
 from pipeline.review.reported import KeptPictures
 
@@ -27,7 +29,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many labels are corrected, images dropped and pictures of users kept, in the whole file."""
+    """Of how many images labels are corrected, how many are dropped, and pictures of users kept, in the whole file."""
 
     relabelled: int
     dropped: int
@@ -39,10 +41,17 @@ class Meanwhile(Exception):
 
 
 class Decisions:
-    """Those in *file*, by any thread; other processes may append to it at the same time."""
+    """Those in *file*, by any thread; other processes may append to it at the same time.
 
-    def __init__(self, file: Path, who: str, pictures: KeptPictures) -> None:
+    *applied* is what the run under review has corrected: image -> label in the source -> label that is shown. A
+    decision is about these labels of the source too, as the one that changed them may be taken back.
+    """
+
+    def __init__(
+        self, file: Path, who: str, pictures: KeptPictures, applied: Mapping[str, Labels] | None = None
+    ) -> None:
         self.file, self.pictures, self._who = file, pictures, who
+        self._applied = applied or {}
         self._lock = threading.Lock()
         self._read, self._status = Corrections(file), (-1, -1)
 
@@ -67,8 +76,9 @@ class Decisions:
         return {item.id: decision for item in items if (decision := _decision(known, item))}
 
     def counts(self) -> Counts:
-        new = [label for labels in self.all().effective.values() for label in labels.values()]
-        return Counts(len(new) - new.count(None), new.count(None), len(self.pictures))
+        changes = self.all().effective.values()
+        dropped = sum(set(labels.values()) == {None} for labels in changes)
+        return Counts(len(changes) - dropped, dropped, len(self.pictures))
 
     def decide(self, item: Item, choice: Choice, label: str, seen: int) -> None:
         """Append the decision, after an undo of the one before; *seen* is the line of that one, 0 where there was none.
@@ -77,9 +87,13 @@ class Decisions:
         """
         with self._lock:
             self._take_back(item, seen)
+            when = datetime.now(UTC).isoformat(timespec="seconds")  # the same in all lines of one decision
             for sha256, given in item.labels:
                 new = {"keep": given, "relabel": label, "drop": None}[choice]
-                corrections.append(self.file, sha256, given, new, who=self._who, picture=bool(item.picture))
+                for old in self._origins(sha256, given):
+                    corrections.append(
+                        self.file, sha256, old, new, who=self._who, when=when, picture=bool(item.picture)
+                    )
                 if item.picture and new is not None:
                     self.pictures.keep(sha256, item.picture, new)
 
@@ -94,11 +108,22 @@ class Decisions:
         if (decision.line if decision else 0) != seen:
             raise Meanwhile
         for sha256 in dict.fromkeys(image for image, _ in item.labels):
-            written = sum(image == sha256 for image, _ in item.labels)
-            for _ in known.decisions.get(sha256, [])[-written:]:
+            shown = [label for image, label in item.labels if image == sha256]
+            for _ in range(self._written(known.decisions.get(sha256, []), sha256, shown)):
                 corrections.undo(self.file, sha256, who=self._who)
             if item.picture:
                 self.pictures.remove(sha256)
+
+    def _written(self, of_image: list[Correction], sha256: str, shown: list[str]) -> int:
+        """How many of *of_image* are the lines of its last decision, which has one for each of `_origins`."""
+        taken = [(line.who, line.when) for line in reversed(of_image)]
+        together = len(list(takewhile(lambda line: line == taken[0], taken)))
+        origins = sum(len(self._origins(sha256, label)) for label in shown)
+        return min(origins, together)
+
+    def _origins(self, sha256: str, label: str) -> list[str]:
+        """The labels of the source that *label*, which is shown, may stand for: itself, and those it has replaced."""
+        return [*(old for old, new in self._applied.get(sha256, {}).items() if new == label), label]
 
 
 def _decision(known: Corrections, item: Item) -> Decision | None:

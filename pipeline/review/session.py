@@ -48,7 +48,7 @@ class Review:
         self._evidence = Evidence(subject)
         file = subject.corrections
         pictures = KeptPictures(file.with_name(f"{file.stem}-pictures"))
-        self.decisions = Decisions(file, person(), pictures)
+        self.decisions = Decisions(file, person(), pictures, subject.applied)
 
     def _queue(self, home: Home) -> dict[str, Item]:
         folders, queue = self.subject.folders, Queue(self._images, self.subject.classes)

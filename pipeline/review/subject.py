@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifact_files import Metrics, NormalizedData
+from components.data.corrections import Corrections, Labels
 from components.errors import ArtifactMissing, ConfigError, SourceError
 from components.formatting import did_you_mean
 from components.ingest import select
@@ -23,11 +24,15 @@ HELPFUL = ("validate", "export")  # conflicting duplicates; probabilities of ima
 
 @dataclass(frozen=True)
 class Subject:
-    """A run, the folders of its artifacts by stage, and the file that its next run takes corrections from."""
+    """A run, the folders of its artifacts by stage, and the file that its next run takes corrections from.
+
+    *applied* are the corrections that the run itself has made: image -> label in the source -> its label in this run.
+    """
 
     record: RunRecord
     folders: dict[str, Path]
     corrections: Path
+    applied: Mapping[str, Labels]
     classes: list[str]
     metrics: Metrics
 
@@ -101,7 +106,10 @@ def _subject(home: Home, record: RunRecord) -> Subject:
     folders = {stage: artifact.path for stage, artifact in artifacts.items()}
     data: NormalizedData = json.loads((folders["normalize"] / "data.json").read_bytes())
     metrics: Metrics = json.loads((folders["evaluate"] / "metrics.json").read_bytes())
-    return Subject(record, folders, _corrections(home, record, data["name"]), data["classes"], metrics)
+    file = _corrections(home, record, data["name"])
+    digest = artifacts["ingest"].recipe["inputs"].get(corrections.INPUT, "")
+    known = Corrections.as_of(file, digest) if digest else None  # None too where the file is another one by now
+    return Subject(record, folders, file, known.effective if known else {}, data["classes"], metrics)
 
 
 def _corrections(home: Home, record: RunRecord, name: str) -> Path:

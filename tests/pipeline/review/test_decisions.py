@@ -1,11 +1,11 @@
 """Decisions of a review: what they append to the file of corrections, and what others see of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from components.data.corrections import Corrections
+from components.data.corrections import Corrections, Labels, append
 from pipeline.review.decisions import Counts, Decisions, Meanwhile
 from pipeline.review.queue import Item
 from pipeline.review.reported import KeptPictures
@@ -24,8 +24,8 @@ def decisions(file: Path) -> Decisions:
     return opened(file)
 
 
-def opened(file: Path, who: str = "ann") -> Decisions:
-    return Decisions(file, who, KeptPictures(file.parent / "digits-pictures"))
+def opened(file: Path, who: str = "ann", applied: Mapping[str, Labels] | None = None) -> Decisions:
+    return Decisions(file, who, KeptPictures(file.parent / "digits-pictures"), applied)
 
 
 def item(*labels: tuple[str, str], picture: bytes = b"") -> Item:
@@ -66,20 +66,21 @@ def test_another_decision_replaces_the_first_and_disagrees_with_none(decisions: 
 
 
 @pytest.mark.parametrize(
-    ("choice", "label", "effective"),
+    ("choice", "label", "effective", "counts"),
     [
-        ("relabel", "cat", {A: {"dog": "cat"}, B: {"dog": "cat"}}),
-        ("drop", "", {A: {"cat": None, "dog": None}, B: {"dog": None}}),
-        ("keep", "", {}),
+        ("relabel", "cat", {A: {"dog": "cat"}, B: {"dog": "cat"}}, Counts(2, 0, 0)),
+        ("drop", "", {A: {"cat": None, "dog": None}, B: {"dog": None}}, Counts(0, 2, 0)),
+        ("keep", "", {}, Counts(0, 0, 0)),
     ],
 )
 def test_copies_are_decided_about_together(
-    decisions: Decisions, file: Path, choice: str, label: str, effective: object
+    decisions: Decisions, file: Path, choice: str, label: str, effective: object, counts: Counts
 ) -> None:
     """Of two files, of which one lies below two classes; taking it back takes all of it back."""
     of = item((A, "cat"), (A, "dog"), (B, "dog"))
     decisions.decide(of, choice, label, 0)  # type: ignore[arg-type]
     assert Corrections.read(file).effective == effective
+    assert decisions.counts() == counts
     assert decisions.of([of])[of.id].choice == choice
     decisions.undo(of, line(decisions, of))
     assert Corrections.read(file).decisions == {}
@@ -103,6 +104,35 @@ def test_after_the_next_run_an_image_is_decided_under_its_new_label(decisions: D
     decisions.decide(item((A, "3")), "relabel", "8", 0)
     assert decisions.of([item((A, "8"))])[A].choice == "relabel"
     assert decisions.of([item((A, "8"), (B, "8"))]) == {}
+
+
+@pytest.mark.parametrize("taken_back", [False, True], ids=["decided again", "after an undo"])
+@pytest.mark.parametrize(
+    ("choice", "label", "becomes"),
+    [("relabel", "9", "9"), ("relabel", "3", "3"), ("keep", "", "8"), ("drop", "", None)],
+)
+def test_a_decision_after_a_retraining_is_about_the_label_of_the_source(
+    decisions: Decisions, file: Path, taken_back: bool, choice: str, label: str, becomes: str | None
+) -> None:
+    """Which is 3 and that the run has corrected to 8; what another user has decided before stays as it was."""
+    append(file, A, "3", "7", who="bob", when="2026-11-27T08:00:00+00:00")
+    append(file, A, "3", "8", who="ann", when="2026-11-27T09:00:00+00:00")
+    later, of = opened(file, applied=Corrections.read(file).effective), item((A, "8"))
+    if taken_back:
+        later.undo(of, line(later, of))
+        assert Corrections.read(file).effective == {A: {"3": "7"}}
+    later.decide(of, choice, label, line(later, of))  # type: ignore[arg-type]
+    assert Corrections.read(file).effective.get(A, {}).get("3", "3") == becomes
+    assert later.counts() == (Counts(0, 1, 0) if becomes is None else Counts(1, 0, 0))
+    later.undo(of, line(later, of))
+    assert Corrections.read(file).effective == ({} if taken_back else {A: {"3": "7"}})
+
+
+def test_an_image_that_is_dropped_under_one_label_alone_counts_as_relabelled(decisions: Decisions, file: Path) -> None:
+    """Each image counts once, as in the note of the next run."""
+    append(file, A, "3", None)
+    append(file, A, "5", "6")
+    assert decisions.counts() == Counts(relabelled=1, dropped=0, pictures=0)
 
 
 def test_a_picture_of_a_user_is_kept_below_its_class_alone(decisions: Decisions, file: Path) -> None:

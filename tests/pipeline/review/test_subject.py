@@ -1,14 +1,22 @@
 """Which run is reviewed, and what is said where none can be."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from components.data.corrections import append, image_ids, undo
+from components.data.splits import Split
 from components.errors import ArtifactCorrupt, ArtifactMissing, ConfigError
+from pipeline import config, execute
 from pipeline.home import Home
+from pipeline.review.decisions import Decisions
+from pipeline.review.queue import Item
+from pipeline.review.reported import KeptPictures
 from pipeline.review.subject import find, make_command
 from pipeline.run_record import Done, RunRecord, RunRecorder
+from tests.conftest import QUICK
 from tests.support.review_process import CLASSES, MODEL
 
 
@@ -112,6 +120,28 @@ def test_decisions_go_where_the_next_run_reads_them(
     )
     assert find(known).corrections == known.root / file
     assert ("ingest.corrections is empty" in capsys.readouterr().err) == warned
+
+
+def test_the_next_run_applies_what_is_decided_about_a_label_that_the_run_itself_has_corrected(known: Home) -> None:
+    """However many decisions came since, and whether the one that the run applied is taken back."""
+    run, file = find(known).record, find(known).corrections
+    images = image_ids(find(known).folders["ingest"], "train")[:2]
+    labels = [find(known).classes[Split(find(known).folders["ingest"] / "train").labels[place]] for place in (0, 1)]
+    others = [next(name for name in CLASSES if name != label) for label in labels]
+    append(file, images[0], labels[0], others[0])
+    ingest = execute.run(config.load("", QUICK, run.source, {}), known, until="ingest").artifact("ingest")
+    stages = [replace(done, key=ingest.key) if done.stage == "ingest" else done for done in run.stages]
+    record(known, "later", source=run.source, stages=stages, settings=run.settings)
+    append(file, images[1], labels[1], others[1])
+    undo(file, images[0])
+
+    subject = find(known)
+    assert subject.applied == {images[0]: {labels[0]: others[0]}}
+    decisions = Decisions(file, "ann", KeptPictures(file.with_name("pictures")), subject.applied)
+    decisions.decide(Item(images[0], ((images[0], others[0]),), (), ()), "drop", "", 0)
+    later = execute.run(config.load("", QUICK, run.source, {}), known, until="ingest")
+    counts = later.facts["ingest"]["corrections"]
+    assert (counts["applied"], counts["dropped"], counts["not_applied"]) == (2, 1, 0)
 
 
 @pytest.mark.parametrize(
