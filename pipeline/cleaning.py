@@ -52,8 +52,8 @@ def folder(params: Params) -> Path:
 def found(params: Params, home: Home) -> dict[str, list[Problem]]:
     """kind -> the files with that problem: of the last run on these images, or of a validate that runs now."""
     home.prepare()
-    found = _rows(params, home)
-    return {kind: [row for row in found if row.problem == problem] for kind, problem in KINDS.items()}
+    rows = _rows(params, home)
+    return {kind: [row for row in rows if row.problem == problem] for kind, problem in KINDS.items()}
 
 
 def _rows(params: Params, home: Home) -> list[Problem]:

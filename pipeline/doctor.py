@@ -107,16 +107,16 @@ def _python(home: Home) -> Iterator[Line]:
 def _packages(home: Home) -> Iterator[Line]:
     """The versions that matter most, and all that differ from the lock of the checkout."""
     installed = {name: _version(name) for name in PACKAGES}
-    found = ", ".join(f"{name} {text}" for name, text in installed.items() if text)
+    versions = ", ".join(f"{name} {text}" for name, text in installed.items() if text)
     others = [(name, here, pinned) for name, pinned in _pins().items() if (here := _version(name)) not in {"", *pinned}]
     if not installed["tensorflow-cpu"] and not installed["tensorflow"]:
-        yield Line("packages", "error", f"no TensorFlow beside {found or 'Python'}", "make setup installs it")
+        yield Line("packages", "error", f"no TensorFlow beside {versions or 'Python'}", "make setup installs it")
     elif others:
         differing = ", ".join(f"{name} {here} (lock: {' or '.join(pinned)})" for name, here, pinned in others[:5])
         advice = "make setup installs those of the lock; other versions give other keys"
         yield Line("packages", "warning", f"{len(others)} differ from requirements.lock: {differing}", advice)
     else:
-        yield Line("packages", "ok", found)
+        yield Line("packages", "ok", versions)
 
 
 def _pins() -> dict[str, list[str]]:

@@ -79,13 +79,13 @@ def of_keys(store: Store, keys: Mapping[str, str]) -> Measured:
 
 def exports(store: Store, digest: str) -> list[Artifact]:
     """The exports of the model with this *digest* of its artifact, the newest first; their files are not fetched."""
-    found = []
+    artifacts = []
     for (stage, key), brief in store.briefs().items():
         if stage == "export" and brief.inputs.get("train") == digest:
             with suppress(ArtifactCorrupt, StorageFailed):
                 if artifact := store.get(stage, key, files=False):
-                    found.append(artifact)
-    return sorted(found, key=lambda artifact: artifact.made.get("at", ""), reverse=True)
+                    artifacts.append(artifact)
+    return sorted(artifacts, key=lambda artifact: artifact.made.get("at", ""), reverse=True)
 
 
 def exported(store: Store, train: Artifact) -> Mapping[str, Mapping[str, float]]:

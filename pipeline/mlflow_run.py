@@ -65,17 +65,17 @@ def _present(client: Any, run: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_run(run) if run else None
+        kept = client.get_run(run) if run else None
     except MlflowException as error:
         if error.error_code not in GONE:
             raise
         return None
-    return found if found and found.info.lifecycle_stage == "active" else None
+    return kept if kept and kept.info.lifecycle_stage == "active" else None
 
 
 def _of_earlier_try(client: Any, experiment: str, name: str) -> Any:
-    found = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
-    return found[0] if found else None
+    runs = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{name}'", max_results=1)
+    return runs[0] if runs else None
 
 
 def _first_tags(record: RunRecord) -> dict[str, str]:
@@ -245,13 +245,13 @@ def _last_sign_of_life(client: Any, home: Home, record: RunRecord) -> int:
 def experiment_id(registry: Registry, params: Params, home: Home) -> str:
     """The MLflow experiment of these settings, created where there is none; raises ConfigError where it is deleted."""
     client, name = registry.client, params.register.experiment
-    found = client.get_experiment_by_name(name) or _created_experiment(client, name, home)
-    if found.lifecycle_stage == "deleted":
+    experiment = client.get_experiment_by_name(name) or _created_experiment(client, name, home)
+    if experiment.lifecycle_stage == "deleted":
         raise ConfigError(deleted_experiment(name))
-    if KIND_TAG not in found.tags:
+    if KIND_TAG not in experiment.tags:
         for tag, value in EXPERIMENT_TAGS.items():
-            client.set_experiment_tag(found.experiment_id, tag, value)
-    return str(found.experiment_id)
+            client.set_experiment_tag(experiment.experiment_id, tag, value)
+    return str(experiment.experiment_id)
 
 
 def _created_experiment(client: Any, name: str, home: Home) -> Any:

@@ -75,13 +75,13 @@ class ModelComparison:
 
 def find(registry: Registry, name: str, version: str) -> ModelVersion:
     """The *version* of the model *name*, by its number or its alias; raises ConfigError where it has none."""
-    found = registry.version(name, version) if version.isdigit() else registry.alias(name, version.removeprefix("@"))
-    if found is None:
+    matching = registry.version(name, version) if version.isdigit() else registry.alias(name, version.removeprefix("@"))
+    if matching is None:
         known = ", ".join(each.version for each in registry.versions(name)[-10:])
         if not known:
             raise ConfigError(f"no model is called {name}; python -m pipeline history lists all models")
         raise ConfigError(f"{name} has no version {version}; expected an alias such as {CHAMPION}, or one of {known}")
-    return found
+    return matching
 
 
 def side(home: Home, version: ModelVersion) -> Side:

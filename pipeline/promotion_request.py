@@ -39,8 +39,8 @@ def request(home: Home, registry: Registry, version: ModelVersion) -> PromotionR
     assert approval
     champion = present_champion(registry, version.name, home.promotions)
     if champion and champion.version != version.version:
-        found = of_versions(home, champion, version)
-        sides, differences = [found.after, found.before], list(side_by_side.differences(found))
+        comparison = of_versions(home, champion, version)
+        sides, differences = [comparison.after, comparison.before], list(side_by_side.differences(comparison))
     else:
         sides, differences = [side(home, version)], []
     if not approval.is_about(champion):

@@ -196,14 +196,14 @@ def records(home: Home) -> list[RunRecord]:
     """Every run, the newest first; what has not changed since the last time is not parsed again."""
     from pipeline.known_files import KnownFiles
 
-    known, found = KnownFiles(home.cache / "records.msgpack", RunRecord), list[tuple[Path, RunRecord]]()
+    known, records = KnownFiles(home.cache / "records.msgpack", RunRecord), list[tuple[Path, RunRecord]]()
     for folder in home.runs.glob("*"):
         with suppress(OSError):  # no folder of a run, or one that `gc` has deleted meanwhile
             if record := known.get(folder.name, f"{folder}/run.json", partial(_read, folder)):
-                found.append((folder, record))
+                records.append((folder, record))
     known.keep()
     return sorted(
-        (_with_its_end(folder, record) for folder, record in found),
+        (_with_its_end(folder, record) for folder, record in records),
         key=lambda record: (record.started, record.run),
         reverse=True,
     )

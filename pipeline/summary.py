@@ -133,11 +133,11 @@ def _model(model: Model) -> str:
 
 
 def _stages(record: RunRecord) -> str:
-    made = [f"{done.stage} {duration(done.seconds)}" for done in record.stages if done.made]
+    new = [f"{done.stage} {duration(done.seconds)}" for done in record.stages if done.made]
     reused = [done.stage for done in record.stages if not done.made]
-    if not made:
+    if not new:
         return f"nothing to do: all {len(reused)} reused, in {duration(record.seconds)}"
-    parts = [f"made {', '.join(made)}", f"reused {', '.join(reused)}" if reused else ""]
+    parts = [f"made {', '.join(new)}", f"reused {', '.join(reused)}" if reused else ""]
     return "; ".join([*filter(None, parts), f"{duration(record.seconds)} in total"])
 
 

@@ -4,6 +4,7 @@ An alias moves, by the promotion of this run too, so the recipe of train holds t
 and a run keeps the version that it began with.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, ConfigError
@@ -49,12 +50,10 @@ def file(version: ModelVersion, home: Home, registry: Registry) -> TeacherFile:
 
 def model_file(version: ModelVersion, home: Home, registry: Registry, setting: str) -> Path:
     """The model.keras of the training that produced the version, or a copy from the registry."""
-    try:
-        made = home.store.get("train", version.tags.get("train.key", "none"))
-        if made and model_sha256(made.path) == version.model_sha256:
-            return made.path / "model.keras"
-    except (ArtifactCorrupt, OSError):
-        ...  # the registry has its own copy
+    with suppress(ArtifactCorrupt, OSError):  # the registry has its own copy
+        artifact = home.store.get("train", version.tags.get("train.key", "none"))
+        if artifact and model_sha256(artifact.path) == version.model_sha256:
+            return artifact.path / "model.keras"
     folder = home.cache / f"{setting}-{version.model_sha256[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     copy = registry.model_file(version, folder)

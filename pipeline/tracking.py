@@ -79,20 +79,20 @@ class Tracking:
 
     def tags(self) -> dict[str, str]:
         """The tags of a new version: key and digest of every artifact that it comes from, source, commit and run."""
-        made = {stage: self.artifact(stage) for stage in KEYED}
-        metrics: Metrics = json.loads((made["evaluate"].path / "metrics.json").read_bytes())
-        keys = {f"{stage}.key": artifact.key for stage, artifact in made.items()}
-        digests = {f"{stage}.digest": artifact.digest for stage, artifact in made.items()}
+        artifacts = {stage: self.artifact(stage) for stage in KEYED}
+        metrics: Metrics = json.loads((artifacts["evaluate"].path / "metrics.json").read_bytes())
+        keys = {f"{stage}.key": artifact.key for stage, artifact in artifacts.items()}
+        digests = {f"{stage}.digest": artifact.digest for stage, artifact in artifacts.items()}
         return {
             **keys,
             **digests,
-            "data_digest": made["ingest"].digest,
-            TEST_DIGEST_TAG: test_digest(made["normalize"]),
+            "data_digest": artifacts["ingest"].digest,
+            TEST_DIGEST_TAG: test_digest(artifacts["normalize"]),
             "accuracy": f"{metrics['accuracy']:.6f}",
             "source": public(self.params.ingest.source),
             COMMIT_TAG: self.record.git_commit,
             RUN_TAG: self.record.run,
-            **_machine(made["train"]),
+            **_machine(artifacts["train"]),
         }
 
     def provenance(self) -> dict[str, bytes]:

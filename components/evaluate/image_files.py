@@ -44,8 +44,8 @@ class NormalizedFiles:
         """Key -> file of the first image of *split* of ingest that has one of the *wanted* keys."""
         blocks = Split(self._ingest / split).blocks() if self._ingest else ()
         keys = np.concatenate([np.empty(0, np.uint64), *(_keys(images, labels) for images, labels in blocks)])
-        found = np.flatnonzero(np.isin(keys, wanted))[::-1]
-        return {int(keys[index]): self._files.at(split, index).file for index in found.tolist()}
+        places = np.flatnonzero(np.isin(keys, wanted))[::-1]
+        return {int(keys[index]): self._files.at(split, index).file for index in places.tolist()}
 
 
 def _keys(images: Images, labels: Indices) -> NDArray[np.uint64]:

@@ -97,8 +97,8 @@ def measure(normalize: Path, train: Path, params: Evaluate, files: NormalizedFil
     held_out = {"test": (test.labels, probabilities), "validation": (validation.labels, guesses)}
     suspects = label_errors.find(held_out)
     if params.training_labels:
-        found = training_labels.find(keras_model, fitted, validation, params.training_labels)
-        suspects["splits"]["train"], suspects["training_suspects"] = found
+        of_training = training_labels.find(keras_model, fitted, validation, params.training_labels)
+        suspects["splits"]["train"], suspects["training_suspects"] = of_training
     corrupted = corruptions.measure(test, model, params.corruption_images) if params.corruption_images else None
     of_test = scores.classification_scores(test.labels, probabilities, data["classes"])
     rows = named_rows(files or NormalizedFiles(None, normalize), of_test["mistakes"], suspects, data["classes"])

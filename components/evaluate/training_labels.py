@@ -83,7 +83,7 @@ def votes(features: Features, labels: Indices, classes: int, nearest: int) -> In
     that their order plays no part.
     """
     n, voters = len(labels), np.flatnonzero(_first_copies(features.copies, labels))
-    vectors, copies, given = features.vectors[voters], features.copies[voters], labels[voters]
+    vectors, copies, voted = features.vectors[voters], features.copies[voters], labels[voters]
     counts = np.zeros((n, classes), np.int64)
     rows, place = max(1, BLOCK_BYTES // (4 * n)), max(0, len(voters) - nearest)
     with progress("evaluate: nearest images of training images", n) as advance:
@@ -94,7 +94,7 @@ def votes(features: Features, labels: Indices, classes: int, nearest: int) -> In
             bounds = np.partition(cosines, place, axis=1)[:, place, None]
             near = np.flatnonzero(cosines >= np.maximum(bounds, LEAST))
             image, voter = np.divmod(near, len(voters))
-            cells = np.bincount(image * classes + given[voter], minlength=len(cosines) * classes)
+            cells = np.bincount(image * classes + voted[voter], minlength=len(cosines) * classes)
             counts[block] = cells.reshape(-1, classes)
             advance(min(start + rows, n))
     return counts
@@ -109,8 +109,8 @@ def doubted(labels: Indices, counts: Indices) -> tuple[Indices, Indices]:
     shares, suggested = _shares(counts), counts.argmax(axis=1)
     own, other = shares[np.arange(len(labels)), labels], shares.max(axis=1, initial=0)
     sizes = np.bincount(labels, minlength=counts.shape[1])
-    found = np.bincount(labels[suggested == labels], minlength=counts.shape[1])
-    known = found >= np.maximum(KNOWN * sizes, 1)
+    confirmed = np.bincount(labels[suggested == labels], minlength=counts.shape[1])
+    known = confirmed >= np.maximum(KNOWN * sizes, 1)
     images = np.flatnonzero((own <= OWN) & (other >= OTHER) & known[labels] & known[suggested])
     images = images[np.argsort((own - other)[images], kind="stable")]
     return images, suggested[images]

@@ -88,8 +88,8 @@ def supersede(registry: Registry, name: str, up_to: int, reason: str, log: Path,
 
 def comparison_shown(version: ModelVersion, log: Path) -> Comparison:
     """The comparison that the latest request about *version* was made with."""
-    asked = [line for line in promotion_log.read(log, version.name) if line.action == "ask"]
-    return next((line.comparison for line in reversed(asked) if line.model_sha256 == version.model_sha256), None)
+    requests = [line for line in promotion_log.read(log, version.name) if line.action == "ask"]
+    return next((line.comparison for line in reversed(requests) if line.model_sha256 == version.model_sha256), None)
 
 
 def _write(

@@ -77,8 +77,8 @@ def decide(
     if given == "approve":
         publish(version)
         make_champion(registry, version, log, "promote", decided.said(), decided.who, comparison_shown(version, log))
-    made = given == "approve"
-    return {"name": name, "version": number, "before": approval.champion, "made": made, "reason": decided.said()}
+    approved = given == "approve"
+    return {"name": name, "version": number, "before": approval.champion, "made": approved, "reason": decided.said()}
 
 
 def _decidable(registry: Registry, version: ModelVersion, given: Decision, log: Path) -> Approval:

@@ -127,8 +127,8 @@ def _is_usable(path: Path) -> bool:
         tables = _tables(connection)
         if tables and ("experiments" not in tables or not is_blank(connection)):
             return True
-        made = connection.execute(f"SELECT version_num FROM {SCHEMA}").fetchone() if SCHEMA in tables else None  # noqa: S608
-    return made == (_latest_schema(),)
+        schema = connection.execute(f"SELECT version_num FROM {SCHEMA}").fetchone() if SCHEMA in tables else None  # noqa: S608
+    return schema == (_latest_schema(),)
 
 
 def _latest_schema() -> str | None:

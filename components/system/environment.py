@@ -59,9 +59,9 @@ def is_recorded(name: str) -> bool:
 
 def _caches() -> dict[str, str]:
     """Libraries cut their matrices into blocks that fit into these; {} where the system does not say."""
-    found = {}
+    sizes = {}
     for folder in sorted(CACHES.glob("index*")):
         with suppress(OSError):
             level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
-            found[f"L{level} {kind}"] = size
-    return found
+            sizes[f"L{level} {kind}"] = size
+    return sizes

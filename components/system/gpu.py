@@ -41,8 +41,8 @@ def named(models: list[str]) -> str:
 
 
 def _model(file: Path) -> str:
-    found = re.search(r"^Model:\s*(.+?)\s*$", file.read_text(errors="replace"), re.MULTILINE)
-    return found[1] if found else "NVIDIA GPU"
+    match = re.search(r"^Model:\s*(.+?)\s*$", file.read_text(errors="replace"), re.MULTILINE)
+    return match[1] if match else "NVIDIA GPU"
 
 
 def _visible(models: list[str], chosen: str | None) -> list[str]:

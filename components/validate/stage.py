@@ -25,11 +25,11 @@ def validate(ingest: Path, out: Path) -> Facts:
       schema.json       see components/validate/schema.py; copy it, edit it, pin the copy by validate.schema
       pictures/         class-histogram.png, contact-*.png, problem-*.png (see components/validate/figures.py)
     """
-    statistics, found = compute_statistics(ingest)
+    statistics, rows = compute_statistics(ingest)
     _dump(out / "statistics.json", statistics)
     _dump(out / "schema.json", infer(statistics))
-    problems.write(found, out)
-    draw(ingest, statistics, found, out / "pictures")
+    problems.write(rows, out)
+    draw(ingest, statistics, rows, out / "pictures")
     splits = statistics["splits"]
     return {
         "images": {name: split["images"] for name, split in splits.items()},

@@ -80,16 +80,16 @@ class Approve(StageTask, HITLOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """The answer of the person, or the rejection where the deadline has passed."""
-        given = super().execute_complete(context, event)
+        response = super().execute_complete(context, event)
         request = context["ti"].xcom_pull(task_ids=TASK, key=REQUEST)
-        user = given["responded_by_user"]
+        user = response["responded_by_user"]
         return {
-            "decision": given["chosen_options"][0].lower(),
+            "decision": response["chosen_options"][0].lower(),
             "version": request["version"],
             "champion": request["champion"],
             "who": user["name"] if user else DEADLINE,
-            "reason": public(given["params_input"].get("reason", "")) if user else too_late(request["until"]),
-            "time": given["responded_at"].astimezone(UTC).isoformat(timespec="seconds"),
+            "reason": public(response["params_input"].get("reason", "")) if user else too_late(request["until"]),
+            "time": response["responded_at"].astimezone(UTC).isoformat(timespec="seconds"),
         }
 
 
@@ -100,8 +100,8 @@ def _news(request: Mapping[str, Any]) -> str:
 
 def answer_of(context: Context) -> Answer | None:
     """What a person has decided in this run."""
-    given = context["ti"].xcom_pull(task_ids=TASK)
-    return Answer(**given) if given else None
+    answer = context["ti"].xcom_pull(task_ids=TASK)
+    return Answer(**answer) if answer else None
 
 
 def undecided(reason: str) -> Refused:

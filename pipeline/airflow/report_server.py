@@ -78,8 +78,10 @@ def _known(home: Home) -> models_page.Workspace:
 def compare(model: str, before: str, after: str) -> str:
     """Two versions of *model* side by side, by the workspace that knows it, or has the evaluation of the second."""
     known = [home for home in homes() if model in Registry(home.tracking_uri).names()] or homes()[:1]
-    found = [_compared(home, model, before, after) for home in known]
-    return comparison_page.render(next((each for each in found if each.after.measured.metrics), found[0]), "models")
+    comparisons = [_compared(home, model, before, after) for home in known]
+    return comparison_page.render(
+        next((each for each in comparisons if each.after.measured.metrics), comparisons[0]), "models"
+    )
 
 
 def _compared(home: Home, model: str, before: str, after: str) -> ModelComparison:

@@ -41,14 +41,14 @@ def clean(options: Namespace) -> int:
     root = cleaning.folder(settings)
     if options.undo:
         return _report(options, moved_files.restore(root), root)
-    found = cleaning.found(settings, home())
-    files = cleaning.paths([row for kind in chosen for row in found[kind]])
+    problems = cleaning.found(settings, home())
+    files = cleaning.paths([row for kind in chosen for row in problems[kind]])
     if options.apply and files:
         return _report(options, moved_files.remove(root, files), moved_files.removed_folder(root))
     if options.json:
-        print_json({kind: [row.image.file for row in rows] for kind, rows in found.items()})
+        print_json({kind: [row.image.file for row in rows] for kind, rows in problems.items()})
     else:
-        answer(_listed(found) + "\n" + _would_move(options, found, chosen, files))
+        answer(_listed(problems) + "\n" + _would_move(options, problems, chosen, files))
     return 0
 
 

@@ -85,17 +85,17 @@ def compare(options: Namespace) -> int:
     workspace = home()
     registry = Registry(workspace.tracking_uri)
     name = options.name or only(registry.names())
-    found = of_versions(workspace, *(find(registry, name, version) for version in (options.before, options.after)))
+    comparison = of_versions(workspace, *(find(registry, name, version) for version in (options.before, options.after)))
     if options.html:
         from pipeline.model_pages import comparison_page
 
-        _write_page(options.html, comparison_page.render(found))
+        _write_page(options.html, comparison_page.render(comparison))
     elif options.json:
-        print_json(_comparison_json(found))
+        print_json(_comparison_json(comparison))
     else:
-        sides = (found.before, found.after)
+        sides = (comparison.before, comparison.after)
         print_table((name, *map(side_by_side.title, sides)), side_by_side.rows(*sides))
-        print_facts(side_by_side.differences(found))
+        print_facts(side_by_side.differences(comparison))
     return 0
 
 

@@ -62,10 +62,10 @@ def predict(options: Namespace) -> int:
     with importing("numpy"):
         from pipeline.prediction.inputs import sources
 
-    found = sources(options.input, sys.stdin.buffer)
+    inputs = sources(options.input, sys.stdin.buffer)
     predictor = _predictor(published, options.top)
     rows = _table if options.csv or options.parquet else _printed
-    errors = rows(options, published, found, predictor)
+    errors = rows(options, published, inputs, predictor)
     _summarize(published.info, predictor, time.perf_counter() - began)
     return 1 if errors else 0
 

@@ -27,10 +27,10 @@ def pictures(runner: Runner) -> dict[str, Path]:
     """Stage -> the folder of its PNG files, for each stage of the run so far that has any."""
     stages = [done.stage for done in runner.record.stages if not STAGES[done.stage].effect]
     folders = {stage: runner.artifact(stage).path / "pictures" for stage in stages}
-    found = {stage: folder for stage, folder in folders.items() if folder.is_dir()}
+    drawn = {stage: folder for stage, folder in folders.items() if folder.is_dir()}
     if "evaluate" in stages:
-        found["evaluate"] = figures(runner.home, {stage: runner.artifact(stage) for stage in INPUTS})
-    return found
+        drawn["evaluate"] = figures(runner.home, {stage: runner.artifact(stage) for stage in INPUTS})
+    return drawn
 
 
 def figures(home: Home, artifacts: Mapping[str, Artifact]) -> Path:

@@ -41,10 +41,10 @@ class ProblemGroup:
 def problem_groups(artifacts: Mapping[str, Path], pictures: Mapping[str, Path]) -> list[ProblemGroup]:
     """What ingest and validate found, in the order of TITLES."""
     stages = (stage for stage in ("ingest", "validate") if stage in artifacts)
-    found = [problem for stage in stages for problem in problems.read(artifacts[stage])]
+    listed = [problem for stage in stages for problem in problems.read(artifacts[stage])]
     groups = []
     for kind, (title, meaning) in TITLES.items():
-        if rows := [problem for problem in found if problem.problem == kind]:
+        if rows := [problem for problem in listed if problem.problem == kind]:
             sheet = pictures.get("validate", Path("none")) / f"problem-{kind}.png"
             drawn = picture(sheet, f"The first images of the table {title}", dense=False)
             groups.append(ProblemGroup(title, meaning, len(rows), rows[:MOST_LISTED], drawn))

@@ -22,7 +22,7 @@ def environment(folder: Path = TEMPLATES, cache: Path | None = None) -> "Environ
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
     # autoescape: the names of classes are names of folders, whatever they hold
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader([folder, TEMPLATES]),
         bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache else None,
         autoescape=True,
@@ -30,5 +30,5 @@ def environment(folder: Path = TEMPLATES, cache: Path | None = None) -> "Environ
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {function.__name__: function for function in FILTERS}
-    return made
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    return environment

@@ -71,8 +71,8 @@ class CodeHashes:
     def installed(self, modules: Iterable[str]) -> set[str]:
         """The top-level packages that *modules* and what they reach import from installed distributions."""
         tops = {name.partition(".")[0] for code in self._walk(modules).values() for name in code.names}
-        found = {top: find_module(top) for top in tops - sys.stdlib_module_names}
-        return {top for top, module in found.items() if module and module.file and is_installed(module.file)}
+        top_level = {top: find_module(top) for top in tops - sys.stdlib_module_names}
+        return {top for top, module in top_level.items() if module and module.file and is_installed(module.file)}
 
     def _walk(self, modules: Iterable[str], outside: Iterable[str] = OUTSIDE) -> dict[str, Code]:
         codes: dict[str, Code] = {}
@@ -120,15 +120,13 @@ class CodeHashes:
 
 
 def _read(file: Path) -> dict[str, tuple[Identity, Code]]:
-    try:
+    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):  # missing or unreadable: computed again
         content = json.loads(file.read_bytes())
         if content["made_by"] == _made_by():
             return {
                 name: ((path, size, mtime, inode), Code(sha, tuple(names)))
                 for name, ((path, size, mtime, inode), (sha, names)) in content["modules"].items()
             }
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
-        ...  # missing or unreadable: computed again
     return {}
 
 
@@ -169,14 +167,12 @@ def _is_not_installed(name: str) -> bool:
 
 def _read_code(name: str, path: Path) -> Code:
     """The code in the file *path*; its bytes where it holds no Python, or none that this version can read."""
-    try:
+    with suppress(ConfigError, RecursionError):  # such as one that is imported on another version only
         tree = parse(path) if path.suffix == ".py" else None
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         if tree:
             names = {*_imported(tree, package), *_imported_by_name(tree, package)}
             return Code(sha256(ast.unparse(_without_docstrings(tree))), tuple(sorted(names)))
-    except (ConfigError, RecursionError):
-        ...  # such as one that is imported on another version only
     return Code(sha256_of_file(path), ())
 
 

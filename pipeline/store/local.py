@@ -119,12 +119,10 @@ class Store:
                 lock = os.open(path, os.O_RDONLY)
             except FileNotFoundError:  # swept already
                 continue
-            try:
+            with contextlib.suppress(BlockingIOError):  # a sweep holds it and is about to remove it
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.exists():
                     return path, lock
-            except BlockingIOError:
-                ...  # a sweep holds it and is about to remove it
             os.close(lock)
 
     def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
