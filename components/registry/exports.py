@@ -5,6 +5,7 @@
         model_info.json   names every other file, with its sha256
         ...
       champion -> 3       follows the alias
+      .draft-M-k3v9/      filled by a process of machine M, or left by a killed one, which the next one removes
 
 The same folder is in the artifacts of the version's logged model, as exports/, and the version's tag export.sha256 is
 the sha256 of model_info.json: from the alias to each byte, everything can be verified. The tag export.key names the
@@ -14,10 +15,10 @@ A version is published before an alias moves to it, and the link follows after; 
 So whatever a process leaves that dies in between, the next run or command completes.
 """
 
+import glob
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,11 +30,12 @@ from components.progress import say
 from components.registry import model_files
 from components.registry.client import CHAMPION, Registry
 from components.registry.model_version import ModelVersion
+from components.system import held_folders, locks
 from components.system.files import file_name, flush, sha256_of_file
 
 SHA256_TAG, KEY_TAG = "export.sha256", "export.key"  # of model_info.json, and of the artifact
 COPY = "exports"  # the folder among the artifacts of the version's logged model
-DRAFT = ".draft-"
+DRAFT = f".draft-{file_name(locks.MACHINE)}-"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Exports:
 
         Two machines may come to other bytes by the same recipe; what was published first stays.
         """
+        _sweep(self.folder(version).parent)
         is_published = version.tags.get(KEY_TAG) == made.name and _is_logged(version) and self._restore(version)
         if not is_published:
             self._publish(version, made)
@@ -106,6 +109,7 @@ class Exports:
         champion, link = self.registry.alias(name, CHAMPION), self.link(name)
         if champion is None:
             return
+        _sweep(link.parent)
         if not self.folder(champion).is_dir():
             self.prepare(champion)
         if self.folder(champion).is_dir():
@@ -149,8 +153,20 @@ def target(link: Path) -> str:
 def _draft(folder: Path) -> Iterator[Path]:
     """A folder beside those of *folder*, on the same disk, that goes when the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=DRAFT, ignore_cleanup_errors=True) as draft:
-        yield Path(draft)
+    draft, lock = held_folders.new(folder, DRAFT)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(lock)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts in *folder* that killed processes of this machine left."""
+    for draft in folder.glob(f"{glob.escape(DRAFT)}*"):
+        with held_folders.left(draft) as is_left:
+            if is_left:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _place(source: Path, folder: Path) -> None:

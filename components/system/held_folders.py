@@ -1,12 +1,13 @@
-"""Folders that one process removes only while no other one reads them.
+"""Folders that one process removes only while no other one reads or fills them.
 
-The lock is on the folder itself and shared by its readers; the system frees it however a process ends. Where a file
-system locks no folders, none counts as held.
+The lock is on the folder itself, shared by its readers and held alone by who fills it; the system frees it however a
+process ends. Where a file system locks no folders, none counts as held by a reader.
 """
 
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,12 +49,46 @@ def withdrawing(folder: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _locked_alone(handle: int) -> bool:
-    with contextlib.suppress(OSError):
+def new(folder: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder in *folder* to fill, and the handle that holds its lock until it is closed.
+
+    Until then `left` is False for it. Raises OSError.
+    """
+    while True:  # repeated where a sweep comes between the two
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            lock = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # swept already
+            continue
+        with contextlib.suppress(BlockingIOError):  # a sweep holds it and is about to remove it
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists():
+                return path, lock
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def left(path: Path) -> Iterator[bool]:
+    """Whether who fills the folder *path* has ended, so that it may be removed within the block."""
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # renamed or removed since it was listed
+        yield False
+        return
+    try:
+        yield _locked_alone(lock, unlockable=False)
+    finally:
+        os.close(lock)
+
+
+def _locked_alone(handle: int, *, unlockable: bool = True) -> bool:
+    """Whether no other process has a lock on *handle*; *unlockable* where the file system has no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return unlockable
     return True
 
 

@@ -16,17 +16,16 @@ second maker's work is dropped in favour of it.
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from components.errors import ArtifactCorrupt, Failure, StorageFailed
+from components.system import held_folders
 from components.system.files import flush
 from components.system.stat_cache import StatCache
 from pipeline.graph import Facts
@@ -103,26 +102,11 @@ class Store:
             folder = self.root / stage
             folder.mkdir(parents=True, exist_ok=True)
             self.leases.take(stage, key)
-            path, lock = self._locked(folder, _prefix(key))
+            path, lock = held_folders.new(folder, _prefix(key))
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
-
-    @staticmethod
-    def _locked(folder: Path, prefix: str) -> tuple[Path, int]:
-        """A new folder and the handle that holds its lock; repeated where a sweep came in between."""
-        while True:
-            path = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
-            try:
-                lock = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:  # swept already
-                continue
-            with contextlib.suppress(BlockingIOError):  # a sweep holds it and is about to remove it
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if path.exists():
-                    return path, lock
             os.close(lock)
 
     def publish(self, draft: Path, recipe: Recipe, facts: Facts, made: Made, *, replace: bool = False) -> Artifact:
@@ -383,15 +367,7 @@ def _artifact(stage: str, key: str, path: Path) -> Artifact:
 
 def _sweep(draft: Path) -> bool:
     """Remove *draft* where no process holds its lock; returns whether that was so."""
-    try:
-        lock = os.open(draft, os.O_RDONLY)
-    except FileNotFoundError:  # published or removed since it was listed
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _discard(draft)
-        return True
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(lock)
+    with held_folders.left(draft) as is_left:
+        if is_left:
+            _discard(draft)
+    return is_left

@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from components.registry.exports import COPY, KEY_TAG, SHA256_TAG, Exports, is_w
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.files import sha256_of_file
 from tests.components.conftest import new_run
+from tests.conftest import ROOT
 
 NAME = "pets 100%, für zu Hause"
 
@@ -167,6 +170,34 @@ def test_what_a_killed_process_leaves_is_completed_by_the_next(
     shelf.run("1")
     assert shelf.is_published("1")
     assert shelf.champion() == "1"
+
+
+FILLING = """
+import sys
+from pathlib import Path
+from components.registry import exports
+with exports._draft(Path(sys.argv[1])) as draft:
+    (draft / "fresh").mkdir()
+    print(draft, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_draft_of_a_killed_process_is_removed_by_the_next_run(shelf: Shelf) -> None:
+    """By both steps, as it may have died in either; one that still lives keeps its draft."""
+    shelf.register("1")
+    shelf.run("1")
+    folder = shelf.place("1").parent
+    steps: list[Callable[[], None]] = [lambda: shelf.publish("1"), lambda: shelf.exports.follow(NAME)]
+    for step in steps:
+        with Popen([sys.executable, "-c", FILLING, folder], stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT) as process:
+            assert process.stdout
+            draft = Path(process.stdout.readline().strip())
+            step()
+            assert (draft / "fresh").is_dir()
+            process.kill()
+        step()
+        assert {path.name for path in folder.iterdir()} == {"1", "champion"}
 
 
 def test_a_process_that_dies_between_the_tags_has_published_nothing_else(
