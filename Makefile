@@ -13,6 +13,8 @@ REVIEW_PORT ?=
 PIPELINE_HOME ?= workspace
 MINUTES ?= 60
 SEED ?=
+KEY ?=
+VERSION ?=
 LOCK ?= requirements.lock
 PYTHON_VERSION := 3.13
 
@@ -23,7 +25,7 @@ READY := $(VENV)/.ready
 export PIPELINE_HOME
 # Paths and addresses reach the programs by the environment, letter by letter: make expands no "$" in them, and no shell
 # sees their quotes and spaces.
-$(foreach name,SOURCE CONFIG SERVE_PORT REVIEW_PORT SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
+$(foreach name,SOURCE CONFIG KEY SERVE_PORT REVIEW_PORT SETTINGS PIPELINE_HOME PIPELINE_CONFIG PIPELINE_STORE MNIST_DIR TFDS_DATA_DIR SECRETS \
   MLFLOW_TRACKING_URI NOTIFY_WEBHOOK_URL NOTIFY_APPRISE_URLS NOTIFY_HEARTBEAT_URL,\
   $(if $(filter-out undefined,$(origin $(name))),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
@@ -41,7 +43,7 @@ CONTAINERS = $(if $(wildcard $(READY)),$(PY),$(SUPPORTED) && $(PYTHON)) -m pipel
 ROOT := $(PY) -c 'from pipeline.home import Home; print(Home.from_environment().root)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pipeline review quick test test-python test-airflow test-docker format check coverage mutate attack airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
+.PHONY: help setup pipeline review sign quick test test-python test-airflow test-docker format check coverage mutate attack airflow airflow-shell airflow-service up down serve mlflow tensorboard bench \
   bench-training bench-serving lock lock-images clean
 
 help: ## list the targets
@@ -83,6 +85,9 @@ test-airflow: setup ## only the tests that run tasks in a real Airflow and look 
 
 test-docker: setup ## only the tests that build the images and run the containers (needs docker; about 20 minutes)
 	@$(PY) -m pytest -m docker tests/pipeline/compose $(ARGS)
+
+sign: setup ## sign the files of a registered version with a private key, offline (KEY=FILE, VERSION=champion, ARGS='--name MODEL')
+	@$(PY) -m pipeline sign $(if $(VERSION),"$(VERSION)") $${KEY:+--key "$$KEY"} $(ARGS)
 
 format: setup ## format the code and sort its imports (ruff)
 	@$(VENV)/bin/ruff check --quiet --fix .
@@ -147,7 +152,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
   --custom-compile-command 'make lock' --python-version 3.11
 
 lock: setup ## resolve pyproject.toml into requirements.lock with the newest versions, and the images' locks from it
-	@$(COMPILE) --upgrade --extra dev --extra cluster -o requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade --extra dev --extra cluster --extra sign -o requirements.lock pyproject.toml
 	@cd tests/serving/clients && ../../../$(COMPILE) --upgrade -o requirements.lock requirements.in
 	@cd tests/mutation && ../../$(COMPILE) --upgrade -o requirements.lock requirements.in
 	@$(MAKE) --no-print-directory lock-images
@@ -156,7 +161,7 @@ lock-images: setup ## only the images' locks, with the versions of requirements.
 	@$(COMPILE) --extra cluster -c requirements.lock -o docker/requirements.lock pyproject.toml
 	@$(COMPILE) $(NOT_SERVED:%=--no-emit-package %) -c requirements.lock -o docker/mlflow.lock docker/mlflow.in
 	@$(COMPILE) -c requirements.lock -o docker/serving.lock docker/serving.in
-	@$(COMPILE) --extra dev --extra cluster --extra gpu --no-emit-package tensorflow-cpu \
+	@$(COMPILE) --extra dev --extra cluster --extra sign --extra gpu --no-emit-package tensorflow-cpu \
 	  -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
 clean: ## delete .venv and the caches (not the workspace: that is python -m pipeline gc)

@@ -37,6 +37,8 @@ VARIABLES = (
     "PIPELINE_CONFIG",  # the settings file where --config names none
     "PIPELINE_COMMIT",  # the commit of the code outside a repository: pipeline/run_record.py
     "PIPELINE_MLFLOW_UI",  # where a browser reaches MLflow: pipeline/airflow/links.py
+    "PIPELINE_PUBLIC_KEY",  # by which verify checks signatures where --key names none: pipeline/cli/signing.py
+    "PIPELINE_KEY_PASSWORD",  # of an encrypted private key, for sign: likewise
     "PIPELINE_WORKSPACE",  # set by Azure Pipelines
 )
 SETTINGS = {f"{section}.{f.name}": f for section, kind in SECTIONS.items() for f in fields(kind)}

@@ -162,7 +162,7 @@ printf '%s\\n' "$@" "$PIPELINE_CONFIG" "$MNIST_DIR" "$PIPELINE_HOME"
 
 def make(folder: Path, *arguments: str, **environment: str) -> list[str]:
     # without those of the make that runs the tests: it would print which folder it enters
-    ours = ("PIPELINE_CONFIG", "MNIST_DIR", "ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    ours = ("PIPELINE_CONFIG", "MNIST_DIR", "KEY", "VERSION", "ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     variables = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         ["make", *arguments],
@@ -179,6 +179,7 @@ def test_a_path_reaches_the_pipeline_as_it_was_typed(called: Path, name: str) ->
     assert make(called, "pipeline", *(f"{variable}={value}" for variable, value in given.items())) == expected
     assert make(called, "pipeline", **given) == expected
     assert make(called, "airflow", f"CONFIG={name}")[-3] == name
+    assert make(called, "sign", f"KEY={name}", "VERSION=3")[:-3] == ["-m", "pipeline", "sign", "3", "--key", name]
 
 
 def test_without_a_path_no_option_is_given(called: Path) -> None:
@@ -204,6 +205,7 @@ CALLS: dict[str, list[str]] = {
     "setup": [],
     "pipeline": ["python -m pipeline run"],
     "review": ["python -m pipeline review"],
+    "sign": ["python -m pipeline sign"],
     "quick": [f"python {PYTEST.replace('pytest', 'pytest -q')} --quick"],
     "test": [f"python {PYTEST}"],
     "test-python": [

@@ -36,6 +36,7 @@ CHEAPLY: dict[str, tuple[list[str], int, str]] = {
     "test-airflow": (["ARGS=--collect-only -q tests/pipeline/airflow/test_ui.py"], 0, r"^\d tests collected"),
     "test-docker": (["ARGS=--collect-only -q"], 0, r"^\d+/\d+ tests collected"),
     "coverage": ([TESTS], 2, r"FAIL Required test coverage of \d\d.0% not reached"),
+    "sign": ([], 2, "sign needs --key FILE, a private key; to make one: openssl"),
     "format": ([], 0, r"^\d+ files left unchanged"),
     "mutate": (["ARGS=--help"], 0, r"--jobs JOBS +modules at a time"),
     "attack": (["MINUTES=0", "SEED=3", "ARGS=--kind fuzzed"], 0, r"^seed 3[^|]*\| kind \| tried \| failed \|"),
@@ -134,7 +135,7 @@ def test_the_locks_are_resolved(code: Path, tmp_path: Path, target: str) -> None
     (tmp_path / "docker").mkdir()
     for name in ("docker/mlflow.in", "docker/serving.in", "requirements.lock"):
         (tmp_path / name).touch()
-    extras = "dev = []\ncluster = []\ngpu = []\n"
+    extras = "dev = []\ncluster = []\nsign = []\ngpu = []\n"
     (tmp_path / "pyproject.toml").write_text(
         f'[project]\nname = "x"\nversion = "1"\n[project.optional-dependencies]\n{extras}'
     )

@@ -1,8 +1,8 @@
 """What a registered version was made from and with, in a public vocabulary: provenance.json among its files.
 
 An in-toto Statement v1 (https://in-toto.io/Statement/v1) about the files of the training, with SLSA's predicate
-provenance v1 (https://slsa.dev/provenance/v1). It is not signed: it says how the version was made and of what, each by
-its digest, but not that nobody rewrote it.
+provenance v1 (https://slsa.dev/provenance/v1). It says how the version was made and of what, each by its digest; that
+nobody rewrote it, only a signature of the version's files shows (components.registry.signature).
 
     provenance.json               the statement
     provenance/changes.diff       what the code differed in from its commit, where it did; if long, changes.diff.gz

@@ -9,7 +9,19 @@ from components.errors import ConfigError, Failure
 from components.printed_commands import as_stored, repeat
 from components.progress import say
 from components.system import signals, streams
-from pipeline.cli import cleaning, history, maintenance, predict, registry, reproduce, review, run, runs, training
+from pipeline.cli import (
+    cleaning,
+    history,
+    maintenance,
+    predict,
+    registry,
+    reproduce,
+    review,
+    run,
+    runs,
+    signing,
+    training,
+)
 from pipeline.cli.options import Command
 
 if TYPE_CHECKING:
@@ -24,7 +36,7 @@ EPILOG = """\
 exit status: 0 success, 2 wrong usage or settings, 3 data rejected, 4 model, export or promotion rejected,
 1 any other failure; finished work is kept after 130 (Ctrl-C), 143 (SIGTERM) and 129 (SIGHUP)."""
 
-MODULES = (run, runs, training, registry, history, reproduce, predict, review, cleaning, maintenance)
+MODULES = (run, runs, training, registry, history, reproduce, signing, predict, review, cleaning, maintenance)
 COMMANDS = {c.name: c for module in MODULES for c in vars(module).values() if isinstance(c, Command)}
 
 

@@ -9,6 +9,7 @@ from components.errors import ArtifactCorrupt, ConfigError, RegistryUnreachable
 from components.formatting import size
 from components.progress import say
 from components.system.streams import answer
+from pipeline.cli import signing
 from pipeline.cli.options import JSON, Option, command, home
 from pipeline.cli.output import print_json
 
@@ -42,9 +43,11 @@ def doctor(options: Namespace) -> int:
         action="store_true",
         help="look at names, sizes and times, and read only what differs from what they were",
     ),
+    signing.CHECK,
 )
 def verify(options: Namespace) -> int:
     workspace = home()
+    key = signing.public_key(options)
     store = workspace.store
     cache = workspace.cache if options.quick else None
     unsuspicious = _unsuspicious(workspace) if options.quick else set()
@@ -56,7 +59,7 @@ def verify(options: Namespace) -> int:
         }
         for stage, key in store.list()
     ]
-    registered, published = _of_registry(workspace, quick=options.quick)
+    registered, published = _of_registry(workspace, key, quick=options.quick)
     rows = [*artifacts, *registered, *published]
     damage = [row["problem"] for row in rows if row["problem"]]
     if options.json:
@@ -65,7 +68,8 @@ def verify(options: Namespace) -> int:
         counts = {"artifacts": artifacts, "registered models": registered, "published exports": published}
         numbers = [f"{len(found)} {what}" for what, found in counts.items() if found or what == "artifacts"]
         done = "looked at" if options.quick else "read"
-        answer("\n".join([*damage, f"{' and '.join(numbers)} {done}, {len(damage)} damaged"]))
+        about = signing.summary(registered) if key else []
+        answer("\n".join([*damage, *about, f"{' and '.join(numbers)} {done}, {len(damage)} damaged"]))
     return 1 if damage else 0
 
 
@@ -75,10 +79,12 @@ def _unsuspicious(workspace: "Home") -> set["Item"]:
     return {item for item, brief in briefs.items() if store.glance(*item, brief, cache)}
 
 
-def _of_registry(workspace: "Home", *, quick: bool) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+def _of_registry(
+    workspace: "Home", key: Path | None, *, quick: bool
+) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """A row for each version in the registry, and for each published one; none where MLflow does not answer.
 
-    That is no damage.
+    That is no damage, unless signatures should be checked by the public *key*.
     """
     from components.registry.client import Registry
     from components.registry.recorded_files import SHA256_TAG
@@ -91,9 +97,13 @@ def _of_registry(workspace: "Home", *, quick: bool) -> tuple[list[dict[str, str]
         for version, problem in damages(registry, quick=quick):
             registered.append({"stage": "register", "key": f"{version.name}/{version.version}", "problem": problem})
             unrecorded += SHA256_TAG not in version.tags
+        if key:
+            registered = signing.with_signatures(registered, registry, key)
         for version, problem in damages_of_exports(workspace, registry, quick=quick):
             published.append({"stage": "promote", "key": f"{version.name}/{version.version}", "problem": problem})
     except RegistryUnreachable as error:
+        if key:
+            raise
         say(f"warning: the registry is not verified: {error}")
     if unrecorded and not quick:
         say(f"note: {unrecorded} registered models are older than the record of their files: only model.keras was read")

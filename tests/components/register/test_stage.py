@@ -310,7 +310,7 @@ def test_columns_have_names_of_their_own() -> None:
     assert columns(["a, b", "cat", "cat (2)", "cat", "cat"]) == ["a, b", "cat", "cat (2)", "cat (3)", "cat (4)"]
 
 
-def test_files_that_are_written_again_leave_the_exports_where_they_are(
+def test_files_that_are_written_again_leave_the_exports_and_the_signature_where_they_are(
     registry: Registry, again: Callable[..., Registered], trained: Callable[[int], Trained]
 ) -> None:
     """They lie beside them, and another machine may have nothing else to serve."""
@@ -319,9 +319,12 @@ def test_files_that_are_written_again_leave_the_exports_where_they_are(
     folder = Path(version.source.removeprefix("file://"))
     (folder / "exports").mkdir()
     (folder / "exports" / "model.tflite").write_text("served")
+    (folder / "signature").mkdir()
+    (folder / "signature" / "model.sig").write_text("signed")
     shutil.rmtree(folder / "data")
     restore(trained(0).normalize, trained(0).train, version, folder)
     assert (folder / "exports" / "model.tflite").read_text() == "served"
+    assert (folder / "signature" / "model.sig").read_text() == "signed"
 
 
 def test_damage_that_the_store_cannot_repair_is_still_known_after_other_damage_was(

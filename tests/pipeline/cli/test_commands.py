@@ -21,7 +21,7 @@ from pipeline.cli.registry import print_class_change
 from tests.conftest import CLEAN, QUICK, ROOT, command
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
-HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "tensorflow_datasets", "airflow"}
+HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "tensorflow_datasets", "airflow", "model_signing"}
 
 
 def answer(home: Path, *arguments: str) -> Any:
