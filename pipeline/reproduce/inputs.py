@@ -2,16 +2,13 @@
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from components.data.corrections import image_ids
 from components.errors import (
     ArtifactCorrupt,
-    ConfigError,
     Failure,
     SourceError,
     SourceUnreachable,
@@ -20,14 +17,13 @@ from components.errors import (
 )
 from components.formatting import thousands
 from components.ingest import select
-from components.registry import database
 from components.registry.client import Registry
-from components.registry.model_version import ModelVersion
 from components.settings.sections import IMAGENET, Ingest
 from components.system.files import sha256_of_file
 from pipeline import teacher as teachers
 from pipeline.config import FROM_ENVIRONMENT, SETTINGS, layers, section
 from pipeline.home import Home
+from pipeline.reproduce.lending import lend
 from pipeline.reproduce.recorded import Recorded
 from pipeline.reproduce.settings import SOURCE
 from pipeline.store.artifact import Artifact
@@ -141,7 +137,7 @@ def corrections_problem(recorded: Recorded) -> str:
 def models(recorded: Recorded, home: Home, registry: Registry, workspace: Path) -> dict[str, str]:
     """The settings that lead to the model files which the training took, for a run in *workspace*.
 
-    A teacher is found by a copy of the registry there. Raises ConfigError where one is gone.
+    A teacher is found in a registry there. Raises ConfigError where one is gone.
     """
     chosen = {}
     name, wanted = recorded.version.name, str(recorded.settings.get("train.weights", ""))
@@ -150,25 +146,9 @@ def models(recorded: Recorded, home: Home, registry: Registry, workspace: Path) 
         chosen["train.weights"] = str(teachers.model_file(version, home, registry, "weights"))
     if sha256 := recorded.model("teacher"):
         version = teachers.find_version("teacher", str(recorded.settings["train.teacher"]), name, registry, sha256)
-        _lend(version, registry, Home(workspace))
-        chosen["train.teacher"] = version.version
+        chosen["train.teacher"] = lend(version, registry, workspace)
     return chosen
 
 
 def _is_file(file: Path, sha256: str) -> bool:
     return file.is_file() and sha256_of_file(file) == sha256
-
-
-def _lend(version: ModelVersion, registry: Registry, home: Home) -> None:
-    """Copy the registry into the workspace *home*, where a training finds *version*."""
-    file = database.path_of(registry.uri)
-    if file is None:
-        raise ConfigError(
-            f"version {version.version} of {version.name}, the teacher, is in the registry of a server; "
-            "such a training is reproduced with a registry in a file alone"
-        )
-    with (
-        closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(home.root / "mlflow.db")) as copy,
-    ):
-        source.backup(copy)

@@ -1,5 +1,6 @@
 """What a version was made from, as it was recorded, and what of it is still there."""
 
+import shutil
 import sqlite3
 import tomllib
 from contextlib import closing
@@ -14,12 +15,14 @@ from components.register.provenance import FILE, SHA256_TAG, Build, Resource, st
 from components.registry.client import Registry
 from components.registry.model_version import MODEL_SHA256_TAG, ModelVersion
 from components.system.wheels import wheels
+from pipeline import teacher
 from pipeline.home import Home
 from pipeline.provenance import NETWORK
 from pipeline.repository import git
 from pipeline.reproduce import code, inputs, packages, recorded, reproduction, settings
 from pipeline.reproduce.recorded import Recorded
 from tests.support import idx_files
+from tests.support.mlflow_server import add_version, mlflow_server
 from tests.support.unkind_servers import absent, serving, whole
 
 NOBODY = "http://127.0.0.1:9/"
@@ -240,12 +243,27 @@ def test_a_teacher_is_the_version_of_then(registry: Any, tmp_path: Path) -> None
         inputs.models(other, Home(tmp_path), registry, there)
 
 
-def test_a_teacher_in_the_registry_of_a_server_is_refused(registry: Any, tmp_path: Path) -> None:
-    """Instead of logging the run there."""
-    registry.uri = "http://localhost:5000"
-    version = made_of(Resource("teacher", {"sha256": Models.sha256}), train__teacher="2")
-    with pytest.raises(ConfigError, match="is in the registry of a server"):
-        inputs.models(version, Home(tmp_path), registry, tmp_path)
+def test_a_teacher_in_the_registry_of_a_server_is_lent(tmp_path: Path, empty_database: Path) -> None:
+    """The run finds that version alone, with its model and tags, in its workspace; nothing is logged to the server."""
+    there, server, files = tmp_path / "again", tmp_path / "server", tmp_path / "files"
+    for folder in (there, server, files):
+        folder.mkdir()
+    shutil.copy(empty_database, there / "mlflow.db")  # to create it takes seconds
+    with mlflow_server(server, empty_database) as uri:
+        remote = Registry(uri)
+        remote.create_model("m", "")
+        tags = {MODEL_SHA256_TAG: Models.sha256, "classes": '["cat", "dog"]', "train.key": "0123456789abcdef"}
+        for of_version in ({MODEL_SHA256_TAG: "0" * 64}, tags):
+            version = add_version(remote, "m", of_version)
+        (files / "model.keras").write_bytes(b"weights")
+        remote.log_files(version, files, "data")
+        wanted = made_of(Resource("teacher", {"sha256": Models.sha256}), train__teacher="champion")
+        chosen = inputs.models(wanted, Home(tmp_path), remote, there)
+    own = Registry(f"sqlite:///{there}/mlflow.db")
+    lent = teacher.find_version("teacher", chosen["train.teacher"], "m", own)
+    assert (len(own.versions("m")), lent.tags) == (1, tags)
+    file = teacher.file(lent, Home(there), own)
+    assert (file.path.read_bytes(), file.classes) == (b"weights", ("cat", "dog"))
 
 
 def test_first_weights_are_the_file_of_then(registry: Any, tmp_path: Path) -> None:
