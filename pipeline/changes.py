@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from components.errors import ArtifactCorrupt
 from components.formatting import thousands
+from components.ingest.reading.source_files import read_hashes
 from pipeline.corrections import INPUT
 from pipeline.home import Home
 from pipeline.run_record import RunRecord, records
@@ -35,19 +36,18 @@ def since_last_ingest(runner: Runner) -> str:
     if done is None or not done.made:
         return ""
     present = runner.artifact("ingest")
-    now = _files(present.path)
     for record in records(runner.home):
         try:
             artifact = _earlier(record, runner.record, runner.home)
-            then = _files(artifact.path) if artifact else {}
+            if artifact is None or artifact.key == done.key or _has_files(artifact) != _has_files(present):
+                continue
+            counts = differences(*differing(_files(artifact), _files(present)))
         except (ArtifactCorrupt, OSError, ValueError, LookupError, TypeError):  # it is damaged: an older one may do
             continue
-        if artifact and artifact.key != done.key and bool(then) == bool(now):
-            counts = differences(then, now)
-            changed = [f"{thousands(count)} {what}" for what, count in counts.items() if count]
-            changed += _corrections(artifact, present)
-            sentence = ", ".join(changed) or ("no file changed" if now else "")
-            return f"since run {record.run}: {sentence}" if sentence else ""
+        changed = [f"{thousands(count)} {what}" for what, count in counts.items() if count]
+        changed += _corrections(artifact, present)
+        sentence = ", ".join(changed) or ("no file changed" if _has_files(present) else "")
+        return f"since run {record.run}: {sentence}" if sentence else ""
     return ""
 
 
@@ -67,20 +67,41 @@ def _earlier(record: RunRecord, present: RunRecord, home: Home) -> Artifact | No
     return home.store.get("ingest", ingest.key)
 
 
-def _files(ingest: Path) -> Files:
-    """The files of the images in an artifact of ingest; empty where they are no files."""
-    if not (ingest / "sha256.json").is_file():
-        return {}
+def _has_files(artifact: Artifact) -> bool:
+    return "sha256.json" in artifact.files
+
+
+def _files(artifact: Artifact) -> Iterator[tuple[str, LabelledFile]]:
+    """The files of the images in an artifact of ingest, in the order of their paths; none where they are no files."""
+    if not _has_files(artifact):
+        return
     import numpy as np
 
-    paths: dict[str, list[str]] = json.loads((ingest / "files.json").read_bytes())
-    hashes: dict[str, str] = json.loads((ingest / "sha256.json").read_bytes())
-    classes: list[str] = json.loads((ingest / "source.json").read_bytes())["classes"]
-    return {
-        path: LabelledFile(hashes.get(path, ""), classes[label])
-        for split, of_split in paths.items()
-        for path, label in zip(of_split, np.load(ingest / split / "labels.npy").tolist(), strict=True)
-    }
+    splits: dict[str, list[str]] = json.loads((artifact.path / "files.json").read_bytes())
+    classes: list[str] = json.loads((artifact.path / "source.json").read_bytes())["classes"]
+    paths = [path for of_split in splits.values() for path in of_split]
+    labels = np.concatenate([np.load(artifact.path / split / "labels.npy") for split in splits])
+    order = sorted(range(len(paths)), key=paths.__getitem__)
+    for index, sha256 in zip(order, read_hashes(artifact.path / "sha256.json"), strict=True):
+        yield paths[index], LabelledFile(sha256, classes[labels[index]])
+
+
+def differing(then: Iterable[tuple[str, LabelledFile]], now: Iterable[tuple[str, LabelledFile]]) -> tuple[Files, Files]:
+    """Those of the files *then* and *now*, both in order, that are not in both as they are."""
+    before, after, rows = Files(), Files(), iter(now)
+    row = next(rows, None)
+    for path, file in then:
+        while row and row[0] < path:
+            after[row[0]] = row[1]
+            row = next(rows, None)
+        if row is None or row[0] != path:
+            before[path] = file
+            continue
+        if row[1] != file:
+            before[path], after[path] = file, row[1]
+        row = next(rows, None)
+    after |= [row] if row else []
+    return before, after | dict(rows)
 
 
 def differences(then: Files, now: Files) -> dict[str, int]:

@@ -17,6 +17,7 @@ from components.errors import DataRejected, SourceChanged
 from components.ingest import select
 from components.ingest.corrected import Corrector, described, warnings
 from components.ingest.reading.image_source import ImageSource, require_two_classes, target_shape
+from components.ingest.reading.source_files import write_files, write_hashes
 from components.ingest.reading.unusable_files import rows, summary
 from components.ingest.stratify import stratify
 from components.progress import progress
@@ -114,8 +115,8 @@ def _require_images(counts: dict[str, int], source: ImageSource, params: Ingest)
 def _describe_images(source: ImageSource, corrector: Corrector, out: Path) -> None:
     """Write what is known of each image, and what became of the corrections of labels."""
     if source.files:
-        _dump(out / "files.json", source.files)
-        _dump(out / "sha256.json", {path: source.hashes[path] for paths in source.files.values() for path in paths})
+        write_files(out / "files.json", source.files)
+        write_hashes(out / "sha256.json", source.files, source.hashes)
     if source.unusable:
         problems.write(rows(source.unusable), out)
     if corrector.ids:

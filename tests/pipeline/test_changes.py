@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.changes import LabelledFile, differences
+from pipeline.changes import LabelledFile, differences, differing
 from pipeline.cli.main import main
 from tests.support.noise_pictures import png, write_classes
 
@@ -29,8 +29,17 @@ THEN = {"a/1": LabelledFile("x", "a"), "a/2": LabelledFile("y", "a"), "b/1": Lab
 )
 def test_files_are_compared_by_path_content_and_label(now: dict[str, LabelledFile], expected: dict[str, int]) -> None:
     """A file that moved to another class is relabelled, neither added nor removed."""
-    counts = differences(THEN, now)
+    counts = differences(*differing(sorted(THEN.items()), sorted(now.items())))
     assert {what: count for what, count in counts.items() if count} == expected
+    assert counts == differences(THEN, now)
+
+
+def test_only_files_that_differ_are_kept() -> None:
+    """Of a million there are few."""
+    now = {"a/0": LabelledFile("u", "a"), "a/1": THEN["a/1"], "a/2": LabelledFile("y", "b"), "c/1": THEN["b/1"]}
+    before, after = differing(sorted(THEN.items()), sorted(now.items()))
+    assert before == {path: THEN[path] for path in ("a/2", "b/1")}
+    assert after == {path: now[path] for path in ("a/0", "a/2", "c/1")}
 
 
 def test_a_run_on_a_changed_folder_says_what_changed(

@@ -8,9 +8,10 @@ child -> parent    {"shapes", "pages", "problems", "sha256", "brightest", "chann
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from components import errors
@@ -74,12 +75,15 @@ class Memory:
                 self._changed.notify_all()
 
 
-def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
+def work(jobs: Iterable[Job], processes: int) -> Iterator[Result]:
     """Do *jobs*, yielding the results in order; at most two jobs for each process are under way or waiting.
 
-    The jobs under way share SHARED_BYTES of memory.
+    The jobs under way share SHARED_BYTES of memory, and are taken from *jobs* as they begin.
     """
-    if processes < 2 or len(jobs) <= FEW:
+    jobs = iter(jobs)
+    first = list(islice(jobs, max(FEW + 1, processes)))
+    jobs = chain(first, jobs)
+    if processes < 2 or len(first) <= FEW:
         yield from map(_do, jobs)
         return
     from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +92,7 @@ def work(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
 
     with ExitStack() as stack:
         idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        for _ in range(min(processes, len(jobs))):
+        for _ in range(min(processes, len(first))):
             idle.put(stack.enter_context(Child(__name__)))
         threads = stack.enter_context(ThreadPoolExecutor(processes))
         memory = Memory(SHARED_BYTES)

@@ -5,9 +5,8 @@ its key. The caller has verified the artifact, and that the same code and settin
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,34 +14,23 @@ from numpy.typing import NDArray
 from components.data.pictures.decode_workers import Result
 from components.data.pictures.resizing import Shape
 from components.data.splits import Images, Split
-from components.ingest.reading.listing import ImageFile
+from components.ingest.reading.content_hashes import DIGITS, ContentHashes
+from components.ingest.reading.source_files import read_hashes
 
 UNKNOWN = -1
 WORDS = 4  # of 64 bits, that a sha256 has
-DIGITS = 64
 
 Hashes = NDArray[np.uint64]  # (n, WORDS)
 Places = NDArray[np.int64]
 
 
-class Batch(NamedTuple):
-    """Some images of a listing, and the place of each in the earlier artifact, UNKNOWN for those to decode."""
-
-    images: Sequence[ImageFile]
-    places: Places
-
-    @property
-    def decoded(self) -> list[ImageFile]:
-        return [image for image, place in zip(self.images, self.places, strict=True) if place == UNKNOWN]
-
-
 class EarlierImages:
     """The images of *artifact*; the place of one is its index in all splits, one after another.
 
-    *hashes* are the sha256 of the files as they are now, by path, where they are known without reading.
+    *hashes* are those of the files as they are now, where they are known without reading.
     """
 
-    def __init__(self, artifact: Path, hashes: Mapping[str, str]) -> None:
+    def __init__(self, artifact: Path, hashes: ContentHashes) -> None:
         files: dict[str, list[str]] = json.loads((artifact / "files.json").read_bytes())
         self.name = f"{artifact.parent.name}/{artifact.name}"
         self._hashes = hashes
@@ -53,25 +41,25 @@ class EarlierImages:
         self._order = np.argsort(known[:, 0], kind="stable")
         self._sorted = known[self._order]
 
-    def batch(self, images: Sequence[ImageFile]) -> Batch:
-        """*images* with the place of each that the artifact holds."""
-        hashes = [self._hashes.get(image.path, "") for image in images]
+    def places(self, part: range) -> tuple[Places, list[int]]:
+        """The place of each image with an index in *part*, and the indices of those that the artifact does not hold."""
+        hashes = [self._hashes.at(index) for index in part]
         known = np.array([len(sha256) == DIGITS for sha256 in hashes], np.bool_)
         wanted = _parsed("".join(sha256 if len(sha256) == DIGITS else "0" * DIGITS for sha256 in hashes))
         found = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
         same = known & (self._sorted[found] == wanted).all(1)
-        return Batch(images, np.where(same, self._order[found], UNKNOWN))
+        return np.where(same, self._order[found], UNKNOWN), (np.flatnonzero(~same) + part.start).tolist()
 
-    def completed(self, batch: Batch, decoded: Result) -> Result:
-        """What decoding all of *batch* gives, where *decoded* is that of those it holds to decode."""
-        problems, hashes = [""] * len(batch.images), [self._hashes.get(image.path, "") for image in batch.images]
-        fresh = batch.places == UNKNOWN
+    def completed(self, part: range, places: Places, decoded: Result) -> Result:
+        """What decoding all of *part* gives, where *decoded* is that of the images whose place is UNKNOWN."""
+        problems, hashes = [""] * len(part), [self._hashes.at(index) for index in part]
+        fresh = places == UNKNOWN
         for i, problem, sha256 in zip(np.flatnonzero(fresh), decoded.problems, decoded.sha256, strict=True):
             problems[i], hashes[i] = problem, sha256
         usable = np.array([not problem for problem in problems], np.bool_)
-        pixels = np.empty((len(problems), *self.shape), np.uint8)
+        pixels = np.empty((len(part), *self.shape), np.uint8)
         pixels[fresh & usable] = np.frombuffer(decoded.pixels, np.uint8).reshape(-1, *self.shape)
-        pixels[~fresh] = self._take(batch.places[~fresh])
+        pixels[~fresh] = self._take(places[~fresh])
         return Result(problems=problems, sha256=hashes, brightest=decoded.brightest, pixels=pixels[usable].tobytes())
 
     def _take(self, places: Places) -> Images:
@@ -83,11 +71,9 @@ class EarlierImages:
 
 
 def _in_order(paths: Sequence[str], file: Path) -> Hashes:
-    """The hash of each of *paths*, from *file*, which has a line for each path, in the order of their names."""
-    with file.open("rb") as lines:
-        digits = b"".join(line.rstrip(b",\n")[-DIGITS - 1 : -1] for line in lines if line.startswith(b"  "))
+    """The hash of each of *paths*, from *file*."""
     hashes = np.empty((len(paths), WORDS), np.uint64)
-    hashes[sorted(range(len(paths)), key=paths.__getitem__)] = _parsed(digits.decode())
+    hashes[sorted(range(len(paths)), key=paths.__getitem__)] = _parsed("".join(read_hashes(file)))
     return hashes
 
 

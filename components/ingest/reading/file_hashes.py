@@ -1,44 +1,74 @@
 """sha256 of files, cached by their `stat`, so that an unchanged folder costs one pass of `stat`.
 
 CACHE/
-  hashes-<hash of the folder's path>.json    a StatCache
+  hashes-<hash of the folder's path>.table    a StatTable
 """
 
 import hashlib
 import os
+from array import array
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from components.data.pictures.read_errors import DENIED, read_errors
 from components.errors import StorageFailed
+from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.listing import ImageFiles
 from components.system.files import sha256_of_file
-from components.system.stat_cache import StatCache
+from components.system.stat_table import StatTable, Status
 
 LARGE = 2**18  # bytes; threads hash larger files in parallel, for smaller ones they only contend for the GIL
 
 
 def file_hashes(
-    root: Path, files: Mapping[str, os.stat_result], cache: Path, sha256: Callable[[Path], str] = sha256_of_file
+    root: Path,
+    files: Mapping[str, "os.stat_result | Status"],
+    cache: Path,
+    sha256: Callable[[Path], str] = sha256_of_file,
 ) -> dict[str, str]:
     """sha256 of each of *files* (path below *root* -> its status), computed by *sha256* and cached in *cache*."""
-    known = StatCache(stat_file(cache, "hashes", root))
-    hashes = {path: known.get(path, status) for path, status in files.items()}
-    stale = [path for path, sha in hashes.items() if sha is None]
-    large = sum(files[path].st_size for path in stale) > LARGE * len(stale)
-    fresh = dict(zip(stale, _compute([root / path for path in stale], sha256, large), strict=True))
-    try:
-        known.update(files, fresh)
-    except OSError as error:
-        message = f"{known.file} cannot be written: {error.strerror}; free space or make it writable"
-        raise StorageFailed(message) from None
-    return {path: sha or fresh[path] for path, sha in hashes.items()}
+    images = ImageFiles()
+    for path in sorted(files):
+        images.add(path, "", "", files[path])
+    return dict(image_hashes(root, images, cache, sha256).pairs())
 
 
-def known_hashes(root: Path, files: Mapping[str, os.stat_result], cache: Path) -> dict[str, str]:
-    """Those that *cache* holds of *files* in their present state: no file is read."""
-    known = StatCache(stat_file(cache, "hashes", root))
-    return {path: sha256 for path, status in files.items() if (sha256 := known.get(path, status))}
+def image_hashes(
+    root: Path, images: ImageFiles, cache: Path, sha256: Callable[[Path], str] = sha256_of_file
+) -> ContentHashes:
+    """The same of *images*."""
+    hashes, unknown, table = _known(root, images, cache)
+    large = sum(images.status(index).st_size for index in unknown) > LARGE * len(unknown)
+    computed = _compute([root / images.paths[index] for index in unknown], sha256, large)
+    for index, text in zip(unknown, computed, strict=True):
+        hashes.set(index, text)
+    if unknown or table.rows != len(images):
+        rows = ((images.paths[index], images.status(index), hashes.at(index)) for index in images.by_path())
+        try:
+            table.keep(rows)
+        except OSError as error:
+            message = f"{table.file} cannot be written: {error.strerror}; free space or make it writable"
+            raise StorageFailed(message) from None
+    return hashes
+
+
+def known_hashes(root: Path, images: ImageFiles, cache: Path) -> ContentHashes:
+    """Those that *cache* holds of *images* in their present state: no file is read."""
+    return _known(root, images, cache)[0]
+
+
+def _known(root: Path, images: ImageFiles, cache: Path) -> tuple[ContentHashes, "array[int]", StatTable]:
+    """The hashes in the cache, the indices of the others, and the table."""
+    order, table = images.by_path(), StatTable(stat_file(cache, "hashes", root))
+    hashes, unknown = ContentHashes(images.paths, order), array("I")
+    known = table.known((images.paths[index], images.status(index)) for index in order)
+    for index, text in zip(order, known, strict=True):
+        if text is None:
+            unknown.append(index)
+        else:
+            hashes.set(index, text)
+    return hashes, array("I", sorted(unknown)), table
 
 
 def sha256_or_denied(file: Path) -> str:
@@ -51,7 +81,7 @@ def sha256_or_denied(file: Path) -> str:
 
 def stat_file(cache: Path, kind: str, root: Path) -> Path:
     """The file in *cache* that remembers something about the files below *root*."""
-    return cache / f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.json"
+    return cache / f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.table"
 
 
 def _compute(paths: list[Path], sha256: Callable[[Path], str], large: bool) -> list[str]:

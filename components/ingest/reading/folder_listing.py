@@ -64,8 +64,8 @@ def _kind(mode: int) -> str:
 def _require_same_classes(listing: Listing) -> None:
     """Raise DataRejected where folders for training and test have different classes; validation may lack some."""
     names: dict[str, set[str]] = {}
-    for image in listing.files:
-        names.setdefault(image.split, set()).add(image.name)
+    for split, name in listing.kinds:
+        names.setdefault(split, set()).add(name)
     for split in listing.folders.keys() - {"validation"}:
         if missing := sorted(set(listing.classes) - names[split], key=in_order):
             raise DataRejected(

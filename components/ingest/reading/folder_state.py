@@ -24,17 +24,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
 
-from components.ingest.reading.listing import Listing
+from components.ingest.reading.listing import ImageFiles, Listing
 from components.settings.sections import Ingest
 from components.system.canonical import checked, with_checksum
 from components.system.files import written_atomically
 from components.system.stat_cache import SETTLED_NS
+from components.system.stat_table import Status
 
 GROUP = 10_000  # files
 FIELDS = 4  # of a file's status
 CODE = ("ingest", "data/pictures")  # in components: the code that decides what a listing is
 
 Stamp = tuple[int, int, int]
+Files = Mapping[str, os.stat_result] | ImageFiles  # path -> status
 
 
 class Head(TypedDict):
@@ -74,17 +76,17 @@ class FolderState:
         names, statuses = file.read(size), file.read(files * FIELDS * array("q").itemsize)
         base, present = os.fsencode(self.root / folder) + b"/", array("q")
         for name in names.split(b"\0"):
-            present.extend(_status(os.stat(base + name)))  # noqa: PTH116 - 300,000 files: no Path each
+            present.extend(Status.of(os.stat(base + name)))  # noqa: PTH116 - 300,000 files: no Path each
         return present.tobytes() == statuses
 
-    def keep(self, fingerprint: str, files: Mapping[str, os.stat_result], *listings: Listing) -> None:
+    def keep(self, fingerprint: str, files: Files, *listings: Listing) -> None:
         """Remember that the folder has the *fingerprint* while its *files*, and the folders that were listed, stay.
 
         Where it cannot be trusted, or not be written, nothing is remembered.
         """
         folders = {path: _stamp(status) for listing in listings for path, status in listing.folders_read.items()}
         times = (time for stamp in folders.values() for time in stamp[:2])
-        newest = max(max((_newest(status) for status in files.values()), default=0), *times, 0)
+        newest = max(max((_newest(status) for _, status in files.items()), default=0), *times, 0)
         if any(listing.has_links or listing.unusable for listing in listings) or newest > self._begun - SETTLED_NS:
             return
         groups = list(_groups(files))
@@ -103,30 +105,29 @@ class FolderState:
             return
 
 
-def _groups(files: Mapping[str, os.stat_result]) -> Iterator[tuple[str, bytes, bytes]]:
+def _groups(files: Files) -> Iterator[tuple[str, bytes, bytes]]:
     """(folder, names, statuses) of at most GROUP files of one folder each."""
-    names: dict[str, list[str]] = {}
-    for path in files:
+    pending: dict[str, tuple[list[str], array[int]]] = {}
+    for path, status in files.items():
         folder, _, name = path.rpartition("/")
-        names.setdefault(folder, []).append(name)
-    for folder, inside in names.items():
-        prefix = folder + "/" if folder else ""
-        for start in range(0, len(inside), GROUP):
-            part, statuses = inside[start : start + GROUP], array("q")
-            for name in part:
-                statuses.extend(_status(files[prefix + name]))
-            yield folder, b"\0".join(map(os.fsencode, part)), statuses.tobytes()
+        names, statuses = pending.setdefault(folder, ([], array("q")))
+        names.append(name)
+        statuses.extend(Status.of(status))
+        if len(names) == GROUP:
+            yield _group(folder, *pending.pop(folder))
+    for folder, of_folder in pending.items():
+        yield _group(folder, *of_folder)
 
 
-def _status(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+def _group(folder: str, names: list[str], statuses: "array[int]") -> tuple[str, bytes, bytes]:
+    return folder, b"\0".join(map(os.fsencode, names)), statuses.tobytes()
 
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _newest(status: os.stat_result) -> int:
+def _newest(status: os.stat_result | Status) -> int:
     return max(status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -2,10 +2,15 @@
 
 import json
 import math
+import os
+import sys
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +18,7 @@ from components.data.pictures import decode_workers
 from components.data.pictures.decode_workers import Job, Result
 from components.data.pictures.resizing import Resizing, Shape
 from components.ingest.reading import summaries
+from components.ingest.reading.content_hashes import ContentHashes
 from components.ingest.reading.content_split import SplitByContent
 from components.ingest.reading.file_hashes import known_hashes, stat_file
 from components.ingest.reading.image_source import ImageSource, Preview, target_shape
@@ -22,11 +28,13 @@ from components.progress import progress, say
 from components.settings.derived import image_shape
 from components.settings.sections import Ingest
 from components.system.processor import cores
-from components.system.stat_cache import StatCache
+from components.system.stat_table import StatTable
 
 if TYPE_CHECKING:
-    from components.ingest.reading.earlier_images import EarlierImages
+    from components.ingest.reading.earlier_images import EarlierImages, Places
     from components.ingest.reading.image_source import Block
+
+    Batch = tuple[range, Places | None, Sequence[int]]
 
 JOB_FILES, JOB_BYTES = 256, 4 * 2**20
 BYTES_PER_PIXEL = 12  # decoding, compositing and resizing hold up to three copies of 4 bytes a pixel
@@ -36,10 +44,10 @@ BYTES_PER_PIXEL = 12  # decoding, compositing and resizing hold up to three copi
 class Contents:
     """What is known once all files are decoded."""
 
+    hashes: ContentHashes
     drawn: SplitByContent | None  # where the source has no splits of its own
     warnings: list[str]
     unusable: list[UnusableFile]
-    hashes: dict[str, str] = field(default_factory=dict)  # by path
     files: dict[str, list[str]] = field(default_factory=dict)
     brightest: list[int] = field(default_factory=list)  # value of each image of 16 bits
     earlier: Path | None = None  # an artifact of ingest that may hold some of the images
@@ -50,12 +58,20 @@ class Contents:
 
 @dataclass
 class Headers:
-    """The images whose headers can be read; the shapes of all, (0, 0, 0) for the others; which have several pages."""
+    """How many images of each split have headers that can be read, and which have several pages.
 
-    images: list[ImageFile] = field(default_factory=list)
+    The shapes are those of all images, (0, 0, 0) where the header cannot be read.
+    """
+
+    splits: Counter[str] = field(default_factory=Counter)
     shapes: list[Shape] = field(default_factory=list)
     paged: list[str] = field(default_factory=list)
     unusable: list[UnusableFile] = field(default_factory=list)
+
+    @property
+    def images(self) -> int:
+        """The number of those that can be read."""
+        return self.splits.total()
 
     @property
     def sizes(self) -> Counter[tuple[int, int]]:
@@ -69,7 +85,7 @@ class Headers:
 
 
 def open_images(
-    listing: Listing, params: Ingest, cache: Path, fingerprint: Callable[[Mapping[str, str]], str]
+    listing: Listing, params: Ingest, cache: Path, fingerprint: Callable[[ContentHashes], str]
 ) -> ImageSource:
     """Read every image's header, settle size and channels, then decode; *fingerprint* takes the sha256 of each path.
 
@@ -77,14 +93,15 @@ def open_images(
     """
     headers = read_headers(listing, cache)
     shape = headers.shape(params)
-    splits = {image.split for image in headers.images}
+    splits = set(headers.splits)
     drawn = SplitByContent(params.test_share) if splits == {""} else None
-    contents = Contents(drawn, [*listing.warnings, *summaries.left_out(listing)], list(listing.unusable))
+    hashes = ContentHashes(listing.images.paths, listing.images.by_path())
+    contents = Contents(hashes, drawn, [*listing.warnings, *summaries.left_out(listing)], list(listing.unusable))
     contents.files = {split: [] for split in SPLITS if split in splits | {"train", "test"}}
     return ImageSource(
         classes=listing.classes,
         shape=shape,
-        images=len(headers.images),
+        images=headers.images,
         blocks=_blocks(listing, headers, shape, Resizing.of(params), contents, cache),
         fingerprint=lambda: fingerprint(contents.hashes),
         origin=listing.where,
@@ -107,7 +124,7 @@ def open_images(
 def preview_of(listing: Listing, params: Ingest, cache: Path) -> Preview:
     """What `open_images` will give, from headers alone."""
     headers = read_headers(listing, cache)
-    images, count = len(headers.images), Counter(image.split for image in headers.images)
+    images, count = headers.images, headers.splits
     test = round(images * params.test_share) if "" in count else count["test"]
     return Preview(
         images=images,
@@ -121,46 +138,59 @@ def preview_of(listing: Listing, params: Ingest, cache: Path) -> Preview:
 
 def read_headers(listing: Listing, cache: Path) -> Headers:
     """The headers of all images; those of unchanged files are remembered in *cache*. Raises NoUsableFile."""
-    known = StatCache(stat_file(cache, "headers", listing.root))
-    found = {image.path: known.get(image.path, image.status) for image in listing.images}
-    fresh = _survey(listing, [image for image in listing.images if not found[image.path]])
-    with suppress(OSError):
-        statuses = {image.path: image.status for image in listing.images}
-        known.update(statuses, {path: text for path, text in fresh.items() if not json.loads(text)[-1]})
+    images, table = listing.images, StatTable(stat_file(cache, "headers", listing.root))
+    order = images.by_path()
+    texts: list[str | None] = [None] * len(images)  # few differ, and each of those is kept once
+    known = table.known((images.paths[index], images.status(index)) for index in order)
+    for index, text in zip(order, known, strict=True):
+        texts[index] = text and sys.intern(text)
+    unknown = array("I", (index for index, text in enumerate(texts) if text is None))
+    for index, text in _survey(listing, unknown):
+        texts[index] = sys.intern(text)
+    if unknown or table.rows != len(images):
+        rows = ((images.paths[index], images.status(index), texts[index] or "") for index in order)
+        with suppress(OSError):
+            table.keep(row for row in rows if not _parsed(row[2])[-1])
+    return _headers(listing, (_parsed(text or "") for text in texts))
+
+
+@cache
+def _parsed(text: str) -> tuple[Shape, bool, str]:
+    """The shape in the JSON *text*, whether there are several pages, and the problem."""
+    height, width, channels, pages, problem = json.loads(text)
+    return (height, width, channels), pages, problem
+
+
+def _headers(listing: Listing, read: Iterable[tuple[Shape, bool, str]]) -> Headers:
     headers = Headers(unusable=list(listing.unusable))
-    for image in listing.images:
-        height, width, channels, pages, problem = json.loads(found[image.path] or fresh[image.path])
-        headers.shapes.append((height, width, channels))
+    for index, (shape, pages, problem) in enumerate(read):
+        headers.shapes.append(shape)
         if problem:
-            headers.unusable.append(_unusable(image, problem))
-        else:
-            headers.images.append(image)
-            headers.paged += [image.path] if pages else []
+            headers.unusable.append(_unusable(listing.images[index], problem))
+            continue
+        headers.splits[listing.images.split(index)] += 1
+        if pages:
+            headers.paged.append(listing.images.paths[index])
     if not headers.images:
         raise NoUsableFile(headers.unusable, listing.where)
     return headers
 
 
-def _survey(listing: Listing, images: Sequence[ImageFile]) -> dict[str, str]:
-    """path -> JSON of [height, width, channels, several pages?, problem] of each of *images*."""
-    batches = list(_batches(images, JOB_FILES))
-    results = decode_workers.work([Job(_paths(listing, batch)) for batch in batches], cores())
-    headers = dict[str, str]()
-    with progress("ingest: image headers", len(images)) as advance:
-        for batch, result in zip(batches, results, strict=True):
-            rows = zip(batch, result.shapes, result.pages, result.problems, strict=True)
-            headers |= {image.path: json.dumps([*shape, pages, problem]) for image, shape, pages, problem in rows}
-            advance(len(headers))
-    return headers
+def _survey(listing: Listing, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The index of each of the images *indices*, and JSON of [height, width, channels, several pages?, problem]."""
+    parts = [indices[start : start + JOB_FILES] for start in range(0, len(indices), JOB_FILES)]
+    results = decode_workers.work((Job(_paths(listing, part)) for part in parts), cores())
+    done = 0
+    with progress("ingest: image headers", len(indices)) as advance:
+        for part, result in zip(parts, results, strict=True):
+            rows = zip(part, result.shapes, result.pages, result.problems, strict=True)
+            yield from ((index, json.dumps([*shape, pages, problem])) for index, shape, pages, problem in rows)
+            advance(done := done + len(part))
 
 
-def _batches(images: Sequence[ImageFile], count: int) -> Iterator[Sequence[ImageFile]]:
-    for start in range(0, len(images), count):
-        yield images[start : start + count]
-
-
-def _paths(listing: Listing, images: Sequence[ImageFile]) -> list[str]:
-    return [str(listing.root / image.path) for image in images]
+def _paths(listing: Listing, indices: Iterable[int]) -> list[str]:
+    root = str(listing.root)
+    return [os.path.join(root, listing.images.paths[index]) for index in indices]  # noqa: PTH118 - no Path each
 
 
 def _unusable(image: ImageFile, reason: str) -> UnusableFile:
@@ -174,23 +204,31 @@ def _blocks(
 
     Files whose headers cannot be read are read too, for their hashes.
     """
-    earlier = _earlier(listing, shape, contents, cache)
-    size = max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))
-    batches = [(images, earlier.batch(images) if earlier else None) for images in _batches(listing.images, size)]
-    fresh = [batch.decoded if batch else images for images, batch in batches]
-    needed = iter(_memory(listing.images, headers.shapes))
-    memory = [max(next(needed) for _ in images) for images, _ in batches]
-    paths = [_paths(listing, images) for images in fresh]
-    jobs = [Job(some, shape, resizing, most) for some, most in zip(paths, memory, strict=True) if some]
+    earlier, decoded = _earlier(listing, shape, contents, cache), 0
+    batches, again = tee(_batches(len(listing.images), shape, earlier))
+    jobs = (
+        Job(_paths(listing, fresh), shape, resizing, max(_memory(listing, headers, index) for index in fresh))
+        for _, _, fresh in batches
+        if fresh
+    )
     results = decode_workers.work(jobs, cores())
-    number = {name: label for label, name in enumerate(listing.classes)}
-    for (images, batch), decoded in zip(batches, fresh, strict=True):
-        result = next(results) if decoded else Result()
-        whole = earlier.completed(batch, result) if earlier and batch else result
-        yield from _by_split(images, whole, shape, number, contents)
+    for part, places, fresh in again:
+        result = next(results) if fresh else Result()
+        whole = earlier.completed(part, places, result) if earlier and places is not None else result
+        decoded += len(fresh)
+        yield from _by_split(part, whole, shape, listing, contents)
     contents.warnings += summaries.too_dim(contents.brightest)
     if earlier:
-        _report(sum(map(len, fresh)), len(listing.images), earlier.name)
+        taken = len(listing.images) - decoded
+        say(f"  ingest: {decoded:,} of {len(listing.images):,} images decoded, {taken:,} taken from {earlier.name}")
+
+
+def _batches(images: int, shape: Shape, earlier: "EarlierImages | None") -> "Iterator[Batch]":
+    """Each batch of images that are decoded at once: their indices, their places in *earlier*, and which to decode."""
+    size = max(1, min(JOB_FILES, JOB_BYTES // math.prod(shape)))
+    for start in range(0, images, size):
+        part = range(start, min(start + size, images))
+        yield (part, *earlier.places(part)) if earlier else (part, None, part)
 
 
 def _earlier(listing: Listing, shape: Shape, contents: Contents, cache: Path) -> "EarlierImages | None":
@@ -199,35 +237,31 @@ def _earlier(listing: Listing, shape: Shape, contents: Contents, cache: Path) ->
         return None
     from components.ingest.reading.earlier_images import EarlierImages
 
-    hashes = known_hashes(listing.root, {image.path: image.status for image in listing.images}, cache)
-    earlier = EarlierImages(contents.earlier, hashes)
+    earlier = EarlierImages(contents.earlier, known_hashes(listing.root, listing.images, cache))
     return earlier if earlier.shape == shape else None
 
 
-def _report(decoded: int, images: int, name: str) -> None:
-    say(f"  ingest: {decoded:,} of {images:,} images decoded, {images - decoded:,} taken from {name}")
+def _memory(listing: Listing, headers: Headers, index: int) -> int:
+    """The bytes that decoding an image takes at most."""
+    height, width, _ = headers.shapes[index]
+    return listing.images.status(index).st_size + BYTES_PER_PIXEL * height * width
 
 
-def _memory(images: Sequence[ImageFile], shapes: Sequence[Shape]) -> Iterator[int]:
-    """The bytes that decoding each image takes at most."""
-    for image, (height, width, _) in zip(images, shapes, strict=True):
-        yield image.status.st_size + BYTES_PER_PIXEL * height * width
-
-
-def _by_split(
-    batch: Sequence[ImageFile], result: Result, shape: Shape, number: Mapping[str, int], contents: Contents
-) -> "Iterator[Block]":
-    """The decoded images of *batch*, a block for each split."""
+def _by_split(part: range, result: Result, shape: Shape, listing: Listing, contents: Contents) -> "Iterator[Block]":
+    """The decoded images with the indices *part*, a block for each split."""
     import numpy as np
 
+    batch = listing.images[part.start : part.stop]
     contents.unusable += [_unusable(image, text) for image, text in zip(batch, result.problems, strict=True) if text]
-    contents.hashes.update(zip((image.path for image in batch), result.sha256, strict=True))
+    for index, sha256 in zip(part, result.sha256, strict=True):
+        contents.hashes.set(index, sha256)
     contents.brightest += result.brightest
     images = [image for image, problem in zip(batch, result.problems, strict=True) if not problem]
+    hashes = [sha256 for sha256, problem in zip(result.sha256, result.problems, strict=True) if not problem]
     drawn = contents.drawn
-    splits = [drawn.split(contents.hashes[i.path]) if drawn else i.split for i in images]
+    splits = [drawn.split(sha256) if drawn else i.split for i, sha256 in zip(images, hashes, strict=True)]
     pixels = np.frombuffer(result.pixels, np.uint8).reshape(len(images), *shape)
-    labels = np.array([number[image.name] for image in images], np.int64)
+    labels = np.array([listing.number[image.name] for image in images], np.int64)
     for split, paths in contents.files.items():
         chosen = [i for i, assigned in enumerate(splits) if assigned == split]
         paths.extend(images[i].path for i in chosen)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -51,7 +51,7 @@ class ImageSource:
     version: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
-    hashes: dict[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
     unusable: list[UnusableFile] = field(default_factory=list)
     drawn: SplitByContent | None = None
@@ -114,8 +114,13 @@ def is_file(path: str) -> bool:
 
 def combined(name: str, hashes: Mapping[str, str]) -> str:
     """One sha256 over *name* and the sorted (path, hash) pairs; NUL and newline keep them apart."""
+    return combined_in_order(name, sorted(hashes.items()))
+
+
+def combined_in_order(name: str, hashes: Iterable[tuple[str, str]]) -> str:
+    """The same of pairs that are sorted already."""
     whole = hashlib.sha256(os.fsencode(name) + b"\n")
-    for path, sha256 in sorted(hashes.items()):
+    for path, sha256 in hashes:
         whole.update(os.fsencode(path) + b"\0" + sha256.encode() + b"\n")
     return f"sha256:{whole.hexdigest()}"
 

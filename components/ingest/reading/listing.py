@@ -1,12 +1,16 @@
 """The image files of a source, by split and class: what every layout of folders and every table of labels comes to."""
 
 import os
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from components.data.pictures.picture_files import too_large
 from components.ingest.reading.unusable_files import UnusableFile
+from components.system.stat_table import Status
 
 SPLITS = ("train", "validation", "test")
 
@@ -17,7 +21,66 @@ class ImageFile(NamedTuple):
     path: str
     split: str
     name: str
-    status: os.stat_result
+    status: Status
+
+
+class ImageFiles(Sequence[ImageFile]):
+    """Image files in order, of a million of them 120 MB: each ImageFile is made where it is used."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.kinds: list[tuple[str, str]] = []  # the splits and classes that there are
+        self._number: dict[tuple[str, str], int] = {}  # of each of these
+        self._kinds, self._statuses = array("I"), array("q")
+
+    def add(self, path: str, split: str, name: str, status: "os.stat_result | Status") -> None:
+        kind = split, name
+        if kind not in self._number:
+            self._number[kind] = len(self.kinds)
+            self.kinds.append(kind)
+        self.paths.append(path)
+        self._kinds.append(self._number[kind])
+        self._statuses.extend(Status.of(status))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageFile: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ImageFile]: ...
+
+    def __getitem__(self, index: int | slice) -> ImageFile | list[ImageFile]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return ImageFile(self.paths[index], *self.kinds[self._kinds[index]], self.status(index))
+
+    def status(self, index: int) -> Status:
+        return Status(*self._statuses[4 * index : 4 * index + 4])
+
+    def split(self, index: int) -> str:
+        return self.kinds[self._kinds[index]][0]
+
+    def items(self) -> Iterator[tuple[str, Status]]:
+        """The path and status of each, in order."""
+        return ((path, self.status(index)) for index, path in enumerate(self.paths))
+
+    def sort(self, rank: Mapping[tuple[str, str], tuple[int, int]]) -> None:
+        """Sort by the *rank* of split and class, then by path."""
+        of_rank: dict[tuple[int, int], list[int]] = {}
+        for index, kind in enumerate(self._kinds):
+            of_rank.setdefault(rank[self.kinds[kind]], []).append(index)
+        order = array("I")
+        for number in sorted(of_rank):
+            order.extend(sorted(of_rank.pop(number), key=self.paths.__getitem__))
+        self.paths = [self.paths[index] for index in order]
+        self._kinds = array("I", (self._kinds[index] for index in order))
+        self._statuses = array("q", (value for index in order for value in self._statuses[4 * index : 4 * index + 4]))
+
+    def by_path(self) -> "array[int]":
+        """The indices in the order of the paths."""
+        return array("I", sorted(range(len(self)), key=self.paths.__getitem__))
 
 
 @dataclass
@@ -40,7 +103,7 @@ class Listing:
     root: Path
     where: str = ""
     classes: list[str] = field(default_factory=list)
-    images: list[ImageFile] = field(default_factory=list)
+    images: ImageFiles = field(default_factory=ImageFiles)
     folders: dict[str, str] = field(default_factory=dict)
     unusable: list[UnusableFile] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
@@ -60,26 +123,30 @@ class Listing:
         if path not in self.folders_read:
             self.folders_read[path] = os.stat(folder)  # noqa: PTH116 - a link to a folder, too
 
-    def add(self, path: str, split: str, name: str, status: os.stat_result) -> None:
+    def add(self, path: str, split: str, name: str, status: "os.stat_result | Status") -> None:
         """Add the image at *path* below the root; one that is too large is unusable."""
         if reason := too_large(status.st_size):
             self.unusable.append(UnusableFile(split, path, name, reason))
         else:
-            self.images.append(ImageFile(path, split, name, status))
+            self.images.add(path, split, name, status)
 
     @property
-    def files(self) -> list[ImageFile | UnusableFile]:
-        """All that are called like images, whether they can be used or not."""
-        return [*self.images, *self.unusable]
+    def kinds(self) -> set[tuple[str, str]]:
+        """The split and class of all that are called like images, whether they can be used or not."""
+        return {*self.images.kinds, *((file.split, file.name) for file in self.unusable)}
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """class -> its label, once the classes are settled."""
+        return {name: number for number, name in enumerate(self.classes)}
 
     def __len__(self) -> int:
         return len(self.images) + len(self.unusable)
 
     def sort(self) -> None:
         """Settle the order of the classes, and of the images by split, class and path."""
-        self.classes = sorted({image.name for image in self.files}, key=in_order)
-        number_of = {name: number for number, name in enumerate(self.classes)}
-        self.images.sort(key=lambda image: (position(image.split), number_of[image.name], image.path))
+        self.classes = sorted({name for _, name in self.kinds}, key=in_order)
+        self.images.sort({(split, name): (position(split), self.number[name]) for split, name in self.images.kinds})
 
 
 def in_order(name: str) -> tuple[bool, int, str]:

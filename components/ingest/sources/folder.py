@@ -1,16 +1,18 @@
 """A folder of image files, by class folders or a table of labels; the test split is its own or drawn by content."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from heapq import merge
 from pathlib import Path
 from types import MappingProxyType
 
 from components.data.pictures.read_errors import read_errors
-from components.ingest.reading.file_hashes import file_hashes, sha256_or_denied
+from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.file_hashes import file_hashes, image_hashes, sha256_or_denied
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.folder_state import FolderState
 from components.ingest.reading.image_files import open_images, preview_of
-from components.ingest.reading.image_source import ImageSource, Preview, combined, is_folder
+from components.ingest.reading.image_source import ImageSource, Preview, combined, combined_in_order, is_folder
 from components.ingest.reading.labelled_folder import find_table, image_files
 from components.ingest.reading.listing import Listing
 from components.ingest.reading.naming import source_name
@@ -45,9 +47,8 @@ def _computed(params: Ingest, cache: Path, state: FolderState) -> str:
         state.keep(identity, files, listing)
         return identity
     images = list_images(state.root, params)
-    files = {image.path: image.status for image in images.images}
-    identity = _combined(images, file_hashes(state.root, files, cache, sha256_or_denied))
-    state.keep(identity, files, listing, images)
+    identity = _combined(images, image_hashes(state.root, images.images, cache, sha256_or_denied).pairs())
+    state.keep(identity, images.images, listing, images)
     return identity
 
 
@@ -58,8 +59,10 @@ def read(params: Ingest, cache: Path) -> ImageSource:
     statuses = image_files(Listing(root)) if table else {}
     listing = list_images(root, params)
 
-    def identity(hashes: Mapping[str, str]) -> str:
-        return _of_table(root, table, statuses, cache, hashes) if table else _combined(listing, hashes)
+    def identity(hashes: ContentHashes) -> str:
+        if table:
+            return _of_table(root, table, statuses, cache, dict(hashes.pairs()))
+        return _combined(listing, hashes.pairs())
 
     return open_images(listing, params, cache, identity)
 
@@ -72,9 +75,10 @@ def _root(params: Ingest) -> Path:
     return Path(params.source).resolve()
 
 
-def _combined(listing: Listing, hashes: Mapping[str, str]) -> str:
-    """Files too large to be hashed count by their size."""
-    return combined(source_name(listing.root), {**hashes, **{file.path: file.reason for file in listing.unusable}})
+def _combined(listing: Listing, hashes: Iterable[tuple[str, str]]) -> str:
+    """Of *hashes*, which are in order; files too large to be hashed count by their size."""
+    large = sorted((file.path, file.reason) for file in listing.unusable)
+    return combined_in_order(source_name(listing.root), merge(hashes, large))
 
 
 def _of_table(

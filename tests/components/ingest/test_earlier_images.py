@@ -1,7 +1,7 @@
 """Images that an earlier artifact holds are not decoded again, and the artifact is the one that decoding all makes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of each file that is decoded."""
     names, work = list[str](), decode_workers.work
 
-    def counted(jobs: Sequence[Job], processes: int) -> object:
-        names.extend(Path(path).name for job in jobs if job.shape for path in job.paths)
-        return work(jobs, processes)
+    def counted(jobs: Iterable[Job], processes: int) -> object:
+        listed = list(jobs)
+        names.extend(Path(path).name for job in listed if job.shape for path in job.paths)
+        return work(listed, processes)
 
     monkeypatch.setattr(decode_workers, "work", counted)
     return names

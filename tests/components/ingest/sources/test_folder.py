@@ -7,7 +7,7 @@ import re
 import struct
 import threading
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -551,9 +551,10 @@ def test_decoding_says_how_much_memory_it_takes(tmp_path: Path, monkeypatch: pyt
     needed: list[int] = []
     work = decode_workers.work
 
-    def watched(jobs: Sequence[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
-        needed.extend(job.memory for job in jobs)
-        return work(jobs, processes)
+    def watched(jobs: Iterable[decode_workers.Job], processes: int) -> Iterator[decode_workers.Result]:
+        listed = list(jobs)
+        needed.extend(job.memory for job in listed)
+        return work(listed, processes)
 
     monkeypatch.setattr(decode_workers, "work", watched)
     images_of(tmp_path, 3)

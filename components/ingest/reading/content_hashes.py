@@ -1,0 +1,51 @@
+"""The sha256 of each image file of a listing: 32 bytes an image, and a place in the order of the paths."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+
+BYTES = 32
+DIGITS = 2 * BYTES
+
+
+class ContentHashes(Mapping[str, str]):
+    """path -> its sha256, in the order of the paths; of a file that cannot be read, why.
+
+    *paths* are those of a listing, in its own order; a hash is "" until it is set.
+    """
+
+    def __init__(self, paths: Sequence[str], order: "array[int]") -> None:
+        self._paths, self._order = paths, order
+        self._digests = bytearray(BYTES * len(paths))
+        self._texts = dict[int, str]()  # by index: what is no sha256
+        self._is_set = bytearray(len(paths))
+
+    def set(self, index: int, text: str) -> None:
+        """Set what is known of the file with this *index* in the listing."""
+        self._is_set[index] = True
+        if len(text) == DIGITS:
+            self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text)
+        else:
+            self._texts[index] = text
+
+    def at(self, index: int) -> str:
+        """What is known of the file with this *index* in the listing."""
+        if index in self._texts or not self._is_set[index]:
+            return self._texts.get(index, "")
+        return self._digests[BYTES * index : BYTES * (index + 1)].hex()
+
+    def __getitem__(self, path: str) -> str:
+        place = bisect_left(self._order, path, key=self._paths.__getitem__)
+        if place == len(self._order) or self._paths[self._order[place]] != path:
+            raise KeyError(path)
+        return self.at(self._order[place])
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._paths[index] for index in self._order)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """As `items`, without a search for each path."""
+        return ((self._paths[index], self.at(index)) for index in self._order)

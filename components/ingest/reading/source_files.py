@@ -1,0 +1,40 @@
+"""files.json and sha256.json of the artifact of ingest, written a line at a time: there may be a million files."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from components.ingest.reading.content_hashes import DIGITS, ContentHashes
+
+
+def write_files(file: Path, files: Mapping[str, list[str]]) -> None:
+    """Write split -> path of each image in order, as `json.dumps` with sorted keys does."""
+    with file.open("w") as out:
+        out.writelines(json.JSONEncoder(indent=2, sort_keys=True).iterencode(files))
+        out.write("\n")
+
+
+def write_hashes(file: Path, files: Mapping[str, list[str]], hashes: Mapping[str, str]) -> None:
+    """Write path -> sha256 of each of *files*, in the same way."""
+    written = sorted(path for paths in files.values() for path in paths)
+    with file.open("w") as out:
+        start = "{\n"
+        for path, sha256 in _of(written, hashes):
+            out.write(f"{start}  {json.dumps(path)}: {json.dumps(sha256)}")
+            start = ",\n"
+        out.write("\n}\n" if written else "{}\n")
+
+
+def read_hashes(file: Path) -> Iterator[str]:
+    """The hashes in *file*, in the order of the paths."""
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b"  "):
+                yield line.rstrip(b",\n")[-DIGITS - 1 : -1].decode()
+
+
+def _of(paths: Iterable[str], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The hash of each of *paths*, which are in order, as those of *hashes* are."""
+    pairs = hashes.pairs() if isinstance(hashes, ContentHashes) else iter(sorted(hashes.items()))
+    for path in paths:
+        yield next(pair for pair in pairs if pair[0] == path)

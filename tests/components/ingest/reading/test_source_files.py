@@ -1,0 +1,49 @@
+"""The files of JSON that name the images of an artifact, and the hashes that go into them."""
+
+import json
+from array import array
+from pathlib import Path
+
+import pytest
+
+from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.source_files import read_hashes, write_files, write_hashes
+
+HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/é\n.png", "a/\udcff.png", "a/2.png"))}
+
+
+def of_listing(hashes: dict[str, str]) -> ContentHashes:
+    """The same hashes, of a listing in this order."""
+    paths = list(hashes)
+    found = ContentHashes(paths, array("I", sorted(range(len(paths)), key=paths.__getitem__)))
+    for index, path in enumerate(paths):
+        found.set(index, hashes[path])
+    return found
+
+
+@pytest.mark.parametrize("files", [{"train": [*HASHES], "test": []}, {"test": ["a/2.png"], "train": ['b/"1".png']}])
+def test_the_files_are_those_of_the_whole_json(files: dict[str, list[str]], tmp_path: Path) -> None:
+    """Byte for byte, whatever the names; a file that cannot be used is in none of them."""
+    wanted = {path: HASHES[path] for paths in files.values() for path in paths}
+    for hashes in (HASHES, of_listing(HASHES)):
+        write_files(tmp_path / "files.json", files)
+        write_hashes(tmp_path / "sha256.json", files, hashes)
+        assert (tmp_path / "files.json").read_text() == json.dumps(files, indent=2, sort_keys=True) + "\n"
+        assert (tmp_path / "sha256.json").read_text() == json.dumps(wanted, indent=2, sort_keys=True) + "\n"
+    assert list(read_hashes(tmp_path / "sha256.json")) == [wanted[path] for path in sorted(wanted)]
+
+
+def test_no_file_is_an_empty_object(tmp_path: Path) -> None:
+    """As `json.dumps` writes it."""
+    write_hashes(tmp_path / "sha256.json", {"train": []}, HASHES)
+    assert (tmp_path / "sha256.json").read_text() == "{}\n"
+
+
+def test_a_hash_is_known_by_its_path_and_place() -> None:
+    """Or why there is none; of a path that is not listed nothing is known."""
+    hashes = of_listing({**HASHES, "z.png": "permission denied", "new.png": ""})
+    assert dict(hashes) == dict(hashes.pairs()) == {**HASHES, "z.png": "permission denied", "new.png": ""}
+    assert list(hashes) == sorted(hashes)
+    assert hashes.at(1) == HASHES["b/é\n.png"]
+    for path in ("0", "b/1", "zz"):
+        assert path not in hashes
