@@ -66,7 +66,7 @@ def test_each_file_that_is_not_as_it_was_signed_is_named(signed: Path, keys: tup
 
 def test_a_link_and_a_fifo_are_neither_signed_nor_right(signed: Path, keys: tuple[Path, Path]) -> None:
     """They may lead to another file tomorrow, or never end."""
-    for name, make in (("link", lambda at: at.symlink_to("MLmodel")), ("pipe", os.mkfifo)):
+    for name, make in (("link", lambda at: at.symlink_to("model.keras")), ("pipe", os.mkfifo)):
         make(signed / "data" / name)
         assert problem(signed, keys[1]).endswith(f"signed: data/{name} is a link or no regular file")
         with pytest.raises(ArtifactCorrupt, match=f"data/{name} is a link or no regular file, and cannot be signed"):
