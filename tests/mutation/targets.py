@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+WITHOUT_TENSORFLOW = (
+    "-k",
+    "not another_name and not common_class and not turned_round and not class_names and not its_evaluation",
+)
 MODULES: dict[str, tuple[str, ...]] = {
     "components/data/splits.py": ("tests/components/data/test_splits.py",),
     "components/evaluate/baseline.py": ("tests/components/evaluate/test_baseline.py",),
@@ -12,9 +16,18 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/components/ingest/test_select.py",
     ),
     "components/metrics.py": ("tests/components/test_metrics.py",),
-    "components/promote/comparison.py": ("tests/components/promote",),
+    "components/promote/comparison.py": (
+        "tests/components/promote/test_other_classes.py",
+        "tests/components/promote/test_stage.py",
+        *WITHOUT_TENSORFLOW,
+    ),
     "components/promote/noninferiority.py": ("tests/components/promote/test_noninferiority.py",),
-    "components/promote/stage.py": ("tests/components/promote",),
+    "components/promote/stage.py": (
+        "tests/components/promote/test_stage.py",
+        "tests/components/promote/test_approval.py",
+        "tests/components/promote/test_by_hand.py",
+        *WITHOUT_TENSORFLOW,
+    ),
     "components/validate/anomalies.py": ("tests/components/validate/test_check.py",),
     "pipeline/garbage.py": ("tests/pipeline/test_garbage.py", "tests/pipeline/test_housekeeping.py"),
     "pipeline/store/artifact.py": ("tests/pipeline/store/test_local_and_bucket.py", "-k", "local"),
@@ -22,6 +35,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "pipeline/store/recipe.py": (
         "tests/pipeline/store/test_recipe.py",
         "tests/pipeline/store/test_settings_in_key.py",
+        "-k",
+        "not spelling and not dictionary and not comments and not imported_module and not heavy",  # of other modules
     ),
 }
 

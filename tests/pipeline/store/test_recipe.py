@@ -17,7 +17,7 @@ from components.system.source_code import find_module
 from pipeline.graph import STAGES
 from pipeline.store import recipe as store_recipe
 from pipeline.store.code_hash import code_hashes
-from pipeline.store.recipe import Recipe, differences, key, recipe_of, runtime
+from pipeline.store.recipe import ARITHMETIC, Recipe, differences, key, recipe_of, runtime
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(
@@ -85,6 +85,7 @@ def test_the_threads_are_in_every_key_of_tensorflow_once() -> None:
     """Training has them among its settings, the others where they run."""
     params = Params(train=Train(threads=3))
     runtimes = {stage: recipe_of(stage, params, INPUTS)["runtime"] for stage in ("train", "evaluate", "export")}
+    assert runtimes["train"] == recipe_of(stage="train", params=params, inputs=INPUTS, cache=None)["runtime"]
     assert {stage: of.get("threads") for stage, of in runtimes.items()} == {
         "train": None,
         "evaluate": "3",
@@ -212,11 +213,12 @@ def test_each_part_of_a_recipe_has_its_own_words() -> None:
 @pytest.mark.parametrize("variable", ["TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"])
 def test_a_variable_that_changes_the_arithmetic_is_in_the_key(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """One that a user set to another value than usual: the bytes of what TensorFlow computes depend on it."""
-    for name in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "XLA_FLAGS"):
+    for name in ARITHMETIC:
         monkeypatch.delenv(name, raising=False)
     before = {stage: recipe_of(stage, Params(), INPUTS) for stage in ("normalize", "train", "export")}
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")  # as the project sets it
     assert all(recipe_of(stage, Params(), INPUTS) == recipe for stage, recipe in before.items())
+    assert not ARITHMETIC.keys() & before["train"]["runtime"].keys()
     monkeypatch.setenv(variable, "0")
     assert [stage for stage in before if recipe_of(stage, Params(), INPUTS) != before[stage]] == ["train", "export"]
 

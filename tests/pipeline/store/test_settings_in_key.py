@@ -131,6 +131,13 @@ def _next(distribution: str, upgraded: str) -> str:
     return f"{version}.1" if distribution.removesuffix("-cpu") == upgraded else version
 
 
+def test_the_converters_of_the_formats_are_in_the_key_of_export_alone() -> None:
+    """No other stage writes a file in any of them."""
+    params = params_with("export.formats", ",".join(FORMATS))
+    more = {stage for stage in STAGES if set(recipe.distributions(stage, params)) - {*STAGES[stage].runtime}}
+    assert more == {"export"}
+
+
 @pytest.mark.parametrize("stage", [name for name, stage in STAGES.items() if not stage.effect])
 def test_a_stage_names_every_library_that_it_imports(stage: str) -> None:
     """In its key, or above with the reason why not."""
