@@ -28,7 +28,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/components/promote/test_by_hand.py",
         *WITHOUT_TENSORFLOW,
     ),
-    "components/validate/anomalies.py": ("tests/components/validate/test_check.py",),
+    "components/validate/anomalies.py": ("tests/components/validate/test_anomalies.py",),
     "pipeline/garbage.py": ("tests/pipeline/test_garbage.py", "tests/pipeline/test_housekeeping.py"),
     "pipeline/store/artifact.py": ("tests/pipeline/store/test_local_and_bucket.py", "-k", "local"),
     "pipeline/store/local.py": ("tests/pipeline/store/test_local_and_bucket.py", "-k", "local"),

@@ -136,9 +136,10 @@ def test_a_decision_is_about_the_champion_that_was_shown(asked: Asked) -> None:
     force(asked.bench.registry, NAME, "2", "checked", WHO, asked.bench.log)
     with pytest.raises(PromotionRejected, match=r"is version 2, and was version 1 when a decision about version 4 was"):
         asked.decide("approve", "4")
-    late = Answer("approve", "4", "1", "ada", "", now())
-    again = asked.bench.promote("d", asked.bench.folder / "evaluate-b", params=ALWAYS, answer=late)
-    assert again["outcome"] == "waiting"
+    for version, champion in (("4", "1"), ("4", "3"), ("3", "2"), ("5", "2")):
+        other = Answer("approve", version, champion, "ada", "", now())
+        again = asked.bench.promote("d", asked.bench.folder / "evaluate-b", params=ALWAYS, answer=other)
+        assert again["outcome"] == "waiting"
     assert asked.approval("4").champion == "2"
     assert asked.bench.champion() == "2"
 

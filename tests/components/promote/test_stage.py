@@ -11,6 +11,7 @@ from components.data.classes import ClassChange
 from components.errors import ArtifactCorrupt, ArtifactMissing, PromotionRejected
 from components.findings import errors, warnings
 from components.metrics import mcnemar
+from components.progress import said_to
 from components.promote.comparison import Comparison, compare, judge
 from components.promote.predictions import Predictions
 from components.promote.stage import promote
@@ -108,6 +109,39 @@ def test_a_better_model_takes_over(bench: Bench) -> None:
     assert promotion.comparison is not None
     assert promotion.comparison["gained"] == 30
     assert promotion.who == WHO
+    bench.add("z", range(5))  # whatever the order of the models' hashes
+    facts = bench.promote("z", bench.folder / "evaluate-b")
+    assert (facts["made"], facts["before"], bench.champion()) == (True, "2", "3")
+    assert facts["comparison"] is not None
+
+
+def test_what_warns_of_a_promotion_is_printed(bench: Bench) -> None:
+    """And stands in the facts."""
+    champion = bench.add("a", range(20))
+    bench.promote("a")
+    bench.add("b", range(1, 23))
+    lines: list[str] = []
+    with said_to(lines.append):
+        facts = bench.promote("b", champion)
+    (warning,) = facts["warnings"]
+    assert lines[0] == f"  warning: {warning}"
+    assert "cannot tell whether it is worse" in warning
+
+
+@pytest.mark.parametrize(
+    ("classes", "reason"),
+    [
+        (("emu", "fox"), "knows 'cat', 'dog', and this model 'emu', 'fox', with no class in common"),
+        (("emu", "dog"), "has only 'dog' in common with this model, and no test image shows it"),
+    ],
+)
+def test_what_shares_no_image_cannot_be_compared(bench: Bench, classes: tuple[str, str], reason: str) -> None:
+    """Every test image is of the first class."""
+    champion = bench.add("a", range(20))
+    bench.promote("a")
+    bench.add("b", range(20), classes)
+    with pytest.raises(PromotionRejected, match=reason):
+        bench.promote("b", champion, Gate(allow_removed_classes=True))
 
 
 def test_errors_on_corrupted_images_are_compared_where_both_models_saw_the_same(bench: Bench) -> None:
