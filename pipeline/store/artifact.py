@@ -78,7 +78,7 @@ class Brief:
 
 def manifest_text(manifest: Manifest) -> str:
     """The content of manifest.json."""
-    return json.dumps(with_checksum(manifest), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return json.dumps(with_checksum(manifest), indent=2, sort_keys=True) + "\n"
 
 
 def read_manifest(content: bytes) -> Manifest:

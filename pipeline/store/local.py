@@ -88,7 +88,7 @@ class Store:
             if not path.exists():
                 return None
             raise ArtifactCorrupt(corrupt(path / MANIFEST, MISSING, stage)) from None
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError):
             raise ArtifactCorrupt(corrupt(path / MANIFEST, CHANGED, stage)) from None
         except (NotADirectoryError, IsADirectoryError):
             raise ArtifactCorrupt(corrupt(path, "is no folder any more", stage)) from None

@@ -72,7 +72,7 @@ def local(tmp_path: Path) -> Store:
     return Store(tmp_path / "artifacts")
 
 
-@pytest.fixture(params=["local", "bucket"])
+@pytest.fixture(params=["local", "served"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "local":
         return Store(tmp_path / "artifacts")
@@ -209,8 +209,8 @@ def test_what_file_managers_leave_is_no_damage(local: Store, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("wanted", "size", "older"),
-    [(True, SMALL, True), (True, SMALL + 1, False), (False, SMALL + 1, True)],
-    ids=["small and dated back", "large", "large and unchanged for stat"],
+    [(True, 100, True), (True, SMALL, True), (True, SMALL + 1, False), (False, SMALL + 1, True)],
+    ids=["very small and dated back", "small and dated back", "large", "large and unchanged for stat"],
 )
 def test_the_quick_check_reads_what_is_small_and_what_changed(
     local: Store, wanted: bool, size: int, older: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
