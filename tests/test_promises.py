@@ -22,7 +22,6 @@ WHOLE = ("Documentation", "The tree")
 NO_PROMISE = (
     "It does what TFX does for one model, on one laptop:",
     "flowchart LR",
-    "macOS should do, but no test runs there.",
     "Two cores of an AMD EPYC.",
     "docs/benchmarks.md and docs/training.md say how, and what falls short.",
 )

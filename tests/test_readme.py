@@ -13,6 +13,8 @@ from pipeline.graph import STAGES
 from tests.conftest import CLEAN, ROOT, command
 
 README = (ROOT / "README.md").read_text()
+ALONE = ("--config-file=", "--follow-imports=skip", "--explicit-package-bases", "--cache-dir=/dev/null")
+GUARDED = {"sched_getaffinity", "sched_setaffinity"}
 EXIT = re.compile(r"\(exit (\d)\)")
 
 # Imported by every Python process before anything else: writes down where it connects to.
@@ -55,6 +57,18 @@ def test_the_digits_need_no_network(tmp_path: Path) -> None:
     done = command(tmp_path / "home", "run", "--source", "digits", "--until", "normalize", **path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "connections").exists(), (tmp_path / "connections").read_text()
+
+
+def test_no_module_needs_what_macos_lacks() -> None:
+    """By mypy's knowledge of Python's own modules there; the two functions are asked for by hasattr before."""
+    folders = ["components", "pipeline", "dags", "serving", "docker"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--platform", "darwin", *ALONE, *folders],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert re.search(r"checked \d{3} source files", done.stdout), done.stdout + done.stderr
+    lacking = [line for line in done.stdout.splitlines() if "Module has no attribute" in line]
+    assert {line.partition('"')[2].partition('"')[0] for line in lacking} == GUARDED, "\n".join(lacking)
 
 
 def test_the_table_of_stages_reads_what_the_graph_reads() -> None:

@@ -11,7 +11,9 @@ from components.errors import StorageFailed
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NOT_USABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
-FAILING = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EUCLEAN, errno.EBADMSG, errno.EREMOTEIO}
+UNCLEAN: int = getattr(errno, "EUCLEAN", errno.EIO)  # a damaged file system; macOS has neither this nor the next one
+REMOTE: int = getattr(errno, "EREMOTEIO", errno.EIO)
+FAILING = {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.EBADMSG, UNCLEAN, REMOTE}
 
 
 @contextlib.contextmanager

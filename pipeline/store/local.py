@@ -45,7 +45,7 @@ from pipeline.store.artifact import (
     manifest_text,
     read_manifest,
 )
-from pipeline.store.disk_errors import storage_errors
+from pipeline.store.disk_errors import UNCLEAN, storage_errors
 from pipeline.store.leases import MACHINE, Item, Leases, is_elsewhere
 from pipeline.store.names import is_artifact, strange, unsafe
 from pipeline.store.recipe import Recipe
@@ -53,7 +53,7 @@ from pipeline.store.recipe import key as recipe_key
 
 DRAFT = ".draft-"
 IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)  # how a rename fails where its target exists
-LOST = (errno.EIO, errno.ENOENT, errno.EUCLEAN, errno.EBADMSG)  # read errors of a disk, and damaged file systems
+LOST = (errno.EIO, errno.ENOENT, errno.EBADMSG, UNCLEAN)  # read errors of a disk, and damaged file systems
 REMOVERS = 8  # threads
 SMALL = 2**16  # bytes: cheaper to hash each time than to be wrong about
 
