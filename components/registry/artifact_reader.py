@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from components.registry import model_files, readers, rest
 from components.registry.model_version import ModelVersion
 from components.registry.readers import Unknown
+from components.system.files import copy_folder
 
 ARTIFACTS = "mlflow-artifacts/artifacts"
 DEEPEST = 16  # folders in one another
@@ -43,7 +44,7 @@ def fetch(uri: str, version: ModelVersion, path: str, folder: Path) -> Path | No
 def _copied(source: Path, folder: Path) -> Path | None:
     copy = folder / source.name
     if source.is_dir():
-        return Path(shutil.copytree(source, copy))
+        return copy_folder(source, copy)
     return Path(shutil.copyfile(source, copy)) if source.is_file() else None
 
 

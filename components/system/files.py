@@ -1,9 +1,10 @@
-"""Paths that begin with ~; files that are written atomically, opened only where they are regular, and hashed."""
+"""Paths that begin with ~; files written atomically, opened where they are regular, hashed; folders copied."""
 
 import errno
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -52,6 +53,19 @@ def written_atomically(path: Path, *, mode: int = 0o644, flush: bool = False) ->
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def copy_folder(source: Path, target: Path) -> Path:
+    """Copy the files of *source* and of the folders in it to *target*, a new folder, which is returned.
+
+    Unlike `shutil.copytree` it raises the OSError of the first file that fails, which says what the disk has done.
+    """
+    for parent, _, names in os.walk(source):
+        folder = target / Path(parent).relative_to(source)
+        folder.mkdir(parents=True)
+        for name in names:
+            shutil.copyfile(Path(parent, name), folder / name)
+    return target
 
 
 class NotRegular(OSError):

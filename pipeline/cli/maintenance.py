@@ -141,6 +141,8 @@ def gc(options: Namespace) -> int:
     if not options.days >= 0:
         raise ConfigError(f"--days is {options.days:g}; expected a number of days, 0 or more")
     workspace = home()
+    if not workspace.root.is_dir():
+        raise ConfigError(f"there is no workspace at {workspace.root}; set PIPELINE_HOME to the one to clean up")
     registry = Registry(workspace.tracking_uri)
     waste = housekeeping.find(workspace, registry, options.keep, options.days)
     if not options.dry_run:

@@ -165,6 +165,14 @@ def test_gc_keeps_everything_that_the_champion_depends_on_without_any_run(home: 
     assert command(home, "gc", "--keep", "-1").returncode == 2
 
 
+def test_gc_of_a_workspace_that_is_not_there_says_so(tmp_path: Path) -> None:
+    """Such as one whose PIPELINE_HOME is mistyped; none is made."""
+    done = command(tmp_path / "none", "gc")
+    assert done.returncode == 2
+    assert f"error: there is no workspace at {tmp_path / 'none'}; set PIPELINE_HOME to" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_rollback_without_an_earlier_champion_says_so(home: Path) -> None:
     """Exit status 2 and the command for a manual promotion."""
     done = command(home, "rollback")
