@@ -26,6 +26,7 @@ VERSIONS = (
     """SELECT alias, version FROM registered_model_aliases WHERE name = ? AND workspace = 'default' ORDER BY alias""",
     """SELECT version, key, value FROM model_version_tags WHERE name = ? AND workspace = 'default'""",
 )
+LATEST = 253_402_300_800_000  # milliseconds since 1970: the year 10000, which no date can show
 PROMPT_TAG = "mlflow.prompt.is_prompt"  # MLflow keeps prompts among the registered models
 PROMPTS = f"""SELECT name FROM registered_model_tags
               WHERE workspace = 'default' AND key = '{PROMPT_TAG}' AND lower(value) = 'true'"""  # noqa: S608
@@ -59,7 +60,7 @@ def names(uri: str) -> list[str]:
         return [name for (name,) in _rows(path, [MODELS])[0]] if path.exists() else []
     with _expecting("registered-models/search"):
         models = [m for m in _pages(uri, "registered-models/search", "registered_models") if not _is_prompt(m)]
-        return sorted(model["name"] for model in models)
+        return sorted(_text(model["name"]) for model in models)
 
 
 def is_prompt(uri: str, name: str) -> bool:
@@ -168,7 +169,7 @@ def _aliases(uri: str, name: str) -> list[tuple[str, str]] | None:
     answer = _get(uri, "registered-models/get", name=name)
     if answer is None or _is_prompt(model := answer["registered_model"]):
         return None
-    return [(a["alias"], str(a["version"])) for a in model.get("aliases", [])]
+    return [(_text(a["alias"]), str(a["version"])) for a in model.get("aliases", [])]
 
 
 def _search(uri: str, name: str, more: str = "") -> Iterator[dict[str, Any]]:
@@ -188,31 +189,42 @@ def _expecting(endpoint: str) -> Iterator[None]:
     """Raise OSError where the response is of another kind than MLflow's: something else listens at the address."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         raise OSError(f"not a response of MLflow for {endpoint}") from None
 
 
 def _pages(uri: str, endpoint: str, of: str, **query: str) -> Iterator[dict[str, Any]]:
-    token = ""
-    while True:
+    token, tokens = "", set[str]()
+    while token not in tokens:
+        tokens.add(token)
         page = _get(uri, endpoint, **query, max_results=str(PAGE), page_token=token) or {}
         yield from page.get(of, [])
         token = page.get("next_page_token", "")
         if not token:
             return
+    raise OSError(f"MLflow's pages of {endpoint} do not end")
 
 
 def _from_json(version: dict[str, Any], aliases: list[tuple[str, str]]) -> ModelVersion:
-    number = str(version["version"])
+    """Raises TypeError or ValueError where a value is of another kind than MLflow's."""
+    number, created = str(version["version"]), int(version.get("creation_timestamp", 0))
+    if not (number.isascii() and number.isdecimal() and 0 <= created < LATEST):
+        raise ValueError(number)
     return ModelVersion(
-        version["name"],
+        _text(version["name"]),
         number,
         tuple(sorted(alias for alias, at in aliases if at == number)),
-        {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])},
-        version.get("run_id", ""),
-        version.get("source", ""),
-        int(version.get("creation_timestamp", 0)),
+        {_text(tag["key"]): _text(tag.get("value", "")) for tag in version.get("tags", [])},
+        _text(version.get("run_id", "")),
+        _text(version.get("source", "")),
+        created,
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return value
 
 
 def _get(uri: str, endpoint: str, **query: str) -> dict[str, Any] | None:

@@ -3,11 +3,19 @@
 s3fs and botocore, whose errors it lets through, are imported where they are used. Standard library only otherwise.
 """
 
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from components.errors import ConfigError, Failure, Unavailable
+from components.progress import say
+from components.system.background import beside
+from components.system.object_answers import session_class
 
 SECONDS = 20  # for a server to answer
+WORD_SECONDS = 20.0
 BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
 LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
 
@@ -17,7 +25,20 @@ def file_system() -> Any:
     import s3fs
 
     limits = {"connect_timeout": SECONDS, "read_timeout": SECONDS, "retries": {"max_attempts": 2}}
+    limits["http_session_cls"] = session_class(SECONDS)
     return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+
+
+@contextmanager
+def announced(url: str) -> Iterator[None]:
+    """Say every WORD_SECONDS that *url* is waited for, until the block ends: the client retries without a word."""
+
+    def announce(ended: threading.Event) -> None:
+        while not ended.wait(WORD_SECONDS):
+            say(f"  still waiting for {url}")
+
+    with beside(announce):
+        yield
 
 
 def failure(error: Exception, url: str, setting: str) -> Failure | None:
@@ -72,4 +93,10 @@ def _is_no_answer(error: Exception) -> bool:
     """Whether the server answered nothing, something else than S3, or that it is busy."""
     if isinstance(error, ConnectionError | TimeoutError) or response(error):
         return True
-    return type(error).__module__.partition(".")[0] in LIBRARIES
+    return type(error).__module__.partition(".")[0] in LIBRARIES or _is_of_an_answer(error)
+
+
+def _is_of_an_answer(error: Exception) -> bool:
+    """Whether the client stumbled over an answer: it reads whatever comes as S3's, and raises what comes of that."""
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return not isinstance(error, OSError) and any(name.partition(".")[0] in LIBRARIES for name in frames)

@@ -40,7 +40,7 @@ from components.progress import say
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import sha256_of_file
-from components.system.object_store import code, file_system, response
+from components.system.object_store import announced, code, file_system, response
 from components.system.object_store import failure as failure_of
 from pipeline.graph import Facts
 from pipeline.store.artifact import (
@@ -403,7 +403,8 @@ class SharedStore(Store):
         Where none *may_miss*, as when one is written, it means that this is no bucket.
         """
         try:
-            yield
+            with announced(self.url):
+                yield
         except Exception as error:
             missing = isinstance(error, FileNotFoundError) and (may_miss or not response(error))
             if failure := None if missing and code(error) != "NoSuchBucket" else failure_of(error, self.url, SETTING):

@@ -21,7 +21,7 @@ from tests.faults.bench import Bench
 from tests.faults.families import Family, families
 
 # kind (or its first word) -> share of the time, in parts
-WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1}
+WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1, "hostile": 2}
 LABELS = {"point": "points", "random": "kills", "damaged": "damaged files", "fuzzed": "fuzzed inputs"}
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -86,7 +86,7 @@ def attempt(bench: Bench, score: Score, seed: int, family: Family, number: int) 
 def _worker(folder: Path, score: Score, options: argparse.Namespace) -> None:
     folder.mkdir()
     with Bench(folder) as bench:
-        if not options.kind.startswith("fuzzed"):  # these need no home
+        if not options.kind.startswith(("fuzzed", "hostile")):  # these need no home
             bench.prepare(*STAGES)
         if options.number is None:
             attack(bench, score, options.seed, time.monotonic() + 60 * options.minutes, options.kind)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from components.progress import say
 from components.system.processes import end_with_parent
 from pipeline.graph import STAGES
 from tests.conftest import CLEAN, QUICK, ROOT
+from tests.faults.healthy_servers import SERVERS
 from tests.faults.injector import Injector
 
 SETTINGS = [part for setting in QUICK for part in ("--set", setting)]
@@ -72,6 +74,7 @@ class Bench:
         self.injector = Injector(self.folder, self.home)
         self.digests: dict[str, str] = {}  # stage -> digest of an undisturbed run
         self.seconds: dict[str, float] = {}  # that each stage takes
+        self._healthy, self._addresses = ExitStack(), dict[str, str]()
         self.points: dict[str, list[tuple[str, str]]] = {}  # of each stage: call and path
 
     def __enter__(self) -> Self:
@@ -92,6 +95,15 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         self._server.communicate()
+        self._healthy.close()
+
+    def server(self, kind: str) -> str:
+        """The address of the healthy server of *kind*, a name of healthy_servers.SERVERS; "" for "", which is none."""
+        if kind and kind not in self._addresses:
+            folder = self.folder / kind
+            folder.mkdir()
+            self._addresses[kind] = self._healthy.enter_context(SERVERS[kind](folder))
+        return self._addresses.get(kind, "")
 
     def command(self, *arguments: str, kill_after: float | None = None) -> Answer:
         """A command of the pipeline on the home."""

@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.graph import STAGES
+from tests.faults import hostile
 from tests.faults.bench import RUN, Bench, contents, digests
 from tests.faults.fuzz import BATCH, TARGETS
 from tests.faults.injector import MODES
@@ -157,16 +158,36 @@ class Fuzz:
 
     def attempt(self, bench: Bench, seed: int, number: int) -> Outcome:
         """The inputs *number* to *number* + BATCH."""
-        shutil.rmtree(bench.home, ignore_errors=True)
-        bench.home.mkdir()
-        done = bench.call("tests.faults.fuzz:fuzz", self.target, seed, number, str(bench.home))
-        if problem := done.problem(0):
-            return outcome(problem, BATCH)
-        return Outcome(BATCH, json.loads(done.out.splitlines()[-1]))
+        return _batch(bench, BATCH, "fuzz:fuzz", self.target, seed, number, str(bench.home))
+
+
+class Hostile:
+    """Servers of one kind that answer what none should."""
+
+    def __init__(self, target: str) -> None:
+        self.target, self.kind = target, f"hostile {target}"
+
+    def numbers(self, seed: int) -> Iterator[int]:
+        return itertools.count(0, hostile.BATCH)
+
+    def attempt(self, bench: Bench, seed: int, number: int) -> Outcome:
+        """The attempts *number* to *number* + BATCH."""
+        upstream = bench.server(hostile.TARGETS[self.target].upstream)
+        return _batch(bench, hostile.BATCH, "hostile:attack", self.target, seed, number, str(bench.home), upstream)
+
+
+def _batch(bench: Bench, size: int, function: str, *arguments: Any) -> Outcome:
+    """*size* attempts in one process, which prints what failed."""
+    shutil.rmtree(bench.home, ignore_errors=True)
+    bench.home.mkdir()
+    done = bench.call(f"tests.faults.{function}", *arguments)
+    if problem := done.problem(0):
+        return outcome(problem, size)
+    return Outcome(size, json.loads(done.out.splitlines()[-1]))
 
 
 def families(bench: Bench) -> list[Family]:
     """All kinds, of the stages that *bench* prepared."""
     points = [Points(stage, len(calls)) for stage, calls in bench.points.items()]
     of_runs: list[Family] = [*points, Kills(), Damages(bench)] if points else []
-    return [*of_runs, *map(Fuzz, TARGETS)]
+    return [*of_runs, *map(Fuzz, TARGETS), *map(Hostile, hostile.TARGETS)]

@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.graph import STAGES
 from tests.conftest import CLEAN
-from tests.faults import fuzz
+from tests.faults import fuzz, hostile
 from tests.faults.bench import DATABASE, Bench
-from tests.faults.families import Damages, Family, Fuzz, Kills, Points
+from tests.faults.families import Damages, Family, Fuzz, Hostile, Kills, Points
 from tests.faults.injector import MISSING, Injector, compiler
 
 SEED = int(os.environ.get("FAULTS_SEED") or date.today().toordinal())  # printed, so that a failure can be repeated
@@ -112,6 +112,12 @@ def test_an_input_changed_at_random_is_read_or_refused(bench: Bench) -> None:
     """Of every kind; never a traceback, a hang, or 300 MB."""
     for target in fuzz.TARGETS:
         try_some(Fuzz(target), bench, 1)
+
+
+def test_a_hostile_server_is_answered_with_a_sentence(bench: Bench) -> None:
+    """A mirror, a bucket and a registry; never a traceback, a hang, 300 MB, wrong bytes, or a file elsewhere."""
+    for target in hostile.TARGETS:
+        try_some(Hostile(target), bench, 1)
 
 
 def try_some(family: Family, bench: Bench, count: int) -> None:

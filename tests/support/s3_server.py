@@ -23,12 +23,17 @@ def served() -> Iterator[dict[str, str]]:
     try:
         url = server.stdout.readline().strip()
         assert url, "the server did not start"
-        variables = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
-        yield {**variables, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+        yield variables(url)
     finally:
         server.terminate()
         server.wait()
         server.stdout.close()
+
+
+def variables(url: str) -> dict[str, str]:
+    """The environment variables that lead to the server at *url*."""
+    login = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {"AWS_ENDPOINT_URL": url, **login, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def main() -> None:

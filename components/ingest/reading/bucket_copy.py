@@ -60,13 +60,17 @@ class Bucket:
     def _pages(self) -> Iterator[list[Mapping[str, Any]]]:
         """What the server says of the objects, page by page, where `find` of s3fs gives all of them at the end."""
         where = {"Bucket": self._bucket, "Prefix": self._prefix, **self._files.req_kw}
-        position = dict[str, str]()
+        position, tokens = dict[str, str](), set[str]()
         while True:
             page = self._files.call_s3("list_objects_v2", **where, **position, MaxKeys=PAGE)
             yield page.get("Contents", [])
             if not page.get("IsTruncated"):
                 return
-            position = {"ContinuationToken": page["NextContinuationToken"]}
+            token = page.get("NextContinuationToken", "")
+            if not token or token in tokens:
+                raise ConnectionError("its list of objects says that there are more, and not where")
+            tokens.add(token)
+            position = {"ContinuationToken": token}
 
     def _below(self, key: str) -> str:
         """The path below the address; "" for the marker of the folder itself."""
@@ -115,7 +119,8 @@ class Bucket:
     def _answering(self) -> Iterator[None]:
         """Raise what the server or the network refuses as a failure that names the address."""
         try:
-            yield
+            with object_store.announced(self.url):
+                yield
         except FileNotFoundError as error:
             missing = SourceChanged(f"{self.url} changed while it was being read; run it again")
             raise object_store.failure(error, self.url, SETTING) or missing from None

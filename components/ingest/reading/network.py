@@ -54,9 +54,9 @@ def download(url: str, most: int) -> bytes:
 
 
 def reason(problem: Exception) -> str:
-    """*problem* without urllib's wrapping: "Name or service not known"."""
+    """*problem* in a line, without urllib's wrapping: "Name or service not known"."""
     cause = getattr(problem, "reason", None) or problem
-    return str(getattr(cause, "strerror", None) or cause)
+    return " ".join(str(getattr(cause, "strerror", None) or cause).split())[:200]
 
 
 def _read(response: "HTTPResponse", received: bytearray, pace: Pace) -> None:
@@ -71,10 +71,11 @@ def _open(url: str, seconds: float, read: "Callable[[HTTPResponse], None] | None
     """Open *url*, through the proxies of the environment, and *read* it; raises OSError, whatever went wrong."""
     import http.client
     import urllib.error
-    import urllib.request
+
+    from components.system.web import open_url
 
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as response:  # noqa: S310 - callers pass web addresses only
+        with open_url(url, seconds) as response:
             if read:
                 read(response)
     except urllib.error.HTTPError as error:

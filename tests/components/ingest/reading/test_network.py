@@ -50,3 +50,8 @@ def test_a_server_that_does_not_serve_the_file_is_given_up(answer: Answer, messa
     """A server that drips is given up, though no time-out ever passes, and one that never ends is."""
     with serving(answer) as url, pytest.raises(OSError, match=message):
         network.download(url, 100_000)
+
+
+def test_a_reason_is_one_line() -> None:
+    """Whatever the server sends in place of a status."""
+    assert network.reason(ConnectionError("HTTP/1.1 abc\r\n\nx" + "y" * 1000)) == ("HTTP/1.1 abc x" + "y" * 1000)[:200]
