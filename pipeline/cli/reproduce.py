@@ -114,13 +114,14 @@ def _print(result: "Result", request: "Request", *, as_json: bool) -> None:
                 "sentence": str(result),
                 "stages": {stage: asdict(compared) for stage, compared in result.stages.items()},
                 "machine": result.machines,
-                "alike": {"same": alike.same, **asdict(alike.comparison)} if alike else None,
+                "alike": {"same": alike.same, "seeds": alike.seeds, **asdict(alike.comparison)} if alike else None,
                 "ended_by": result.error,
             }
         )
         return
     grade = {"none": "not reproduced"}.get(result.grade, result.grade)
-    print_facts([("result", grade), ("", str(result)), ("predictions", str(result.alike or ""))])
+    predictions, spread = (str(result.alike), result.alike.spread) if result.alike else ("", "")
+    print_facts([("result", grade), ("", str(result)), ("predictions", predictions), ("seeds", spread)])
 
 
 def _about(request: "Request") -> dict[str, object]:

@@ -11,6 +11,7 @@ from components.promote.predictions import of_champion, of_evaluation
 from components.proportions import upper_bound
 from pipeline.reproduce import machine
 from pipeline.reproduce.recorded import Recorded, Stage
+from pipeline.reproduce.seeds import accuracies
 from pipeline.store.artifact import Artifact
 from pipeline.store.recipe import differences
 
@@ -21,6 +22,8 @@ Grade = Literal["exact", "equivalent", "none"]
 
 DATA = ("ingest", "normalize")  # whole numbers, the same on every machine
 SIGNIFICANT = 0.01  # the probability below which chance does not explain how two models differ
+FEWEST_SEEDS = 5  # versions whose accuracies make a range
+DECIMALS = 6  # of an accuracy in the tags of a version
 MODEL = "model.keras"
 
 
@@ -34,20 +37,30 @@ class Compared:
 
 @dataclass(frozen=True)
 class Alike:
-    """Two models on the same test images: *same* are those for which both answer the same class."""
+    """Two models on the same test images: *same* are those for which both answer the same class.
+
+    *seeds* are the accuracies of the versions that differ in the seed alone, the original among them.
+    """
 
     comparison: Comparison
     same: int
+    seeds: tuple[float, ...] = ()
 
     @property
     def holds(self) -> bool:
         """Whether they are equivalent.
 
-        Chance explains the difference of their accuracies, and the two do not agree with each other less often than the
-        original with the labels, by more than chance: they make the same mistakes.
+        Chance explains the difference of their accuracies, or the seed does. And the two do not agree with each other
+        less often than the original with the labels, by more than chance: they make the same mistakes.
         """
         n, accuracy = self.comparison.n, self.comparison.champion_correct / self.comparison.n
-        return self.comparison.p >= SIGNIFICANT and upper_bound(self.same, n, 1 - SIGNIFICANT) >= accuracy
+        is_close = self.comparison.p >= SIGNIFICANT or self._is_within_seeds()
+        return is_close and upper_bound(self.same, n, 1 - SIGNIFICANT) >= accuracy
+
+    def _is_within_seeds(self) -> bool:
+        """Whether versions that differ in the seed alone, where there are enough, are both better and worse."""
+        accuracy = round(self.comparison.challenger_correct / self.comparison.n, DECIMALS)
+        return len(self.seeds) >= FEWEST_SEEDS and min(self.seeds) <= accuracy <= max(self.seeds)
 
     def __str__(self) -> str:
         counts, n = self.comparison, self.comparison.n
@@ -56,6 +69,14 @@ class Alike:
             f"{percent(counts.challenger_correct / n)} here, {percent(counts.champion_correct / n)} then "
             f"(McNemar's p {counts.p:.3g})"
         )
+
+    @property
+    def spread(self) -> str:
+        """The range of the seeds in words, "" where they are too few for one."""
+        if len(self.seeds) < FEWEST_SEEDS:
+            return ""
+        between = f"{percent(min(self.seeds))} to {percent(max(self.seeds))}"
+        return f"{len(self.seeds)} versions that differ in the seed alone have {between}"
 
 
 @dataclass(frozen=True)
@@ -135,4 +156,5 @@ def alike(recorded: Recorded, registry: "Registry", made: Mapping[str, Artifact]
     test = made["normalize"].path / "test"
     here, then = of_evaluation(made["evaluate"].path), of_champion(registry, recorded.version, test, evaluate)
     same = here.numbered_as(here.classes) == then.numbered_as(here.classes)
-    return Alike(compare(here, then, Split(test).labels), int(same.sum()))
+    seeds = accuracies(recorded, registry)
+    return Alike(compare(here, then, Split(test).labels), int(same.sum()), tuple(seeds))

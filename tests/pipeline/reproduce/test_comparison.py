@@ -11,9 +11,9 @@ SAME, OTHER = Compared(equal=True), Compared(equal=False)
 THREADS = ["3 threads here, 2 then"]
 
 
-def alike(*, gained: int = 1, lost: int = 2, same: int = 990, p: float = 1.0) -> Alike:
+def alike(*, gained: int = 1, lost: int = 2, same: int = 990, p: float = 1.0, seeds: tuple[float, ...] = ()) -> Alike:
     """Of 1,000 test images the original has 970 right."""
-    return Alike(Comparison(1000, 970 + gained - lost, 970, gained, lost, p), same)
+    return Alike(Comparison(1000, 970 + gained - lost, 970, gained, lost, p), same, seeds)
 
 
 def result(ingest: Compared = SAME, normalize: Compared = SAME, train: Compared = SAME, **facts: Any) -> Result:
@@ -51,6 +51,30 @@ def test_with_another_number_of_threads_it_is_equivalent_and_never_exact() -> No
 def test_a_model_that_answers_otherwise_is_not_equivalent(beside: Alike | None) -> None:
     found = result(train=OTHER, machines=THREADS, alike=beside)
     assert (found.grade, found.exit_status) == ("none", 4)
+
+
+LESS: dict[str, Any] = {"gained": 5, "lost": 30, "p": 2.6e-05, "same": 960}  # 945 right
+SPREAD = (0.97, 0.945, 0.968, 0.952, 0.961)
+
+
+def test_what_the_seed_alone_changes_as_much_is_equivalent() -> None:
+    """Where the registry has five such versions: then the range of their accuracies counts, and is shown."""
+    assert result(train=OTHER, machines=THREADS, alike=alike(**LESS, seeds=SPREAD)).grade == "equivalent"
+    assert alike(**LESS, seeds=SPREAD).spread == "5 versions that differ in the seed alone have 94.50 % to 97.00 %"
+    assert alike(**LESS, seeds=SPREAD[:4]).spread == ""
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        alike(**LESS, seeds=SPREAD[:4]),
+        alike(**LESS, seeds=(0.97, 0.946, 0.968, 0.952, 0.961)),
+        alike(**LESS | {"same": 930}, seeds=SPREAD),
+    ],
+    ids=["four versions", "below all of them", "other mistakes"],
+)
+def test_outside_the_range_of_the_seeds_it_is_not(beside: Alike) -> None:
+    assert result(train=OTHER, machines=THREADS, alike=beside).grade == "none"
 
 
 def test_a_few_other_mistakes_are_chance() -> None:
