@@ -60,12 +60,12 @@ def test_any_blocks_are_read_as_written(blocks: list[int], per_shard: int, size:
 
 def test_block_sizes_do_not_change_the_bytes(tmp_path: Path) -> None:
     """The same images written in other blocks give the same files."""
-    written(tmp_path / "one", [20], 8)
+    written(tmp_path / "new" / "one", [20], 8)
     written(tmp_path / "many", [3, 0, 9, 1, 7], 8)
-    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    names = sorted(path.name for path in (tmp_path / "new" / "one").iterdir())
     assert names == ["images-00000.npy", "images-00001.npy", "images-00002.npy", "labels.npy"]
     for name in names:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
+        assert (tmp_path / "new" / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 
 
 def test_blocks_are_copies(tmp_path: Path) -> None:
@@ -90,6 +90,7 @@ def test_the_writer_copies_its_blocks(tmp_path: Path) -> None:
     ("images", "labels"),
     [
         (np.zeros((2, 3, 3, 1), np.uint8), np.zeros(2, np.int64)),
+        (np.zeros((2, 3, 1, 1), np.uint8), np.zeros(2, np.int64)),
         (np.zeros((2, *SHAPE), np.float32), np.zeros(2, np.int64)),
         (np.zeros((2, *SHAPE), np.bool_), np.zeros(2, np.int64)),
         (np.zeros((2, *SHAPE), np.uint8), np.zeros(3, np.int64)),
