@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import RegistryUnreachable
+from components.errors import ArtifactCorrupt, RegistryUnreachable
 from components.register import stage
 from components.registry import recorded_files
 from components.registry.client import Registry
@@ -115,7 +115,8 @@ def test_a_version_that_the_store_cannot_replace_is_told(
     """Its training is gone, is another one, or its folder is another workspace's: nothing is written there."""
     for other in (
         replace(version, tags=version.tags | {"train.key": "gone"}),
-        replace(version, tags=version.tags | {MODEL_SHA256_TAG: "of another model"}),
+        replace(version, tags=version.tags | {MODEL_SHA256_TAG: "0" * 64}),
+        replace(version, tags=version.tags | {MODEL_SHA256_TAG: "f" * 64}),
         replace(version, source="file:///another/workspace/mlartifacts/models/m-1/artifacts"),
     ):
         heal(Home(tmp_path), registered(other), "m")
@@ -124,6 +125,25 @@ def test_a_version_that_the_store_cannot_replace_is_told(
     (train,) = (tmp_path / "artifacts" / "train").glob("[!.]*/model.keras")
     train.chmod(0o644)
     train.write_bytes(b"a flipped bit")
+    heal(Home(tmp_path), registered(version), "m")
+    assert "the store cannot replace it" in capfd.readouterr().err
+    assert restored == []
+
+
+@pytest.mark.parametrize("file", ["normalize/*/data.json", "train/*/model.keras"])
+def test_a_version_is_not_written_again_from_what_is_damaged(
+    version: ModelVersion,
+    registered: Callable[..., Registry],
+    restored: list[tuple[list[str], str, Path]],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    file: str,
+) -> None:
+    """A file of its images' statistics that changed, a model that is gone."""
+    (path,) = (tmp_path / "artifacts").glob(file)
+    path.unlink()
+    if file.startswith("normalize"):
+        path.write_bytes(b"[]")
     heal(Home(tmp_path), registered(version), "m")
     assert "the store cannot replace it" in capfd.readouterr().err
     assert restored == []
@@ -139,7 +159,12 @@ def test_what_only_its_run_knew_is_not_written_again(
     """Each run says so; beside other damage, that is repaired."""
     folder = folder_of(recorded.source)
     assert folder
-    (folder / "provenance.json").unlink()
+    (folder / "provenance").mkdir()
+    (folder / "provenance" / "changes.diff").write_text("")
+    digest = recorded_files.write(folder, {})
+    recorded = replace(recorded, tags=recorded.tags | {recorded_files.SHA256_TAG: digest})
+    for name in ("provenance/changes.diff", "provenance.json"):
+        (folder / name).unlink()
     heal(Home(tmp_path), registered(recorded), "m")
     said = capfd.readouterr().err
     assert "provenance.json is missing; restore a backup, or delete the version in MLflow" in said
@@ -154,7 +179,8 @@ def test_verify_names_damage_and_what_helps(recorded: ModelVersion, registered: 
     """A run heals a version with an alias; another one needs a backup, and an added file has to go."""
     folder = folder_of(recorded.source)
     assert folder
-    (folder / "evil.py").write_text("")
+    for name in ("evil.py", "evil2.py"):
+        (folder / name).write_text("")
     assert [damage for _, damage in damages(registered(recorded))] == [
         f"version 1 of m in the registry: {folder / 'evil.py'} was added; move it elsewhere"
     ]
@@ -198,6 +224,13 @@ def test_verify_fetches_the_models_of_a_server(
     assert [damage for _, damage in damages(registry)] == ["version 1 of m in the registry: its model is missing"]
     monkeypatch.setattr(Registry, "model_file", lambda _, __, folder: folder)
     assert [damage for _, damage in damages(registry)] == [""]
+
+    def changed(*_: object) -> None:
+        raise ArtifactCorrupt("the model of version 1 was changed")
+
+    monkeypatch.setattr(Registry, "model_file", changed)
+    assert [damage for _, damage in damages(registry)] == ["the model of version 1 was changed"]
+    assert [damage for _, damage in damages(registry, quick=True)] == [""]
 
 
 def test_verify_fetches_all_recorded_files_of_a_server(

@@ -31,33 +31,6 @@ def written(folder: Path, blocks: list[int], per_shard: int) -> tuple[Split, spl
     return Split(folder), images, labels
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    blocks=st.lists(st.integers(0, 9), max_size=6),
-    per_shard=st.integers(1, 7),
-    size=st.integers(1, 8),
-    data=st.data(),
-)
-def test_any_blocks_are_read_as_written(blocks: list[int], per_shard: int, size: int, data: st.DataObject) -> None:
-    """Images and labels written in blocks and shards of any size are read unchanged, in every way of reading."""
-    with tempfile.TemporaryDirectory() as folder:
-        split, images, labels = written(Path(folder, "split"), blocks, per_shard)
-        read = list(split.blocks(size))
-        assert all(0 < len(block) <= size for block, _ in read)
-        assert np.array_equal(np.concatenate([images[:0], *(block for block, _ in read)]), images)
-        assert np.array_equal(np.concatenate([labels[:0], *(of for _, of in read)]), labels)
-        assert np.array_equal(split.images(), images)
-        assert len(split) == len(images)
-        assert split.shape == SHAPE
-        indices = np.array(
-            data.draw(st.lists(st.integers(0, max(0, len(images) - 1)))) if len(images) else [], np.int64
-        )
-        assert np.array_equal(split.take(indices), images[indices])
-        shards = [len(np.load(path)) for path in sorted(Path(folder, "split").glob("images-*.npy"))]
-        assert all(count == per_shard for count in shards[:-1])
-        assert shards[-1] <= per_shard
-
-
 def test_block_sizes_do_not_change_the_bytes(tmp_path: Path) -> None:
     """The same images written in other blocks give the same files."""
     written(tmp_path / "new" / "one", [20], 8)
@@ -182,3 +155,30 @@ def test_chunks_are_bounded_in_number_and_in_bytes(shape: tuple[int, ...], most:
     parts = list(splits.chunks(np.arange(10), shape, most))
     assert [len(part) for part in parts] == sizes
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(10))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    blocks=st.lists(st.integers(0, 9), max_size=6),
+    per_shard=st.integers(1, 7),
+    size=st.integers(1, 8),
+    data=st.data(),
+)
+def test_any_blocks_are_read_as_written(blocks: list[int], per_shard: int, size: int, data: st.DataObject) -> None:
+    """Images and labels written in blocks and shards of any size are read unchanged, in every way of reading."""
+    with tempfile.TemporaryDirectory() as folder:
+        split, images, labels = written(Path(folder, "split"), blocks, per_shard)
+        read = list(split.blocks(size))
+        assert all(0 < len(block) <= size for block, _ in read)
+        assert np.array_equal(np.concatenate([images[:0], *(block for block, _ in read)]), images)
+        assert np.array_equal(np.concatenate([labels[:0], *(of for _, of in read)]), labels)
+        assert np.array_equal(split.images(), images)
+        assert len(split) == len(images)
+        assert split.shape == SHAPE
+        indices = np.array(
+            data.draw(st.lists(st.integers(0, max(0, len(images) - 1)))) if len(images) else [], np.int64
+        )
+        assert np.array_equal(split.take(indices), images[indices])
+        shards = [len(np.load(path)) for path in sorted(Path(folder, "split").glob("images-*.npy"))]
+        assert all(count == per_shard for count in shards[:-1])
+        assert shards[-1] <= per_shard

@@ -110,3 +110,28 @@ def test_an_added_file_is_seen_and_what_is_logged_later_is_not_one(recorded: Mod
     assert model_files.damage(recorded) == ""
     assert model_files.added(recorded, folder) == ["code/mlflow.py"]
     assert model_files.added(replace(recorded, tags={}), folder) == []
+
+
+def test_a_file_with_any_other_content_is_named_with_both_hashes(recorded: ModelVersion) -> None:
+    """Whichever of the two hashes is the smaller one; so is any other record."""
+    folder = model_files.folder_of(recorded.source)
+    assert folder
+    expected = sha256(b"keras==3").hexdigest()
+    for content in (b"1", b"2", b"3", b"4", b"5", b"6"):
+        (folder / "requirements.txt").write_bytes(content)
+        assert model_files.damage(version=recorded) == (
+            f"version 1 of m in the registry: {folder / 'requirements.txt'} was changed, it has sha256 "
+            f"{sha256(content).hexdigest()[:16]}..., expected {expected[:16]}..."
+        )
+    assert recorded_files.read(folder, recorded.tags[recorded_files.SHA256_TAG])
+    assert recorded_files.read(folder, "0" * 64) == recorded_files.read(folder, "f" * 64) == {}
+
+
+def test_each_file_and_folder_is_flushed(recorded: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the folder that a version's own is in."""
+    folder = model_files.folder_of(recorded.source)
+    assert folder
+    flushed: list[Path] = []
+    monkeypatch.setattr(model_files, "flush", flushed.append)
+    model_files.flush_all(folder)
+    assert set(flushed) == {*folder.rglob("*"), folder, folder.parent}
