@@ -113,12 +113,16 @@ class Cluster(Served):
 
     def switch_off(self, part: str) -> None:
         """kill -9 of the part and of all that it has started, as when its machine loses power."""
+        processes = self.family_of(part)  # its supervisor ends by itself
         process = self.parts.started.pop(part)
-        _, *processes = family(process.pid)  # all but the supervisor, which ends by itself
         for each in processes:
             each.send_signal(signal.SIGKILL)
         assert gone(processes, 60)
         process.wait()
+
+    def family_of(self, part: str) -> list[psutil.Process]:
+        """The processes of the part, without the supervisor that ends them with the tests."""
+        return family(self.parts.started[part].pid)[1:]
 
     def deliver_again(self) -> None:
         """Put the messages that workers hold into their queues again, as Redis' transport does after the visibility

@@ -19,7 +19,7 @@ from components.registry.client import Registry
 from pipeline.graph import STAGES
 from tests.conftest import command
 from tests.support.airflow_server import digits
-from tests.support.celery_stack import Cluster
+from tests.support.celery_stack import SILENCE, Cluster
 
 pytestmark = pytest.mark.celery
 
@@ -176,3 +176,38 @@ def test_a_run_outlasts_the_absence_of_mlflow(celery: Cluster, disturbed: str) -
     tasks = celery.succeeded(disturbed)
     assert tasks["register"]["try_number"] >= 2
     assert tasks["train"]["try_number"] == 1
+
+
+@contextmanager
+def machine_hangs(celery: Cluster, process: psutil.Process) -> Iterator[None]:
+    """The worker whose task runs in *process* is stopped with all its processes (SIGSTOP), and continues afterwards."""
+    [worker] = [name for name in SPARE if process in celery.family_of(name)]
+    stopped = celery.family_of(worker)
+    for each in stopped:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in stopped:
+            each.resume()
+
+
+def test_a_run_outlasts_the_loss_of_all_parts_for_longer_than_any_time_out(
+    celery: Cluster, switched_off: str, model: Model
+) -> None:
+    """No heartbeat, no database and no queue until Airflow takes the training for dead and cannot send its next try.
+
+    Another machine makes the same version; that the first one, back again, trains as well changes nothing.
+    """
+    lost = training(celery, model)
+    with machine_hangs(celery, lost.process):
+        taken_for_dead = celery.last_heartbeat(lost.run, "train") + SILENCE
+        celery.database.stop()
+        time.sleep(max(SECONDS_AWAY, taken_for_dead - time.time()))
+        celery.broker.stop()
+        celery.database.start()
+        celery.until(lambda: celery.failed(lost.run, "train", 2))
+        celery.broker.start()
+        celery.until(lambda: celery.process_of(lost.run, "train", 3))
+    assert celery.succeeded(lost.run)["train"]["try_number"] >= 3
+    assert_same_model(celery, lost.run, model)
