@@ -134,11 +134,11 @@ def test_a_task_that_is_out_of_time_ends_its_child(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
-def test_a_child_ends_when_the_task_is_ended(tmp_path: Path) -> None:
-    """As Airflow does on SIGTERM: on_kill ends the child."""
-    child = interpreter(tmp_path, "exec sleep 60")
+def test_a_child_ends_when_the_task_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Airflow does on SIGTERM: on_kill ends the child, here at its first line."""
+    child = interpreter(tmp_path, "echo started >&2; exec sleep 60")
+    monkeypatch.setattr("pipeline.airflow.external_python.say", lambda _: signal.raise_signal(signal.SIGALRM))
     before = signal.signal(signal.SIGALRM, lambda *_: child.end())
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
     with pytest.raises(Unavailable, match="exit status -15"):
         child.stage("train", [], "run")
     signal.signal(signal.SIGALRM, before)
