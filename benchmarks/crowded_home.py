@@ -140,10 +140,15 @@ def _write_record(home: Home, record: RunRecord, chain: Chain) -> None:
 
 
 def copy_of(home: Path, to: Path) -> Path:
-    """A copy of a workspace, for a measurement that changes it: hard links, but for files that are written in place."""
+    """A copy of a workspace, for a measurement that changes it: hard links, but for files that are written in place.
+
+    And but for manifests: another link would change their status, and each would be parsed again, here and there.
+    """
+    written = (home, home / "artifacts" / ".leases")
 
     def copy(source: str, target: str) -> None:
-        (shutil.copy2 if Path(source).parent in (home, home / "artifacts" / ".leases") else os.link)(source, target)
+        file = Path(source)
+        (shutil.copy2 if file.parent in written or file.name == MANIFEST else os.link)(source, target)
 
     shutil.copytree(home, to, copy_function=copy, symlinks=True)
     return to

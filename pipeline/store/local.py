@@ -276,7 +276,7 @@ class Store:
                 with self.leases.withdrawing_all(items[start : start + self.withdrawn_at_once]) as free:
                     aside = [self._withdraw(*item) for item in free]
                 deleted += free
-                removals += [threads.submit(_discard, path) for path in aside]
+                removals.append(threads.submit(_discard_all, aside))
         for removal in removals:
             removal.result()
         return deleted
@@ -350,6 +350,11 @@ def _discard(aside: Path | None) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     else:  # a link to an artifact that is kept on another disk, or damage
         aside.unlink(missing_ok=True)
+
+
+def _discard_all(aside: Iterable[Path | None]) -> None:
+    for path in aside:
+        _discard(path)
 
 
 def _artifact(stage: str, key: str, path: Path) -> Artifact:
