@@ -115,6 +115,18 @@ EXPLAINED = (
         "pipeline/store/recipe.py", 'if stage < "train" else {}', "of the stages with TensorFlow train is the last"
     ),
     Explained("pipeline/store/recipe.py", 'if part <= "code":', "of the parts that are left code is the first"),
+    Explained("components/promote/noninferiority.py", "-margin) < -_quantile", "no two floats meet"),
+    Explained("components/promote/noninferiority.py", "difference) >= z", "no two floats meet"),
+    Explained("components/promote/noninferiority.py", "difference) >= -z", "no two floats meet"),
+    Explained(
+        "components/promote/noninferiority.py", "for _ in range( ", "the last halving is below what a float holds"
+    ),
+    Explained("components/promote/noninferiority.py", "> z, - 2.0, ", "a wider start leads to the same root"),
+    Explained(
+        "components/promote/noninferiority.py", "paired.difference, 2.0)", "a wider start leads to the same root"
+    ),
+    Explained("components/promote/noninferiority.py", "max( -1.0, ", "rounding alone would be below 0"),
+    Explained("components/promote/noninferiority.py", "if variance == 0:", "rounding alone would be below 0"),
     Explained("components/promote/comparison.py", "if len(measured) != 2", "there are no more than two"),
     Explained("components/evaluate/baseline.py", "self.images != self.n", "a class has at most all of the images"),
 )

@@ -1,6 +1,7 @@
 """Whether a challenger is worse by more than a margin: the two tests, the bounds, the images that it takes."""
 
 import math
+from statistics import NormalDist
 
 import pytest
 from hypothesis import assume, given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.promotion import rates
 from components.metrics import mcnemar
+from components.promote import noninferiority
 from components.promote.noninferiority import Paired, bounds, images_needed, judge, score
 
 
@@ -54,6 +56,33 @@ def test_the_bounds_enclose_the_difference_and_mirror_each_other(paired: Paired,
     assert swapped == pytest.approx((-high, -low), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("paired", "difference", "expected"),
+    [
+        (Paired(10, 0, 0), 0.0, 0.0),  # nothing differs, and nothing should
+        (Paired(10, 10, 0), 1.0, 0.0),
+        (Paired(10, 5, 0), 1.0, -math.inf),
+        (Paired(10, 0, 5), -1.0, math.inf),
+        (Paired(10, 0, 10), -1.0, 0.0),
+        (Paired(1, 0, 0), 0.25, -1 / math.sqrt(3)),  # -0.25 / sqrt(0.25 * 0.75)
+    ],
+)
+def test_at_the_ends_of_what_is_possible_any_deviation_is_infinite(
+    paired: Paired, difference: float, expected: float
+) -> None:
+    """There the most likely probabilities have no variance."""
+    assert score(paired, difference) == pytest.approx(expected)
+
+
+def test_both_tests_have_to_agree() -> None:
+    """A loss of 6 points is none by chance, and not shown to be more than 5; at its bound McNemar's test counts."""
+    assert judge(Paired(1000, 0, 60), mcnemar(0, 60), 0.05, 0.95) == "undecided"
+    assert judge(Paired(1000, 0, 90), mcnemar(0, 90), 0.05, 0.95) == "worse"
+    at_bound = 2 * (1 - 0.95)
+    assert judge(Paired(100, 0, 50), at_bound, 0.0, 0.95) == "worse"
+    assert judge(Paired(100, 0, 50), at_bound + 1e-9, 0.0, 0.95) == "undecided"
+
+
 def test_a_few_images_are_judged_by_the_exact_test() -> None:
     """Four lost and none gained: a score of 2 standard errors, yet one in sixteen by chance. Five are one in 32."""
     for lost, outcome in ((4, "undecided"), (5, "worse")):
@@ -76,6 +105,17 @@ def test_the_images_that_it_takes_would_tell() -> None:
     factor = images / paired.n
     assert score(paired, -0.001) * math.sqrt(factor) == pytest.approx(-2.486, abs=0.01)
     assert images_needed(Paired(1000, 0, 1), 0.001, 0.95) is None
+    assert images_needed(Paired(1000, 5, 5), 0.001, 0.95) is None
+
+
+def test_more_than_ten_million_images_are_not_worth_stating(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number itself still is."""
+    assert noninferiority.MOST_IMAGES == 10_000_000
+    paired, z = Paired(332, 3, 5), -score(Paired(332, 3, 5), -0.001)
+    images = paired.n * ((NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)) / z) ** 2
+    for most, expected in ((images, math.ceil(images)), (images - 1, None)):
+        monkeypatch.setattr(noninferiority, "MOST_IMAGES", most)
+        assert images_needed(paired, 0.001, 0.95) == expected
 
 
 @pytest.mark.parametrize("n", [100, 1000, 10_000])
