@@ -26,8 +26,14 @@ AT_ONCE = 32  # images whose pixels, or distances, are in memory
 def colour_skill(split: Split, classes: int) -> float:
     """The skill score of the colours of *split*, -1 to 1 (below 0: worse than the most frequent class)."""
     chosen = np.unique(np.linspace(0, len(split) - 1, min(MOST_IMAGES, len(split))).astype(np.int64))
-    histograms = np.concatenate([root_histograms(split.take(part)) for part in chunks(chosen, split.shape, AT_ONCE)])
+    histograms = np.concatenate([_histograms(split, part) for part in chunks(chosen, split.shape, AT_ONCE)])
     return skill(histograms, split.labels[chosen], classes)
+
+
+def _histograms(split: Split, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    histograms = root_histograms(split.take(indices))
+    split.close()
+    return histograms
 
 
 def root_histograms(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ CELLS = 32  # at least, along each side, of which the correlation is computed
 CORRELATION = 0.99
 MOST_PAIRS = 5_000
 PAIRS_BYTES = 32 * 2**20
+PAIRS_AT_ONCE = 512  # read here and there, each image counts as 64 kB of memory at least
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
@@ -89,7 +90,7 @@ def _distance(keys: Hashes, pairs: Indices) -> NDArray[np.uint8]:
 
 def _chunks(pairs: Indices, read: Callable[[Indices], NDArray[np.uint8]]) -> Iterator[Indices]:
     if len(pairs):
-        size = max(1, PAIRS_BYTES // read(pairs[:1, 0]).nbytes)
+        size = max(1, min(PAIRS_AT_ONCE, PAIRS_BYTES // read(pairs[:1, 0]).nbytes))
         with progress("validate: near duplicates", len(pairs)) as advance:
             for start in range(0, len(pairs), size):
                 yield pairs[start : start + size]

@@ -107,12 +107,16 @@ class Split:
         out = np.empty((len(indices), *self.shape), np.uint8)
         self._taken += out.nbytes
         if self._taken > MAPPED_BYTES:
-            self._maps, self._taken = {}, 0
+            self.close()
         shards = indices // self._shard_images
         for shard in np.unique(shards):
             here = shards == shard
             out[here] = self._kept_open(int(shard))[indices[here] - shard * self._shard_images]
         return out
+
+    def close(self) -> None:
+        """Close the maps that `take` keeps open: an image that is read here and there counts as 16 pages of memory."""
+        self._maps, self._taken = {}, 0
 
     def _kept_open(self, shard: int) -> Images:
         if shard not in self._maps:

@@ -106,6 +106,16 @@ def test_large_splits_are_sampled_evenly(tmp_path: Path) -> None:
     assert colour_skill(split(tmp_path / "split", images, labels), CLASSES) == 1.0
 
 
+def test_no_image_of_the_sample_stays_in_memory(tmp_path: Path) -> None:
+    """The kernel counts up to 64 kB for each: 128 MB for the sample of a large split."""
+    labels = np.arange(300) % CLASSES
+    images = split(tmp_path / "split", plain(labels[:, None].astype(np.uint8)), labels)
+    colour_skill(images, CLASSES)
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    images.take(np.arange(1))
+    assert str(tmp_path) in Path("/proc/self/maps").read_text()
+
+
 def test_root_histograms_are_whole_numbers_of_a_fixed_length() -> None:
     """The squares of the roots sum to one, in units of 255: distances stay exact in float32."""
     histograms = root_histograms(np.random.default_rng(0).integers(0, 256, (5, 9, 4, 3)).astype(np.uint8))

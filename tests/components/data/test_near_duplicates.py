@@ -58,6 +58,7 @@ def test_colours_tell_images_apart() -> None:
 def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many images resemble each other, few are compared, and fewer read."""
     monkeypatch.setattr(near_duplicates, "MOST_PAIRS", 100)
+    monkeypatch.setattr(near_duplicates, "PAIRS_AT_ONCE", 30)
     image, images_read = photographs(1)[0], list[int]()
     images = np.clip(image + np.random.default_rng(0).integers(-3, 4, (500, 64, 64, 3)), 0, 255).astype(np.uint8)
 
@@ -68,6 +69,7 @@ def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(near_pairs(difference_hashes(images), hashes(images), deviations(images), read)) == 100
     assert sum(images_read) == 2 * 100 + 1
+    assert max(images_read) == 30
 
 
 def test_small_images_are_not_searched() -> None:

@@ -55,6 +55,7 @@ def test_touch_reads_one_file_and_changes_nothing(folder: Folder) -> None:
     first, _ = folder.hash()
     os.utime(folder.root / "a")
     assert folder.hash() == (first, ["a"])
+    assert folder.hash() == (first, [])
 
 
 def test_a_change_with_the_old_modification_time_is_noticed(folder: Folder) -> None:

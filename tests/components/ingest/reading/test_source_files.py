@@ -17,7 +17,8 @@ def of_listing(hashes: dict[str, str]) -> ContentHashes:
     paths = list(hashes)
     found = ContentHashes(paths, array("I", sorted(range(len(paths)), key=paths.__getitem__)))
     for index, path in enumerate(paths):
-        found.set(index, hashes[path])
+        if hashes[path]:
+            found.set(index, hashes[path])
     return found
 
 
