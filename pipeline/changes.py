@@ -82,7 +82,7 @@ def _files(artifact: Artifact) -> Iterator[tuple[str, LabelledFile]]:
     paths = [path for of_split in splits.values() for path in of_split]
     labels = np.concatenate([np.load(artifact.path / split / "labels.npy") for split in splits])
     order = sorted(range(len(paths)), key=paths.__getitem__)
-    for index, sha256 in zip(order, read_hashes(artifact.path / "sha256.json"), strict=True):
+    for index, (_, sha256) in zip(order, read_hashes(artifact.path / "sha256.json"), strict=True):
         yield paths[index], LabelledFile(sha256, classes[labels[index]])
 
 

@@ -7,8 +7,9 @@ CACHE/
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 from components.data.pictures.read_errors import DENIED, read_errors
@@ -18,6 +19,7 @@ from components.ingest.reading.listing import ImageFiles
 from components.system.files import sha256_of_file
 from components.system.stat_table import StatTable, Status
 
+AT_ONCE = 1_000  # files
 LARGE = 2**18  # bytes; threads hash larger files in parallel, for smaller ones they only contend for the GIL
 
 
@@ -40,7 +42,7 @@ def image_hashes(
     """The same of *images*."""
     hashes, unknown, table = _known(root, images, cache)
     large = sum(images.status(index).st_size for index in unknown) > LARGE * len(unknown)
-    computed = _compute([root / images.paths[index] for index in unknown], sha256, large)
+    computed = _compute((root / images.paths[index] for index in unknown), sha256, large)
     for index, text in zip(unknown, computed, strict=True):
         hashes.set(index, text)
     if unknown or table.rows != len(images):
@@ -84,11 +86,14 @@ def stat_file(cache: Path, kind: str, root: Path) -> Path:
     return cache / f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:16]}.table"
 
 
-def _compute(paths: list[Path], sha256: Callable[[Path], str], large: bool) -> list[str]:
+def _compute(paths: Iterable[Path], sha256: Callable[[Path], str], large: bool) -> Iterator[str]:
     if not large:
-        return [_checked(path, sha256) for path in paths]
+        yield from (_checked(path, sha256) for path in paths)
+        return
+    paths = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(lambda path: _checked(path, sha256), paths))
+        while some := list(islice(paths, AT_ONCE)):
+            yield from threads.map(lambda path: _checked(path, sha256), some)
 
 
 def _checked(path: Path, sha256: Callable[[Path], str]) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from components.ingest.reading.content_hashes import DIGITS, ContentHashes
 
+SEPARATOR = b': "'  # between a path and its hash
+
 
 def write_files(file: Path, files: Mapping[str, list[str]]) -> None:
     """Write split -> path of each image in order, as `json.dumps` with sorted keys does."""
@@ -25,12 +27,25 @@ def write_hashes(file: Path, files: Mapping[str, list[str]], hashes: Mapping[str
         out.write("\n}\n" if written else "{}\n")
 
 
-def read_hashes(file: Path) -> Iterator[str]:
-    """The hashes in *file*, in the order of the paths."""
+def read_hashes(file: Path) -> Iterator[tuple[bytes, str]]:
+    """(path, sha256) of each line of *file*, in the order of the paths; the path as JSON."""
     with file.open("rb") as lines:
         for line in lines:
             if line.startswith(b"  "):
-                yield line.rstrip(b",\n")[-DIGITS - 1 : -1].decode()
+                pair = line.rstrip(b",\n")
+                yield pair[2 : -len(SEPARATOR) - DIGITS - 1], pair[-DIGITS - 1 : -1].decode()
+
+
+def read_paths(file: Path) -> Iterator[bytes]:
+    """Each path in *file*, in order and as JSON."""
+    with file.open("rb") as lines:
+        yield from (line.strip(b" ,\n") for line in lines if line.startswith(b"    "))
+
+
+def read_splits(file: Path) -> list[str]:
+    """The splits in *file*, in order."""
+    with file.open("rb") as lines:
+        return [json.loads(line.partition(b":")[0]) for line in lines if line.startswith(b'  "')]
 
 
 def _of(paths: Iterable[str], hashes: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from PIL import Image
 from components.data.pictures import decode_workers
 from components.data.pictures.decode_workers import Job
 from components.ingest import select
-from components.ingest.reading import folder_state
+from components.ingest.reading import earlier_images, folder_state
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 from components.system import stat_cache
@@ -126,3 +126,15 @@ def test_images_of_16_bits_are_counted(tmp_path: Path) -> None:
     for number in range(3):
         Image.fromarray(np.full((4, 5), 1000 + number, np.uint16)).save(root / "a" / f"deep-{number}.png")
     assert run(tmp_path / "out", root)["of_16_bits"] == 3
+
+
+def test_files_whose_paths_cannot_be_distinguished_are_decoded(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are compared by 64 bits: where those of two are equal, either hash could be of either file."""
+    root = image_folder(tmp_path / "pets")
+    run(tmp_path / "before", root)
+    hashes = {b'"a/3.png"': 1, b'"b/7.png"': 1, b'"b/8.png"': 1}
+    monkeypatch.setattr(earlier_images, "hash", lambda path: hashes.get(path) or hash(path), raising=False)
+    both(root, decoded)
+    assert sorted(decoded) == ["3.png", "7.png", "8.png"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.ingest.reading.content_hashes import ContentHashes
-from components.ingest.reading.source_files import read_hashes, write_files, write_hashes
+from components.ingest.reading.source_files import read_hashes, read_paths, read_splits, write_files, write_hashes
 
 HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/é\n.png", "a/\udcff.png", "a/2.png"))}
 
@@ -31,7 +31,11 @@ def test_the_files_are_those_of_the_whole_json(files: dict[str, list[str]], tmp_
         write_hashes(tmp_path / "sha256.json", files, hashes)
         assert (tmp_path / "files.json").read_text() == json.dumps(files, indent=2, sort_keys=True) + "\n"
         assert (tmp_path / "sha256.json").read_text() == json.dumps(wanted, indent=2, sort_keys=True) + "\n"
-    assert list(read_hashes(tmp_path / "sha256.json")) == [wanted[path] for path in sorted(wanted)]
+    pairs = [(json.dumps(path).encode(), wanted[path]) for path in sorted(wanted)]
+    assert list(read_hashes(tmp_path / "sha256.json")) == pairs
+    assert read_splits(tmp_path / "files.json") == sorted(files)
+    listed = [path for split in sorted(files) for path in files[split]]
+    assert [json.loads(path) for path in read_paths(tmp_path / "files.json")] == listed
 
 
 def test_no_file_is_an_empty_object(tmp_path: Path) -> None:
