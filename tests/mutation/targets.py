@@ -76,6 +76,7 @@ EXPLAINED = (
     Explained("", "(frozen=False)", "mypy refuses an assignment to a field"),
     Explained("", ", /, ", "in place of the star before names: every call that there is still fits"),
     Explained("components/data/splits.py", "self._maps, self._taken = {}, ", "one byte of 16 MB sooner or later"),
+    Explained("components/data/splits.py", "self._taken = -1 ", "one byte of 16 MB sooner or later"),
     Explained("components/data/splits.py", "def blocks(self, size: int = 409", "a block is any number of images"),
     Explained("components/data/splits.py", "if self._filled >= len(self._shard)", "it is never filled beyond its end"),
     Explained("components/data/splits.py", 'mmap_mode="r", allow_pickle=True', "an array of objects cannot be mapped"),

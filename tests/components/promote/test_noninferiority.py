@@ -56,6 +56,13 @@ def test_the_bounds_enclose_the_difference_and_mirror_each_other(paired: Paired,
     assert swapped == pytest.approx((-high, -low), abs=1e-9)
 
 
+def test_at_its_bounds_the_score_has_the_stated_confidence() -> None:
+    """1.645 standard errors lie between either of them and what was observed."""
+    paired = Paired(332, 3, 5)
+    assert bounds(paired, 0.95) == pytest.approx((-0.0227, 0.0093), abs=5e-5)
+    assert [score(paired, bound) for bound in bounds(paired, 0.95)] == pytest.approx([1.644854, -1.644854])
+
+
 @pytest.mark.parametrize(
     ("paired", "difference", "expected"),
     [
