@@ -66,7 +66,7 @@ def session_class(patience: float) -> Any:
             length = response.headers.get("content-length", "")
             raw = response.raw
             raw.content = _Bounded(raw.content, int(length) if length.isdecimal() else MOST, patience)
-            if not is_streamed or response.status_code >= 300:  # an error is read at once, too
+            if not is_streamed:
                 await response.content
             return response
 

@@ -35,11 +35,21 @@ def deep_xml(answer: Answer) -> None:
 
 
 def looped_listing(answer: Answer) -> None:
-    """A page that says that there are more, with the same token for ever, or without one."""
-    token = answer.rng.choice((b"<NextContinuationToken>again</NextContinuationToken>", b""))
-    body = re.sub(rb"<NextContinuationToken>.*?</NextContinuationToken>", b"", answer.body)
-    body = re.sub(rb"<IsTruncated>.*?</IsTruncated>", b"<IsTruncated>true</IsTruncated>", body)
-    answer.send(body.replace(b"</ListBucketResult>", token + b"</ListBucketResult>"))
+    """A page that says that there are more, behind the same token for ever."""
+    _send_page(answer, b"<NextContinuationToken>again</NextContinuationToken>")
+
+
+def lost_listing(answer: Answer) -> None:
+    """A page that says that there are more, and not where."""
+    _send_page(answer, b"")
+
+
+def _send_page(answer: Answer, token: bytes) -> None:
+    if "list-type=" in answer.path:
+        page = b"<ListBucketResult><IsTruncated>true</IsTruncated>%s</ListBucketResult>" % token
+        answer.send(page, status=200)
+    else:
+        answer.send()
 
 
 def odd_listing(answer: Answer) -> None:
@@ -94,5 +104,7 @@ def _places(document: Any) -> Any:
         yield from _places(value)
 
 
-OF_S3: dict[str, Fault] = {fault.__name__: fault for fault in (xml_bomb, deep_xml, looped_listing, odd_listing)}
+OF_S3: dict[str, Fault] = {
+    fault.__name__: fault for fault in (xml_bomb, deep_xml, looped_listing, lost_listing, odd_listing)
+}
 OF_MLFLOW: dict[str, Fault] = {fault.__name__: fault for fault in (deep_json, odd_json, looped_pages)}
