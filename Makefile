@@ -73,11 +73,11 @@ test: setup ## all tests (MNIST_DIR=FOLDER adds those on real MNIST; ARGS="-m 'n
 	@$(PY) -m pytest $(PROCESSES) $(ARGS)
 
 OTHER := $(VENV)-$(PYTHON_VERSION)
-FIND := $(UV) python find --quiet $(PYTHON_VERSION)
+FIND := $(UV) python find $(PYTHON_VERSION) 2>/dev/null
 
 test-python: setup ## the tests without Airflow, Celery and containers on PYTHON_VERSION=3.12 or 3.13, which uv installs if need be, in .venv-VERSION
 	@python=$$($(FIND) || { $(UV) python install $(PYTHON_VERSION) && $(FIND); }) && \
-	  $(MAKE) --no-print-directory setup VENV=$(OTHER) PYTHON="$$python"
+	  $(MAKE) --silent setup VENV=$(OTHER) PYTHON="$$python"
 	@$(OTHER)/bin/python -m pytest $(PROCESSES) -m 'not airflow and not celery and not docker' $(ARGS)
 
 test-airflow: setup ## only the tests that run tasks in a real Airflow and look at it with Chromium

@@ -209,7 +209,7 @@ CALLS: dict[str, list[str]] = {
     "quick": [f"python {PYTEST.replace('pytest', 'pytest -q')} --quick"],
     "test": [f"python {PYTEST}"],
     "test-python": [
-        "uv python find --quiet 3.13",
+        "uv python find 3.13",
         f"python {PYTEST} -m not airflow and not celery and not docker",
     ],
     "test-airflow": ["python -m pytest -m airflow"],
@@ -301,7 +301,7 @@ def test_another_python_is_installed_where_it_is_missing(noted: Path) -> None:
     program(noted / ".venv/bin/uv", FINDS_WHAT_IT_INSTALLED)
     make(noted, "test-python", "PYTHON_VERSION=3.12", CALLS=str(noted / "calls"))
     *uv, supported, setup, tests = (noted / "calls").read_text().splitlines()
-    assert uv == ["uv python find --quiet 3.12", "uv python install 3.12", "uv python find --quiet 3.12"]
+    assert uv == ["uv python find 3.12", "uv python install 3.12", "uv python find 3.12"]
     assert supported.startswith("python -c import sys; v = sys.version_info")
     assert setup == f"setup {noted}/.venv/bin/python .venv-3.12 requirements.lock"
     assert tests.startswith("python -m pytest")
