@@ -22,7 +22,7 @@ CELLS = 32  # at least, along each side, of which the correlation is computed
 CORRELATION = 0.99
 MOST_PAIRS = 5_000
 PAIRS_BYTES = 32 * 2**20
-PAIRS_AT_ONCE = 512  # read here and there, each image counts as 64 kB of memory at least
+PAIRS_AT_ONCE = 64  # read here and there, an image counts as up to 2 MB of memory
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]

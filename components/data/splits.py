@@ -115,7 +115,7 @@ class Split:
         return out
 
     def close(self) -> None:
-        """Close the maps that `take` keeps open: an image that is read here and there counts as 16 pages of memory."""
+        """Close the maps that `take` keeps open: an image that is read here and there counts as up to 2 MB."""
         self._maps, self._taken = {}, 0
 
     def _kept_open(self, shard: int) -> Images:

@@ -118,6 +118,7 @@ def contact_sheet(split: Split, title: str, rows: Sequence[Row], files: ImageFil
             above = Path(files.at("train", index).file).stem or str(index)
             pen.text((corner[0] + TILE // 2, top), _cut(above, 10, TILE), GREY, _font(10), anchor="ma")
             _paste(page, image, corner)
+        split.close()
     return page
 
 

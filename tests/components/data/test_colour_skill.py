@@ -107,7 +107,7 @@ def test_large_splits_are_sampled_evenly(tmp_path: Path) -> None:
 
 
 def test_no_image_of_the_sample_stays_in_memory(tmp_path: Path) -> None:
-    """The kernel counts up to 64 kB for each: 128 MB for the sample of a large split."""
+    """The kernel counts up to 2 MB for each."""
     labels = np.arange(300) % CLASSES
     images = split(tmp_path / "split", plain(labels[:, None].astype(np.uint8)), labels)
     colour_skill(images, CLASSES)

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from components.validate.figures import sheet_name
+from components.data.problems import ImageFiles
+from components.data.splits import Split
+from components.validate.figures import contact_sheet, sheet_name
 from tests.support.ingested_images import ingested, random_images, statistics_of, validated
 
 ROOT = Path(__file__).parents[3]
@@ -100,3 +102,11 @@ def test_sheet_names_are_safe_and_different(names: list[str]) -> None:
     files = [sheet_name(number, name, len(names)) for number, name in enumerate(names)]
     assert len({file.lower() for file in files}) == len(names)
     assert all(len(file) < 60 and file.isascii() and not set(file) & set('/\\:*?"<>| \0\n') for file in files)
+
+
+def test_no_image_of_a_contact_sheet_stays_in_memory(tmp_path: Path) -> None:
+    """The kernel counts up to 2 MB for each: a sheet of each class would count as all images."""
+    source = ingested(tmp_path / "in", random_images(30), random_images(9, seed=1))
+    train = Split(source / "train")
+    contact_sheet(train, "all", [("", np.arange(6)), ("", np.arange(6, 12))], ImageFiles.of(source))
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
