@@ -22,7 +22,13 @@ from tests.faults.families import Family, families
 
 # kind (or its first word) -> share of the time, in parts
 WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1, "hostile": 2}
-LABELS = {"point": "points", "random": "kills", "damaged": "damaged files", "fuzzed": "fuzzed inputs"}
+LABELS = {
+    "point": "points",
+    "random": "kills",
+    "damaged": "damaged files",
+    "fuzzed": "fuzzed inputs",
+    "hostile": "hostile servers",
+}
 SECONDS_BETWEEN_LINES = 60.0
 
 

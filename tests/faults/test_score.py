@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from tests.faults.__main__ import Score, attempt
+from tests.faults.__main__ import LABELS, WEIGHTS, Score, attempt
 from tests.faults.bench import Answer, Bench
 from tests.faults.families import Outcome
 
@@ -48,6 +48,7 @@ def test_an_attack_says_every_so_often_what_it_has_tried() -> None:
         for number in range(4):
             attempt(NOWHERE, score, 7, Every(kind), number)
     assert score.line() == "16 points, 8 kills tried, 6 failed"
+    assert LABELS.keys() == WEIGHTS.keys()
 
 
 def test_each_kind_gets_its_share_of_the_time() -> None:
