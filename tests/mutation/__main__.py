@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +154,7 @@ def changed_lines(diff: str) -> tuple[str, str]:
 
 
 def results(modules: Iterable[str], jobs: int) -> Iterator[Result]:
-    """The results in the order of *modules*, so many at a time, each in a copy of the project."""
+    """The results as they come, *jobs* modules at a time, each in a copy of the project."""
     programs = locked_environment("mutation", LOCK)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder, ThreadPoolExecutor(jobs) as pool:
         copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
@@ -169,7 +169,7 @@ def results(modules: Iterable[str], jobs: int) -> Iterator[Result]:
             finally:
                 copies.put(project)
 
-        yield from pool.map(run, modules)
+        yield from (done.result() for done in as_completed([pool.submit(run, module) for module in modules]))
 
 
 def main() -> int:
