@@ -45,3 +45,10 @@ def test_trainings_share_a_pool_unless_the_settings_say_which(tmp_path: Path, mo
     (tmp_path / "settings.toml").write_text('[schedule]\ntrain_pool = "gpu"\n')
     monkeypatch.setenv("PIPELINE_CONFIG", str(tmp_path / "settings.toml"))
     assert "PIPELINE_SCHEDULE_TRAIN_POOL" not in Local(tmp_path / "airflow").environment()
+
+
+def test_a_file_that_changes_is_read_within_a_minute(tmp_path: Path) -> None:
+    """Half of it until the folder is looked at again, half until a file that was just read may be read again."""
+    environment = Local(tmp_path / "airflow").environment()
+    waits = ("REFRESH_INTERVAL", "MIN_FILE_PROCESS_INTERVAL")
+    assert sum(int(environment[f"AIRFLOW__DAG_PROCESSOR__{name}"]) for name in waits) <= 60
