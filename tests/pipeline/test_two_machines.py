@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,21 @@ def logged_runs(home: Path) -> list[tuple[str, list[int]]]:
 
 def tf_config(addresses: tuple[str, ...], number: int) -> str:
     return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
+
+
+def test_a_worker_that_falls_silent_ends_the_training(homes: tuple[Path, Path]) -> None:
+    """As a machine that is cut off (by SIGSTOP here): a sentence after about ten seconds, and no worker is left."""
+    process = start(homes[0], *UNTIL_TRAIN)
+    workers = training(process, 1)
+    workers[1].suspend()
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert 5 < time.monotonic() - began < 60  # some of it on a busy machine
+    assert gone(workers)
+    [error] = [line for line in errors.splitlines() if line.startswith("error:")]
+    assert re.search(r"^error: the chief .* lost the other workers \(.*task:1.*stopped sending heartbeats", error)
+    assert error.endswith("run it again: training resumes after the last finished epoch")
 
 
 @pytest.mark.parametrize("shared", [True, False])
