@@ -96,6 +96,14 @@ def test_the_first_model_becomes_champion(bench: Bench) -> None:
     assert bench.actions() == [("promote", None, "1")]
 
 
+def test_the_alias_moves_where_nothing_else_is_asked(bench: Bench) -> None:
+    """By the defaults of the stage."""
+    evaluate = bench.add("a", range(50))
+    normalize, train = bench.folder / "normalize", bench.folder / "train-a"
+    assert promote(normalize, train, evaluate, bench.registry, NAME, Gate(), bench.log, WHO)["made"] is True
+    assert bench.champion() == "1"
+
+
 def test_a_better_model_takes_over(bench: Bench) -> None:
     """The alias moves, and the log keeps the comparison that it moved for."""
     champion = bench.add("a", range(50))

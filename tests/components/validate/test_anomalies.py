@@ -79,11 +79,13 @@ def test_other_classes_than_the_schema_expects_are_an_error(classes: list[str]) 
     ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint9"])
-def test_images_of_another_kind_are_an_error(dtype: str) -> None:
-    kinds = [{"dtype": dtype, "shape": [7], "images": 1, "first": 3}]
+@pytest.mark.parametrize(
+    ("dtype", "shape", "text"), [("float32", [7], "(7,)"), ("uint9", [], "()"), ("uint8", [6, 5], "(6, 5)")]
+)
+def test_images_of_another_kind_are_an_error(dtype: str, shape: list[int], text: str) -> None:
+    kinds = [{"dtype": dtype, "shape": shape, "images": 1, "first": 3}]
     assert found(statistics(split(kinds=kinds))) == [
-        f"error: train: 1 image, from image 3 on, of {dtype} and shape (7,); expected uint8 and (6, 5, 1)"
+        f"error: train: 1 image, from image 3 on, of {dtype} and shape {text}; expected uint8 and (6, 5, 1)"
     ]
 
 
@@ -311,6 +313,9 @@ def test_drift_of_classes_is_judged_by_their_names() -> None:
         assert text.endswith("; the classes changed: accept that once with --set validate.max_class_drift=1")
         assert found(darker(0), champion=champion, max_class_drift=1, **loose) == []
     assert found(darker(0), champion=darker(0, (50, 50, 0), ("cat", "dog", "emu")), **loose) == []
+    for champion in (darker(0, (10, 10, 80), ("cat", "dog", "emu")), darker(0, (100,), ("cat",))):
+        (text,) = found(darker(0), champion=champion, max_class_drift=0.1, **loose)
+        assert text.endswith("; the classes changed: accept that once with --set validate.max_class_drift=1")
 
 
 @pytest.mark.parametrize(
