@@ -74,10 +74,10 @@ def test_the_lock_of_another_user_is_taken_for_held(tmp_path: Path, monkeypatch:
 
     (tmp_path / "readable").touch()
     (tmp_path / "private").touch()
-    monkeypatch.setattr(os, "open", refused)
-    assert not is_locked(tmp_path / "readable")
-    assert is_locked(tmp_path / "private")
-    assert not is_locked(tmp_path / "missing")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refused)
+        locked = {name: is_locked(tmp_path / name) for name in ("readable", "private", "missing")}
+    assert locked == {"readable": False, "private": True, "missing": False}
 
 
 @pytest.mark.parametrize("flags", [os.O_RDWR, os.O_WRONLY | os.O_APPEND])

@@ -39,7 +39,7 @@ def test_inputs_are_read_in_their_order(tmp_path: Path) -> None:
         ("gone", r"gone cannot be read \(No such file or directory\); expected a picture, a folder of PNG"),
         ("x" * 300, r"cannot be read \(File name too long\)"),
         ("a.png/b.png", r"cannot be read \(Not a directory\)"),
-        ("nul\0.png", r"cannot be read \(embedded null byte\)"),
+        ("nul\0.png", r"cannot be read \(.*embedded null \w+.*\)"),
         ("fifo", "fifo is a FIFO, a socket or a device; expected a picture"),
         ("pictures.zip", r"pictures\.zip is an archive; unpack it, and name the folder"),
         ("pictures.tar.gz", r"pictures\.tar\.gz is an archive"),
