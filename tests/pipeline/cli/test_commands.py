@@ -131,7 +131,7 @@ def test_a_quick_verify_reads_no_file_that_looks_as_before(
     """The names, sizes and times of all artifacts, registered models and published exports are enough."""
     shutil.rmtree(home / "cache")  # this home is a copy: the statuses that its run remembered are those of other files
     read: list[Path] = []
-    for module in ("pipeline.store.artifact", "components.registry.model_files", "components.inference.model_info"):
+    for module in ("pipeline.store.artifact", "components.registry.recorded_files", "components.inference.model_info"):
         monkeypatch.setattr(f"{module}.sha256_of_file", read.append)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
     assert main(["verify", "--quick"]) == 0

@@ -86,7 +86,11 @@ def test_places_are_those_of_today(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pets").mkdir()
-    chosen = {"ingest__source": "pets", "ingest__data_dir": "/nowhere", "ingest__mirror": "http://***@host/"}
+    chosen = {
+        "ingest__source": "pets",
+        "ingest__data_dir": str(tmp_path / "gone"),
+        "ingest__mirror": "http://***@host/",
+    }
     version = made_of(**chosen, ingest__corrections="auto", train__epochs=2, export__formats="tflite")
     assert settings.settings(version, threads=3) == {
         "ingest.source": str(tmp_path / "pets"),
