@@ -5,7 +5,7 @@ s3fs and botocore, whose errors it lets through, are imported where they are use
 
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from components.system.object_answers import session_class
 
 SECONDS = 20  # for a server to answer
 WORD_SECONDS = 20.0
+PAGE = 1000  # objects in an answer of the server
 BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
 LIBRARIES = ("aiohttp", "aiobotocore", "botocore", "http")  # whose errors s3fs does not translate
 
@@ -27,6 +28,27 @@ def file_system() -> Any:
     limits = {"connect_timeout": SECONDS, "read_timeout": SECONDS, "retries": {"max_attempts": 2}}
     limits["http_session_cls"] = session_class(SECONDS)
     return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+
+
+def pages(files: Any, root: str) -> Iterator[list[Mapping[str, Any]]]:
+    """What the server says of the objects below *root*, BUCKET or BUCKET/PREFIX, page by page.
+
+    `find` of s3fs gives all of them at the end, and has none where a server repeats a page for ever. Raises
+    ConnectionError there.
+    """
+    bucket, _, folder = root.partition("/")
+    where = {"Bucket": bucket, "Prefix": f"{folder}/" if folder else "", **files.req_kw}
+    position, tokens = dict[str, str](), set[str]()
+    while True:
+        page = files.call_s3("list_objects_v2", **where, **position, MaxKeys=PAGE)
+        yield page.get("Contents", [])
+        if not page.get("IsTruncated"):
+            return
+        token = page.get("NextContinuationToken", "")
+        if not token or token in tokens:
+            raise ConnectionError("its list of objects says that there are more, and not where")
+        tokens.add(token)
+        position = {"ContinuationToken": token}
 
 
 @contextmanager
@@ -99,4 +121,4 @@ def _is_no_answer(error: Exception) -> bool:
 def _is_of_an_answer(error: Exception) -> bool:
     """Whether the client stumbled over an answer: it reads whatever comes as S3's, and raises what comes of that."""
     frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
-    return not isinstance(error, OSError) and any(name.partition(".")[0] in LIBRARIES for name in frames)
+    return not isinstance(error, OSError) and any(name.partition(".")[0] in (*LIBRARIES, "s3fs") for name in frames)

@@ -40,7 +40,7 @@ from components.progress import say
 from components.system import locks
 from components.system.canonical import checked, with_checksum
 from components.system.files import sha256_of_file
-from components.system.object_store import announced, code, file_system, response
+from components.system.object_store import announced, code, file_system, pages, response
 from components.system.object_store import failure as failure_of
 from pipeline.graph import Facts
 from pipeline.store.artifact import (
@@ -304,8 +304,9 @@ class SharedStore(Store):
     def _objects(self) -> dict[tuple[str, ...], Any]:
         """The status of each object of an artifact, by the parts of its name; others keep theirs in the bucket too."""
         with self._answering(may_miss=False):
-            found = self._fs.find(self._root, detail=True)
-        parts = {tuple(path.split("/")[self._depth :]): status for path, status in found.items()}
+            listed = [status for page in pages(self._fs, self._root) for status in page]
+        depth = self._depth - 1  # the bucket is no part of a key
+        parts = {tuple(status["Key"].split("/")[depth:]): status for status in listed}
         return {name: status for name, status in parts.items() if len(name) > 2 and is_artifact(*name[:2])}
 
     def delete_all(self, items: Sequence[Item]) -> Sequence[Item]:

@@ -27,7 +27,6 @@ from components.system.files import write_atomically
 
 SETTING = "ingest.source"
 AT_ONCE = 256  # objects
-PAGE = 1000  # objects in an answer of the server
 
 
 class Object(NamedTuple):
@@ -41,7 +40,7 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._root = self.url.removeprefix("s3://")
-        self._bucket, _, folder = self._root.partition("/")
+        _, _, folder = self._root.partition("/")
         self._prefix = f"{folder}/" if folder else ""
         self._files = object_store.file_system()
 
@@ -49,28 +48,13 @@ class Bucket:
         """Path below the address -> object, but hidden ones; raises SourceError where there is none."""
         found = dict[str, Object]()
         with self._answering(), progress(f"ingest: listing {self.url}:") as advance:
-            for page in self._pages():
+            for page in object_store.pages(self._files, self._root):
                 found |= {self._below(status["Key"]): _object(status) for status in page}
                 advance(len(found), "objects")
         objects = {path: wanted for path, wanted in sorted(found.items()) if _is_wanted(path)}
         if not objects:
             raise SourceError(f"{self.url} has no objects; expected images below it: check the bucket and the prefix")
         return objects
-
-    def _pages(self) -> Iterator[list[Mapping[str, Any]]]:
-        """What the server says of the objects, page by page, where `find` of s3fs gives all of them at the end."""
-        where = {"Bucket": self._bucket, "Prefix": self._prefix, **self._files.req_kw}
-        position, tokens = dict[str, str](), set[str]()
-        while True:
-            page = self._files.call_s3("list_objects_v2", **where, **position, MaxKeys=PAGE)
-            yield page.get("Contents", [])
-            if not page.get("IsTruncated"):
-                return
-            token = page.get("NextContinuationToken", "")
-            if not token or token in tokens:
-                raise ConnectionError("its list of objects says that there are more, and not where")
-            tokens.add(token)
-            position = {"ContinuationToken": token}
 
     def _below(self, key: str) -> str:
         """The path below the address; "" for the marker of the folder itself."""

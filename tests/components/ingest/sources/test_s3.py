@@ -131,7 +131,7 @@ def test_a_long_listing_says_how_far_it_is(
 ) -> None:
     """The server gives a page at a time; the marker that a console makes for the folder itself is no object."""
     put(pets, {"": b""})
-    monkeypatch.setattr(bucket_copy, "PAGE", 5)
+    monkeypatch.setattr(object_store, "PAGE", 5)
     monkeypatch.setattr("components.progress.FIRST_SECONDS", 0)
     monkeypatch.setattr("components.progress.SECONDS_BETWEEN_LINES", 0)
     assert sorted(bucket_copy.Bucket(pets).objects()) == sorted(FILES)
