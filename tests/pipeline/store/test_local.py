@@ -213,7 +213,7 @@ def test_a_draft_that_a_sweep_has_locked_is_left_to_it(store: Store, monkeypatch
     assert store.sweep() == 1
 
 
-def test_what_is_removed_by_two_at_once_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_two_processes_remove_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder, a draft or a link that another sweep removes meanwhile; any other error is raised."""
     rmtree = shutil.rmtree
 
