@@ -90,6 +90,27 @@ EXPLAINED = (
     Explained(
         "components/evaluate/baseline.py", '["wilson_low"] >= 0.99', "0.99 is 0.99 in percents and in tenths of one"
     ),
+    Explained("components/validate/anomalies.py", "if not low - 1e-9 < share", "no two floats meet"),
+    Explained("components/validate/anomalies.py", "<= share < high + 1e-9", "no two floats meet"),
+    Explained("components/validate/anomalies.py", "most) < LEVEL", "no two floats meet"),
+    Explained(
+        "components/validate/anomalies.py", "'' if name < 'train' else", "of the two splits test alone comes before it"
+    ),
+    Explained("components/validate/anomalies.py", 'drawn and name <= "test"', "of the two splits test is the first"),
+    Explained("components/validate/anomalies.py", 'if name >= "train" else 1', "of the two splits train is the last"),
+    Explained("components/validate/anomalies.py", ".get(name, 0)", "the bound of the settings is 1 or more"),
+    Explained(
+        "components/validate/anomalies.py",
+        "counts is None and pixels is None",
+        "what is None raises a TypeError, with the same answer",
+    ),
+    Explained("components/validate/anomalies.py", "counts, strict=False", "there is a count for each class"),
+    Explained("components/validate/anomalies.py", "count: int = -1)", "no list is shorter than none"),
+    Explained("components/validate/anomalies.py", "count: int = 1)", "no list that is named is empty"),
+    Explained("components/validate/anomalies.py", "'image' if count <= 1", "none is not reported"),
+    Explained("components/validate/anomalies.py", "0 != pixels", "a pixel is never below 0"),
+    Explained("components/validate/anomalies.py", "if more != 0 else", "no more are listed than there are"),
+    Explained("components/validate/anomalies.py", "len(missing) <= 1", "a split without images was passed over before"),
     Explained("components/evaluate/check.py", "judged: int = 0", "none is as good as one: nothing is said of wear"),
     Explained("components/evaluate/check.py", "if judged == 1:", "the model itself is always counted"),
     Explained("components/evaluate/check.py", 'counts.pop("train", ', "read only where there are such suspects"),
