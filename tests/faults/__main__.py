@@ -21,7 +21,7 @@ from tests.faults.bench import Bench
 from tests.faults.families import Family, families
 
 # kind (or its first word) -> share of the time, in parts
-WEIGHTS = {"point": 6, "random": 18, "damaged": 24, "fuzzed": 1, "hostile": 2}
+WEIGHTS = {"point": 10, "random": 24, "damaged": 20, "fuzzed": 0.25, "hostile": 2}
 LABELS = {
     "point": "points",
     "random": "kills",
