@@ -185,6 +185,9 @@ def test_the_first_facts_stay_unless_they_are_replaced(store: Store) -> None:
         (draft / "a").write_bytes(b"1")
         again = store.publish(draft=draft, recipe=made_by, facts={"latency": 3}, made={}, replace=True)
     assert again.facts == {"latency": 3}
+    with store.draft(made_by["stage"], key(made_by)) as draft:
+        (draft / "a").write_bytes(b"1")
+        assert store.publish(draft, made_by, {"latency": 4}, {}).facts == {"latency": 3}
 
 
 def test_a_replacement_takes_the_place_of_any_other_files(store: Store) -> None:
