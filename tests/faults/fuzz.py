@@ -1,30 +1,25 @@
 """Fuzzers of what the pipeline reads from users and from disk: a sound input, changed in a few places at random.
 
 Each target writes sound files into a folder, says which of them are changed, and reads them as the pipeline does. A
-Failure is an answer, anything else a bug; so are more than SECONDS, and MEMORY bytes more than before.
+Failure is an answer, anything else a bug, and so is an attempt beyond the bounds of tests/faults/bounded.py.
 """
 
 import json
 import random
-import resource
 import shutil
-import signal
 import sys
-import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from components.errors import Failure
+from tests.faults.bounded import problem_of
 from tests.faults.mutator import changed
 from tests.support import idx_files
 
 BATCH = 100  # inputs of a process
-SECONDS = 30
-MEMORY = 300 * 2**20
 
 
 @dataclass(frozen=True)
@@ -34,17 +29,12 @@ class Target:
     words: tuple[bytes, ...] = ()  # that its format knows
 
 
-class TooSlow(BaseException):
-    """No Exception: no reader is to answer it."""
-
-
 def fuzz(target: str, seed: int, first: int, folder: str) -> int:
     """Try BATCH inputs from the number *first* on; prints a list of the failures in JSON."""
     work, sound, of_target = Path(folder, "input"), Path(folder, "sound"), TARGETS[target]
     sound.mkdir()
     names = [file.relative_to(sound) for file in of_target.write(sound)]
     of_target.read(sound)  # what a first call imports and keeps is no growth
-    signal.signal(signal.SIGALRM, _raise_too_slow)
     failures = []
     for number in range(first, first + BATCH):
         rng = random.Random(f"{seed} {target} {number}")
@@ -53,28 +43,10 @@ def fuzz(target: str, seed: int, first: int, folder: str) -> int:
         file = work / rng.choice(names)
         file.write_bytes(changed(file.read_bytes(), rng, of_target.words))
         print(number, file=sys.stderr, flush=True)  # a sign of life
-        if problem := _problem(of_target, work):
+        if problem := problem_of(partial(of_target.read, work)):
             failures.append(f"{target} input {number}, {file.name}: {problem}")
     print(json.dumps(failures))
     return 0
-
-
-def _problem(target: Target, folder: Path) -> str:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.alarm(SECONDS)
-    try:
-        with suppress(Failure):  # a refusal in a sentence is what is expected
-            target.read(folder)
-    except (Exception, TooSlow):
-        return traceback.format_exc(limit=-3)
-    finally:
-        signal.alarm(0)
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    return f"the process grew by {grown / 2**20:.0f} MB" if grown > MEMORY else ""
-
-
-def _raise_too_slow(*_: object) -> None:
-    raise TooSlow(f"more than {SECONDS} s")
 
 
 def _idx(packed: bool) -> Callable[[Path], list[Path]]:

@@ -1,29 +1,26 @@
 """Hostile servers: MNIST's mirror, the bucket, the registry, each a healthy server behind a proxy that spoils answers.
 
 A Failure is a right end of an attempt, and so is the right content; anything else is a bug: other bytes, a file outside
-the folder, more than SECONDS, and MEMORY bytes more than before.
+the folder, and whatever is beyond the bounds of tests/faults/bounded.py.
 """
 
-import functools
 import http.server
 import json
 import os
 import random
-import resource
 import shutil
-import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from components.errors import Failure
-from tests.faults.fuzz import MEMORY, SECONDS, TooSlow, _raise_too_slow
+from tests.faults.bounded import problem_of
 from tests.faults.hostile_bodies import OF_MLFLOW, OF_S3
 from tests.faults.hostile_proxy import FAULTS, Fault, Proxy
 from tests.support import idx_files, s3_server
@@ -47,45 +44,34 @@ def attack(target: str, seed: int, first: int, folder: str, upstream: str) -> in
     os.environ["no_proxy"] = "*"
     _be_impatient()
     of_target = TARGETS[target]
-    signal.signal(signal.SIGALRM, _raise_too_slow)
     failures = []
     with _files(Path(folder), upstream) as address, Proxy(address) as proxy:
         prepared = of_target.prepare(proxy.address, Path(folder))
-        _problem(of_target, proxy, Path(folder, "warm"), random.Random(0), prepared)
+        problem_of(partial(_attempt, of_target, proxy, Path(folder, "warm"), random.Random(0), prepared))
         for number in range(first, first + BATCH):
             rng = random.Random(f"{seed} {target} {number}")
             name = rng.choice([*of_target.faults])
             at, count = rng.choice(FIRST), rng.choice(COUNT)
             proxy.spoil(of_target.faults[name], rng, at, count)
-            import time
-
-            t0 = time.monotonic()
             print(number, name, file=sys.stderr, flush=True)  # a sign of life
-            if problem := _problem(of_target, proxy, Path(folder, "inner", "most"), rng, prepared):
+            attempt = partial(_attempt, of_target, proxy, Path(folder, "inner", "most"), rng, prepared)
+            if problem := problem_of(attempt):
                 failures.append(f"{target} {number}, {name} from request {at} on, {count}: {problem} {proxy.seen}")
-            print("  took", round(time.monotonic() - t0, 1), file=sys.stderr, flush=True)
             if problem := _strays(Path(folder)):
                 failures.append(f"{target} {number}, {name}: {problem}")
     print(json.dumps(failures))
     return 0
 
 
-def _problem(target: Target, proxy: Proxy, folder: Path, rng: random.Random, prepared: Any) -> str:
+def _attempt(target: Target, proxy: Proxy, folder: Path, rng: random.Random, prepared: Any) -> None:
+    """One attempt in a new *folder*; an AssertionError where it is refused in more than a sentence."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.alarm(SECONDS)
     try:
         target.attempt(proxy.address, folder, rng, prepared)
     except Failure as failure:
         if "\n" in str(failure):
-            return f"more than a sentence: {failure}"
-    except (Exception, TooSlow):
-        return traceback.format_exc(limit=-4)
-    finally:
-        signal.alarm(0)
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    return f"the process grew by {grown / 2**20:.0f} MB" if grown > MEMORY else ""
+            raise AssertionError(f"more than a sentence: {failure}") from failure
 
 
 def _strays(folder: Path) -> str:
@@ -113,7 +99,7 @@ def _files(folder: Path, upstream: str) -> Iterator[str]:
         yield upstream
         return
     folder = idx_files.write(folder / "files")
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
