@@ -19,8 +19,6 @@ from pipeline.home import Home
 from pipeline.registered_files import BACKUP, damages, heal
 from pipeline.store.recipe import Recipe, key
 
-REGISTRY = "sqlite:////nowhere/mlflow.db"
-
 
 def publish(home: Home, stage: str, name: str, content: bytes) -> str:
     """Store an artifact of *stage* with one file; its key."""
@@ -62,14 +60,16 @@ def set_tags() -> list[tuple[str, ...]]:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch, set_tags: list[tuple[str, ...]]) -> Callable[..., Registry]:
+def registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_tags: list[tuple[str, ...]]
+) -> Callable[..., Registry]:
     """The registry with the given versions of "m"."""
 
     def hold(*versions: ModelVersion) -> Registry:
         monkeypatch.setattr(Registry, "names", lambda _: ["m"])
         monkeypatch.setattr(Registry, "versions", lambda *_: list(versions))
         monkeypatch.setattr(Registry, "set_tag", lambda _, *tag: set_tags.append(tag))
-        return Registry(REGISTRY)
+        return Registry(f"sqlite:///{tmp_path / 'registry.db'}")
 
     return hold
 
