@@ -25,9 +25,9 @@ def heal(home: Home, registry: Registry, name: str) -> None:
 
 
 def _heal(home: Home, registry: Registry, version: ModelVersion, damage: str) -> None:
-    folder, made = model_files.folder_of(version.source), _made_from(home, version)
+    folder, artifacts = model_files.folder_of(version.source), _made_from(home, version)
     # a folder elsewhere belongs to another workspace, or to a disk that is not mounted
-    if made is None or folder is None or not folder.is_relative_to(home.root):
+    if artifacts is None or folder is None or not folder.is_relative_to(home.root):
         say(f"  warning: {damage}; the store cannot replace it: {BACKUP}")
         return
     if not _restorable(version, folder):
@@ -36,7 +36,7 @@ def _heal(home: Home, registry: Registry, version: ModelVersion, damage: str) ->
     from components.register.stage import restore
 
     say(f"  {damage}; writing it again from the store")
-    normalize, train = made
+    normalize, train = artifacts
     files_sha256 = restore(normalize.path, train.path, version, folder)
     if version.tags.get(recorded_files.SHA256_TAG) != files_sha256:
         registry.set_tag(version.name, version.version, recorded_files.SHA256_TAG, files_sha256)

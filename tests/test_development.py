@@ -13,6 +13,10 @@ from tests.conftest import CLEAN, ROOT
 PAGE = (ROOT / "docs/development.md").read_text()
 FILES = {"network": 2, "source": 4, "export format": 3}  # at most, for an addition
 
+# What a tree of source holds: text, and the pictures of the docs. Anything else, such as a database, came by accident.
+SUFFIXES = frozenset(("", ".Dockerfile", ".c", ".env", ".html", ".in", ".j2", ".json", ".lock", ".md"))
+SUFFIXES |= {".png", ".py", ".sh", ".toml", ".yaml"}
+
 
 def section(thing: str) -> str:
     """The text below "## Add a THING"."""
@@ -81,3 +85,9 @@ def test_the_additions_pass_the_checks_of_the_project(project: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_source_and_its_pictures_are_committed() -> None:
+    """No data, model or database of a run."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert [name for name in listed.split("\0") if Path(name).suffix not in SUFFIXES] == []

@@ -1,7 +1,6 @@
 """The layout of the tree: a name leads to its place, and no folder becomes a corridor."""
 
 import ast
-import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -34,32 +33,6 @@ SHARED = {
 
 # Says what nobody can find again.
 MEANINGLESS = {"base_utils", "common", "helper", "helpers", "lib", "manager", "misc", "tools", "util", "utils"}
-
-
-# What a tree of source holds: text, and the pictures of the docs. Anything else, such as a database, came by accident.
-SUFFIXES = {
-    "",
-    ".Dockerfile",
-    ".c",
-    ".env",
-    ".html",
-    ".in",
-    ".j2",
-    ".json",
-    ".lock",
-    ".md",
-    ".png",
-    ".py",
-    ".sh",
-    ".toml",
-}
-SUFFIXES |= {".yaml"}
-
-
-def test_only_source_and_its_pictures_are_committed() -> None:
-    """No data, model or database of a run."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert [name for name in listed.split("\0") if Path(name).suffix not in SUFFIXES] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

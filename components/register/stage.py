@@ -182,13 +182,13 @@ def _keep(version: ModelVersion, folder: Path, fresh: Path) -> dict[str, str]:
     """Link what is whole in *folder*, or is not made here, into *fresh*; the recorded sha256 of the latter."""
     sums = recorded_files.read(folder, version.tags.get(recorded_files.SHA256_TAG, ""))
     damaged = {name for name, _ in recorded_files.damages(folder, sums)}
-    made = {path.relative_to(fresh).as_posix() for path in fresh.rglob("*")}
-    known = {name: value for name, value in sums.items() if name not in made}
+    written = {path.relative_to(fresh).as_posix() for path in fresh.rglob("*")}
+    known = {name: value for name, value in sums.items() if name not in written}
     for path in (path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder)
         if {recorded_files.RECORD, *recorded_files.OF_MLFLOW} & {*name.parts}:
             continue
-        if name.as_posix() not in made or name.as_posix() in sums.keys() - damaged:
+        if name.as_posix() not in written or name.as_posix() in sums.keys() - damaged:
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             (fresh / name).unlink(missing_ok=True)
             link_or_copy(path, fresh / name)

@@ -92,9 +92,9 @@ def with_signatures(rows: list[dict[str, str]], registry: "Registry", key: Path)
     checked = {f"{each.version.name}/{each.version.version}": each for each in check(registry, key)}
     signed = []
     for row in rows:
-        found = checked.get(row["key"])  # nothing for one that was deleted meanwhile
-        problem = found.problem if found else ""
-        state = "missing" if not (found and found.signed) else "invalid" if problem else "valid"
+        answer = checked.get(row["key"])  # nothing for one that was deleted meanwhile
+        problem = answer.problem if answer else ""
+        state = "missing" if not (answer and answer.signed) else "invalid" if problem else "valid"
         signed.append({**row, "problem": row["problem"] or problem, "signature": state})
     return signed
 

@@ -39,14 +39,14 @@ def writable(home: Home, other: Home) -> Home:
 
 def original(recorded: Recorded, home: Home, stage: str) -> Artifact | None:
     """The artifact of *stage* of the version, None where it is gone or damaged."""
-    made = recorded.stages.get(stage)
+    recorded_stage = recorded.stages.get(stage)
     try:
-        artifact = home.store.get(stage, made.key) if made else None
+        artifact = home.store.get(stage, recorded_stage.key) if recorded_stage else None
         if artifact:
             home.store.verify(artifact)
     except ArtifactCorrupt:
         return None
-    return artifact if artifact and made and artifact.digest == made.digest else None
+    return artifact if artifact and recorded_stage and artifact.digest == recorded_stage.digest else None
 
 
 def fingerprint(recorded: Recorded, home: Home, values: Mapping[str, Any]) -> str:

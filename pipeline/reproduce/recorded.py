@@ -50,14 +50,14 @@ class Recorded:
         return definition
 
     def _dependencies(self, name: str) -> Iterator[Descriptor]:
-        return (one for one in self._definition["resolvedDependencies"] if one["name"] == name)
+        return (dependency for dependency in self._definition["resolvedDependencies"] if dependency["name"] == name)
 
     def _dependency(self, name: str) -> Descriptor | None:
         return next(self._dependencies(name), None)
 
     def _digest(self, name: str, algorithm: str = "sha256") -> str:
-        found = self._dependency(name)
-        return str(found["digest"].get(algorithm, "")) if found else ""
+        dependency = self._dependency(name)
+        return str(dependency["digest"].get(algorithm, "")) if dependency else ""
 
     @property
     def commit(self) -> str:
@@ -103,12 +103,14 @@ class Recorded:
     @property
     def networks(self) -> dict[str, str]:
         """Module -> sha256 of the files of a user's own networks."""
-        return {one["annotations"]["module"]: one["digest"]["sha256"] for one in self._dependencies(NETWORK)}
+        return {
+            network["annotations"]["module"]: network["digest"]["sha256"] for network in self._dependencies(NETWORK)
+        }
 
     @cached_property
     def wheels(self) -> dict[str, str]:
         """Name -> version."""
-        packages = (one["uri"] for one in self._definition["resolvedDependencies"] if "uri" in one)
+        packages = (dependency["uri"] for dependency in self._definition["resolvedDependencies"] if "uri" in dependency)
         named = (uri.removeprefix("pkg:pypi/").rpartition("@") for uri in packages if uri.startswith("pkg:pypi/"))
         return {name: version for name, _, version in named}
 
@@ -164,10 +166,10 @@ def _documents(
     registry: Registry, version: ModelVersion, statement: Mapping[str, Any], scratch: Path
 ) -> Iterator[tuple[str, bytes]]:
     """The files that *statement* names and that are as it says, unpacked, by the name before they were packed."""
-    for one in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
-        if name := one.get("annotations", {}).get("file", ""):
+    for dependency in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+        if name := dependency.get("annotations", {}).get("file", ""):
             content = unpacked(name, _file(registry, version, name, scratch) or b"")
-            if sha256(content).hexdigest() == one["digest"]["sha256"]:
+            if sha256(content).hexdigest() == dependency["digest"]["sha256"]:
                 yield name.removesuffix(PACKED), content
 
 

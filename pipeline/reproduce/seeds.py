@@ -21,7 +21,8 @@ def accuracies(recorded: Recorded, registry: Registry) -> list[float]:
     others = [version for version in reversed(alike) if version.version != own.version][:MOST]
     known = [recorded, *(other for version in others for other in _read(registry, version))]
     wanted = _but_seed(recorded)
-    return [one.version.accuracy for one in known if one.version.accuracy is not None and _but_seed(one) == wanted]
+    measured = (each.version.accuracy for each in known if _but_seed(each) == wanted)
+    return [accuracy for accuracy in measured if accuracy is not None]
 
 
 def _read(registry: Registry, version: ModelVersion) -> Iterator[Recorded]:

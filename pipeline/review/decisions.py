@@ -128,9 +128,9 @@ class Decisions:
 
 def _decision(known: Corrections, item: Item) -> Decision | None:
     """About all copies of *item*: what corrects one of them says more than what keeps another."""
-    found = [_about(known, sha256, label) for sha256, label in item.labels]
-    decided = [correction for correction in found if correction]
-    if len(decided) < len(found):
+    latest = [_about(known, sha256, label) for sha256, label in item.labels]
+    decided = [correction for correction in latest if correction]
+    if len(decided) < len(latest):
         return None
     shown = next((correction for correction in decided if not correction.keeps), decided[0])
     choice: Choice = "keep" if shown.keeps else "drop" if shown.new is None else "relabel"

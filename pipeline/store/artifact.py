@@ -72,8 +72,8 @@ class Brief:
 
     @classmethod
     def of(cls, artifact: Artifact) -> "Brief":
-        made = artifact.made.get("at", "")
-        return cls(artifact.stage, artifact.digest, artifact.recipe["inputs"], made, [*artifact.files])
+        time = artifact.made.get("at", "")
+        return cls(artifact.stage, artifact.digest, artifact.recipe["inputs"], time, [*artifact.files])
 
 
 def manifest_text(manifest: Manifest) -> str:

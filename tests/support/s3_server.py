@@ -36,6 +36,19 @@ def variables(url: str) -> dict[str, str]:
     return {"AWS_ENDPOINT_URL": url, **login, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+@contextmanager
+def new_connections() -> Iterator[None]:
+    """Clients made in the block read the environment again, and are forgotten at its end: s3fs keeps them by their
+    arguments, among which the address of the environment is not."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        yield
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
 def main() -> None:
     import logging
 

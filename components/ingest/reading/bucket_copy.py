@@ -46,12 +46,12 @@ class Bucket:
 
     def objects(self) -> dict[str, Object]:
         """Path below the address -> object, but hidden ones; raises SourceError where there is none."""
-        found = dict[str, Object]()
+        objects = dict[str, Object]()
         with self._answering(), progress(f"ingest: listing {self.url}:") as advance:
             for page in object_store.pages(self._files, self._root):
-                found |= {self._below(status["Key"]): _object(status) for status in page}
-                advance(len(found), "objects")
-        objects = {path: wanted for path, wanted in sorted(found.items()) if _is_wanted(path)}
+                objects |= {self._below(status["Key"]): _object(status) for status in page}
+                advance(len(objects), "objects")
+        objects = {path: wanted for path, wanted in sorted(objects.items()) if _is_wanted(path)}
         if not objects:
             raise SourceError(f"{self.url} has no objects; expected images below it: check the bucket and the prefix")
         return objects

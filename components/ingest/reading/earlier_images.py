@@ -45,9 +45,9 @@ class EarlierImages:
         hashes = [self._hashes.at(index) for index in part]
         known = np.array([len(sha256) == DIGITS for sha256 in hashes], np.bool_)
         wanted = _parsed("".join(sha256 if len(sha256) == DIGITS else "0" * DIGITS for sha256 in hashes))
-        found = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
-        same = known & (self._sorted[found] == wanted).all(1)
-        return np.where(same, self._order[found], UNKNOWN), (np.flatnonzero(~same) + part.start).tolist()
+        rows = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
+        same = known & (self._sorted[rows] == wanted).all(1)
+        return np.where(same, self._order[rows], UNKNOWN), (np.flatnonzero(~same) + part.start).tolist()
 
     def completed(self, part: range, places: Places, decoded: Result) -> Result:
         """What decoding all of *part* gives, where *decoded* is that of the images whose place is UNKNOWN."""

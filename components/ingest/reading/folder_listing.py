@@ -43,11 +43,11 @@ def _add_class(listing: Listing, split: str, folder: Entry) -> None:
     before, others, base = len(listing), list[str](), inside(listing, folder)
     for entry in entries(listing, folder):
         path = f"{base}/{entry.name}"
-        found = status(entry) if entry.name.lower().endswith(SUFFIXES) else None
-        if found is None or not stat.S_ISREG(found.st_mode):
-            others.append(path if found is None else f"{path} ({_kind(found.st_mode)})")
+        file_status = status(entry) if entry.name.lower().endswith(SUFFIXES) else None
+        if file_status is None or not stat.S_ISREG(file_status.st_mode):
+            others.append(path if file_status is None else f"{path} ({_kind(file_status.st_mode)})")
         else:
-            listing.add(path, split, name, found)
+            listing.add(path, split, name, file_status)
     if len(listing) > before:
         listing.others += others
     elif reason := no_class(folder):

@@ -29,7 +29,8 @@ Guarded = tuple["subprocess.Popen[str]", psutil.Process, list[psutil.Process]]  
 
 @contextmanager
 def guarded(*before: str) -> Iterator[Guarded]:
-    command, pipe = [*before, sys.executable, "-c", PROGRAM], subprocess.PIPE
+    # under nohup the tests ignore SIGHUP, and what they start would, too
+    command, pipe = ["env", "--default-signal=HUP", *before, sys.executable, "-c", PROGRAM], subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=CLEAN, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as guard:
         assert guard.stdout
         program, orphan = (psutil.Process(int(pid)) for pid in guard.stdout.readline().split())

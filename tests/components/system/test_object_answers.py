@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import s3fs
 
 from components.errors import ConfigError, Unavailable
 from components.ingest.reading.bucket_copy import Bucket
@@ -13,6 +12,7 @@ from components.system import object_answers, object_store
 from tests.faults import hostile_bodies, hostile_proxy
 from tests.faults.hostile_proxy import Answer, Fault, Proxy
 from tests.support.noise_pictures import png
+from tests.support.s3_server import new_connections
 
 
 @pytest.fixture
@@ -20,14 +20,12 @@ def spoiled(prefix: str, bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch
     """A bucket with an image, behind a proxy that does no harm yet."""
     monkeypatch.setattr(object_store, "SECONDS", 0.5)
     monkeypatch.setattr(object_answers, "MOST", 2**20)
-    s3fs.S3FileSystem.clear_instance_cache()  # it takes the address from the environment once
-    with Proxy(bucket["AWS_ENDPOINT_URL"]) as proxy:
+    with new_connections(), Proxy(bucket["AWS_ENDPOINT_URL"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
         object_store.file_system().pipe_file(f"{prefix.removeprefix('s3://')}/cat/1.png", png(1))
         images = Bucket(prefix)
         assert [*images.objects()] == ["cat/1.png"]
         yield images, proxy
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def refused_with_a_checksum(answer: Answer) -> None:

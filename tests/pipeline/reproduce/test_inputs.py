@@ -23,6 +23,7 @@ from pipeline.reproduce import code, inputs, packages, recorded, reproduction, s
 from pipeline.reproduce.recorded import Recorded
 from tests.support import idx_files
 from tests.support.mlflow_server import add_version, mlflow_server
+from tests.support.s3_server import new_connections
 from tests.support.unkind_servers import absent, serving, whole
 
 NOBODY = "http://127.0.0.1:9/"
@@ -132,9 +133,10 @@ def test_a_bucket_that_does_not_answer_is_not_gone(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv(name, "tests")
     monkeypatch.setenv("AWS_ENDPOINT_URL", NOBODY)
     version = made_of(ingest__source="s3://photos/animals")
-    with pytest.raises(
+    expected = pytest.raises(
         SourceUnreachable, match=r"^the images of version 3 of m cannot be had now: s3://photos/animals"
-    ):
+    )
+    with new_connections(), expected:
         inputs.fingerprint(version, Home(tmp_path), settings.settings(version))
 
 

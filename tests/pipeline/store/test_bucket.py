@@ -28,6 +28,7 @@ from pipeline.store.local import Store
 from pipeline.store.recipe import Recipe, key
 from tests.conftest import ROOT, command, quick_run
 from tests.pipeline.store.test_local_and_bucket import flip, publish, recipe
+from tests.support.s3_server import new_connections
 
 FILES = {"sub/model": b"0" * 100, "other": b"1"}
 
@@ -249,15 +250,10 @@ def test_a_server_that_does_not_answer_is_worth_a_retry(
     tmp_path: Path, bucket: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing listens on the port: Unavailable, with what to check."""
-    import s3fs
-
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
-        with pytest.raises(Unavailable, match=r"s3://models/x .*did not answer.*AWS_ENDPOINT_URL"):
-            SharedStore(tmp_path, "s3://models/x").get("train", "0" * 16)
-    finally:
-        s3fs.S3FileSystem.clear_instance_cache()
+    expected = pytest.raises(Unavailable, match=r"s3://models/x .*did not answer.*AWS_ENDPOINT_URL")
+    with new_connections(), expected:
+        SharedStore(tmp_path, "s3://models/x").get("train", "0" * 16)
 
 
 def test_without_credentials_the_run_says_what_to_set(tmp_path: Path, bucket: dict[str, str]) -> None:
@@ -479,15 +475,10 @@ def test_a_server_that_is_no_object_store_is_told_in_a_sentence(
     tmp_path: Path, bucket: dict[str, str], garbage_server: str, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     """A page to log in does not make a stage run again, and no status is a traceback."""
-    import s3fs
-
     monkeypatch.setenv("AWS_ENDPOINT_URL", garbage_server)
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
-        with pytest.raises((ConfigError, Unavailable), match=rf"s3://{answer}/x .*AWS_ENDPOINT_URL"):
-            SharedStore(tmp_path, f"s3://{answer}/x").get("train", "0" * 16)
-    finally:
-        s3fs.S3FileSystem.clear_instance_cache()
+    expected = pytest.raises((ConfigError, Unavailable), match=rf"s3://{answer}/x .*AWS_ENDPOINT_URL")
+    with new_connections(), expected:
+        SharedStore(tmp_path, f"s3://{answer}/x").get("train", "0" * 16)
 
 
 def test_changed_facts_in_the_bucket_are_damage(here: SharedStore, there: SharedStore, prefix: str) -> None:
