@@ -174,6 +174,7 @@ def _make(path: Path) -> None:
     draft = path.with_name(f".{path.name}.draft")
     for suffix in (*JOURNALS, ""):  # of a process that was killed
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    draft.touch()  # where this fails, on a full disk, MLflow would try for minutes without a word
     uri = address_of(draft)
     with no_stray_folders(uri):
         SqlAlchemyStore(uri, (path.parent / "mlartifacts").as_uri()).engine.dispose()

@@ -13,6 +13,7 @@ from components.errors import ModelRejected
 from components.progress import progress as progress_bar
 from components.progress import say
 from components.settings.sections import NO_WEIGHTS, Train
+from components.system.files import sha256_of_file
 from components.system.tensorflow import Callback, Variable
 from components.train import checkpoint
 from components.train.best_epoch import first_candidate
@@ -105,9 +106,10 @@ class CheckpointWriter:
     def __init__(
         self, task: Task, state: TrainState, stateful: Sequence[Callback], progress: Progress, events: EventWriter
     ) -> None:
-        """*stateful* are the callbacks that carry something from one epoch to the next."""
+        """*stateful* are the callbacks that carry something between epochs, that of the best weights first."""
         self._work, self._state, self._model = task.work, state, state.model
         self._stateful, self._progress, self._events = stateful, progress, events
+        self._best = stateful[0]
 
     def on_epoch_begin(self, _: int, __: Logs) -> None:
         self._rate = float(self._model.optimizer.learning_rate)
@@ -116,6 +118,8 @@ class CheckpointWriter:
         row = {name: float(logs[name]) for name in METRICS} | {"learning_rate": self._rate}
         self._progress["history"].append({"epoch": epoch + 1, **row})
         self._progress["stopped"] = bool(self._model.stop_training)
+        if logs[MONITOR] == self._best.best:  # written in this epoch; else the hash of the file stays what it was
+            self._progress["weights"] = sha256_of_file(checkpoint.best_weights(self._work))
         self._events.write(epoch, row, {weight.path: weight.numpy() for weight in self._model.weights})
         checkpoint.save(self._work, self._state.variables, self._stateful, self._progress)
 

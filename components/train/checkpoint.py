@@ -7,7 +7,7 @@ history.
 WORK/
   state.npz         the variables of model (dropout's random state among them), optimizer and moving average; JSON with
                     the history, the state of the callbacks, and whether training stopped early
-  best.weights.h5   the weights of the best epoch so far, written before the state that refers to it
+  best.weights.h5   the weights of the best epoch so far, written before the state that has its sha256
 """
 
 import json
@@ -24,6 +24,7 @@ import numpy as np
 from components.artifact_files import HistoryRow
 from components.progress import say
 from components.system.archives import require_bounded
+from components.system.files import sha256_of_file
 from components.system.tensorflow import Callback, Variable
 
 SAVED_ATTRIBUTES = {
@@ -43,14 +44,23 @@ class Progress(TypedDict):
     history: list[HistoryRow]
     stopped: bool  # early
     callbacks: dict[str, dict[str, float]]  # class -> attribute -> value
+    weights: str  # the sha256 of best.weights.h5
 
 
 def no_progress() -> Progress:
-    return {"history": [], "stopped": False, "callbacks": {}}
+    return {"history": [], "stopped": False, "callbacks": {}, "weights": ""}
 
 
 def best_weights(work: Path) -> Path:
     return work / "best.weights.h5"
+
+
+def has_best_weights(work: Path) -> bool:
+    """Whether best.weights.h5 is, to the bit, the file that the state refers to: HDF5 has no checksum of its own."""
+    try:
+        return sha256_of_file(best_weights(work)) == read_progress(work)["weights"]
+    except OSError:
+        return False
 
 
 def save(work: Path, variables: Sequence[Variable], callbacks: Sequence[Callback], progress: Progress) -> None:

@@ -139,14 +139,16 @@ def _restore_best(
     """
     path = checkpoint.best_weights(work)
     evaluation = Evaluation(math.nan, math.nan)
-    with contextlib.suppress(*checkpoint.UNREADABLE):
-        model.load_weights(path)
-        evaluation = Evaluation(*model.evaluate(validation.measuring(), verbose=0))
+    reason = "the file was changed since they were written"
+    if checkpoint.has_best_weights(work):
+        with contextlib.suppress(*checkpoint.UNREADABLE):
+            model.load_weights(path)
+            evaluation = Evaluation(*model.evaluate(validation.measuring(), verbose=0))
+        reason = f"their validation accuracy is {evaluation.accuracy:.4f}, not {expected['val_accuracy']:.4f}"
     if not abs(evaluation.accuracy - expected["val_accuracy"]) <= tolerance:
         checkpoint.discard(work)
         raise StorageFailed(
-            f"{path} does not hold the weights of epoch {expected['epoch']}: their validation accuracy is "
-            f"{evaluation.accuracy:.4f}, not {expected['val_accuracy']:.4f}. Run it again: training starts from the "
-            "first epoch"
+            f"{path} does not hold the weights of epoch {expected['epoch']}: {reason}. Run it again: training starts "
+            "from the first epoch"
         )
     return evaluation

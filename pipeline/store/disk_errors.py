@@ -33,9 +33,10 @@ def storage_errors(root: Path) -> Iterator[None]:
 
 def _sentence(error: OSError, root: Path) -> str:
     """What happened and what to do; "" where *error* is not the workspace's."""
-    named = isinstance(error.filename, str)
-    place = error.filename if named else root
-    if named and not _concerns(Path(error.filename), root):
+    name = error.filename2 if error.errno in FULL and error.filename2 else error.filename  # a copy fills its target
+    named = isinstance(name, str)
+    place = name if named else root
+    if named and not _concerns(Path(name), root):
         failed = f"the disk failed at {place} ({error.strerror}); check it (dmesg), then run it again"
         return failed if error.errno in FAILING else ""
     if error.errno in FULL or _cut_off(error) or (error.errno is None and _is_full(root)):

@@ -98,6 +98,17 @@ def test_after_a_fault_at_a_random_point_a_run_recovers(bench: Bench) -> None:
         try_some(Points(stage, len(bench.points[stage])), bench, count)
 
 
+def test_a_disk_that_is_full_before_the_database_is_created_is_a_sentence_at_once(bench: Bench) -> None:
+    """MLflow by itself tries for minutes, without a word, to open a file that cannot be created."""
+    point = next(n for n, (_, path) in enumerate(bench.points[DATABASE], 1) if path.endswith(".mlflow.db.draft"))
+    bench.take(DATABASE)
+    bench.injector.arm(point, "enospc")
+    done = bench.run_stage(DATABASE)
+    bench.injector.disarm()
+    assert (done.problem(1), "is full" in done.err) == ("", True)
+    assert done.seconds < 60
+
+
 def test_after_kills_at_random_moments_a_run_recovers(bench: Bench) -> None:
     """Up to six in one home."""
     try_some(Kills(), bench, 1)

@@ -13,6 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from components.errors import StorageFailed
@@ -137,7 +139,7 @@ def test_a_corrupted_checkpoint_is_reported_and_training_restarts(
     assert digests(tmp_path) == digests(undisturbed)
 
 
-@pytest.mark.parametrize("kind", ["foreign", "truncated"])
+@pytest.mark.parametrize("kind", ["foreign", "truncated", "flipped"])
 def packed(name: str, content: bytes) -> bytes:
     with zipfile.ZipFile(target := io.BytesIO(), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(name, content)
@@ -175,7 +177,7 @@ def test_whatever_a_checkpoint_holds_training_restarts(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 2**10  # KiB
 
 
-@pytest.mark.parametrize("kind", ["foreign", "truncated"])
+@pytest.mark.parametrize("kind", ["foreign", "truncated", "flipped"])
 def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
     normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -185,8 +187,12 @@ def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
     if kind == "foreign":
         run(normalized, tmp_path / "other", epochs=1, learning_rate=1e-7)
         shutil.copy(tmp_path / "other" / best, tmp_path / best)
-    else:
+    elif kind == "truncated":
         os.truncate(tmp_path / best, 3000)
+    else:  # the lowest bit of a weight, which no accuracy shows
+        with h5py.File(tmp_path / best, "r+") as file:
+            kernel = file["layers/dense/vars/0"]
+            kernel[0, 0] = np.nextafter(kernel[0, 0], np.float32(1))
     with pytest.raises(StorageFailed, match="does not hold the weights of epoch"):
         run(normalized, tmp_path)
     run(normalized, tmp_path)

@@ -40,6 +40,13 @@ def test_a_folder_elsewhere_is_not_the_workspace(tmp_path: Path) -> None:
         raise raised(errno.EACCES, tmp_path / "images" / "1.png")
 
 
+def test_a_copy_from_elsewhere_that_fills_the_workspace_is_a_full_disk(tmp_path: Path) -> None:
+    """shutil.copyfile names its source first; such an error may come from a quota, on a disk with space."""
+    copied = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "elsewhere/model", None, str(tmp_path / "model"))
+    with pytest.raises(StorageFailed, match=f"the disk of {tmp_path} is full"), storage_errors(tmp_path):
+        raise copied
+
+
 @pytest.mark.parametrize("number", sorted(FAILING))
 @pytest.mark.parametrize("place", ["home/artifacts/train/file", "images/1.png", ""])
 def test_a_failing_disk_is_no_bug(tmp_path: Path, number: int, place: str) -> None:
