@@ -230,7 +230,7 @@ def _publish(runner: Runner, page: Path, error: BaseException | None, is_alone: 
     record.accuracy = measured["accuracy"] if measured else None
     with storage_errors(runner.home.root):
         report = report_of(record, runner, error)
-        html.render(report, page, runner.home.cache / "templates")
+        html.render(report, page)
     record.report = str(page)
     if record.state != "unfinished" or is_alone:
         runner.tracking.finish(runner.artifacts(), report.pictures)

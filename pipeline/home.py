@@ -15,7 +15,7 @@ $PIPELINE_HOME/              default ./workspace
   tune/STUDY.*               searches (pipeline/tuning/); find-lr-RUN/ range tests of the learning rate
   work/STAGE-KEY/            checkpoints that a killed stage resumes from; removed when it finishes
   airflow/                   Airflow's database, logs and login, where `make airflow` runs it
-  cache/  locks/             hashes of images and code, compiled templates; one lock per artifact being made
+  cache/  locks/             hashes of images and code; one lock per artifact being made
 """
 
 import contextlib

@@ -121,9 +121,9 @@ class Page:
     analysis: Analysis = field(default_factory=Analysis)
 
 
-def render(report: Report, out: Path, cache: Path | None = None) -> None:
-    """Write the page about *report* to the file *out*; *cache* keeps the compiled templates."""
-    template = environment(cache=cache).get_template("run.html.j2")
+def render(report: Report, out: Path) -> None:
+    """Write the page about *report* to the file *out*."""
+    template = environment().get_template("run.html.j2")
     out.write_text(public(template.render(vars(page(report)))), encoding="utf-8")
 
 

@@ -435,17 +435,6 @@ def test_rendering_loads_nothing_heavy_and_takes_well_under_a_second(tmp_path: P
     assert float(seconds) < 1  # of the processor, whatever else runs on it; 0.3 s
 
 
-def test_templates_are_compiled_once(tmp_path: Path) -> None:
-    """The second page comes from the cache, and is the same."""
-    report, cache = full(tmp_path, DIGITS), tmp_path / "cache"
-    render(report, tmp_path / "first.html", cache)
-    compiled = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    render(report, tmp_path / "second.html", cache)
-    assert len(compiled) == 3  # the page, its analysis, its style
-    assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == compiled
-    assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
-
-
 def test_values_are_formatted_for_people() -> None:
     """Shares in percent, bytes as a size, nothing as nothing; keys lose their underscores."""
     assert plain({"train_accuracy": 0.99123, "bytes": 1_690_000}) == "train accuracy 99.12 %, bytes 1.7 MB"
