@@ -102,7 +102,7 @@ def test_a_run_that_does_not_end_in_time_is_reported(served: Served, timed: Time
     run = timed.scheduled
     [late] = served.until(lambda: [e for e in served.posted if (e["event"], e["run"]) == ("late", run)])
     assert late["text"].startswith(f"retrain: {run} has not ended 0.002 hours after it was due (schedule.late_hours)")
-    assert [deadline["missed"] for deadline in deadlines(served, run)] == [True]
+    served.until(lambda: [deadline["missed"] for deadline in deadlines(served, run)] == [True])  # stored after the news
 
 
 def test_a_run_whose_deadline_is_to_come_can_be_cleared(served: Served, refused: str) -> None:
