@@ -23,7 +23,7 @@ SEED = 77  # of no other test: the backfilled runs train
 def every_minute(served: Served) -> Iterator[None]:
     """Within the block `retrain` begins every minute, and is late after seven seconds."""
     try:
-        with served.edited('cron = ""', 'cron = "* * * * *"\nlate_hours = 0.002'):
+        with served.edited('cron = ""', 'cron = "* * * * *"\nlate_hours = 0.001'):
             served.read_again("retrain")
             yield
     finally:
@@ -101,7 +101,7 @@ def test_a_run_that_does_not_end_in_time_is_reported(served: Served, timed: Time
     """By the triggerer, once, with the setting; the run goes on."""
     run = timed.scheduled
     [late] = served.until(lambda: [e for e in served.posted if (e["event"], e["run"]) == ("late", run)])
-    assert late["text"].startswith(f"retrain: {run} has not ended 0.002 hours after it was due (schedule.late_hours)")
+    assert late["text"].startswith(f"retrain: {run} has not ended 0.001 hours after it was due (schedule.late_hours)")
     served.until(lambda: [deadline["missed"] for deadline in deadlines(served, run)] == [True])  # stored after the news
 
 
