@@ -21,7 +21,7 @@ SEED = 77  # of no other test: the backfilled runs train
 
 @contextmanager
 def every_minute(served: Served) -> Iterator[None]:
-    """Within the block `retrain` begins every minute, and is late after seven seconds."""
+    """Within the block `retrain` begins every minute, and is late after four seconds."""
     try:
         with served.edited('cron = ""', 'cron = "* * * * *"\nlate_hours = 0.001'):
             served.read_again("retrain")
