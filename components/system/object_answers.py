@@ -5,25 +5,20 @@ or until the memory is full. `session_class` imports it.
 """
 
 import asyncio
-import time
 from functools import cache
 from typing import Any
 
+from components.system.pace import SLOWEST, Pace, Refused
+
 MOST = 2**26  # bytes of an answer that is read at once, or of which the server does not say how long it is
-SLOWEST = 8 * 2**10  # bytes a second on average, after the time-out
 CHUNK = 2**16
-
-
-class Refused(ConnectionError):
-    """An answer that is too long or too slow; another attempt's would be, too."""
 
 
 class _Bounded:
     """The stream *content* of an answer; raises Refused once it has sent more than *most* bytes, or is too slow."""
 
     def __init__(self, content: Any, most: int, patience: float) -> None:
-        self._content, self._most, self._patience = content, most, patience
-        self._start, self._received = time.monotonic(), 0
+        self._content, self._pace, self._received = content, Pace(most, patience), 0
 
     async def read(self, count: int = -1) -> bytes:
         if count >= 0:
@@ -32,17 +27,13 @@ class _Bounded:
         while piece := await self._piece(CHUNK):
             whole += piece
             if len(whole) > MOST:
-                raise Refused(f"more than {MOST:,} bytes")
+                raise Refused(f"more than the expected {MOST:,} bytes")
         return bytes(whole)
 
     async def _piece(self, count: int) -> bytes:
         piece: bytes = await self._content.read(count)
         self._received += len(piece)
-        if self._received > self._most:
-            raise Refused(f"more than {self._most:,} bytes")
-        seconds = time.monotonic() - self._start
-        if self._received < SLOWEST * (seconds - self._patience):
-            raise Refused(f"only {self._received:,} bytes in {seconds:.0f} s")
+        self._pace.check(self._received)
         return piece
 
     def __getattr__(self, name: str) -> Any:

@@ -4,18 +4,13 @@ urllib also follows a redirection to ftp://, whose answers are of another kind.
 """
 
 import io
-import time
 from functools import lru_cache, partial
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
-SLOWEST = 8 * 2**10  # bytes a second on average, after the time-out
-
-
-class Refused(ConnectionError):
-    """An answer that is too slow or too large: that to another attempt would be, too."""
+from components.system.pace import Pace
 
 
 def open_url(url: str, seconds: float, most: int | None = None) -> HTTPResponse:
@@ -39,15 +34,14 @@ class _WebAlone(HTTPRedirectHandler):
 def _opener(most: int | None) -> OpenerDirector:
     if most is None:
         return build_opener(_WebAlone)
-    return build_opener(_WebAlone, _Bounded(most), _BoundedTls(most))
+    return build_opener(_WebAlone, _Bounded(most))
 
 
-class _Pace(io.RawIOBase):
-    """What *raw* delivers; raises Refused where that is more than *most* bytes, or comes too slowly."""
+class _Paced(io.RawIOBase):
+    """What *raw* delivers, held to a Pace."""
 
     def __init__(self, raw: io.RawIOBase, most: int, patience: float) -> None:
-        self._raw, self._most, self._patience = raw, most, patience
-        self._start, self._received = time.monotonic(), 0
+        self._raw, self._pace, self._received = raw, Pace(most, patience), 0
 
     def readable(self) -> bool:
         return True
@@ -55,11 +49,8 @@ class _Pace(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count: int = self._raw.readinto(buffer) or 0
         self._received += count
-        seconds = time.monotonic() - self._start
-        if count and self._received < SLOWEST * (seconds - self._patience):
-            raise Refused(f"only {self._received:,} bytes in {seconds:.0f} s")
-        if self._received > self._most:
-            raise Refused(f"more than the expected {self._most:,} bytes")
+        if count:
+            self._pace.check(self._received)
         return count
 
     def close(self) -> None:
@@ -70,23 +61,19 @@ class _Pace(io.RawIOBase):
 class _Answer(HTTPResponse):
     def __init__(self, sock: Any, *arguments: Any, most: int, **more: Any) -> None:
         super().__init__(sock, *arguments, **more)
-        paced = _Pace(self.fp.detach(), most, 2 * (sock.gettimeout() or 0))
+        paced = _Paced(self.fp.detach(), most, 2 * (sock.gettimeout() or 0))
         self.fp = io.BufferedReader(paced)
 
 
-class _Bounded(HTTPHandler):
+class _Bounded(HTTPSHandler, HTTPHandler):
+    """Opens both kinds of addresses."""
+
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
     def http_open(self, req: Request) -> HTTPResponse:
         return self.do_open(partial(_connection, HTTPConnection, self._most), req)
-
-
-class _BoundedTls(HTTPSHandler):
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
 
     def https_open(self, req: Request) -> HTTPResponse:
         return self.do_open(partial(_connection, HTTPSConnection, self._most), req)

@@ -47,7 +47,7 @@ def doctor(options: Namespace) -> int:
 )
 def verify(options: Namespace) -> int:
     workspace = home()
-    key = signing.public_key(options)
+    public_key = signing.public_key(options)
     store = workspace.store
     cache = workspace.cache if options.quick else None
     unsuspicious = _unsuspicious(workspace) if options.quick else set()
@@ -59,7 +59,7 @@ def verify(options: Namespace) -> int:
         }
         for stage, key in store.list()
     ]
-    registered, published = _of_registry(workspace, key, quick=options.quick)
+    registered, published = _of_registry(workspace, public_key, quick=options.quick)
     rows = [*artifacts, *registered, *published]
     damage = [row["problem"] for row in rows if row["problem"]]
     if options.json:
@@ -68,7 +68,7 @@ def verify(options: Namespace) -> int:
         counts = {"artifacts": artifacts, "registered models": registered, "published exports": published}
         numbers = [f"{len(found)} {what}" for what, found in counts.items() if found or what == "artifacts"]
         done = "looked at" if options.quick else "read"
-        about = signing.summary(registered) if key else []
+        about = signing.summary(registered) if public_key else []
         answer("\n".join([*damage, *about, f"{' and '.join(numbers)} {done}, {len(damage)} damaged"]))
     return 1 if damage else 0
 

@@ -6,6 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 BYTES = 32
 DIGITS = 2 * BYTES
+HEXADECIMAL = "0123456789abcdef"
+
+
+def is_hash(text: str) -> bool:
+    """Whether *text* is a sha256, and not why there is none."""
+    return len(text) == DIGITS and not text.strip(HEXADECIMAL)
 
 
 class ContentHashes(Mapping[str, str]):
@@ -23,7 +29,7 @@ class ContentHashes(Mapping[str, str]):
     def set(self, index: int, text: str) -> None:
         """Set what is known of the file with this *index* in the listing."""
         self._is_set[index] = True
-        if len(text) == DIGITS:
+        if is_hash(text):
             self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text)
         else:
             self._texts[index] = text

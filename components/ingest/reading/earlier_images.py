@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.data.pictures.decode_workers import Result
 from components.data.pictures.resizing import Shape
 from components.data.splits import Images, Split
-from components.ingest.reading.content_hashes import DIGITS, ContentHashes
+from components.ingest.reading.content_hashes import DIGITS, ContentHashes, is_hash
 from components.ingest.reading.source_files import read_hashes, read_paths, read_splits
 
 UNKNOWN = -1
@@ -43,8 +43,8 @@ class EarlierImages:
     def places(self, part: range) -> tuple[Places, list[int]]:
         """The place of each image with an index in *part*, and the indices of those that the artifact does not hold."""
         hashes = [self._hashes.at(index) for index in part]
-        known = np.array([len(sha256) == DIGITS for sha256 in hashes], np.bool_)
-        wanted = _parsed("".join(sha256 if len(sha256) == DIGITS else "0" * DIGITS for sha256 in hashes))
+        known = np.array([is_hash(sha256) for sha256 in hashes], np.bool_)
+        wanted = _parsed("".join(sha256 if is_hash(sha256) else "0" * DIGITS for sha256 in hashes))
         rows = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
         same = known & (self._sorted[rows] == wanted).all(1)
         return np.where(same, self._order[rows], UNKNOWN), (np.flatnonzero(~same) + part.start).tolist()

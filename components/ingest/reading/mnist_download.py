@@ -15,6 +15,7 @@ from components.ingest.reading import network
 from components.progress import say
 from components.settings.sections import Ingest
 from components.system.files import write_atomically
+from components.system.pace import Refused
 
 ADDRESS = "https://storage.googleapis.com/cvdf-datasets/mnist/"  # MNIST.URL of tensorflow_datasets
 FILES = {
@@ -119,7 +120,7 @@ def _content(base: str, name: str) -> bytes:
 def _passing(error: OSError) -> bool:
     """Whether another attempt may succeed at once: the connection broke, or the server was busy."""
     code = getattr(error, "code", 0)  # HTTP status
-    return code >= 500 or not (code or isinstance(error, network.Refused))
+    return code >= 500 or not (code or isinstance(error, Refused))
 
 
 def _keep(url: str, content: bytes, path: Path) -> None:

@@ -1,38 +1,17 @@
 """Whether an address answers, known within a given number of seconds; downloads that are neither endless nor huge."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from components.system.background import Attempt, within
+from components.system.pace import Pace
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 SILENCE_SECONDS = 30.0  # until something arrives
-SLOWEST = 8 * 2**10  # bytes a second on average, from then on
 CHUNK = 2**16
 LOOK_SECONDS = 0.5
-
-
-class Refused(ConnectionError):
-    """A download that is too slow or too large: another attempt would be, too."""
-
-
-class Pace:
-    """How fast a download has to be: a server that sends a byte now and then is given up by no time-out."""
-
-    def __init__(self, most: int | None) -> None:
-        """*most* is the number of bytes expected at most."""
-        self._most, self._start = most, time.monotonic()
-
-    def check(self, received: int) -> None:
-        """Raise Refused where *received* bytes are too few by now, or too many."""
-        seconds = time.monotonic() - self._start
-        if received < SLOWEST * (seconds - SILENCE_SECONDS):
-            raise Refused(f"only {received:,} bytes in {seconds:.0f} s")
-        if self._most is not None and received > self._most:
-            raise Refused(f"more than the expected {self._most:,} bytes")
 
 
 def why_unreachable(url: str, seconds: float) -> Exception | None:
@@ -46,7 +25,7 @@ def why_unreachable(url: str, seconds: float) -> Exception | None:
 
 def download(url: str, most: int) -> bytes:
     """The at most *most* bytes that *url* serves; raises OSError, Refused where they are more or come too slowly."""
-    received, pace = bytearray(), Pace(most)
+    received, pace = bytearray(), Pace(most, SILENCE_SECONDS)
     transfer = Attempt(lambda: _open(url, SILENCE_SECONDS, lambda response: _read(response, received, pace)))
     while not transfer.ended(LOOK_SECONDS):
         pace.check(len(received))

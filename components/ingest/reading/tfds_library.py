@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import Failure, SourceError, StorageFailed, Unavailable
-from components.ingest.reading.network import CHUNK, SILENCE_SECONDS, Pace
+from components.ingest.reading import network
+from components.ingest.reading.network import CHUNK
+from components.system.pace import Pace
 
 MESSAGE_LENGTH = 300
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
@@ -56,8 +58,8 @@ def paced_downloads(sizes: dict[str, int]) -> Iterator[None]:
 
     @contextmanager
     def paced(url: str, **options: Any) -> Iterator[tuple[Any, Iterator[bytes]]]:
-        pace = Pace(sizes.get(url))
-        with opened(url, timeout=SILENCE_SECONDS, **options) as (response, _):
+        pace = Pace(sizes.get(url), network.SILENCE_SECONDS)
+        with opened(url, timeout=network.SILENCE_SECONDS, **options) as (response, _):
             yield response, _pieces(response, pace)
 
     downloader._open_url, downloader.MAX_RETRIES = paced, 3  # its default, 10, waits for 200 s in all

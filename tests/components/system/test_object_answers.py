@@ -49,7 +49,7 @@ def dripping_header(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (hostile_proxy.endless, "more than 1,048,576 bytes"),
+        (hostile_proxy.endless, "more than the expected 1,048,576 bytes"),
         (hostile_bodies.looped_listing, "there are more, and not where"),
         (hostile_bodies.lost_listing, "there are more, and not where"),
         (hostile_bodies.deep_xml, "did not answer"),
@@ -68,7 +68,7 @@ def test_a_listing_that_is_none_is_refused(spoiled: tuple[Bucket, Proxy], fault:
     ("fault", "message"),
     [
         (refused_with_a_checksum, "has no attribute|a bytes-like object"),
-        (endless_object, "more than 1,048,576 bytes"),
+        (endless_object, "more than the expected 1,048,576 bytes"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -6,7 +6,7 @@ from http.client import HTTPException
 
 import pytest
 
-from components.system import web
+from components.system import pace, web
 from tests.support.unkind_servers import (
     OK,
     Answer,
@@ -54,12 +54,12 @@ def test_a_redirection_leads_to_web_addresses_alone(most: int | None) -> None:
 @pytest.mark.parametrize("answer", [dripping, dripping_header], ids=lambda answer: answer.__name__)
 def test_an_answer_that_drips_is_refused(answer: Answer) -> None:
     """In its headers or its body, though no time-out ever passes."""
-    with serving(answer) as url, pytest.raises(web.Refused, match="only"):
+    with serving(answer) as url, pytest.raises(pace.Refused, match="only"):
         web.open_url(url, SECONDS, 10_000).read()
 
 
 def test_an_answer_that_does_not_end_is_refused() -> None:
-    with serving(huge) as url, pytest.raises(web.Refused, match="more than the expected 10,000 bytes"):
+    with serving(huge) as url, pytest.raises(pace.Refused, match="more than the expected 10,000 bytes"):
         web.open_url(url, SECONDS, 10_000).read()
 
 

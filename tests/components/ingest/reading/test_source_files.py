@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.content_hashes import DIGITS, ContentHashes
 from components.ingest.reading.source_files import read_hashes, read_paths, read_splits, write_files, write_hashes
 
 HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/é\n.png", "a/\udcff.png", "a/2.png"))}
@@ -15,11 +15,11 @@ HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/
 def of_listing(hashes: dict[str, str]) -> ContentHashes:
     """The same hashes, of a listing in this order."""
     paths = list(hashes)
-    found = ContentHashes(paths, array("I", sorted(range(len(paths)), key=paths.__getitem__)))
+    listed = ContentHashes(paths, array("I", sorted(range(len(paths)), key=paths.__getitem__)))
     for index, path in enumerate(paths):
         if hashes[path]:
-            found.set(index, hashes[path])
-    return found
+            listed.set(index, hashes[path])
+    return listed
 
 
 @pytest.mark.parametrize("files", [{"train": [*HASHES], "test": []}, {"test": ["a/2.png"], "train": ['b/"1".png']}])
@@ -52,3 +52,11 @@ def test_a_hash_is_known_by_its_path_and_place() -> None:
     assert hashes.at(1) == HASHES["b/é\n.png"]
     for path in ("0", "b/1", "zz"):
         assert path not in hashes
+
+
+def test_a_reason_as_long_as_a_hash_is_none() -> None:
+    """What a file cannot be read for may have 64 characters."""
+    reason = "image file is truncated (12 bytes not processed), as PIL says it"
+    assert len(reason) == DIGITS
+    hashes = of_listing({"a.png": "0a" * 32, "b.png": reason})
+    assert (hashes["a.png"], hashes["b.png"]) == ("0a" * 32, reason)

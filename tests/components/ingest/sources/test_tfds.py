@@ -221,7 +221,6 @@ def test_a_download_that_drips_is_given_up(folder: Path, monkeypatch: pytest.Mon
     import tensorflow_datasets as library
     from tensorflow_datasets.core.download import downloader
 
-    monkeypatch.setattr(tfds_library, "SILENCE_SECONDS", 0.3)
     monkeypatch.setattr(network, "SILENCE_SECONDS", 0.3)
     for answer, message in ((dripping, "only .* bytes in"), (huge, "more than the expected 100,000 bytes")):
         with serving(answer) as url, tfds_library.paced_downloads({url: 100_000}):
