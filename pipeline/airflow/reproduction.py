@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
-from components.errors import DataRejected, ModelRejected, Unavailable
+from components.errors import ConfigError, DataRejected, ModelRejected, Unavailable
 from components.progress import say
 from components.registry.client import CHAMPION
 from pipeline.airflow import task_log
@@ -13,7 +13,7 @@ from pipeline.airflow.external_python import Child
 from pipeline.airflow.project import Project
 from pipeline.airflow.task import failures
 
-VERDICTS = {3: DataRejected, 4: ModelRejected}  # by exit status: another try would come to the same
+VERDICTS = {2: ConfigError, 3: DataRejected, 4: ModelRejected}  # by exit status: another try would come to the same
 
 
 class Reproduce(BaseOperator):

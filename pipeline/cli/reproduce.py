@@ -46,12 +46,12 @@ def reproduce(options: Namespace) -> int:
     from pipeline.model_comparison import find
     from pipeline.reproduce import recorded, reproduction
 
-    check_name(options.name)
-    workspace = home()
-    registry = Registry(workspace.tracking_uri)
-    if options.threads is not None and options.threads < 1:
-        raise ConfigError(f"--threads is {options.threads}; expected at least 1, or leave it out: as many as then")
     with failures_printed(options.json):
+        check_name(options.name)
+        workspace = home()
+        registry = Registry(workspace.tracking_uri)
+        if options.threads is not None and options.threads < 1:
+            raise ConfigError(f"--threads is {options.threads}; expected at least 1, or leave it out: as many as then")
         name = options.name or only(registry.names())
         known = recorded.read(registry, find(registry, name, options.version))
         with _folder(keep=options.keep) as folder:

@@ -16,6 +16,12 @@ from pipeline.repository import LOCK
 from pipeline.reproduce.recorded import Recorded
 
 SHOWN = 5  # packages that are named
+GONE = (  # parts of what uv says where the index or the list of Pythons answers, and has not what was asked for
+    "No solution found",
+    "Hash mismatch",
+    "No interpreter found",
+    "(404 ",
+)
 
 
 def differences(recorded: Recorded) -> list[str]:
@@ -45,8 +51,8 @@ def problem(recorded: Recorded, code: Path) -> str:
 def interpreter(recorded: Recorded, code: Path, folder: Path, *, dry: bool = False) -> Path:
     """A Python with the packages of the version: that of this process, or one that is made in *folder*.
 
-    With *dry* nothing is installed, only resolved. Raises ConfigError without uv, and Unavailable where the index
-    does not answer, or no longer has a wheel of the lock.
+    With *dry* nothing is installed, only resolved. Raises ConfigError without uv, or where the index no longer has a
+    wheel of the lock, and Unavailable where it does not answer.
     """
     if not differences(recorded):
         return Path(sys.executable)
@@ -68,4 +74,8 @@ def _run(recorded: Recorded, *command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[:500]
+        if any(text in reason for text in GONE):
+            raise ConfigError(
+                f"Python or packages of {recorded.title} are gone: {reason}; UV_DEFAULT_INDEX names another index"
+            )
         raise Unavailable(f"Python or the packages of {recorded.title} cannot be installed: {reason}")

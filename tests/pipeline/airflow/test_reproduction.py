@@ -62,6 +62,23 @@ def test_another_model_is_a_failure_that_no_retry_cures(tmp_path: Path, status: 
         task.execute(CONTEXT)
 
 
+def test_what_cannot_be_had_is_a_failure_that_no_retry_cures(tmp_path: Path) -> None:
+    """Also where a command that does not begin, such as one of an older version, leaves no answer but its status."""
+    task = ended(tmp_path, 2, error="ConfigError", text="commit 0123456789ab is gone from this repository")
+    with pytest.raises(AirflowFailException, match="commit 0123456789ab is gone"):
+        task.execute(CONTEXT)
+    with pytest.raises(AirflowFailException, match="reproduce ended with exit status 2; see the log above"):
+        ended(tmp_path, 2).execute(CONTEXT)
+
+
+def test_a_wrong_variable_fails_at_once_and_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command itself: it is noticed before anything of the champion is read."""
+    task = Reproduce(task_id="reproduce", project=Project())
+    monkeypatch.setenv("PIPELINE_HOEM", str(tmp_path))
+    with pytest.raises(AirflowFailException, match="PIPELINE_HOEM"):
+        task.execute(CONTEXT)
+
+
 def test_packages_that_are_out_of_reach_are_tried_again(tmp_path: Path) -> None:
     task = ended(tmp_path, 1, error="Unavailable", text="the packages cannot be installed")
     with pytest.raises(AirflowException, match="the packages cannot be installed") as raised:
