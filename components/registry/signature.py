@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ArtifactCorrupt, ConfigError
+from components.printed_commands import interpreter
 from components.public_text import printable
 from components.system.files import open_regular
 
@@ -34,6 +35,7 @@ PACKAGES = ("model_signing", "OpenSSL", "cryptography")  # model-signing imports
 MAKE_PRIVATE = "openssl ecparam -name prime256v1 -genkey -noout -out private.pem"
 MAKE_PUBLIC = "openssl ec -in private.pem -pubout -out public.pem"
 SHOWN = 5  # files that a sentence names
+CODE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -165,15 +167,24 @@ def _hashing() -> "hashing.Config":
 def _content(file: Path, what: str, command: str) -> bytes:
     """The bytes of the key in *file*; raises ConfigError where it cannot be read, or the packages are missing."""
     if any(find_spec(name) is None for name in PACKAGES):
-        raise ConfigError(
-            "signatures need the packages model-signing, pyopenssl and cryptography: make setup installs them, without "
-            "a checkout python -m pip install 'model-signing~=1.1.1' pyopenssl"
-        )
+        raise ConfigError(f"signatures need the packages model-signing, pyopenssl and cryptography: {_installed_by()}")
     try:
         with open_regular(file) as opened:
             return opened.read()
     except OSError as error:
         raise ConfigError(f"the {what} {file} cannot be read ({error.strerror}); to make one: {command}") from None
+
+
+def _installed_by() -> str:
+    """What installs PACKAGES for the code that runs here; nothing does in an image, which has no pip either."""
+    if (CODE / "Makefile").is_file():
+        return "make setup installs them"
+    if find_spec("pip"):
+        return f"{interpreter()} -m pip install 'model-signing~=1.1.1' pyopenssl installs them"
+    return (
+        "neither they nor pip are in this environment. Run the command in a checkout after make setup, with "
+        "MLFLOW_TRACKING_URI, as it reads the same files from MLflow's server"
+    )
 
 
 def _expect_curve(file: Path, key: object, what: str, command: str) -> None:

@@ -158,9 +158,19 @@ def test_a_file_that_is_no_key_is_a_sentence_with_the_command(half: str, content
     assert ("openssl e" in str(error.value)) or (half, content) == ("private", "other half")
 
 
-def test_without_the_package_the_sentence_says_what_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("place", "missing", "advice"),
+    [
+        ("checkout", "OpenSSL", "cryptography: make setup installs them$"),
+        ("wheel", "OpenSSL", r"python\S* -m pip install 'model-signing~=1\.1\.1' pyopenssl installs them$"),
+        ("image", "OpenSSL pip", "neither they nor pip are in this environment. Run the command in a checkout"),
+    ],
+)
+def test_without_the_packages_the_sentence_says_what_installs_them(
+    place: str, missing: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signature, "PACKAGES", ("no_such_package",))
-    with pytest.raises(ConfigError, match=r"need the packages model-signing, .*: make setup installs them"):
+    if place != "checkout":
+        monkeypatch.setattr(signature, "CODE", tmp_path)
+    monkeypatch.setattr(signature, "find_spec", lambda name: None if name in missing.split() else signature)
+    with pytest.raises(ConfigError, match=advice):
         public_key(key_pair(tmp_path)[1])
