@@ -1,6 +1,8 @@
 """Promotion: judged on the same test images, done once."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,12 @@ def test_models_are_compared_image_by_image() -> None:
     assert str(comparison) == (
         "996 right against the champion's 990 of 1,000 (+0.60 points: 8 gained, 2 lost; McNemar's p 0.109)"
     )
+
+
+def test_a_run_that_compares_nothing_loads_no_numpy() -> None:
+    script = "import sys, components.promote.comparison; print('numpy' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert ran.stdout == "False\n"
 
 
 @pytest.mark.parametrize(
