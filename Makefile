@@ -31,7 +31,7 @@ $(foreach name,SOURCE CONFIG KEY SERVE_PORT REVIEW_PORT SETTINGS PIPELINE_HOME P
 # This variable forbids compiled bytecode; without it every process would compile TensorFlow's sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Most tests wait for one process on one core; a worker and what it starts take two gigabytes.
+# A worker more than there are cores (tests/support/xdist_scheduler.py); it and what it starts take two gigabytes.
 PROCESSES := --numprocesses logical --maxprocesses 4
 
 SUPPORTED = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else \

@@ -19,7 +19,7 @@ from xdist.remote import Producer
 import pipeline  # noqa: F401 - sets the variables that keep every library from calling home
 from components.registry.client import Registry
 from components.system.processes import end_with_parent
-from tests.support.xdist_scheduler import Scheduler
+from tests.support.xdist_scheduler import Scheduler, workers
 
 pytest_plugins = ["tests.support.durations", "tests.support.expected_services"]
 
@@ -80,6 +80,11 @@ def pytest_configure() -> None:
     slow = [HealthCheck.too_slow]
     settings.register_profile("loaded", deadline=None, suppress_health_check=slow, derandomize=True)
     settings.load_profile("loaded")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return workers(config)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,6 @@
-"""Which tests go to which worker of pytest-xdist (pytest -n)."""
+"""How many workers pytest-xdist starts (pytest -n logical), and which tests go to which of them."""
+
+import os
 
 import pytest
 from xdist.remote import Producer
@@ -20,6 +22,14 @@ ONE_AIRFLOW = (
     "tests/pipeline/airflow/test_restarts.py",
     "tests/pipeline/airflow/test_task_timeout.py",
 )
+
+
+def workers(config: pytest.Config) -> int:
+    """One more than there are cores, so that one computes while the tests of another wait for Airflow or for a timeout.
+
+    The quick tests only compute, and each worker collects all tests first.
+    """
+    return (os.cpu_count() or 1) + (not config.getoption("quick"))
 
 
 def together(nodeid: str) -> str:
