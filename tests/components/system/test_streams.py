@@ -1,6 +1,7 @@
 """Standard streams that are closed, full or left by their reader: work goes on, an answer that is lost is reported."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,7 @@ with open(sys.argv[1], "w") as file:
 def program(tmp_path: Path, streams: str) -> "subprocess.CompletedProcess[str]":
     """A program that reports progress and answers, its streams as the shell's words *streams* say."""
     line = f'exec "$PYTHON" -c "$PROGRAM" {tmp_path / "file"} {streams}'
-    python = str(ROOT / ".venv/bin/python")
-    environment = CLEAN | {"PYTHON": python, "PROGRAM": PROGRAM}
+    environment = CLEAN | {"PYTHON": sys.executable, "PROGRAM": PROGRAM}
     return subprocess.run(
         ["sh", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
