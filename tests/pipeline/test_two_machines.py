@@ -21,6 +21,15 @@ from tests.conftest import CLEAN, ROOT, command
 SETTINGS = ("--source", "digits", "--set", "train.model=dense", "--set", "train.epochs=6", "--set", "train.workers=2")
 UNTIL_TRAIN = ("run", "--json", "--until", "train", *SETTINGS)
 
+# The command line, with sys.argv[1] as the seconds in which the chief has to publish the model.
+PATIENT = """
+import sys
+from unittest import mock
+from pipeline.__main__ import main
+with mock.patch("pipeline.runner.PUBLICATION_SECONDS", float(sys.argv.pop(1))):
+    sys.exit(main())
+"""
+
 
 def start(home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -134,11 +143,10 @@ def test_two_machines_train_one_model_which_the_chief_publishes(homes: tuple[Pat
     addresses = free_addresses(2)
     processes = []
     for number, home in enumerate((homes[0], homes[0] if shared else homes[1])):
-        patience = "" if shared else "from pipeline import runner; runner.PUBLICATION = 3; "
-        code = f"import sys; {patience}from pipeline.__main__ import main; sys.exit(main())"
+        seconds = "120" if shared else "3"
         processes.append(
             subprocess.Popen(
-                [sys.executable, "-c", code, "stage", "train", "--json", *SETTINGS],
+                [sys.executable, "-c", PATIENT, seconds, "stage", "train", "--json", *SETTINGS],
                 cwd=ROOT,
                 env={**CLEAN, "PIPELINE_HOME": str(home), "TF_CONFIG": tf_config(addresses, number)},
                 stdout=subprocess.PIPE,
