@@ -31,8 +31,9 @@ from components.system.processor import cores
 from components.system.stat_table import StatTable
 
 if TYPE_CHECKING:
-    from components.ingest.reading.earlier_images import EarlierImages, Places
+    from components.ingest.reading.earlier_images import EarlierImages
     from components.ingest.reading.image_source import Block
+    from components.ingest.reading.recorded_files import Places
 
     Batch = tuple[range, Places | None, Sequence[int]]
 

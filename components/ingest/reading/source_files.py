@@ -6,7 +6,8 @@ from pathlib import Path
 
 from components.ingest.reading.content_hashes import DIGITS, ContentHashes
 
-SEPARATOR = b': "'  # between a path and its hash
+AT_ONCE = 2**18  # bytes
+PAIRED = len(': ""') + DIGITS  # bytes after a path: its hash, in quotes
 
 
 def write_files(file: Path, files: Mapping[str, list[str]]) -> None:
@@ -27,19 +28,24 @@ def write_hashes(file: Path, files: Mapping[str, list[str]], hashes: Mapping[str
         out.write("\n}\n" if written else "{}\n")
 
 
-def read_hashes(file: Path) -> Iterator[tuple[bytes, str]]:
-    """(path, sha256) of each line of *file*, in the order of the paths; the path as JSON."""
-    with file.open("rb") as lines:
-        for line in lines:
-            if line.startswith(b"  "):
-                pair = line.rstrip(b",\n")
-                yield pair[2 : -len(SEPARATOR) - DIGITS - 1], pair[-DIGITS - 1 : -1].decode()
+def hash_lines(file: Path) -> Iterator[tuple[list[bytes], bytes]]:
+    """(paths, the digits of their sha256) of many lines of *file* at once, in the order of the paths; paths as JSON."""
+    for lines in _many(file, b"  "):
+        pairs = [line.rstrip(b",\n") for line in lines]
+        yield [pair[2:-PAIRED] for pair in pairs], b"".join(pair[-DIGITS - 1 : -1] for pair in pairs)
 
 
-def read_paths(file: Path) -> Iterator[bytes]:
-    """Each path in *file*, in order and as JSON."""
-    with file.open("rb") as lines:
-        yield from (line.strip(b" ,\n") for line in lines if line.startswith(b"    "))
+def path_lines(file: Path) -> Iterator[list[bytes]]:
+    """Many paths in *file* at once, in order and as JSON."""
+    for lines in _many(file, b"    "):
+        yield [line.strip(b" ,\n") for line in lines]
+
+
+def _many(file: Path, indent: bytes) -> Iterator[list[bytes]]:
+    """The lines that begin with *indent*, AT_ONCE bytes of them at once."""
+    with file.open("rb") as content:
+        while lines := content.readlines(AT_ONCE):
+            yield [line for line in lines if line.startswith(indent)]
 
 
 def read_splits(file: Path) -> list[str]:

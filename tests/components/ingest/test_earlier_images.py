@@ -12,7 +12,7 @@ from PIL import Image
 from components.data.pictures import decode_workers
 from components.data.pictures.decode_workers import Job
 from components.ingest import select
-from components.ingest.reading import earlier_images, folder_state
+from components.ingest.reading import folder_state, recorded_files
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 from components.system import stat_cache
@@ -135,6 +135,6 @@ def test_files_whose_paths_cannot_be_distinguished_are_decoded(
     root = image_folder(tmp_path / "pets")
     run(tmp_path / "before", root)
     hashes = {b'"a/3.png"': 1, b'"b/7.png"': 1, b'"b/8.png"': 1}
-    monkeypatch.setattr(earlier_images, "hash", lambda path: hashes.get(path) or hash(path), raising=False)
+    monkeypatch.setattr(recorded_files, "hash", lambda path: hashes.get(path) or hash(path), raising=False)
     both(root, decoded)
     assert sorted(decoded) == ["3.png", "7.png", "8.png"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from components.ingest.reading import source_files
 from components.ingest.reading.content_hashes import DIGITS, ContentHashes
-from components.ingest.reading.source_files import read_hashes, read_paths, read_splits, write_files, write_hashes
+from components.ingest.reading.source_files import hash_lines, path_lines, read_splits, write_files, write_hashes
 
 HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/é\n.png", "a/\udcff.png", "a/2.png"))}
 
@@ -23,7 +24,10 @@ def of_listing(hashes: dict[str, str]) -> ContentHashes:
 
 
 @pytest.mark.parametrize("files", [{"train": [*HASHES], "test": []}, {"test": ["a/2.png"], "train": ['b/"1".png']}])
-def test_the_files_are_those_of_the_whole_json(files: dict[str, list[str]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, source_files.AT_ONCE])
+def test_the_files_are_those_of_the_whole_json(
+    files: dict[str, list[str]], at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Byte for byte, whatever the names; a file that cannot be used is in none of them."""
     wanted = {path: HASHES[path] for paths in files.values() for path in paths}
     for hashes in (HASHES, of_listing(HASHES)):
@@ -32,10 +36,16 @@ def test_the_files_are_those_of_the_whole_json(files: dict[str, list[str]], tmp_
         assert (tmp_path / "files.json").read_text() == json.dumps(files, indent=2, sort_keys=True) + "\n"
         assert (tmp_path / "sha256.json").read_text() == json.dumps(wanted, indent=2, sort_keys=True) + "\n"
     pairs = [(json.dumps(path).encode(), wanted[path]) for path in sorted(wanted)]
-    assert list(read_hashes(tmp_path / "sha256.json")) == pairs
+    monkeypatch.setattr(source_files, "AT_ONCE", at_once)
+    found = [
+        (path, digits[64 * i : 64 * i + 64].decode())
+        for paths, digits in hash_lines(tmp_path / "sha256.json")
+        for i, path in enumerate(paths)
+    ]
+    assert found == pairs
     assert read_splits(tmp_path / "files.json") == sorted(files)
     listed = [path for split in sorted(files) for path in files[split]]
-    assert [json.loads(path) for path in read_paths(tmp_path / "files.json")] == listed
+    assert [json.loads(path) for paths in path_lines(tmp_path / "files.json") for path in paths] == listed
 
 
 def test_no_file_is_an_empty_object(tmp_path: Path) -> None:
