@@ -1,7 +1,6 @@
 """Training callbacks: divergence guard, progress, best weights, early stopping, checkpoint.
 
-Their order matters: those that judge an epoch run before those that record it, and the checkpoint is last, so that it
-never holds an epoch whose best weights are not on disk yet.
+Their order matters: those that judge an epoch run before those that record it, and the checkpoint is last.
 """
 
 import math
@@ -13,20 +12,20 @@ from components.errors import ModelRejected
 from components.progress import progress as progress_bar
 from components.progress import say
 from components.settings.sections import NO_WEIGHTS, Train
-from components.system.files import sha256_of_file
 from components.system.tensorflow import Callback, Variable
 from components.train import checkpoint
 from components.train.best_epoch import first_candidate
+from components.train.best_weights import MONITOR, BestWeights
 from components.train.checkpoint import Progress
 from components.train.task import Task, Watch
 from components.train.tensorboard import EventWriter
 from components.train.train_state import TrainState
 
-MONITOR = "val_loss"
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_epoch_end")
 
 Logs = dict[str, float]
+Stateful = Callback | BestWeights
 
 
 class DivergenceGuard:
@@ -82,7 +81,7 @@ class EpochReport:
 class CandidateEpochs:
     """Lets *best* forget the epochs before the number *first*, so that it keeps one of the candidates."""
 
-    def __init__(self, best: Callback, first: int) -> None:
+    def __init__(self, best: BestWeights, first: int) -> None:
         self._best, self._first = best, first
 
     def on_epoch_begin(self, epoch: int, _: Logs) -> None:
@@ -91,9 +90,9 @@ class CandidateEpochs:
 
 
 class CallbackRestorer:
-    """Restores the state of callbacks, which each of them resets when training begins."""
+    """Restores the state of callbacks, which Keras' own reset when training begins."""
 
-    def __init__(self, callbacks: Sequence[Callback], progress: Progress) -> None:
+    def __init__(self, callbacks: Sequence[Stateful], progress: Progress) -> None:
         self._callbacks, self._progress = callbacks, progress
 
     def on_train_begin(self, _: Logs) -> None:
@@ -104,12 +103,11 @@ class CheckpointWriter:
     """Records the history, writes TensorBoard's event files, and saves the checkpoint: the last of the callbacks."""
 
     def __init__(
-        self, task: Task, state: TrainState, stateful: Sequence[Callback], progress: Progress, events: EventWriter
+        self, task: Task, state: TrainState, stateful: Sequence[Stateful], progress: Progress, events: EventWriter
     ) -> None:
-        """*stateful* are the callbacks that carry something between epochs, that of the best weights first."""
+        """*stateful* are the callbacks that carry something between epochs."""
         self._work, self._state, self._model = task.work, state, state.model
         self._stateful, self._progress, self._events = stateful, progress, events
-        self._best = stateful[0]
 
     def on_epoch_begin(self, _: int, __: Logs) -> None:
         self._rate = float(self._model.optimizer.learning_rate)
@@ -118,27 +116,25 @@ class CheckpointWriter:
         row = {name: float(logs[name]) for name in METRICS} | {"learning_rate": self._rate}
         self._progress["history"].append({"epoch": epoch + 1, **row})
         self._progress["stopped"] = bool(self._model.stop_training)
-        if logs[MONITOR] == self._best.best:  # written in this epoch; else the hash of the file stays what it was
-            self._progress["weights"] = sha256_of_file(checkpoint.best_weights(self._work))
         self._events.write(epoch, row, {weight.path: weight.numpy() for weight in self._model.weights})
-        checkpoint.save(self._work, self._state.variables, self._stateful, self._progress)
+        checkpoint.save(self._work, self._state.variables, self._state.best.weights, self._stateful, self._progress)
 
 
 def training_callbacks(
     task: Task, state: TrainState, progress: Progress, report: EpochReport, events: EventWriter
 ) -> list[Callback]:
     """All callbacks of a training, in order; they keep *progress* up to date, in memory and in the checkpoint."""
-    import keras
-
-    best = keras.callbacks.ModelCheckpoint(
-        str(checkpoint.best_weights(task.work)), MONITOR, save_best_only=True, save_weights_only=True
-    )
-    stateful = [best, *stopping_callbacks(task.params)]
+    stopping = stopping_callbacks(task.params)
+    stateful = [state.best, *stopping]
     average = [state.average] if state.average else []
     writer = CheckpointWriter(task, state, stateful, progress, events)
-    candidates = CandidateEpochs(best, first_candidate(task.params))
+    candidates = CandidateEpochs(state.best, first_candidate(task.params))
     after = [*average, CallbackRestorer(stateful, progress), candidates, writer]
-    return [*map(as_callback, (divergence_guard(task, state), report)), *stateful, *map(as_callback, after)]
+    return [
+        *map(as_callback, (divergence_guard(task, state), report, state.best)),
+        *stopping,
+        *map(as_callback, after),
+    ]
 
 
 def divergence_guard(task: Task, state: TrainState) -> DivergenceGuard:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from components.settings.sections import NO_WEIGHTS, Train
 from components.system.tensorflow import KerasModel
 from components.train import checkpoint
+from components.train.best_weights import BestWeights
 from components.train.checkpoint import Progress
 from components.train.train_state import TrainState, create_train_state
 from components.train.weights import Initialized
@@ -66,6 +67,7 @@ class PhasedTraining:
         """*params* as `applied` gives them; *steps* is the number of batches in an epoch."""
         self._model, self._initialized, self._steps = model, initialized, steps
         self._phases = phases(params, initialized)
+        self._best = BestWeights(model.weights)
         self._enter(self._phases[0])
 
     def resume(self, progress: Progress) -> None:
@@ -76,7 +78,7 @@ class PhasedTraining:
     def restore(self, work: Path) -> Progress:
         """Restore the last training in *work*, if there is one that can be read; returns its progress."""
         self.resume(checkpoint.read_progress(work))
-        progress = checkpoint.restore(work, self.state.variables)
+        progress = checkpoint.restore(work, self.state.variables, self._best)
         if not progress["history"]:
             self.resume(progress)
         return progress
@@ -94,6 +96,6 @@ class PhasedTraining:
         self._phase = phase
         for layer in self._initialized.layers:
             layer.trainable = True
-        self.state: TrainState = create_train_state(self._model, phase.params, self._steps)
+        self.state: TrainState = create_train_state(self._model, phase.params, self._steps, self._best)
         for layer in self._initialized.layers:
             layer.trainable = not phase.frozen

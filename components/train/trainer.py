@@ -1,6 +1,5 @@
 """Train one network: the whole training, or one member of an ensemble."""
 
-import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -137,18 +136,15 @@ def _restore_best(
 
     Raises StorageFailed where they do not.
     """
-    path = checkpoint.best_weights(work)
-    evaluation = Evaluation(math.nan, math.nan)
-    reason = "the file was changed since they were written"
-    if checkpoint.has_best_weights(work):
-        with contextlib.suppress(*checkpoint.UNREADABLE):
-            model.load_weights(path)
-            evaluation = Evaluation(*model.evaluate(validation.measuring(), verbose=0))
+    evaluation, reason = Evaluation(math.nan, math.nan), "it cannot be read"
+    if weights := checkpoint.read_best(work, model.weights):
+        model.set_weights(weights)
+        evaluation = Evaluation(*model.evaluate(validation.measuring(), verbose=0))
         reason = f"their validation accuracy is {evaluation.accuracy:.4f}, not {expected['val_accuracy']:.4f}"
     if not abs(evaluation.accuracy - expected["val_accuracy"]) <= tolerance:
         checkpoint.discard(work)
         raise StorageFailed(
-            f"{path} does not hold the weights of epoch {expected['epoch']}: {reason}. Run it again: training starts "
-            "from the first epoch"
+            f"{checkpoint.state_file(work)} does not hold the weights of epoch {expected['epoch']}: {reason}. "
+            "Run it again: training starts from the first epoch"
         )
     return evaluation

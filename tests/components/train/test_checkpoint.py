@@ -10,15 +10,21 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
+from components.artifact_files import HistoryRow
 from components.errors import StorageFailed
+from components.settings.sections import Train
+from components.system.tensorflow import tensorflow
 from components.train import checkpoint
+from components.train.best_weights import BestWeights
+from components.train.stage import train
+from tests.support.small_disk import disk
 from tests.support.small_training import SMALL, digests, folders, history, interrupted, run, write_normalized
 
 
@@ -105,7 +111,6 @@ def undisturbed(normalized: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 MOMENTS = {
     "in an epoch": ("components.train.callbacks.EpochReport.on_train_batch_end", 15, None),
-    "while the best weights are written": ("keras.Model.save_weights", 2, "best.weights.h5"),
     "while the state is written": ("numpy.savez", 2, "state.npz.part"),
     "after the last epoch": ("components.train.checkpoint.save", 5, None),
     "while the model is written": ("components.train.stage.write_model", 1, "model.keras"),
@@ -139,7 +144,6 @@ def test_a_corrupted_checkpoint_is_reported_and_training_restarts(
     assert digests(tmp_path) == digests(undisturbed)
 
 
-@pytest.mark.parametrize("kind", ["foreign", "truncated", "flipped"])
 def packed(name: str, content: bytes) -> bytes:
     with zipfile.ZipFile(target := io.BytesIO(), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(name, content)
@@ -170,32 +174,95 @@ def test_whatever_a_checkpoint_holds_training_restarts(
 ) -> None:
     """Bombs, pickles and damage are reported, and nothing of them is unpacked or run."""
     (tmp_path / "state.npz").write_bytes(HOSTILE[content])
-    checkpoint.best_weights(tmp_path).touch()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert checkpoint.read_progress(tmp_path) == checkpoint.restore(tmp_path, []) == checkpoint.no_progress()
+    assert checkpoint.read_progress(tmp_path) == checkpoint.no_progress()
+    assert checkpoint.restore(tmp_path, [], BestWeights([])) == checkpoint.no_progress()
+    assert checkpoint.read_best(tmp_path, []) == []
     assert "state.npz cannot be read (" in capsys.readouterr().err
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 * 2**10  # KiB
 
 
-@pytest.mark.parametrize("kind", ["foreign", "truncated", "flipped"])
-def test_weights_that_are_not_those_of_the_best_epoch_are_detected(
-    normalized: Path, undisturbed: Path, tmp_path: Path, kind: str
+def lost(work: Path) -> None:
+    (work / "state.npz").unlink()
+
+
+def truncated(work: Path) -> None:
+    os.truncate(work / "state.npz", 3000)
+
+
+def flipped(work: Path) -> None:
+    """The lowest bit of the last weight, which no accuracy shows."""
+    path = work / "state.npz"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.read("best-0001.npy")
+    content[content.rindex(entry) + len(entry) - 4] ^= 1  # the variables before it may hold the same
+    path.write_bytes(content)
+
+
+def foreign(work: Path) -> None:
+    """Other weights, of the right shapes and with the right checksums."""
+    with np.load(work / "state.npz") as stored:
+        arrays = {name: 0 * array if name.startswith("best") else array for name, array in stored.items()}
+    np.savez(work / "state.npz", **arrays)
+
+
+@pytest.mark.parametrize("damage", [lost, truncated, flipped, foreign])
+def test_best_weights_that_are_damaged_before_they_are_read_never_become_the_model(
+    normalized: Path, undisturbed: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    """Other weights in the place of the best ones never become the model; the next training starts again."""
+    """After the last epoch, as a disk that fails may do; the next training starts again."""
+    out, work, logs = folders(tmp_path)
+
+    def watch(history: list[HistoryRow]) -> None:
+        if len(history) == SMALL["epochs"]:
+            damage(work)
+
+    with pytest.raises(StorageFailed, match=r"state\.npz does not hold the weights of epoch \d: .*\. Run it again"):
+        train(normalized, out, work, logs, params=Train(**SMALL), watch=watch)
     run(normalized, tmp_path)
-    best = Path("work/best.weights.h5")
-    if kind == "foreign":
-        run(normalized, tmp_path / "other", epochs=1, learning_rate=1e-7)
-        shutil.copy(tmp_path / "other" / best, tmp_path / best)
-    elif kind == "truncated":
-        os.truncate(tmp_path / best, 3000)
-    else:  # the lowest bit of a weight, which no accuracy shows
-        with h5py.File(tmp_path / best, "r+") as file:
-            kernel = file["layers/dense/vars/0"]
-            kernel[0, 0] = np.nextafter(kernel[0, 0], np.float32(1))
-    with pytest.raises(StorageFailed, match="does not hold the weights of epoch"):
-        run(normalized, tmp_path)
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+def test_a_flipped_bit_of_the_best_weights_restarts_the_training(
+    normalized: Path, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(normalized, tmp_path)
+    flipped(tmp_path / "work")
+    capsys.readouterr()
+    run(normalized, tmp_path)
+    assert "state.npz cannot be read (Bad CRC-32 for file 'best-0001.npy')" in capsys.readouterr().err
+    assert digests(tmp_path) == digests(undisturbed)
+
+
+def test_weights_that_do_not_improve_leave_the_best_ones(normalized: Path, tmp_path: Path) -> None:
+    """The weights that are kept are those of the epoch, not the variables, which the next epoch changes."""
+    tensorflow()
+    import keras
+
+    variable = keras.Variable(np.zeros(3))
+    best = BestWeights([variable])
+    for value, loss in enumerate((0.5, 0.3, 0.3, 0.4)):
+        variable.assign(np.full(3, value))
+        best.on_epoch_end(value, {"val_loss": loss})
+    assert best.best == 0.3
+    assert [*best.weights[0]] == [1, 1, 1]
+
+
+def test_a_training_whose_disk_is_full_is_resumed_once_there_is_space(
+    normalized: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """The second checkpoint does not fit; the first is kept. Nothing but the error is reported."""
+    out, _, logs = folders(tmp_path)
+    with disk(tmp_path / "disk", "1m") as work:
+
+        def watch(_: list[HistoryRow]) -> None:
+            (work / "filler").write_bytes(bytes(shutil.disk_usage(work).free))
+
+        with pytest.raises(OSError, match="No space left on device"):
+            train(normalized, out, work, logs, params=Train(**SMALL), watch=watch)
+        (work / "filler").unlink()
+        assert train(normalized, out, work, logs, params=Train(**SMALL))["resumed_after_epoch"] == 1
     assert digests(tmp_path) == digests(undisturbed)
 
 
