@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from components.train.network import untrained_network
 from components.train.phases import Phase, applied, described, phases
 from components.train.stage import train
 from components.train.weights import Initialized, initialize
-from tests.support.small_training import SMALL, digests, folders, history, run, write_normalized
+from tests.support.small_training import SMALL, digests, folders, history, interrupted, run, write_normalized
 
 NETWORK: dict[str, Any] = {"model": "cnn_bn", "width": 0.25, "depth": 1, "dropout": 0.0, "augment": "shift=0.1"}
 
@@ -112,25 +111,27 @@ def test_a_training_that_ends_in_any_phase_is_resumed_with_the_same_bytes(
 ) -> None:
     """After a frozen epoch, between the phases, and after an epoch of fine-tuning."""
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", ended(checkpoint.save, epoch))
+        patch.setattr(checkpoint, "save", interrupted(checkpoint.save, epoch))
         with pytest.raises(KeyboardInterrupt):
             transfer(other_classes, tmp_path, pretrained, **RESUMED)
     assert transfer(other_classes, tmp_path, pretrained, **RESUMED)["resumed_after_epoch"] == epoch
     assert digests(tmp_path) == digests(undisturbed)
 
 
-def ended(save: Callable[..., None], at: int) -> Callable[..., None]:
-    """*save*, whose call number *at* ends the training."""
-    calls = 0
-
-    def call(*arguments: Any) -> None:
-        nonlocal calls
-        calls += 1
-        save(*arguments)
-        if calls == at:
-            raise KeyboardInterrupt
-
-    return call
+def test_the_best_epoch_can_be_a_frozen_one(
+    other_classes: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuning that only does harm leaves its weights alone, also where it is resumed."""
+    harmful = {"epochs": 4, "frozen_epochs": 2, "finetune_rate": 1.0, "learning_rate": 0.3, "schedule": "constant"}
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", interrupted(checkpoint.save, 3))
+        with pytest.raises(KeyboardInterrupt):
+            transfer(other_classes, tmp_path, pretrained, **harmful)
+    assert transfer(other_classes, tmp_path, pretrained, **harmful)["best_epoch"] <= 2
+    before, after = weights_of(pretrained), weights_of(tmp_path / "out/model.keras")
+    for name in before.keys() - {"logits"}:
+        for old, new in zip(before[name], after[name], strict=True):
+            np.testing.assert_array_equal(old, new)
 
 
 def test_early_stopping_waits_for_the_fine_tuning(other_classes: Path, undisturbed: Path) -> None:
