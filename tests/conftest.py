@@ -114,6 +114,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return once(tmp_path_factory, "finished", quick_run)
 
 
+@pytest.fixture(scope="session")
+def trained_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a run on the digits with the defaults of their source. Read only."""
+
+    def run(home: Path) -> None:
+        done = command(home, "run", "--source", "digits")
+        assert done.returncode == 0, done.stderr
+
+    return once(tmp_path_factory, "trained-digits", run)
+
+
 @pytest.fixture
 def home(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished run's home, to run in."""

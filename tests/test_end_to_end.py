@@ -35,20 +35,12 @@ def accuracy(predictions: list[int], labels: list[int]) -> float:
     return sum(a == b for a, b in zip(predictions, labels, strict=True)) / len(labels)
 
 
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("digits")
-    done = command(home, "run", "--source", "digits")
-    assert done.returncode == 0, done.stderr
-    return home
-
-
-def test_digits_pass_the_gate_with_the_defaults_of_their_source(digits: Path) -> None:
+def test_digits_pass_the_gate_with_the_defaults_of_their_source(trained_digits: Path) -> None:
     """No network, the real gate of 98 %: half a point above it, promoted, exported, reported."""
-    (run,) = json.loads(command(digits, "runs", "--json").stdout)
+    (run,) = json.loads(command(trained_digits, "runs", "--json").stdout)
     assert run["accuracy"] >= 0.985
     assert run["model"]["aliases"] == ["challenger", "champion"]
-    export = next((digits / "artifacts" / "export").glob("[!.]*"))
+    export = next((trained_digits / "artifacts" / "export").glob("[!.]*"))
     assert {path.name for path in export.iterdir()} >= {
         "saved_model",
         "model.tflite",
@@ -58,12 +50,12 @@ def test_digits_pass_the_gate_with_the_defaults_of_their_source(digits: Path) ->
     assert "<html" in Path(run["report"]).read_text()
 
 
-def test_the_champion_of_the_registry_predicts_from_raw_pixels(digits: Path) -> None:
+def test_the_champion_of_the_registry_predicts_from_raw_pixels(trained_digits: Path) -> None:
     """models:/digits-classifier@champion takes uint8 images as they are on disk."""
-    assert accuracy(*champion_predictions(digits, "digits-classifier")) >= 0.97
+    assert accuracy(*champion_predictions(trained_digits, "digits-classifier")) >= 0.97
 
 
-def test_one_mlflow_run_holds_the_whole_run(digits: Path) -> None:
+def test_one_mlflow_run_holds_the_whole_run(trained_digits: Path) -> None:
     """Settings, metrics of every epoch and of the test, the images, the model with its metrics, keys and digests,
     pictures, report, commit."""
     script = """
@@ -79,7 +71,11 @@ seconds = (run.info.end_time - run.info.start_time) / 1000
 print(json.dumps([run.info.status, run.data.params, run.data.metrics, run.data.tags, len(history), files]))
 print(json.dumps([data["images"], model, seconds]))
 """
-    environment = {**CLEAN, "MLFLOW_TRACKING_URI": f"sqlite:///{digits}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {
+        **CLEAN,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{trained_digits}/mlflow.db",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     first, second = done.stdout.splitlines()[-2:]
     status, params, metrics, tags, epochs, files = json.loads(first)
@@ -121,7 +117,7 @@ def aliases(home: Path) -> dict[str, list[str]]:
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="real MNIST: set MNIST_DIR")
 def test_real_mnist_passes_the_gate_after_one_epoch(tmp_path: Path) -> None:
     """All 70,000 images: at least 98 %, exported, and served by the registry as mnist-classifier."""
-    # the fixture `digits` has every corruption and every format
+    # the fixture `trained_digits` has every corruption and every format
     quicker = ("train.epochs=1", "evaluate.corruption_images=0", "export.formats=int8")
     settings = [part for text in quicker for part in ("--set", text)]
     done = command(tmp_path, "run", "--json", "--source", "mnist", *settings, MNIST_DIR=os.environ["MNIST_DIR"])

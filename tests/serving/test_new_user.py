@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import command, once
+from tests.conftest import command
 from tests.support.chromium import Page, browser
 from tests.support.drawn_on_page import answered, placed, with_finger, with_keyboard, with_mouse
 from tests.support.handwriting import Points, written
@@ -17,17 +17,6 @@ from tests.support.serving_process import ServingProcess, serving
 EACH = 2  # drawings of each digit
 LEAST = 15  # of 20 that have to be right: 89 % are (docs/benchmarks.md)
 SEVEN = [[(60, 40), (190, 40), (120, 230)], [(100, 140), (190, 140)]]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a champion of the digits, by the default settings."""
-
-    def run(home: Path) -> None:
-        done = command(home, "run", "--source", "digits")
-        assert done.returncode == 0, done.stderr
-
-    return once(tmp_path_factory, "trained-digits", run)
 
 
 @pytest.fixture
@@ -50,11 +39,11 @@ def seven() -> list[Points]:
     return placed(written(7, np.random.default_rng(3)))
 
 
-def test_digits_that_are_drawn_are_recognized(trained: Path, page: Page) -> None:
+def test_digits_that_are_drawn_are_recognized(trained_digits: Path, page: Page) -> None:
     """With the mouse, a finger and the keyboard: most of what no training image holds."""
     rng = np.random.default_rng(0)
     page.call("Emulation.setTouchEmulationEnabled", enabled=True)
-    with served(trained, page):
+    with served(trained_digits, page):
         page.shows("Nothing drawn yet.")
         right = []
         for digit in [*range(10)] * EACH:
@@ -72,10 +61,10 @@ def test_digits_that_are_drawn_are_recognized(trained: Path, page: Page) -> None
         assert answered(page) == "7"
 
 
-def test_the_open_page_follows_a_retraining_and_a_rollback(trained: Path, tmp_path: Path, page: Page) -> None:
+def test_the_open_page_follows_a_retraining_and_a_rollback(trained_digits: Path, tmp_path: Path, page: Page) -> None:
     """A seven drawn with the mouse is answered by each version in turn."""
     home = tmp_path / "home"
-    shutil.copytree(trained, home, symlinks=True)
+    shutil.copytree(trained_digits, home, symlinks=True)
     with served(home, page) as server:
         page.shows("version 1 of digits-classifier")
         with_mouse(page, seven())
