@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from components.errors import ConfigError, DataRejected, ModelRejected
 from components.formatting import percent, thousands
 from components.promote.comparison import Comparison, compare
 from components.promote.predictions import of_champion, of_evaluation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Grade = Literal["exact", "equivalent", "none"]
 
+PERMANENT = (ConfigError.exit_code, DataRejected.exit_code, ModelRejected.exit_code)  # of a run: another ends so, too
 DATA = ("ingest", "normalize")  # whole numbers, the same on every machine
 SIGNIFICANT = 0.01  # the probability below which chance does not explain how two models differ
 FEWEST_SEEDS = 5  # versions whose accuracies make a range
@@ -81,13 +83,17 @@ class Alike:
 
 @dataclass(frozen=True)
 class Result:
-    """*stages* are those that were reached, *machines* what differs between the two, *error* what ended the run."""
+    """*stages* are those that were reached, *machines* what differs between the two.
+
+    *error* is what ended the run, *status* its exit status.
+    """
 
     number: str
     stages: Mapping[str, Compared]
     machines: list[str]
     alike: Alike | None = None
     error: str = ""
+    status: int = 0
 
     def _equal(self, *stages: str) -> bool:
         return all(stage in self.stages and self.stages[stage].equal for stage in stages)
@@ -102,12 +108,14 @@ class Result:
 
     @property
     def exit_status(self) -> int:
-        """0 reproduced, 3 other data, 4 another model, 1 not reached."""
+        """0 reproduced, 3 other data, 4 another model; where train was not reached, that of the run."""
         if self.grade != "none":
             return 0
         if any(stage in self.stages and not self.stages[stage].equal for stage in DATA):
             return 3
-        return 4 if "train" in self.stages else 1
+        if "train" in self.stages:
+            return 4
+        return self.status if self.status in PERMANENT else 1
 
     def __str__(self) -> str:
         """ "ingest equal, normalize equal, train equal: bit for bit the model of version 3" """

@@ -111,11 +111,11 @@ def reproduce(request: Request, run: Run) -> Result:
     recorded, number = request.recorded, request.recorded.version.version
     say(f"reproducing {recorded.title} from commit {recorded.commit[:12]}, in {run.home.root}")
     data = run.until("normalize")
-    result = Result(number, compared(recorded, data.made), [], error=data.error)
+    result = Result(number, compared(recorded, data.made), [], error=data.error, status=data.status)
     if data.status or not all(stage in result.stages and result.stages[stage].equal for stage in comparison.DATA):
         return _with_images(request, result, data.made.get("ingest"))
     whole = run.until("evaluate")
-    result = Result(number, compared(recorded, whole.made), [], error=whole.error)
+    result = Result(number, compared(recorded, whole.made), [], error=whole.error, status=whole.status)
     if "train" not in whole.made:
         return result
     result = replace(result, machines=comparison.machines(recorded, whole.made["train"]))

@@ -89,7 +89,9 @@ def test_other_data_are_said_before_the_model() -> None:
     assert str(found) == "ingest differs, normalize differs, train equal: cats/1.png was changed"
 
 
-def test_a_run_that_ended_early_says_why() -> None:
-    found = Result("3", {"ingest": SAME, "normalize": SAME}, [], error="the disk is full")
-    assert (found.grade, found.exit_status) == ("none", 1)
-    assert str(found) == "ingest equal, normalize equal: the run ended before train: the disk is full"
+@pytest.mark.parametrize(("status", "expected"), [(1, 1), (2, 2), (3, 3), (4, 4), (-9, 1), (130, 1)])
+def test_a_run_that_ended_early_says_why_and_whether_another_one_may_not(status: int, expected: int) -> None:
+    """By its own exit status where that says that another try would end in the same way."""
+    ended = Result("3", {"ingest": SAME, "normalize": SAME}, [], error="the disk is full", status=status)
+    assert (ended.grade, ended.exit_status) == ("none", expected)
+    assert str(ended) == "ingest equal, normalize equal: the run ended before train: the disk is full"
