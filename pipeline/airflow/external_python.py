@@ -3,7 +3,8 @@
     standard output    its answer with --json, or the failure: {"error": "DataRejected", "text": ...}
     standard error     the log
 
-A child that ends without an answer was killed or has a bug: Unavailable, a retry may succeed.
+A child that ends without an answer was killed or has a bug: Unavailable, a retry may succeed; but for exit status 2, of
+arguments that the pipeline over there, of another version, does not know: ConfigError.
 The child ends with the task: it gets SIGTERM when the task is ended, and when the task's process dies.
 """
 
@@ -51,7 +52,8 @@ class Child:
         """Run the command that *words* are, its log in ours; returns its answer in JSON, raises the child's Failure."""
         status, answer = self.ended(*words)
         if status or not answer:
-            raise Unavailable(f"{words[words[0] == 'stage']} ended with exit status {status}; see the log above")
+            kind = ConfigError if status == ConfigError.exit_code else Unavailable
+            raise kind(f"{words[words[0] == 'stage']} ended with exit status {status}; see the log above")
         return answer
 
     def ended(self, *words: str) -> tuple[int, Message]:

@@ -85,6 +85,12 @@ def test_a_child_that_dies_without_an_answer_is_retried(tmp_path: Path) -> None:
         interpreter(tmp_path, "echo half an ans; echo Traceback >&2; exit 1").stage("train", [], "run")
 
 
+def test_a_child_that_does_not_know_its_arguments_is_not_retried(tmp_path: Path) -> None:
+    """That of an environment with another version of the pipeline: argparse prints its usage."""
+    with pytest.raises(ConfigError, match="train ended with exit status 2; see the log above"):
+        interpreter(tmp_path, "echo 'error: unrecognized arguments: --answer' >&2; exit 2").stage("train", [], "run")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The PIPELINE_HOME of the child, which inherits the variables of this process."""
