@@ -11,6 +11,7 @@ SYSTEM_FOLDERS = {
     *("network trash folder", "temporary items", "~snapshot"),  # Apple's file sharing, NetApp
     *("@eadir", "#recycle", "#snapshot", "@tmp", "@recycle", "@recently-snapshot"),  # Synology, QNAP
 }
+SYSTEM_NAMES = SYSTEM_FILES | SYSTEM_FOLDERS
 HIDDEN, OF_SYSTEM = "hidden", "of the system"  # kinds of what is ignored
 
 
@@ -24,4 +25,4 @@ def ignored_kind(name: str) -> str:
     lower = name.lower()
     if lower.startswith("."):
         return HIDDEN
-    return OF_SYSTEM if lower in SYSTEM_FILES | SYSTEM_FOLDERS else ""
+    return OF_SYSTEM if lower in SYSTEM_NAMES else ""

@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 BYTES = 32
 DIGITS = 2 * BYTES
 HEXADECIMAL = "0123456789abcdef"
+UNKNOWN = "0" * DIGITS
 
 
 def is_hash(text: str) -> bool:
     """Whether *text* is a sha256, and not why there is none."""
-    return len(text) == DIGITS and not text.strip(HEXADECIMAL)
+    return len(text) == DIGITS and is_hexadecimal(text)
+
+
+def is_hexadecimal(text: str) -> bool:
+    return not text.strip(HEXADECIMAL)
 
 
 class ContentHashes(Mapping[str, str]):
@@ -34,6 +39,19 @@ class ContentHashes(Mapping[str, str]):
         else:
             self._texts[index] = text
 
+    def set_all(self, indices: "array[int]", texts: Sequence[str | None]) -> None:
+        """Set what is known of the files with these *indices*, of which nothing is set yet; None where nothing is."""
+        start, size = indices[0], len(indices)
+        digits = [text or UNKNOWN for text in texts]
+        together = "".join(digits)
+        if set(map(len, digits)) == {DIGITS} and is_hexadecimal(together) and indices == _following(start, size):
+            self._digests[BYTES * start : BYTES * (start + size)] = bytes.fromhex(together)
+            self._is_set[start : start + size] = bytes(text is not None for text in texts)
+            return
+        for index, text in zip(indices, texts, strict=True):
+            if text is not None:
+                self.set(index, text)
+
     def at(self, index: int) -> str:
         """What is known of the file with this *index* in the listing."""
         if index in self._texts or not self._is_set[index]:
@@ -55,3 +73,7 @@ class ContentHashes(Mapping[str, str]):
     def pairs(self) -> Iterator[tuple[str, str]]:
         """As `items`, without a search for each path."""
         return ((self._paths[index], self.at(index)) for index in self._order)
+
+
+def _following(start: int, size: int) -> "array[int]":
+    return array("I", range(start, start + size))

@@ -46,9 +46,8 @@ def image_hashes(
     for index, text in zip(unknown, computed, strict=True):
         hashes.set(index, text)
     if unknown or table.rows != len(images):
-        rows = ((images.paths[index], images.status(index), hashes.at(index)) for index in images.by_path())
         try:
-            table.keep(rows)
+            table.keep(images.in_path_order(), map(hashes.at, images.by_path()))
         except OSError as error:
             message = f"{table.file} cannot be written: {error.strerror}; free space or make it writable"
             raise StorageFailed(message) from None
@@ -63,13 +62,13 @@ def known_hashes(root: Path, images: ImageFiles, cache: Path) -> ContentHashes:
 def _known(root: Path, images: ImageFiles, cache: Path) -> tuple[ContentHashes, "array[int]", StatTable]:
     """The hashes in the cache, the indices of the others, and the table."""
     order, table = images.by_path(), StatTable(stat_file(cache, "hashes", root))
-    hashes, unknown = ContentHashes(images.paths, order), array("I")
-    known = table.known((images.paths[index], images.status(index)) for index in order)
-    for index, text in zip(order, known, strict=True):
-        if text is None:
-            unknown.append(index)
-        else:
-            hashes.set(index, text)
+    hashes, unknown, done = ContentHashes(images.paths, order), array("I"), 0
+    known = table.known(images.in_path_order())
+    while texts := list(islice(known, AT_ONCE)):
+        indices = order[done : done + len(texts)]
+        hashes.set_all(indices, texts)
+        unknown.extend(index for index, text in zip(indices, texts, strict=True) if text is None)
+        done += len(texts)
     return hashes, array("I", sorted(unknown)), table
 
 

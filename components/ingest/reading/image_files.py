@@ -142,16 +142,15 @@ def read_headers(listing: Listing, cache: Path) -> Headers:
     images, table = listing.images, StatTable(stat_file(cache, "headers", listing.root))
     order = images.by_path()
     texts: list[str | None] = [None] * len(images)  # few differ, and each of those is kept once
-    known = table.known((images.paths[index], images.status(index)) for index in order)
-    for index, text in zip(order, known, strict=True):
+    for index, text in zip(order, table.known(images.in_path_order()), strict=True):
         texts[index] = text and sys.intern(text)
     unknown = array("I", (index for index, text in enumerate(texts) if text is None))
     for index, text in _survey(listing, unknown):
         texts[index] = sys.intern(text)
     if unknown or table.rows != len(images):
-        rows = ((images.paths[index], images.status(index), texts[index] or "") for index in order)
+        readable = (None if _parsed(text := texts[index] or "")[-1] else text for index in order)
         with suppress(OSError):
-            table.keep(row for row in rows if not _parsed(row[2])[-1])
+            table.keep(images.in_path_order(), readable)
     return _headers(listing, (_parsed(text or "") for text in texts))
 
 

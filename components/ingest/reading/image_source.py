@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from components.data.splits import Images, Labels
 
     Block = tuple[str, Images, Labels]
+
+AT_ONCE = 1000  # files
 
 
 @dataclass
@@ -120,8 +123,9 @@ def combined(name: str, hashes: Mapping[str, str]) -> str:
 def combined_in_order(name: str, hashes: Iterable[tuple[str, str]]) -> str:
     """The same of pairs that are sorted already."""
     whole = hashlib.sha256(os.fsencode(name) + b"\n")
-    for path, sha256 in hashes:
-        whole.update(os.fsencode(path) + b"\0" + sha256.encode() + b"\n")
+    pairs = iter(hashes)
+    while some := list(islice(pairs, AT_ONCE)):
+        whole.update(os.fsencode("".join([f"{path}\0{sha256}\n" for path, sha256 in some])))
     return f"sha256:{whole.hexdigest()}"
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, overload
 
 from components.data.pictures.picture_files import too_large
 from components.ingest.reading.unusable_files import UnusableFile
-from components.system.stat_table import Status
+from components.system.stat_table import FIELDS, StatedFiles, Status
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,6 +32,7 @@ class ImageFiles(Sequence[ImageFile]):
         self.kinds: list[tuple[str, str]] = []  # the splits and classes that there are
         self._number: dict[tuple[str, str], int] = {}  # of each of these
         self._kinds, self._statuses = array("I"), array("q")
+        self._by_path: array[int] | None = None  # once it is known
 
     def add(self, path: str, split: str, name: str, status: "os.stat_result | Status") -> None:
         kind = split, name
@@ -40,7 +41,8 @@ class ImageFiles(Sequence[ImageFile]):
             self.kinds.append(kind)
         self.paths.append(path)
         self._kinds.append(self._number[kind])
-        self._statuses.extend(Status.of(status))
+        self._statuses.extend((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+        self._by_path = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -76,11 +78,26 @@ class ImageFiles(Sequence[ImageFile]):
             order.extend(sorted(of_rank.pop(number), key=self.paths.__getitem__))
         self.paths = [self.paths[index] for index in order]
         self._kinds = array("I", (self._kinds[index] for index in order))
-        self._statuses = array("q", (value for index in order for value in self._statuses[4 * index : 4 * index + 4]))
+        self._statuses = self._statuses_of(order)
+        self._by_path = None
 
     def by_path(self) -> "array[int]":
         """The indices in the order of the paths."""
-        return array("I", sorted(range(len(self)), key=self.paths.__getitem__))
+        if self._by_path is None:
+            self._by_path = array("I", sorted(range(len(self)), key=self.paths.__getitem__))
+        return self._by_path
+
+    def in_path_order(self) -> StatedFiles:
+        """The paths and statuses in the order of the paths."""
+        order = self.by_path()
+        if order == array("I", range(len(self))):
+            return StatedFiles(self.paths, self._statuses)
+        return StatedFiles([self.paths[index] for index in order], self._statuses_of(order))
+
+    def _statuses_of(self, order: "array[int]") -> "array[int]":
+        """The statuses in this *order* of the indices."""
+        statuses, size = memoryview(self._statuses).cast("B"), FIELDS * self._statuses.itemsize
+        return array("q", b"".join([statuses[size * index : size * (index + 1)] for index in order]))
 
 
 @dataclass

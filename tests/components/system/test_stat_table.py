@@ -1,11 +1,12 @@
 """What is known of files by their status: found again while they stay as they were, and never where it is damaged."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from components.system import stat_table
-from components.system.stat_table import StatTable, Status
+from components.system.stat_table import StatedFiles, StatTable, Status
 
 OLD = 10**18  # ns: in 2001
 FILES = [(f"{name}/{number}.png", Status(5, OLD, OLD, number)) for name in ("a", "b\udcff") for number in range(4)]
@@ -16,13 +17,17 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StatTable:
     """A table of FILES, with the number of each as its value, in groups of three."""
     monkeypatch.setattr(stat_table, "GROUP", 3)
     table = StatTable(tmp_path / "cache" / "known.table")
-    table.keep((name, status, f"value {number}") for number, (name, status) in enumerate(FILES))
+    table.keep(StatedFiles.of(FILES), (f"value {number}" for number in range(len(FILES))))
     return table
+
+
+def known(table: StatTable, files: Iterable[tuple[str, Status]] = FILES) -> list[str | None]:
+    return list(table.known(StatedFiles.of(files)))
 
 
 def test_what_is_known_of_a_file_is_found_again(table: StatTable) -> None:
     """In each group, for each byte that a name may have."""
-    assert list(table.known(FILES)) == [f"value {number}" for number in range(8)]
+    assert known(table) == [f"value {number}" for number in range(8)]
     assert table.rows == 8
 
 
@@ -30,14 +35,14 @@ def test_files_that_came_or_went_do_not_hide_the_others(table: StatTable) -> Non
     """Before, between and after those that are known."""
     old = FILES[0][1]
     present = [("0.png", old), *FILES[2:4], ("a/9.png", old), FILES[7], ("z.png", old)]
-    assert list(table.known(present)) == [None, "value 2", "value 3", None, "value 7", None]
+    assert known(table, present) == [None, "value 2", "value 3", None, "value 7", None]
 
 
 @pytest.mark.parametrize("field", Status._fields)
 def test_another_status_is_unknown(field: str, table: StatTable) -> None:
     """In its size, one of its times or its inode."""
     changed = [(name, status._replace(**{field: 77})) for name, status in FILES]
-    assert list(table.known(changed)) == [None] * 8
+    assert known(table, changed) == [None] * 8
 
 
 def test_a_file_that_changed_just_now_is_not_kept(tmp_path: Path) -> None:
@@ -45,8 +50,10 @@ def test_a_file_that_changed_just_now_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     status = Status.of((tmp_path / "a").stat())
     table = StatTable(tmp_path / "known.table")
-    table.keep([("a", status, "value"), *((name, status, "old") for name, status in FILES[:1])])
-    assert list(table.known([("a", status), *FILES[:1]])) == [None, "old"]
+    files = [("a", status), *FILES[:2]]
+    table.keep(StatedFiles.of(files), ["value", "old", None])
+    assert known(table, files) == [None, "old", None]
+    assert table.rows == 1
 
 
 def test_whatever_byte_is_damaged_no_value_is_another(table: StatTable) -> None:
@@ -54,7 +61,7 @@ def test_whatever_byte_is_damaged_no_value_is_another(table: StatTable) -> None:
     content = table.file.read_bytes()
     for place in range(len(content)):
         table.file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        found = list(StatTable(table.file).known(FILES))
+        found = known(StatTable(table.file))
         whole = found.index(None)
         assert whole % 3 == 0
         assert found == [f"value {number}" for number in range(whole)] + [None] * (8 - whole)
@@ -65,5 +72,5 @@ def test_a_file_that_was_cut_gives_its_whole_groups(table: StatTable) -> None:
     content = table.file.read_bytes()
     for length in range(len(content)):
         table.file.write_bytes(content[:length])
-        found = list(table.known(FILES))
+        found = known(table)
         assert found == [f"value {number}" for number in range(found.index(None))] + [None] * (8 - found.index(None))

@@ -9,7 +9,7 @@ import pytest
 from components.errors import SourceUnreachable, StorageFailed
 from components.ingest.reading.file_hashes import file_hashes
 from components.system.files import sha256_of_file
-from components.system.stat_table import StatTable, Status
+from components.system.stat_table import StatedFiles, StatTable, Status
 
 HOUR = 3_600 * 10**9
 
@@ -82,10 +82,10 @@ def test_deleted_files_leave_the_cache(folder: Folder) -> None:
     folder.hash()
     status = Status.of((folder.root / "a").stat())
     (cache,) = folder.cache.iterdir()
-    assert list(StatTable(cache).known([("a", status)])) != [None]
+    assert list(StatTable(cache).known(StatedFiles.of([("a", status)]))) != [None]
     (folder.root / "a").unlink()
     folder.hash()
-    assert list(StatTable(cache).known([("a", status)])) == [None]
+    assert list(StatTable(cache).known(StatedFiles.of([("a", status)]))) == [None]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"a": 1}', b"\xff"])
