@@ -56,8 +56,8 @@ class StatedFiles(NamedTuple):
         return StatedFiles(self.names[start:end], self.statuses[FIELDS * start : FIELDS * end])
 
     def newest(self) -> int:
-        """The latest time of a change, ns."""
-        return max(self.statuses[1::FIELDS] + self.statuses[2::FIELDS])
+        """The latest time of a change, ns; 0 of no file."""
+        return max(self.statuses[1::FIELDS] + self.statuses[2::FIELDS], default=0)
 
 
 class Group(NamedTuple):

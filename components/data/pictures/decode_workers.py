@@ -50,7 +50,7 @@ class Result:
     sha256: list[str] = field(default_factory=list)
     brightest: list[int] = field(default_factory=list)
     channels: list[int] = field(default_factory=list)
-    pixels: bytes = b""
+    pixels: bytes | memoryview = b""
 
 
 class Memory:

@@ -8,6 +8,7 @@ BYTES = 32
 DIGITS = 2 * BYTES
 HEXADECIMAL = "0123456789abcdef"
 UNKNOWN = "0" * DIGITS
+NOTHING, DIGEST, TEXT = range(3)  # what is known of a file
 
 
 def is_hash(text: str) -> bool:
@@ -29,11 +30,11 @@ class ContentHashes(Mapping[str, str]):
         self._paths, self._order = paths, order
         self._digests = bytearray(BYTES * len(paths))
         self._texts = dict[int, str]()  # by index: what is no sha256
-        self._is_set = bytearray(len(paths))
+        self._states = bytearray(len(paths))  # NOTHING, DIGEST or TEXT
 
     def set(self, index: int, text: str) -> None:
         """Set what is known of the file with this *index* in the listing."""
-        self._is_set[index] = True
+        self._states[index] = DIGEST if is_hash(text) else TEXT
         if is_hash(text):
             self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text)
         else:
@@ -46,7 +47,7 @@ class ContentHashes(Mapping[str, str]):
         together = "".join(digits)
         if set(map(len, digits)) == {DIGITS} and is_hexadecimal(together) and indices == _following(start, size):
             self._digests[BYTES * start : BYTES * (start + size)] = bytes.fromhex(together)
-            self._is_set[start : start + size] = bytes(text is not None for text in texts)
+            self._states[start : start + size] = bytes(NOTHING if text is None else DIGEST for text in texts)
             return
         for index, text in zip(indices, texts, strict=True):
             if text is not None:
@@ -54,9 +55,24 @@ class ContentHashes(Mapping[str, str]):
 
     def at(self, index: int) -> str:
         """What is known of the file with this *index* in the listing."""
-        if index in self._texts or not self._is_set[index]:
+        if self._states[index] != DIGEST:
             return self._texts.get(index, "")
         return self._digests[BYTES * index : BYTES * (index + 1)].hex()
+
+    def all_at(self, part: range) -> list[str]:
+        """What is known of each of the files with these indices."""
+        if self._states.count(DIGEST, part.start, part.stop) < len(part):
+            return [self.at(index) for index in part]
+        digits = self.digests(part).hex()
+        return [digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)]
+
+    def digests(self, part: range) -> bytes:
+        """The 32 bytes of each of the files with these indices, of whatever bits where no sha256 is known."""
+        return bytes(self._digests[BYTES * part.start : BYTES * part.stop])
+
+    def are_known(self, part: range) -> list[bool]:
+        """Whether the sha256 is known of each of the files with these indices."""
+        return [state == DIGEST for state in self._states[part.start : part.stop]]
 
     def __getitem__(self, path: str) -> str:
         place = bisect_left(self._order, path, key=self._paths.__getitem__)

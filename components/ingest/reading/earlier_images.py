@@ -11,8 +11,8 @@ import numpy as np
 from components.data.pictures.decode_workers import Result
 from components.data.pictures.resizing import Shape
 from components.data.splits import Images, Split
-from components.ingest.reading.content_hashes import DIGITS, ContentHashes, is_hash
-from components.ingest.reading.recorded_files import UNKNOWN, Places, parsed, recorded_files
+from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.recorded_files import UNKNOWN, Places, recorded_files, words
 from components.ingest.reading.source_files import read_splits
 
 
@@ -34,16 +34,14 @@ class EarlierImages:
 
     def places(self, part: range) -> tuple[Places, list[int]]:
         """The place of each image with an index in *part*, and the indices of those that the artifact does not hold."""
-        hashes = [self._hashes.at(index) for index in part]
-        known = np.array([is_hash(sha256) for sha256 in hashes], np.bool_)
-        wanted = parsed("".join(sha256 if is_hash(sha256) else "0" * DIGITS for sha256 in hashes).encode())
+        known, wanted = np.array(self._hashes.are_known(part), np.bool_), words(self._hashes.digests(part))
         rows = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
         places = np.where(known & (self._sorted[rows] == wanted).all(1), self._places[rows], UNKNOWN)
         return places, (np.flatnonzero(places == UNKNOWN) + part.start).tolist()
 
     def completed(self, part: range, places: Places, decoded: Result) -> Result:
         """What decoding all of *part* gives, where *decoded* is that of the images whose place is UNKNOWN."""
-        problems, hashes = [""] * len(part), [self._hashes.at(index) for index in part]
+        problems, hashes = [""] * len(part), self._hashes.all_at(part)
         fresh = places == UNKNOWN
         for i, problem, sha256 in zip(np.flatnonzero(fresh), decoded.problems, decoded.sha256, strict=True):
             problems[i], hashes[i] = problem, sha256
@@ -51,7 +49,8 @@ class EarlierImages:
         pixels = np.empty((len(part), *self.shape), np.uint8)
         pixels[fresh & usable] = np.frombuffer(decoded.pixels, np.uint8).reshape(-1, *self.shape)
         pixels[~fresh] = self._take(places[~fresh])
-        return Result(problems=problems, sha256=hashes, brightest=decoded.brightest, pixels=pixels[usable].tobytes())
+        pixels = pixels if usable.all() else pixels[usable]
+        return Result(problems=problems, sha256=hashes, brightest=decoded.brightest, pixels=pixels.data)
 
     def _take(self, places: Places) -> Images:
         images = np.empty((len(places), *self.shape), np.uint8)

@@ -27,11 +27,12 @@ def entries(listing: Listing, folder: "str | Path | Entry") -> Iterator[Entry]:
         listing.visit(os.fspath(folder))
     with read_errors(folder), os.scandir(folder) as found:
         for entry in found:
-            listing.has_links |= entry.is_symlink()
+            is_link = entry.is_symlink()
+            listing.has_links |= is_link
             if kind := ignored_kind(entry.name):
                 listing.ignored[inside(listing, entry)] = kind
                 continue
-            reason = _no_input(listing, entry) if entry.is_symlink() else ""
+            reason = _no_input(listing, entry) if is_link else ""
             if reason:
                 listing.left_out[inside(listing, entry)] = reason
             else:

@@ -29,10 +29,9 @@ from components.settings.sections import Ingest
 from components.system.canonical import checked, with_checksum
 from components.system.files import written_atomically
 from components.system.stat_cache import SETTLED_NS
-from components.system.stat_table import Status
+from components.system.stat_table import FIELDS, StatedFiles, Status
 
 GROUP = 10_000  # files
-FIELDS = 4  # of a file's status
 CODE = ("ingest", "data/pictures")  # in components: the code that decides what a listing is
 
 Stamp = tuple[int, int, int]
@@ -76,7 +75,8 @@ class FolderState:
         names, statuses = file.read(size), file.read(files * FIELDS * array("q").itemsize)
         base, present = os.fsencode(self.root / folder) + b"/", array("q")
         for name in names.split(b"\0"):
-            present.extend(Status.of(os.stat(base + name)))  # noqa: PTH116 - 300,000 files: no Path each
+            found = os.stat(base + name)  # noqa: PTH116 - 300,000 files: no Path each
+            present.extend((found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
         return present.tobytes() == statuses
 
     def keep(self, fingerprint: str, files: Files, *listings: Listing) -> None:
@@ -85,11 +85,11 @@ class FolderState:
         Where it cannot be trusted, or not be written, nothing is remembered.
         """
         folders = {path: _stamp(status) for listing in listings for path, status in listing.folders_read.items()}
-        times = (time for stamp in folders.values() for time in stamp[:2])
-        newest = max(max((_newest(status) for _, status in files.items()), default=0), *times, 0)
+        times, stated = (time for stamp in folders.values() for time in stamp[:2]), _stated(files)
+        newest = max(stated.newest(), *times, 0)
         if any(listing.has_links or listing.unusable for listing in listings) or newest > self._begun - SETTLED_NS:
             return
-        groups = list(_groups(files))
+        groups = list(_groups(stated))
         head: Head = {
             "form": _form(),
             "fingerprint": fingerprint,
@@ -105,14 +105,22 @@ class FolderState:
             return
 
 
-def _groups(files: Files) -> Iterator[tuple[str, bytes, bytes]]:
+def _stated(files: Files) -> StatedFiles:
+    if isinstance(files, ImageFiles):
+        return files.in_path_order()
+    return StatedFiles.of((path, Status.of(status)) for path, status in sorted(files.items()))
+
+
+def _groups(files: StatedFiles) -> Iterator[tuple[str, bytes, bytes]]:
     """(folder, names, statuses) of at most GROUP files of one folder each."""
     pending: dict[str, tuple[list[str], array[int]]] = {}
-    for path, status in files.items():
+    for place, path in enumerate(files.names):
         folder, _, name = path.rpartition("/")
-        names, statuses = pending.setdefault(folder, ([], array("q")))
+        if folder not in pending:
+            pending[folder] = [], array("q")
+        names, statuses = pending[folder]
         names.append(name)
-        statuses.extend(Status.of(status))
+        statuses.extend(files.statuses[FIELDS * place : FIELDS * (place + 1)])
         if len(names) == GROUP:
             yield _group(folder, *pending.pop(folder))
     for folder, of_folder in pending.items():
@@ -120,15 +128,11 @@ def _groups(files: Files) -> Iterator[tuple[str, bytes, bytes]]:
 
 
 def _group(folder: str, names: list[str], statuses: "array[int]") -> tuple[str, bytes, bytes]:
-    return folder, b"\0".join(map(os.fsencode, names)), statuses.tobytes()
+    return folder, os.fsencode("\0".join(names)), statuses.tobytes()
 
 
 def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _newest(status: os.stat_result | Status) -> int:
-    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 @cache

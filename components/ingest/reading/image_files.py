@@ -251,19 +251,19 @@ def _by_split(part: range, result: Result, shape: Shape, listing: Listing, conte
     """The decoded images with the indices *part*, a block for each split."""
     import numpy as np
 
-    batch = listing.images[part.start : part.stop]
-    contents.unusable += [_unusable(image, text) for image, text in zip(batch, result.problems, strict=True) if text]
-    for index, sha256 in zip(part, result.sha256, strict=True):
-        contents.hashes.set(index, sha256)
+    images, drawn = listing.images, contents.drawn
+    usable = [index for index, problem in zip(part, result.problems, strict=True) if not problem]
+    for index, problem in zip(part, result.problems, strict=True):
+        if problem:
+            contents.unusable.append(_unusable(images[index], problem))
+    contents.hashes.set_all(array("I", part), result.sha256)
     contents.brightest += result.brightest
-    images = [image for image, problem in zip(batch, result.problems, strict=True) if not problem]
-    hashes = [sha256 for sha256, problem in zip(result.sha256, result.problems, strict=True) if not problem]
-    drawn = contents.drawn
-    splits = [drawn.split(sha256) if drawn else i.split for i, sha256 in zip(images, hashes, strict=True)]
-    pixels = np.frombuffer(result.pixels, np.uint8).reshape(len(images), *shape)
-    labels = np.array([listing.number[image.name] for image in images], np.int64)
+    hashes = (result.sha256[index - part.start] for index in usable)
+    splits = list(map(drawn.split, hashes)) if drawn else list(map(images.split, usable))
+    pixels = np.frombuffer(result.pixels, np.uint8).reshape(len(usable), *shape)
+    labels = np.array([listing.number[images.name(index)] for index in usable], np.int64)
     for split, paths in contents.files.items():
-        chosen = [i for i, assigned in enumerate(splits) if assigned == split]
-        paths.extend(images[i].path for i in chosen)
+        chosen = [place for place, assigned in enumerate(splits) if assigned == split]
+        paths.extend(images.paths[usable[place]] for place in chosen)
         if chosen:
             yield split, pixels[chosen], labels[chosen]

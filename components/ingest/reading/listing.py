@@ -64,6 +64,9 @@ class ImageFiles(Sequence[ImageFile]):
     def split(self, index: int) -> str:
         return self.kinds[self._kinds[index]][0]
 
+    def name(self, index: int) -> str:
+        return self.kinds[self._kinds[index]][1]
+
     def items(self) -> Iterator[tuple[str, Status]]:
         """The path and status of each, in order."""
         return ((path, self.status(index)) for index, path in enumerate(self.paths))

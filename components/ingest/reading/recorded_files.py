@@ -37,16 +37,16 @@ def recorded_files(artifact: Path) -> RecordedFiles:
     done = 0
     for names, digits in hash_lines(artifact / "sha256.json"):
         part = slice(done, done + len(names))
-        paths[part], sha256[part] = _path_hashes(names), parsed(digits)
+        paths[part], sha256[part] = _path_hashes(names), words(bytes.fromhex(digits.decode()))
         done += len(names)
     if done != len(listed):
         raise ValueError(f"{artifact} has the hashes of {done} files; expected {len(listed)}")
     return RecordedFiles(paths, sha256, _places(listed, paths))
 
 
-def parsed(digits: bytes) -> Hashes:
-    """The words of the hashes whose hexadecimal *digits* follow each other."""
-    return np.frombuffer(bytes.fromhex(digits.decode()), ">u8").reshape(-1, WORDS).astype(np.uint64)
+def words(digests: bytes) -> Hashes:
+    """Those of the hashes whose bytes follow each other."""
+    return np.frombuffer(digests, ">u8").reshape(-1, WORDS).astype(np.uint64)
 
 
 def _joined(parts: Iterator[NDArray[np.int64]], kind: type[np.int64]) -> NDArray[np.int64]:

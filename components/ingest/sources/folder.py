@@ -20,6 +20,7 @@ from components.settings.sections import Ingest
 
 SOURCE = "FOLDER"
 TABLE = "the table of labels"
+LISTED: dict[str, tuple[Path, Listing]] = {}  # by its fingerprint: the one from which the last was computed
 NO_HASHES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -33,7 +34,10 @@ def fingerprint(params: Ingest, cache: Path) -> str:
     A table is not read for it, only hashed. A folder that did not change is not listed again.
     """
     state = FolderState(_root(params), params, cache)
-    return state.fingerprint() or _computed(params, cache, state)
+    identity = state.fingerprint() or _computed(params, cache, state)
+    if identity not in LISTED:
+        LISTED.clear()
+    return identity
 
 
 def _computed(params: Ingest, cache: Path, state: FolderState) -> str:
@@ -49,15 +53,17 @@ def _computed(params: Ingest, cache: Path, state: FolderState) -> str:
     images = list_images(state.root, params)
     identity = _combined(images, image_hashes(state.root, images.images, cache, sha256_or_denied).pairs())
     state.keep(identity, images.images, listing, images)
+    LISTED.clear()
+    LISTED[identity] = state.file, images
     return identity
 
 
 def read(params: Ingest, cache: Path) -> ImageSource:
-    """Open the images that are there now: those that arrive while they are read are left to the next run."""
+    """Open the images that are there now, or were when `fingerprint` looked: later ones are left to the next run."""
     root = _root(params)
     table = find_table(Listing(root), params)
     statuses = image_files(Listing(root)) if table else {}
-    listing = list_images(root, params)
+    listing = _last_listing(FolderState(root, params, cache)) or list_images(root, params)
 
     def identity(hashes: ContentHashes) -> str:
         if table:
@@ -65,6 +71,12 @@ def read(params: Ingest, cache: Path) -> ImageSource:
         return _combined(listing, hashes.pairs())
 
     return open_images(listing, params, cache, identity)
+
+
+def _last_listing(state: FolderState) -> Listing | None:
+    """The listing from which this process computed the last fingerprint of the same folder, for one reader."""
+    file, listing = LISTED.popitem()[1] if LISTED else (None, None)
+    return listing if file == state.file else None
 
 
 def preview(params: Ingest, cache: Path) -> Preview:

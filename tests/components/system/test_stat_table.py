@@ -1,5 +1,6 @@
 """What is known of files by their status: found again while they stay as they were, and never where it is damaged."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,15 +46,23 @@ def test_another_status_is_unknown(field: str, table: StatTable) -> None:
     assert known(table, changed) == [None] * 8
 
 
-def test_a_file_that_changed_just_now_is_not_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", ["st_mtime_ns", "st_ctime_ns"])
+def test_a_file_that_changed_just_now_is_not_kept(field: str, tmp_path: Path) -> None:
     """It may change again within one tick of the clock."""
-    (tmp_path / "a").write_text("a")
-    status = Status.of((tmp_path / "a").stat())
+    fresh = Status(5, OLD, OLD, 1)._replace(**{field: time.time_ns()})
+    files, table = [("a", fresh), *FILES[:2]], StatTable(tmp_path / "known.table")
+    table.keep(StatedFiles.of(files), ["value", "old", "also old"])
+    assert known(table, files) == [None, "old", "also old"]
+    assert table.rows == 2
+
+
+def test_a_file_without_a_value_is_not_kept(tmp_path: Path) -> None:
+    """Nor is a group where no file has one."""
     table = StatTable(tmp_path / "known.table")
-    files = [("a", status), *FILES[:2]]
-    table.keep(StatedFiles.of(files), ["value", "old", None])
-    assert known(table, files) == [None, "old", None]
-    assert table.rows == 1
+    for values in (["value 0", None], [None, None]):
+        table.keep(StatedFiles.of(FILES[:2]), values)
+        assert known(table, FILES[:2]) == values
+    assert table.file.read_bytes() == b""
 
 
 def test_whatever_byte_is_damaged_no_value_is_another(table: StatTable) -> None:

@@ -10,6 +10,7 @@ import pytest
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.ingest.reading.folder_listing import list_images
 from components.ingest.reading.listing import Listing
+from components.system.stat_table import StatedFiles, Status
 
 SYSTEM = ("lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__pycache__", "@Recycle")
 HIDDEN = (".Trash-1000", ".Spotlight-V100", ".ipynb_checkpoints", ".snapshot", ".git", ".venv")
@@ -258,3 +259,16 @@ def test_validation_may_lack_a_class(tmp_path: Path) -> None:
     touch(tmp_path / "test" / "bird" / "0.png")
     with pytest.raises(DataRejected, match=r"train has no class folder 'bird'; expected it in train and test"):
         list_images(tmp_path)
+
+
+def test_the_files_of_a_listing_are_known_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    """Classes are in the order of their numbers, 2 before 10; each file keeps its status."""
+    touch(*(tmp_path / name / f"{i}.png" for name in ("2", "10", "1") for i in (1, 0)))
+    for size, name in enumerate(("2/0", "10/1", "1/0")):
+        (tmp_path / f"{name}.png").write_bytes(bytes(size + 1))
+    images = list_images(tmp_path).images
+    assert images.paths == ["1/0.png", "1/1.png", "2/0.png", "2/1.png", "10/0.png", "10/1.png"]
+    for files in (StatedFiles.of(images.items()), images.in_path_order()):
+        for place, path in enumerate(files.names):
+            assert [*files.part(place, place + 1).statuses] == [*Status.of((tmp_path / path).stat())]
+    assert images.in_path_order().names == sorted(images.paths)

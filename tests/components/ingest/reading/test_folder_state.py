@@ -227,3 +227,31 @@ def test_other_settings_have_a_state_of_their_own(tmp_path: Path) -> None:
     folders, table = fingerprint(root), fingerprint(root, labels="labels.csv")
     assert folders != table
     assert (fingerprint(root), fingerprint(root, labels="labels.csv")) == (folders, table)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "is_listed"), [("pets", {}, False), ("birds", {}, True), ("pets", {"test_share": 0.5}, True)]
+)
+def test_a_folder_is_listed_once_to_be_identified_and_read(
+    name: str, settings: dict[str, float], is_listed: bool, tmp_path: Path, listed: list[str]
+) -> None:
+    """A second reader lists it, as does one of another folder or with other settings."""
+    images_of(tmp_path / "birds")
+    fingerprint(images_of(tmp_path / "pets"))
+    params = Ingest(source=str(tmp_path / name), **settings)  # type: ignore[arg-type]
+    for again in (is_listed, True):
+        listed.clear()
+        assert folder.read(params, tmp_path / "cache").images == 16
+        assert ("<DirEntry 'cat'>" in listed) == again
+
+
+def test_a_listing_from_before_a_change_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process has listed the folder since, and has left its fingerprint in the cache."""
+    root, cache = images_of(tmp_path / "pets"), tmp_path / "cache"
+    fingerprint(root)
+    before = dict(folder.LISTED)
+    save(root / "cat" / "new.png", 99)
+    fingerprint(root)
+    monkeypatch.setattr(folder, "LISTED", before)
+    fingerprint(root)
+    assert folder.read(Ingest(source=str(root)), cache).images == 17

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.ingest.reading import source_files
-from components.ingest.reading.content_hashes import DIGITS, ContentHashes
+from components.ingest.reading.content_hashes import DIGITS, ContentHashes, is_hash
 from components.ingest.reading.source_files import hash_lines, path_lines, read_splits, write_files, write_hashes
 
 HASHES = {name: f"{number:064x}" for number, name in enumerate(('b/"1".png', "b/é\n.png", "a/\udcff.png", "a/2.png"))}
@@ -70,3 +70,32 @@ def test_a_reason_as_long_as_a_hash_is_none() -> None:
     assert len(reason) == DIGITS
     hashes = of_listing({"a.png": "0a" * 32, "b.png": reason})
     assert (hashes["a.png"], hashes["b.png"]) == ("0a" * 32, reason)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["0a" * 32, "1b" * 32, "2c" * 32],
+        ["0a" * 32, None, "2c" * 32],
+        ["0a" * 32, "permission denied", "2c" * 32],
+        ["0a" * 32, "image file is truncated (12 bytes not processed), as PIL says it", "2c" * 32],
+        ["0a" * 32, "x" * 32, "y" * 96],
+    ],
+)
+@pytest.mark.parametrize("indices", [[1, 2, 3], [3, 1, 2]])
+def test_what_is_known_of_several_files_is_set_at_once(indices: list[int], texts: list[str | None]) -> None:
+    """It is what setting that of one after the other sets."""
+    paths, order = ["d", "b", "a", "c", "e"], array("I", [2, 1, 3, 0, 4])
+    hashes, single = ContentHashes(paths, order), ContentHashes(paths, order)
+    hashes.set_all(array("I", indices), texts)
+    for index, text in zip(indices, texts, strict=True):
+        if text is not None:
+            single.set(index, text)
+    expected = [single.at(index) for index in range(5)]
+    assert hashes.all_at(range(5)) == expected
+    assert hashes.all_at(range(1, 4)) == expected[1:4]
+    assert dict(hashes.pairs()) == dict(single.pairs())
+    known = [is_hash(text) for text in expected]
+    assert hashes.are_known(range(5)) == known
+    digests = hashes.digests(range(5))
+    assert [digests[32 * i : 32 * i + 32].hex() for i in range(5) if known[i]] == [t for t in expected if is_hash(t)]

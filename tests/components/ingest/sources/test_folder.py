@@ -1,5 +1,6 @@
 """A folder of images: which files are read, how they are decoded, and what is refused."""
 
+import hashlib
 import io
 import os
 import queue
@@ -19,7 +20,7 @@ from PIL import Image
 from components.data.pictures import decode_workers, decoding
 from components.errors import ConfigError, DataRejected, Unavailable
 from components.ingest import select
-from components.ingest.reading import image_files
+from components.ingest.reading import image_files, image_source
 from components.ingest.reading.image_source import ImageSource, Preview
 from components.ingest.reading.unusable_files import NoUsableFile
 from components.ingest.sources import folder
@@ -519,6 +520,19 @@ def test_the_fingerprint_is_the_content_and_the_name(tmp_path: Path) -> None:
     assert fingerprint(copy) != before
     (first / "cat" / "0.png").rename(first / "dog" / "00.png")
     assert fingerprint(first) != before
+
+
+def test_a_fingerprint_is_that_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are hashed at once; each path is separated from its hash, and from the next path."""
+    params = Ingest(source=str(images_of(tmp_path / "pets")))
+    files = sorted(path for path in (tmp_path / "pets").rglob("*.png"))
+    lines = [
+        f"{path.relative_to(tmp_path / 'pets')}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files
+    ]
+    expected = "sha256:" + hashlib.sha256("".join(["pets\n", *lines]).encode()).hexdigest()
+    for at_once in (1, 3, 1000):
+        monkeypatch.setattr(image_source, "AT_ONCE", at_once)
+        assert folder.fingerprint(params, tmp_path / f"cache {at_once}") == expected
 
 
 def test_reading_confirms_the_fingerprint(tmp_path: Path) -> None:
