@@ -19,11 +19,11 @@ def write_files(file: Path, files: Mapping[str, list[str]]) -> None:
 
 def write_hashes(file: Path, files: Mapping[str, list[str]], hashes: Mapping[str, str]) -> None:
     """Write path -> sha256 of each of *files*, in the same way."""
-    written = sorted(path for paths in files.values() for path in paths)
+    written, encode = sorted(path for paths in files.values() for path in paths), json.JSONEncoder().encode
     with file.open("w") as out:
         start = "{\n"
         for path, sha256 in _of(written, hashes):
-            out.write(f"{start}  {json.dumps(path)}: {json.dumps(sha256)}")
+            out.write(f'{start}  {encode(path)}: "{sha256}"')
             start = ",\n"
         out.write("\n}\n" if written else "{}\n")
 
