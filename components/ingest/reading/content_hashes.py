@@ -67,12 +67,8 @@ class ContentHashes(Mapping[str, str]):
         return [digits[start : start + DIGITS] for start in range(0, len(digits), DIGITS)]
 
     def digests(self, part: range) -> bytes:
-        """The 32 bytes of each of the files with these indices, of whatever bits where no sha256 is known."""
+        """The 32 bytes of each of the files with these indices, zeros where no sha256 is known."""
         return bytes(self._digests[BYTES * part.start : BYTES * part.stop])
-
-    def are_known(self, part: range) -> list[bool]:
-        """Whether the sha256 is known of each of the files with these indices."""
-        return [state == DIGEST for state in self._states[part.start : part.stop]]
 
     def __getitem__(self, path: str) -> str:
         place = bisect_left(self._order, path, key=self._paths.__getitem__)

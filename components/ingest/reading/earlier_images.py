@@ -34,9 +34,9 @@ class EarlierImages:
 
     def places(self, part: range) -> tuple[Places, list[int]]:
         """The place of each image with an index in *part*, and the indices of those that the artifact does not hold."""
-        known, wanted = np.array(self._hashes.are_known(part), np.bool_), words(self._hashes.digests(part))
+        wanted = words(self._hashes.digests(part))
         rows = np.minimum(np.searchsorted(self._sorted[:, 0], wanted[:, 0]), len(self._sorted) - 1)
-        places = np.where(known & (self._sorted[rows] == wanted).all(1), self._places[rows], UNKNOWN)
+        places = np.where((self._sorted[rows] == wanted).all(1), self._places[rows], UNKNOWN)
         return places, (np.flatnonzero(places == UNKNOWN) + part.start).tolist()
 
     def completed(self, part: range, places: Places, decoded: Result) -> Result:

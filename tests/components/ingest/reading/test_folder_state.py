@@ -3,12 +3,15 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.ingest.reading import folder_state
+from components.ingest.reading.folder_listing import list_images
+from components.ingest.reading.folder_state import FolderState
 from components.ingest.sources import folder
 from components.settings.sections import Ingest
 from tests.components.ingest.sources.test_folder import images_of, save
@@ -255,3 +258,17 @@ def test_a_listing_from_before_a_change_is_not_read(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(folder, "LISTED", before)
     fingerprint(root)
     assert folder.read(Ingest(source=str(root)), cache).images == 17
+
+
+def test_a_file_that_changed_since_the_folder_was_listed_is_not_trusted(tmp_path: Path) -> None:
+    """It may have been hashed before."""
+    root, params = images_of(tmp_path / "pets"), Ingest(source=str(tmp_path / "pets"))
+    state, later = FolderState(root, params, tmp_path / "cache"), time.time_ns() + 10**12
+    os.utime(root / "cat" / "0.png", ns=(later, later))
+    listing = list_images(root, params)
+    state.keep("sha256:1", listing.images, listing)
+    assert state.fingerprint() == ""
+    os.utime(root / "cat" / "0.png", ns=(1, 1))
+    listing, state = list_images(root, params), FolderState(root, params, tmp_path / "cache")
+    state.keep("sha256:1", listing.images, listing)
+    assert state.fingerprint() == "sha256:1"
