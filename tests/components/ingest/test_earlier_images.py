@@ -1,6 +1,8 @@
 """Images that an earlier artifact holds are not decoded again, and the artifact is the one that decoding all makes."""
 
+import json
 import os
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from components.data.pictures import decode_workers
 from components.data.pictures.decode_workers import Job
 from components.ingest import select
 from components.ingest.reading import folder_state, recorded_files
+from components.ingest.reading.content_hashes import ContentHashes
+from components.ingest.reading.earlier_images import EarlierImages
 from components.ingest.stage import Facts, ingest
 from components.settings.sections import Ingest
 from components.system import stat_cache
@@ -138,3 +142,16 @@ def test_files_whose_paths_cannot_be_distinguished_are_decoded(
     monkeypatch.setattr(recorded_files, "hash", lambda path: hashes.get(path) or hash(path), raising=False)
     both(root, decoded)
     assert sorted(decoded) == ["3.png", "7.png", "8.png"]
+
+
+def test_an_image_is_taken_by_its_whole_hash(tmp_path: Path) -> None:
+    """Not by a part of it, and not where it is unknown."""
+    run(tmp_path / "before", image_folder(tmp_path / "pets"))
+    sha256 = json.loads((tmp_path / "before" / "sha256.json").read_text())["b/2.png"]
+    known = (sha256, f"{sha256[:-1]}{'1' if sha256[-1] == '0' else '0'}", f"{'0' * 16}{sha256[16:]}", None)
+    hashes = ContentHashes(["0", "1", "2", "3"], array("I", range(4)))
+    hashes.set_all(array("I", range(4)), known)
+    places, fresh = EarlierImages(tmp_path / "before", hashes).places(range(4))
+    assert fresh == [1, 2, 3]
+    listed = json.loads((tmp_path / "before" / "files.json").read_text())
+    assert [path for split in sorted(listed) for path in listed[split]][places[0]] == "b/2.png"
