@@ -49,15 +49,18 @@ class StatedFiles(NamedTuple):
 
     @classmethod
     def of(cls, files: Iterable[tuple[str, Status]]) -> "StatedFiles":
-        listed = list(files)
-        return cls([name for name, _ in listed], array("q", chain.from_iterable(status for _, status in listed)))
+        names, statuses = list[str](), array("q")
+        for name, status in files:
+            names.append(name)
+            statuses.extend(status)
+        return cls(names, statuses)
 
     def part(self, start: int, end: int) -> "StatedFiles":
         return StatedFiles(self.names[start:end], self.statuses[FIELDS * start : FIELDS * end])
 
     def newest(self) -> int:
         """The latest time of a change, ns; 0 of no file."""
-        return max(self.statuses[1::FIELDS] + self.statuses[2::FIELDS], default=0)
+        return max(chain(self.statuses[1::FIELDS], self.statuses[2::FIELDS]), default=0)
 
 
 class Group(NamedTuple):

@@ -99,8 +99,10 @@ class ImageFiles(Sequence[ImageFile]):
 
     def _statuses_of(self, order: "array[int]") -> "array[int]":
         """The statuses in this *order* of the indices."""
-        statuses, size = memoryview(self._statuses).cast("B"), FIELDS * self._statuses.itemsize
-        return array("q", b"".join([statuses[size * index : size * (index + 1)] for index in order]))
+        statuses = array("q")
+        for index in order:
+            statuses.extend(self._statuses[FIELDS * index : FIELDS * (index + 1)])
+        return statuses
 
 
 @dataclass

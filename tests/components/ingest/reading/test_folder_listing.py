@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from components.errors import DataRejected, SourceError, SourceUnreachable
 from components.ingest.reading.folder_listing import list_images
-from components.ingest.reading.listing import Listing
+from components.ingest.reading.listing import ImageFiles, Listing
 from components.system.stat_table import StatedFiles, Status
 
 SYSTEM = ("lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__pycache__", "@Recycle")
@@ -272,3 +273,19 @@ def test_the_files_of_a_listing_are_known_in_the_order_of_their_paths(tmp_path: 
         for place, path in enumerate(files.names):
             assert [*files.part(place, place + 1).statuses] == [*Status.of((tmp_path / path).stat())]
     assert images.in_path_order().names == sorted(images.paths)
+
+
+def test_a_million_files_are_sorted_in_little_memory() -> None:
+    """On top of what is kept of them, less than 150 bytes for each."""
+    images, files = ImageFiles(), 20_000
+    for number in range(files):
+        images.add(f"{number * 7 % files:06d}.png", "", "ab"[number % 2], Status(1, 2, 3, number))
+    tracemalloc.start()
+    try:
+        images.sort({("", "a"): (0, 1), ("", "b"): (0, 0)})
+        ordered = images.in_path_order()
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert taken < 150 * files
+    assert ordered.names == sorted(images.paths) != images.paths
