@@ -8,9 +8,10 @@ SPLIT/
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,15 @@ Labels = NDArray[np.int64]
 
 
 class SplitWriter:
-    """Collect blocks of images into shards: `with SplitWriter(folder, shape) as out: out.add(images, labels)`."""
+    """Write blocks of images to shards: `with SplitWriter(folder, shape) as out: out.add(images, labels)`."""
 
     def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
         """*shape* is (H, W, C) of one image."""
         folder.mkdir(parents=True)
         self._folder, self._shape = folder, shape
-        self._shard = np.empty((max(1, SHARD_BYTES // math.prod(shape)), *shape), np.uint8)
+        self._whole = max(1, SHARD_BYTES // math.prod(shape))  # images of a shard
         self._filled = self._shards = 0
+        self._file: BinaryIO | None = None  # the shard that is being filled
         self._labels: list[Labels] = []
 
     def add(self, images: Images, labels: Labels) -> None:
@@ -42,25 +44,51 @@ class SplitWriter:
             raise ValueError(f"{images.dtype} {images.shape} and {len(labels)} labels; expected uint8 {self._shape}")
         self._labels.append(labels.astype(np.int64))
         while len(images):
-            part = images[: len(self._shard) - self._filled]
-            self._shard[self._filled : self._filled + len(part)] = part
+            part = images[: self._whole - self._filled]
+            (self._file or self._begin()).write(np.ascontiguousarray(part).data)
             self._filled += len(part)
             images = images[len(part) :]
-            if self._filled == len(self._shard):
-                self._flush()
+            if self._filled == self._whole:
+                self._end()
 
-    def _flush(self) -> None:
-        np.save(self._folder / f"images-{self._shards:05}.npy", self._shard[: self._filled])
+    def _begin(self) -> BinaryIO:
+        """A new shard, as `np.save` writes one that is whole."""
+        self._file = (self._folder / f"images-{self._shards:05}.npy").open("wb")
+        self._file.write(self._header(self._whole))
+        return self._file
+
+    def _header(self, images: int) -> bytes:
+        """That of `np.save`, which has the same length for every number of *images*."""
+        header, kind = BytesIO(), np.lib.format.dtype_to_descr(np.dtype(np.uint8))
+        description = {"descr": kind, "fortran_order": False, "shape": (images, *self._shape)}
+        np.lib.format.write_array_header_1_0(header, description)
+        return header.getvalue()
+
+    def _end(self) -> None:
+        """Close the shard, which says how many images it has."""
+        file = self._file or self._begin()
+        if self._filled < self._whole:
+            file.seek(0)
+            file.write(self._header(self._filled))
+        self._close()
         self._filled, self._shards = 0, self._shards + 1
+
+    def _close(self) -> None:
+        if self._file:
+            file, self._file = self._file, None
+            file.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            if self._filled or not self._shards:
-                self._flush()
-            np.save(self._folder / "labels.npy", np.concatenate([np.empty(0, np.int64), *self._labels]))
+        if kind is not None:
+            with suppress(OSError):  # the first failure says more
+                self._close()
+            return
+        if self._filled or not self._shards:
+            self._end()
+        np.save(self._folder / "labels.npy", np.concatenate([np.empty(0, np.int64), *self._labels]))
 
 
 class Split:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from components.ingest.reading.source_files import hash_lines, path_lines
 
 UNKNOWN = -1
+AT_ONCE = 2**16  # paths
 WORDS = 4  # of 64 bits, that a sha256 has
 
 Hashes = NDArray[np.uint64]  # (n, WORDS)
@@ -60,6 +61,9 @@ def _path_hashes(paths: Iterable[bytes]) -> NDArray[np.int64]:
 def _places(listed: NDArray[np.int64], paths: NDArray[np.int64]) -> Places:
     """The index of each of *paths* in *listed*, UNKNOWN where it is there twice or not at all."""
     order = np.argsort(listed, kind="stable")
-    ordered = listed[order]
-    first, last = (np.searchsorted(ordered, paths, side) for side in ("left", "right"))
-    return np.where(last - first == 1, order[np.minimum(first, len(order) - 1)], UNKNOWN)
+    ordered, places = listed[order], np.empty(len(paths), np.int64)
+    for start in range(0, len(paths), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        first, last = (np.searchsorted(ordered, paths[part], side) for side in ("left", "right"))
+        places[part] = np.where(last - first == 1, order[np.minimum(first, len(order) - 1)], UNKNOWN)
+    return places
