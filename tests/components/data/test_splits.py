@@ -41,6 +41,35 @@ def test_block_sizes_do_not_change_the_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "new" / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 16])
+def test_the_files_are_those_of_numpy(count: int, tmp_path: Path) -> None:
+    """Whole shards, the last one, and that of a split without images; the blocks need not be contiguous."""
+    _, images, labels = written(tmp_path / "split", [count], 8)
+    expected = [images[start : start + 8] for start in range(0, max(count, 1), 8)]
+    for number, shard in enumerate(expected):
+        np.save(tmp_path / "expected.npy", shard)
+        assert (tmp_path / "split" / f"images-{number:05}.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
+    assert len(list((tmp_path / "split").glob("images-*.npy"))) == len(expected)
+    with SplitWriter(tmp_path / "reversed", SHAPE) as out:
+        out.add(images[::-1, ::-1], labels)
+    assert np.array_equal(Split(tmp_path / "reversed").images(), images[::-1, ::-1])
+
+
+def test_a_split_that_fails_closes_its_file(tmp_path: Path) -> None:
+    """The failure is that of the images, not one of closing; a warning of an open file would be an error."""
+    out = SplitWriter(tmp_path / "split", SHAPE)
+
+    def fail() -> None:
+        with out:
+            out.add(*random_images(2))
+            raise RuntimeError("no more images")
+
+    with pytest.raises(RuntimeError, match="no more images"):
+        fail()
+    assert out._file is None
+    assert not (tmp_path / "split" / "labels.npy").exists()
+
+
 def test_blocks_are_copies(tmp_path: Path) -> None:
     """Changing a block changes neither the file nor the next reading."""
     split, images, _ = written(tmp_path / "split", [5], 3)
