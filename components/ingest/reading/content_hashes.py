@@ -34,14 +34,14 @@ class ContentHashes(Mapping[str, str]):
 
     def set(self, index: int, text: str) -> None:
         """Set what is known of the file with this *index* in the listing."""
-        self._states[index] = DIGEST if is_hash(text) else TEXT
-        if is_hash(text):
-            self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text)
-        else:
+        is_known = is_hash(text)
+        self._states[index] = DIGEST if is_known else TEXT
+        self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text) if is_known else bytes(BYTES)
+        if not is_known:
             self._texts[index] = text
 
     def set_all(self, indices: "array[int]", texts: Sequence[str | None]) -> None:
-        """Set what is known of the files with these *indices*, of which nothing is set yet; None where nothing is."""
+        """Set what is known of the files with these *indices*; nothing is known where it is None."""
         start, size = indices[0], len(indices)
         digits = [text or UNKNOWN for text in texts]
         together = "".join(digits)
@@ -50,13 +50,15 @@ class ContentHashes(Mapping[str, str]):
             self._states[start : start + size] = bytes(NOTHING if text is None else DIGEST for text in texts)
             return
         for index, text in zip(indices, texts, strict=True):
-            if text is not None:
+            if text is None:
+                self._states[index] = NOTHING
+            else:
                 self.set(index, text)
 
     def at(self, index: int) -> str:
         """What is known of the file with this *index* in the listing."""
         if self._states[index] != DIGEST:
-            return self._texts.get(index, "")
+            return self._texts[index] if self._states[index] == TEXT else ""
         return self._digests[BYTES * index : BYTES * (index + 1)].hex()
 
     def all_at(self, part: range) -> list[str]:

@@ -29,14 +29,15 @@ class EarlierImages:
         self._starts = np.cumsum([0, *map(len, self._splits)])
         self.shape: Shape = self._splits[0].shape
         known = recorded_files(artifact)
-        self._known, self._order = known, np.argsort(known.sha256[:, 0], kind="stable")
+        self._sha256, self._places = known.sha256, known.places
+        self._order = np.argsort(known.sha256[:, 0], kind="stable")
         self._first = known.sha256[self._order, 0]  # the words by which a hash is looked up
 
     def places(self, part: range) -> tuple[Places, list[int]]:
         """The place of each image with an index in *part*, and the indices of those that the artifact does not hold."""
         wanted = words(self._hashes.digests(part))
         rows = self._order[np.minimum(np.searchsorted(self._first, wanted[:, 0]), len(self._first) - 1)]
-        places = np.where((self._known.sha256[rows] == wanted).all(1), self._known.places[rows], UNKNOWN)
+        places = np.where((self._sha256[rows] == wanted).all(1), self._places[rows], UNKNOWN)
         return places, (np.flatnonzero(places == UNKNOWN) + part.start).tolist()
 
     def completed(self, part: range, places: Places, decoded: Result) -> Result:

@@ -40,7 +40,8 @@ def image_hashes(
     root: Path, images: ImageFiles, cache: Path, sha256: Callable[[Path], str] = sha256_of_file
 ) -> ContentHashes:
     """The same of *images*."""
-    hashes, unknown, table = _known(root, images, cache)
+    hashes, table = ContentHashes(images.paths, images.by_path()), StatTable(stat_file(cache, "hashes", root))
+    unknown = _set_known(hashes, images, table)
     large = sum(images.status(index).st_size for index in unknown) > LARGE * len(unknown)
     computed = _compute((root / images.paths[index] for index in unknown), sha256, large)
     for index, text in zip(unknown, computed, strict=True):
@@ -54,22 +55,21 @@ def image_hashes(
     return hashes
 
 
-def known_hashes(root: Path, images: ImageFiles, cache: Path) -> ContentHashes:
-    """Those that *cache* holds of *images* in their present state: no file is read."""
-    return _known(root, images, cache)[0]
+def set_known_hashes(hashes: ContentHashes, root: Path, images: ImageFiles, cache: Path) -> None:
+    """Set those *hashes* that *cache* holds of *images* in their present state: no file is read."""
+    _set_known(hashes, images, StatTable(stat_file(cache, "hashes", root)))
 
 
-def _known(root: Path, images: ImageFiles, cache: Path) -> tuple[ContentHashes, "array[int]", StatTable]:
-    """The hashes in the cache, the indices of the others, and the table."""
-    order, table = images.by_path(), StatTable(stat_file(cache, "hashes", root))
-    hashes, unknown, done = ContentHashes(images.paths, order), array("I"), 0
+def _set_known(hashes: ContentHashes, images: ImageFiles, table: StatTable) -> "array[int]":
+    """Set those *hashes* of *images* that are in *table*; returns the indices of the others."""
+    order, unknown, done = images.by_path(), array("I"), 0
     known = table.known(images.in_path_order())
     while texts := list(islice(known, AT_ONCE)):
         indices = order[done : done + len(texts)]
         hashes.set_all(indices, texts)
         unknown.extend(index for index, text in zip(indices, texts, strict=True) if text is None)
         done += len(texts)
-    return hashes, array("I", sorted(unknown)), table
+    return array("I", sorted(unknown))
 
 
 def sha256_or_denied(file: Path) -> str:

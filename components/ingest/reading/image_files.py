@@ -20,7 +20,7 @@ from components.data.pictures.resizing import Resizing, Shape
 from components.ingest.reading import summaries
 from components.ingest.reading.content_hashes import ContentHashes
 from components.ingest.reading.content_split import SplitByContent
-from components.ingest.reading.file_hashes import known_hashes, stat_file
+from components.ingest.reading.file_hashes import set_known_hashes, stat_file
 from components.ingest.reading.image_source import ImageSource, Preview, target_shape
 from components.ingest.reading.listing import SPLITS, ImageFile, Listing
 from components.ingest.reading.unusable_files import NoUsableFile, UnusableFile
@@ -237,7 +237,8 @@ def _earlier(listing: Listing, shape: Shape, contents: Contents, cache: Path) ->
         return None
     from components.ingest.reading.earlier_images import EarlierImages
 
-    earlier = EarlierImages(contents.earlier, known_hashes(listing.root, listing.images, cache))
+    set_known_hashes(contents.hashes, listing.root, listing.images, cache)  # until the images are read
+    earlier = EarlierImages(contents.earlier, contents.hashes)
     return earlier if earlier.shape == shape else None
 
 

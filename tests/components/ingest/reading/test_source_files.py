@@ -64,6 +64,19 @@ def test_a_hash_is_known_by_its_path_and_place() -> None:
         assert path not in hashes
 
 
+def test_what_is_known_of_a_file_can_change() -> None:
+    """From the cache its hash is known; then it turns out that it cannot be read, and the other way round."""
+    hashes = ContentHashes(["a", "b"], array("I", [0, 1]))
+    hashes.set_all(array("I", [0, 1]), ["0a" * 32, "denied"])
+    hashes.set_all(array("I", [0, 1]), ["denied", "1b" * 32])
+    assert hashes.all_at(range(2)) == ["denied", "1b" * 32]
+    assert hashes.digests(range(2)).hex() == "0" * DIGITS + "1b" * 32
+    for nothing in ([None, "denied"], [None, "1b" * 32]):
+        hashes.set_all(array("I", [0, 1]), ["denied", "denied"])
+        hashes.set_all(array("I", [0, 1]), nothing)
+        assert hashes.at(0) == ""
+
+
 def test_a_reason_as_long_as_a_hash_is_none() -> None:
     """What a file cannot be read for may have 64 characters."""
     reason = "image file is truncated (12 bytes not processed), as PIL says it"
