@@ -35,9 +35,9 @@ class ContentHashes(Mapping[str, str]):
     def set(self, index: int, text: str) -> None:
         """Set what is known of the file with this *index* in the listing."""
         is_known = is_hash(text)
-        self._states[index] = DIGEST if is_known else TEXT
+        self._states[index] = DIGEST if is_known else TEXT if text else NOTHING
         self._digests[BYTES * index : BYTES * (index + 1)] = bytes.fromhex(text) if is_known else bytes(BYTES)
-        if not is_known:
+        if self._states[index] == TEXT:
             self._texts[index] = text
 
     def set_all(self, indices: "array[int]", texts: Sequence[str | None]) -> None:
@@ -50,10 +50,7 @@ class ContentHashes(Mapping[str, str]):
             self._states[start : start + size] = bytes(NOTHING if text is None else DIGEST for text in texts)
             return
         for index, text in zip(indices, texts, strict=True):
-            if text is None:
-                self._states[index] = NOTHING
-            else:
-                self.set(index, text)
+            self.set(index, text or "")
 
     def at(self, index: int) -> str:
         """What is known of the file with this *index* in the listing."""

@@ -75,6 +75,9 @@ def test_what_is_known_of_a_file_can_change() -> None:
         hashes.set_all(array("I", [0, 1]), ["denied", "denied"])
         hashes.set_all(array("I", [0, 1]), nothing)
         assert hashes.at(0) == ""
+        hashes.set_all(array("I", [0, 1]), ["0a" * 32, "0a" * 32])
+        hashes.set_all(array("I", [0, 1]), nothing)
+        assert hashes.digests(range(1)) == bytes(32)
 
 
 def test_a_reason_as_long_as_a_hash_is_none() -> None:
