@@ -1,4 +1,4 @@
-"""A server of the S3 protocol for the tests: moto, in a process of its own, python -m tests.support.s3_server.
+"""A server of the S3 protocol for the tests: moto, in a process of its own, python -m tests.support.s3_server ERROR.
 
 Answers one request after the other, so that a conditional put is atomic, as it is in S3. In the bucket called
 "forgetful" it ignores the condition, as servers do that do not know it.
@@ -15,9 +15,9 @@ from tests.support import ended_with_us
 
 
 @contextmanager
-def served() -> Iterator[dict[str, str]]:
-    """The environment variables of the server, which holds no bucket yet."""
-    command = [sys.executable, "-m", "tests.support.s3_server"]
+def served(log: str = "ERROR") -> Iterator[dict[str, str]]:
+    """The environment variables of the server, which holds no bucket yet and prints errors from the level *log* on."""
+    command = [sys.executable, "-m", "tests.support.s3_server", log]
     server = ended_with_us.start(command, cwd=ROOT, env=CLEAN, stdout=subprocess.PIPE, text=True)
     assert server.stdout
     try:
@@ -55,7 +55,7 @@ def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(sys.argv[1])
     answer = DomainDispatcherApplication(create_backend_app)
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
