@@ -7,6 +7,10 @@ LOGS/
 Layout of the records: https://github.com/tensorflow/tensorboard/tree/master/tensorboard/plugins (scalar, histogram).
 """
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -25,20 +29,23 @@ class EventWriter:
     """Writes the metrics and weights of one epoch at a time; a context manager, as the files must be closed."""
 
     def __init__(self, logs: Path) -> None:
-        self._tf = tensorflow()
-        self._writers = {
-            part: self._tf.summary.create_file_writer(str(logs / part)) for part in ("train", "validation")
-        }
+        """Raises OSError, as `write` and the end of the context do, where the files cannot be written."""
+        self._tf, self._logs = tensorflow(), logs
+        with file_errors(logs):
+            self._writers = {
+                part: self._tf.summary.create_file_writer(str(logs / part)) for part in ("train", "validation")
+            }
 
     def write(self, epoch: int, metrics: HistoryRow, weights: dict[str, Weights]) -> None:
         """*metrics* by name, those that begin with val_ for validation; *weights* by path; *epoch* counts from 0."""
-        for name, value in metrics.items():
-            part = "validation" if name.startswith("val_") else "train"
-            self._record(part, f"epoch_{name.removeprefix('val_')}", np.float32(value), "scalars", epoch)
-        for name, array in weights.items():
-            self._record("train", f"{name}/histogram", _histogram(array), "histograms", epoch)
-        for writer in self._writers.values():
-            writer.flush()
+        with file_errors(self._logs):
+            for name, value in metrics.items():
+                part = "validation" if name.startswith("val_") else "train"
+                self._record(part, f"epoch_{name.removeprefix('val_')}", np.float32(value), "scalars", epoch)
+            for name, array in weights.items():
+                self._record("train", f"{name}/histogram", _histogram(array), "histograms", epoch)
+            for writer in self._writers.values():
+                writer.flush()
 
     def _record(self, part: str, tag: str, value: np.float32 | Weights, plugin: str, epoch: int) -> None:
         metadata = self._tf.compat.v1.SummaryMetadata(data_class=1 if plugin == "scalars" else 2)
@@ -50,8 +57,21 @@ class EventWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        with file_errors(self._logs):
+            for writer in self._writers.values():
+                writer.close()
+
+
+@contextmanager
+def file_errors(logs: Path) -> Iterator[None]:
+    """Turn what TensorFlow raises over a file below *logs* into OSError; the system's reason is in its text alone."""
+    try:
+        yield
+    except tensorflow().errors.OpError as error:
+        text = error.message.splitlines()[0].rpartition("}} ")[2]
+        reasons = (number for number in errno.errorcode if os.strerror(number).lower() in text.lower())
+        number = next(reasons, None)
+        raise OSError(number or errno.EIO, os.strerror(number) if number else text, str(logs)) from None
 
 
 def _histogram(array: Weights) -> NDArray[np.float64]:
