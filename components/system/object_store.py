@@ -15,6 +15,7 @@ from components.system.background import beside
 from components.system.object_answers import session_class
 
 SECONDS = 20  # for a server to answer
+TRIES = 2  # by s3fs, of three by botocore each: with its own five, a silent server is waited for for minutes
 WORD_SECONDS = 20.0
 PAGE = 1000  # objects in an answer of the server
 BUSY = (408, 409, 429)  # statuses after which a retry may succeed, as after all from 500
@@ -27,7 +28,9 @@ def file_system() -> Any:
 
     limits = {"connect_timeout": SECONDS, "read_timeout": SECONDS, "retries": {"max_attempts": 2}}
     limits["http_session_cls"] = session_class(SECONDS)
-    return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+    files = s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=limits)
+    files.retries = TRIES
+    return files
 
 
 def pages(files: Any, root: str) -> Iterator[list[Mapping[str, Any]]]:
